@@ -1,0 +1,92 @@
+// swift-tools-version: 6.1
+import PackageDescription
+
+// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); oneDNN picks its own kernels at run time.
+// Raise to x86-64-v4 for a cluster whose processors all have AVX-512.
+#if arch(x86_64)
+let processor = ["-Xcc", "-march=x86-64-v3"]
+#else
+let processor: [String] = []
+#endif
+let vectorised: [SwiftSetting] = [.unsafeFlags(processor)]
+
+let package = Package(
+    name: "lockstep",
+    products: [.executable(name: "lockstep", targets: ["lockstep"])],
+    dependencies: [
+        .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
+        .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
+    ],
+    targets: [
+        // System libraries
+        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
+        .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+
+        // Bottom layer: errors that explain themselves, checked file operations
+        .target(name: "Diagnostics"),
+        .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL"]),
+
+        // Counter-based random numbers: the same for every rank count
+        .target(name: "Randomness"),
+
+        // Arithmetic
+        .target(name: "Kernels", dependencies: ["Diagnostics", "Randomness", "COneDNN"], swiftSettings: vectorised),
+        .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
+        .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Diagnostics"], swiftSettings: vectorised),
+
+        // Data, files, communication
+        .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"]),
+        .target(name: "Collectives", dependencies: ["Diagnostics"]),
+        .target(name: "MPITransport", dependencies: ["Collectives", "CMPIShim", "Diagnostics"]),
+        .target(name: "Checkpoints", dependencies: ["Recurrent", "Files", "Diagnostics"]),
+        .target(
+            name: "Configuration",
+            dependencies: ["Diagnostics", .product(name: "Yams", package: "Yams")]),
+        .target(
+            name: "Reporting",
+            dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")]),
+
+        .target(
+            name: "Training",
+            dependencies: [
+                "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Files",
+                "Randomness", "Diagnostics",
+            ],
+            swiftSettings: vectorised),
+        .executableTarget(
+            name: "lockstep",
+            dependencies: [
+                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
+                "Configuration", "Reporting", "Kernels", "Files", "Randomness", "Diagnostics",
+                .product(name: "ArgumentParser", package: "swift-argument-parser"),
+                .product(name: "Logging", package: "swift-log"),
+            ]),
+
+        // Tests mirror Sources
+        .target(
+            name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
+        .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
+        .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(
+            name: "CheckpointsTests", dependencies: ["Checkpoints", "Recurrent", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics", "TestSupport"]),
+        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
+        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
+        .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
+        .testTarget(
+            name: "TrainingTests",
+            dependencies: [
+                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Files", "Randomness",
+                "Diagnostics", "TestSupport",
+            ],
+            resources: [.copy("Fixtures")]),
+        // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "Files", "Checkpoints", "TestSupport"]),
+    ],
+    swiftLanguageModes: [.v6]
+)

@@ -1,0 +1,64 @@
+/// What an error tells the person who meets it: what happened, where, expected against found, and what to do.
+///
+/// Printed as one line: `FILE, LOCATION: what; expected E, found F; remedy`.
+public struct Diagnosis: Sendable, Equatable {
+    public var what: String
+    /// Path of the file concerned, as the user typed it.
+    public var file: String?
+    /// Where inside the file or run: a line, byte offset, key path, tensor name, step.
+    public var location: String?
+    public var expected: String?
+    public var found: String?
+    /// The next thing to do, in the imperative.
+    public var remedy: String?
+
+    public init(
+        _ what: String, file: String? = nil, location: String? = nil, expected: String? = nil, found: String? = nil,
+        remedy: String? = nil
+    ) {
+        self.what = what
+        self.file = file
+        self.location = location
+        self.expected = expected
+        self.found = found
+        self.remedy = remedy
+    }
+
+    public var line: String {
+        var parts: [String] = []
+        let place = [file, location].compactMap { $0 }.joined(separator: ", ")
+        parts.append(place.isEmpty ? what : "\(place): \(what)")
+        switch (expected, found) {
+        case (let expected?, let found?): parts.append("expected \(expected), found \(found)")
+        case (let expected?, nil): parts.append("expected \(expected)")
+        case (nil, let found?): parts.append("found \(found)")
+        case (nil, nil): break
+        }
+        if let remedy { parts.append(remedy) }
+        return parts.joined(separator: "; ").replacing("\n", with: " ")
+    }
+}
+
+/// Whose move it is, and with it the process's exit code (the BSD `sysexits.h` values).
+public enum FailureKind: Int32, Sendable, CaseIterable {
+    /// The command line or configuration is wrong.
+    case usage = 64
+    /// A dataset, checkpoint or other input is wrong or damaged.
+    case data = 65
+    /// A numeric failure or a mistake in lockstep itself.
+    case `internal` = 70
+    /// The operating system refused a read, a write or a message.
+    case inputOutput = 74
+    /// Not a mistake: stopped on request, checkpoint saved.
+    case stopped = 75
+}
+
+/// Every error lockstep throws on purpose. Modules define their own typed errors and describe them here, once.
+public protocol DiagnosedError: Error, CustomStringConvertible, Sendable {
+    var kind: FailureKind { get }
+    var diagnosis: Diagnosis { get }
+}
+
+extension DiagnosedError {
+    public var description: String { diagnosis.line }
+}

@@ -1,0 +1,110 @@
+import Glibc
+
+/// Operations on names in the file system, each checked.
+public enum Folder {
+    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+
+    public static func isFolder(_ path: String) -> Bool {
+        var info = stat()
+        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+    }
+
+    /// Creates the folder and those above it.
+    public static func create(_ path: String) throws {
+        if isFolder(path) { return }
+        let parent = parent(of: path)
+        if parent != path { try create(parent) }
+        guard mkdir(path, 0o755) == 0 || errno == EEXIST && isFolder(path) else {
+            throw FileError(operation: "create folder", path: path)
+        }
+    }
+
+    /// The folder that holds `path`: "." for a bare name.
+    public static func parent(of path: String) -> String {
+        var trimmed = path[...]
+        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+        guard let slash = trimmed.lastIndex(of: "/") else { return "." }
+        return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
+    }
+
+    /// Names in a folder, sorted, without "." and "..".
+    public static func names(in path: String) throws -> [String] {
+        guard let folder = opendir(path) else { throw FileError(operation: "list", path: path) }
+        defer { closedir(folder) }
+        var names: [String] = []
+        while let entry = readdir(folder) {
+            let name = withUnsafePointer(to: &entry.pointee.d_name) {
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+            }
+            if name != ".", name != ".." { names.append(name) }
+        }
+        return names.sorted()
+    }
+
+    /// Makes the names in a folder durable.
+    public static func sync(_ path: String) throws {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        guard descriptor >= 0 else { throw FileError(operation: "open", path: path) }
+        defer { close(descriptor) }
+        guard fsync(descriptor) == 0 else { throw FileError(operation: "fsync", path: path) }
+    }
+
+    /// Atomic within one file system.
+    public static func rename(_ old: String, to new: String) throws {
+        guard Glibc.rename(old, new) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
+    }
+
+    /// Removes a file, or a folder with all it holds. Symbolic links are removed, not followed. Missing is fine.
+    public static func remove(_ path: String) throws {
+        var info = stat()
+        guard lstat(path, &info) == 0 else {
+            if errno == ENOENT { return }
+            throw FileError(operation: "remove", path: path)
+        }
+        if info.st_mode & S_IFMT == S_IFDIR {
+            for name in try names(in: path) { try remove("\(path)/\(name)") }
+            guard rmdir(path) == 0 else { throw FileError(operation: "remove", path: path) }
+        } else {
+            guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path) }
+        }
+    }
+}
+
+extension File {
+    /// Publishes a small file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the
+    /// old content or the new, never part of either.
+    /// - Throws: `FileError`; the temporary file is then gone and the old content untouched.
+    public static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
+        let temporary = "\(path).tmp-\(getpid())"
+        do {
+            let file = try File.open(temporary, .write)
+            try file.write(bytes)
+            try file.sync()
+            try file.close()
+            try Folder.rename(temporary, to: path)
+        } catch {
+            unlink(temporary)
+            throw error
+        }
+        try Folder.sync(Folder.parent(of: path))
+    }
+
+    public static func publish(_ text: String, at path: String) throws {
+        var text = text
+        try text.withUTF8 { try publish(UnsafeRawBufferPointer($0), at: path) }
+    }
+
+    /// The whole of a small file. Refuses more than `limit` bytes, so that a hostile file cannot fill the memory.
+    public static func contents(of path: String, limit: Int = 1 << 30) throws -> [UInt8] {
+        let file = try File.open(path, .read)
+        let size = try file.size()
+        guard size <= limit else { throw FileError(operation: "read \(size) bytes (limit \(limit)) of", path: path, code: EFBIG) }
+        var bytes: [UInt8] = []
+        var buffer = [UInt8](repeating: 0, count: max(4096, min(size + 1, 1 << 20)))
+        while true {
+            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
+            if count == 0 { return bytes }
+            bytes.append(contentsOf: buffer[..<count])
+        }
+    }
+}
