@@ -24,6 +24,7 @@ let package = Package(
         .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+        .target(name: "COneDNNShim", dependencies: ["COneDNN"]),
 
         // Bottom layer: errors that explain themselves, checked file operations
         .target(name: "Diagnostics"),
@@ -33,7 +34,7 @@ let package = Package(
         .target(name: "Randomness"),
 
         // Arithmetic
-        .target(name: "Kernels", dependencies: ["Diagnostics", "Randomness", "COneDNN"], swiftSettings: vectorised),
+        .target(name: "Kernels", dependencies: ["Diagnostics", "Randomness", "COneDNN", "COneDNNShim"], swiftSettings: vectorised),
         .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
         .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Diagnostics"], swiftSettings: vectorised),
 

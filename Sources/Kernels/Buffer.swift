@@ -1,0 +1,50 @@
+/// Zero-initialised memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register).
+public final class Buffer {
+    public let base: UnsafeMutablePointer<Float>
+    public let count: Int
+
+    public init(count: Int) {
+        precondition(count >= 0)
+        self.count = count
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
+        base = bytes.bindMemory(to: Float.self, capacity: max(count, 1))
+        base.initialize(repeating: 0, count: max(count, 1))
+    }
+
+    deinit { UnsafeMutableRawPointer(base).deallocate() }
+
+    public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+
+    public func fill(_ value: Float) { base.update(repeating: value, count: count) }
+}
+
+/// A row-major matrix somewhere in memory that someone else owns: `rows` rows of `columns` floats, `stride` apart.
+public struct Matrix {
+    public let base: UnsafeMutablePointer<Float>
+    public let rows: Int
+    public let columns: Int
+    public let stride: Int
+
+    @inlinable
+    public init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+        self.base = base
+        self.rows = rows
+        self.columns = columns
+        self.stride = stride ?? columns
+    }
+
+    @inlinable
+    public func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
+
+    /// `count` rows from `first` on.
+    @inlinable
+    public func rows(_ first: Int, count: Int) -> Matrix {
+        Matrix(base + first * stride, rows: count, columns: columns, stride: stride)
+    }
+
+    /// `count` columns from `first` on, of every row.
+    @inlinable
+    public func columns(_ first: Int, count: Int) -> Matrix {
+        Matrix(base + first, rows: rows, columns: count, stride: stride)
+    }
+}

@@ -1,0 +1,92 @@
+import Randomness
+
+/// Inverted dropout (Srivastava et al. 2014, section 10): each value is kept with probability 1 - rate and then
+/// divided by it, else set to zero.
+///
+/// The mask is a pure function of (seed, step, site, global stream, time, column): no mask is stored, the backward pass
+/// applies the same one to the gradient, and neither the number of ranks nor a resume changes it.
+public struct Dropout {
+    public let rate: Float
+    private let threshold: UInt32
+    private let key: SIMD2<UInt32>
+
+    /// - Parameters:
+    ///   - rate: probability of dropping a value, in [0, 1).
+    ///   - step: the global step, so that each step has masks of its own.
+    public init(rate: Float, seed: UInt64, step: Int) {
+        precondition(rate >= 0 && rate < 1)
+        self.rate = rate
+        threshold = UInt32(min(Double(rate) * 0x1p32, 0x1p32 - 1))
+        let base = Philox(seed: seed, purpose: .dropout)
+        let mixed = base.block(
+            Philox.Block(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32), 0, 0))
+        key = SIMD2(mixed.x, mixed.y)
+    }
+
+    /// The multiplier (0 or 1 / (1 - rate)) of one value, for checks.
+    public func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
+        let block = Philox(key: key).block(
+            Philox.Block(
+                UInt32(column / 32 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
+        return block[column % 32 / 8] < threshold ? 0 : 1 / (1 - rate)
+    }
+
+    /// Multiplies `source` [T*B, width] by the mask into `result` (which may be the same memory).
+    /// - Parameters:
+    ///   - site: which of the model's dropout layers this is.
+    ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
+    public func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
+        let scale = 1 / (1 - rate)
+        for row in 0..<source.rows {
+            let time = UInt32(truncatingIfNeeded: row / batch)
+            let stream = UInt32(truncatingIfNeeded: firstStream + row % batch)
+            let input = source.row(row)
+            let output = result.row(row)
+            var column = 0
+            while column < source.columns {
+                // Eight counters give 32 words: word w of counter i masks column 8 w + i of this group of 32.
+                let words = Dropout.words(
+                    firstBlock: UInt32(truncatingIfNeeded: column / 4), time: time, stream: stream,
+                    site: UInt32(truncatingIfNeeded: site), key: key)
+                mask(input, output, column, source.columns, words.0, scale)
+                mask(input, output, column + 8, source.columns, words.1, scale)
+                mask(input, output, column + 16, source.columns, words.2, scale)
+                mask(input, output, column + 24, source.columns, words.3, scale)
+                column += 32
+            }
+        }
+    }
+
+    @inline(__always)
+    private func mask(
+        _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ column: Int, _ width: Int,
+        _ words: SIMD8<UInt32>, _ scale: Float
+    ) {
+        let lanes = min(8, width - column)
+        if lanes <= 0 { return }
+        let kept = (input.load(column, lanes) * scale).replacing(with: 0, where: words .< threshold)
+        output.store(kept, column, lanes)
+    }
+
+    /// Philox4x32-10 (see `Philox.block`) at eight consecutive counters.
+    @inline(__always)
+    private static func words(
+        firstBlock: UInt32, time: UInt32, stream: UInt32, site: UInt32, key: SIMD2<UInt32>
+    ) -> (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>) {
+        var c0 = SIMD8<UInt32>(repeating: firstBlock) &+ SIMD8(0, 1, 2, 3, 4, 5, 6, 7)
+        var c1 = SIMD8<UInt32>(repeating: time)
+        var c2 = SIMD8<UInt32>(repeating: stream)
+        var c3 = SIMD8<UInt32>(repeating: site)
+        var k = key
+        for _ in 0..<10 {
+            let p0 = SIMD8<UInt64>(truncatingIfNeeded: c0) &* SIMD8<UInt64>(repeating: UInt64(Philox.multiplier0))
+            let p1 = SIMD8<UInt64>(truncatingIfNeeded: c2) &* SIMD8<UInt64>(repeating: UInt64(Philox.multiplier1))
+            c0 = SIMD8<UInt32>(truncatingIfNeeded: p1 &>> 32) ^ c1 ^ SIMD8<UInt32>(repeating: k.x)
+            c2 = SIMD8<UInt32>(truncatingIfNeeded: p0 &>> 32) ^ c3 ^ SIMD8<UInt32>(repeating: k.y)
+            c1 = SIMD8<UInt32>(truncatingIfNeeded: p1)
+            c3 = SIMD8<UInt32>(truncatingIfNeeded: p0)
+            k &+= Philox.weyl
+        }
+        return (c0, c1, c2, c3)
+    }
+}

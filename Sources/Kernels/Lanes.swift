@@ -1,0 +1,95 @@
+/// Eight floats side by side: one AVX register. `.rounded()`, `.clamped()` and numeric conversions of Swift's SIMD
+/// types compile to scalar code, so nothing here uses them.
+public typealias Lanes = SIMD8<Float>
+public typealias IntegerLanes = SIMD8<Int32>
+
+/// Runs `body(offset, lanes)` over `count` elements, eight at a time; the last call may cover fewer than eight.
+/// Inlined, so that in the main loop `lanes` is the constant 8 and the partial loads fold away.
+@inlinable @inline(__always)
+public func vectorised(_ count: Int, _ body: (_ offset: Int, _ lanes: Int) -> Void) {
+    var offset = 0
+    let whole = count & ~7
+    while offset < whole {
+        body(offset, 8)
+        offset &+= 8
+    }
+    if offset < count { body(offset, count &- offset) }
+}
+
+extension UnsafePointer<Float> {
+    /// Eight floats from `offset` on; lanes past `lanes` are zero and their memory is not read.
+    @inlinable @inline(__always)
+    public func load(_ offset: Int, _ lanes: Int = 8) -> Lanes {
+        if lanes == 8 { return UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }
+        var result = Lanes.zero
+        for lane in 0..<lanes { result[lane] = self[offset &+ lane] }
+        return result
+    }
+}
+
+extension UnsafeMutablePointer<Float> {
+    @inlinable @inline(__always)
+    public func load(_ offset: Int, _ lanes: Int = 8) -> Lanes { UnsafePointer(self).load(offset, lanes) }
+
+    /// Writes the first `lanes` lanes.
+    @inlinable @inline(__always)
+    public func store(_ value: Lanes, _ offset: Int, _ lanes: Int = 8) {
+        if lanes == 8 {
+            UnsafeMutableRawPointer(self + offset).storeBytes(of: value, as: Lanes.self)
+        } else {
+            for lane in 0..<lanes { self[offset &+ lane] = value[lane] }
+        }
+    }
+}
+
+@inlinable @inline(__always)
+public func minimum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .< a) }
+
+@inlinable @inline(__always)
+public func maximum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .> a) }
+
+/// e^x with a relative error below 2 units in the last place; 0 below -87.3, about 2.4e38 above 88.3. NaN stays NaN.
+///
+/// Cody and Waite's range reduction x = n ln 2 + r, |r| <= ln 2 / 2, then the degree-5 polynomial of the Cephes
+/// library's `expf` (Moshier 1989). n is rounded by adding 1.5 * 2^23, whose last mantissa bit has weight one.
+@inlinable @inline(__always)
+public func exponential(_ x: Lanes) -> Lanes {
+    let shift = Lanes(repeating: 12_582_912)
+    // The order of operands lets a NaN through: comparisons with NaN are false.
+    let clamped = minimum(maximum(x, Lanes(repeating: -87.336)), Lanes(repeating: 88.376))
+    let shifted = shift.addingProduct(clamped, Lanes(repeating: 1.442_695_04))
+    let n = shifted - shift
+    let r = clamped.addingProduct(n, Lanes(repeating: -0.693_359_375)).addingProduct(n, Lanes(repeating: 2.121_944_4e-4))
+    var p = Lanes(repeating: 1.987_569_15e-4)
+    p = Lanes(repeating: 1.398_199_95e-3).addingProduct(p, r)
+    p = Lanes(repeating: 8.333_451_9e-3).addingProduct(p, r)
+    p = Lanes(repeating: 4.166_579_6e-2).addingProduct(p, r)
+    p = Lanes(repeating: 1.666_666_55e-1).addingProduct(p, r)
+    p = Lanes(repeating: 5.000_000_1e-1).addingProduct(p, r)
+    let fraction = (r + 1).addingProduct(p, r * r)
+    // shifted's bits end in n + 2^22 * 3; moving n + 127 into the exponent field multiplies by 2^n.
+    let exponent = (unsafeBitCast(shifted, to: IntegerLanes.self) &+ IntegerLanes(repeating: 127)) &<< 23
+    return fraction * unsafeBitCast(exponent, to: Lanes.self)
+}
+
+/// 1 / (1 + e^-x).
+@inlinable @inline(__always)
+public func logistic(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
+
+/// tanh x: (1 - e) / (1 + e) with e = e^-2|x|, and for |x| < 0.625, where that cancels, Cephes' odd polynomial.
+@inlinable @inline(__always)
+public func hyperbolicTangent(_ x: Lanes) -> Lanes {
+    let signBit = IntegerLanes(repeating: Int32.min)
+    let bits = unsafeBitCast(x, to: IntegerLanes.self)
+    let magnitude = unsafeBitCast(bits & ~signBit, to: Lanes.self)
+    let e = exponential(magnitude * -2)
+    let far = unsafeBitCast(unsafeBitCast((1 - e) / (1 + e), to: IntegerLanes.self) | (bits & signBit), to: Lanes.self)
+    let z = x * x
+    var p = Lanes(repeating: -5.704_988_7e-3)
+    p = Lanes(repeating: 2.063_908_9e-2).addingProduct(p, z)
+    p = Lanes(repeating: -5.373_971_6e-2).addingProduct(p, z)
+    p = Lanes(repeating: 1.333_144_2e-1).addingProduct(p, z)
+    p = Lanes(repeating: -3.333_328_2e-1).addingProduct(p, z)
+    let near = x.addingProduct(p * z, x)
+    return far.replacing(with: near, where: magnitude .< 0.625)
+}

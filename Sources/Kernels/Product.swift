@@ -1,0 +1,92 @@
+import COneDNN
+import COneDNNShim
+import Diagnostics
+
+/// oneDNN refused an operation. Shapes are validated long before, so this means memory ran out or the library and the
+/// processor do not fit together.
+public struct KernelError: DiagnosedError {
+    public let operation: String
+    public let status: Int32
+
+    public var kind: FailureKind { .internal }
+    public var diagnosis: Diagnosis {
+        Diagnosis(
+            "oneDNN refused \(operation)", expected: "status 0",
+            found: status == 1 ? "out of memory" : "dnnl_status_t \(status)",
+            remedy: "reduce the model or the streams per rank; if memory is ample, update oneDNN (libdnnl)")
+    }
+}
+
+/// `c = op(a) op(b)`, or `c += op(a) op(b)`, in single precision: for products whose operands are all used once.
+///
+/// Shapes after transposition: a [m, k], b [k, n], c [m, n]. A wrong shape is a programmer's mistake and traps.
+/// - Throws: `KernelError` when oneDNN runs out of memory.
+public func multiply(
+    _ a: Matrix, transposed aTransposed: Bool = false, by b: Matrix, transposed bTransposed: Bool = false,
+    into c: Matrix, accumulate: Bool = false
+) throws {
+    let (m, k) = aTransposed ? (a.columns, a.rows) : (a.rows, a.columns)
+    let (kb, n) = bTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
+    precondition(k == kb && c.rows == m && c.columns == n, "shapes do not fit: [\(m),\(k)] [\(kb),\(n)] -> [\(c.rows),\(c.columns)]")
+    if m == 0 || n == 0 { return }
+    let letter = { (transposed: Bool) in CChar(bitPattern: UInt8(ascii: transposed ? "T" : "N")) }
+    let status = dnnl_sgemm(
+        letter(aTransposed), letter(bTransposed), dnnl_dim_t(m), dnnl_dim_t(n), dnnl_dim_t(k), 1, a.base,
+        dnnl_dim_t(a.stride), b.base, dnnl_dim_t(b.stride), accumulate ? 1 : 0, c.base, dnnl_dim_t(c.stride))
+    guard status == dnnl_success else { throw KernelError(operation: "sgemm [\(m),\(k)] x [\(k),\(n)]", status: Int32(status.rawValue)) }
+}
+
+/// A product `c = a W` (or `c += a W`) of one fixed shape whose weights change rarely: they are packed once into the
+/// layout that oneDNN finds best for the shape, then serve many products (the recurrent product serves T time steps).
+public final class PackedProduct {
+    private let handle: OpaquePointer
+    private let packed: Buffer
+    private let scratch: Buffer
+    private let shape: String
+
+    /// - Parameters:
+    ///   - rows: m, rows of `a` [m, k] and `c` [m, n].
+    ///   - inputs: k. `inputStride`: distance between rows of `a`, default k.
+    ///   - outputs: n. `outputStride`: distance between rows of `c`, default n.
+    ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
+    ///   - accumulate: add to `c` instead of overwriting it.
+    /// - Throws: `KernelError`.
+    public init(
+        rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
+        accumulate: Bool
+    ) throws {
+        shape = "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]"
+        var product: OpaquePointer?
+        let status = lockstep_product_create(
+            &product, Int64(rows), Int64(inputs), Int64(outputs), Int64(inputStride ?? inputs),
+            Int64(outputStride ?? outputs), transposed ? 1 : 0, accumulate ? 1 : 0)
+        guard status == 0, let product else { throw KernelError(operation: shape, status: status) }
+        handle = product
+        packed = Buffer(count: (lockstep_product_packed_size(product) + 3) / 4)
+        scratch = Buffer(count: (lockstep_product_scratch_size(product) + 3) / 4)
+    }
+
+    deinit { lockstep_product_destroy(handle) }
+
+    /// Bytes that the packed weights and scratch take.
+    public var bytes: Int { (packed.count + scratch.count) * MemoryLayout<Float>.stride }
+
+    public func pack(_ weights: UnsafePointer<Float>) throws {
+        let status = lockstep_product_pack(handle, weights, packed.base)
+        guard status == 0 else { throw KernelError(operation: "packing for \(shape)", status: status) }
+    }
+
+    public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>) throws {
+        let status = lockstep_product_run(handle, a, packed.base, c, scratch.base)
+        guard status == 0 else { throw KernelError(operation: shape, status: status) }
+    }
+}
+
+/// How the arithmetic of this thread is set up. Call once at the start of each rank.
+public enum Arithmetic {
+    /// - Parameter threads: cores that one product may use; 1 under `mpirun`, where every core has its own rank.
+    public static func prepare(threads: Int) {
+        lockstep_set_threads(Int32(clamping: max(1, threads)))
+        lockstep_flush_denormals()
+    }
+}

@@ -1,0 +1,34 @@
+/// Sum of the squares of `count` floats, in double precision, in an order fixed by `count` alone.
+public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
+    var total = 0.0
+    // Blocks keep the single-precision partial sums short: at most 64 additions per lane.
+    var start = 0
+    while start < count {
+        let length = min(512, count - start)
+        var partial = Lanes.zero
+        vectorised(length) { offset, lanes in
+            let v = values.load(start &+ offset, lanes)
+            partial += v * v
+        }
+        total += Double(partial.sum())
+        start += length
+    }
+    return total
+}
+
+/// `sums[j] = sum over rows of matrix[i, j]`.
+public func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, accumulate: Bool = false) {
+    let blocks = 256
+    // A column block of 1 KiB stays in the first cache while all rows pass by.
+    var first = 0
+    while first < matrix.columns {
+        let width = min(blocks, matrix.columns - first)
+        if !accumulate { (sums + first).update(repeating: 0, count: width) }
+        for i in 0..<matrix.rows {
+            let row = matrix.row(i) + first
+            let sum = sums + first
+            vectorised(width) { j, lanes in sum.store(sum.load(j, lanes) + row.load(j, lanes), j, lanes) }
+        }
+        first += width
+    }
+}
