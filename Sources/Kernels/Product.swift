@@ -22,7 +22,7 @@ public struct KernelError: DiagnosedError {
 /// Shapes after transposition: a [m, k], b [k, n], c [m, n]. A wrong shape is a programmer's mistake and traps.
 /// - Throws: `KernelError` when oneDNN runs out of memory.
 public func multiply(
-    _ a: Matrix, transposed aTransposed: Bool = false, by b: Matrix, transposed bTransposed: Bool = false,
+    _ a: Matrix, aTransposed: Bool = false, by b: Matrix, bTransposed: Bool = false,
     into c: Matrix, accumulate: Bool = false
 ) throws {
     let (m, k) = aTransposed ? (a.columns, a.rows) : (a.rows, a.columns)

@@ -73,9 +73,9 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         let am = transposed.0 ? Matrix(a.base, rows: k, columns: m) : Matrix(a.base, rows: m, columns: k)
         let bm = transposed.1 ? Matrix(b.base, rows: n, columns: k) : Matrix(b.base, rows: k, columns: n)
         let cm = Matrix(c.base, rows: m, columns: n)
-        try multiply(am, transposed: transposed.0, by: bm, transposed: transposed.1, into: cm, accumulate: true)
+        try multiply(am, aTransposed: transposed.0, by: bm, bTransposed: transposed.1, into: cm, accumulate: true)
         for i in 0..<m * n { #expect(abs(Double(c.base[i]) - expected[i] - Double(before[i])) < 1e-5) }
-        try multiply(am, transposed: transposed.0, by: bm, transposed: transposed.1, into: cm)
+        try multiply(am, aTransposed: transposed.0, by: bm, bTransposed: transposed.1, into: cm)
         for i in 0..<m * n { #expect(abs(Double(c.base[i]) - expected[i]) < 1e-5) }
     }
 

@@ -1,0 +1,99 @@
+import Kernels
+
+/// Elman 1990: `h_t = g(W x_t + b_ih + U h_{t-1} + b_hh)`, g = tanh, sigmoid or relu.
+///
+/// The input projection W x is one product over all T*B rows, written straight into the place of h; then step by step
+/// U h is added, and bias and g are applied in one pass.
+final class ElmanLayer: LayerBase, RecurrentLayer {
+    private let activation: Activation
+    private let recurrent: PackedProduct  // [B, H] x U^T, accumulating
+    private let recurrentBackward: PackedProduct?  // [B, H] x U
+    private let bias: Buffer  // b_ih + b_hh, [H]
+    private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
+
+    init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerParameters?) throws {
+        self.activation = activation
+        let (b, h) = (shape.batch, shape.hidden)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
+        recurrentBackward =
+            shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
+        bias = Buffer(count: h)
+        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
+        super.init(of: shape, weights: weights, gradients: gradients)
+    }
+
+    func packWeights() throws {
+        try recurrent.pack(weights.recurrentWeights.base)
+        try recurrentBackward?.pack(weights.recurrentWeights.base)
+        add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
+    }
+
+    func forward(_ input: Matrix, steps: Int) throws {
+        hiddenStates.base.update(from: state[0].base, count: block)
+        try multiply(
+            input, by: weights.inputWeights, bTransposed: true,
+            into: Matrix(output, rows: steps * batch, columns: hidden))
+        for t in 0..<steps {
+            let h = current(t)
+            try recurrent.run(previous(t), into: h)
+            for b in 0..<batch { activate(h + b * hidden) }
+        }
+        state[0].base.update(from: previous(steps), count: block)
+    }
+
+    private func activate(_ row: UnsafeMutablePointer<Float>) {
+        let bias = bias.base
+        switch activation {
+        case .tanh:
+            vectorised(hidden) { j, n in row.store(hyperbolicTangent(row.load(j, n) + bias.load(j, n)), j, n) }
+        case .sigmoid:
+            vectorised(hidden) { j, n in row.store(logistic(row.load(j, n) + bias.load(j, n)), j, n) }
+        case .relu:
+            // max(0, x) in this order keeps a NaN visible.
+            vectorised(hidden) { j, n in row.store(maximum(row.load(j, n) + bias.load(j, n), Lanes.zero), j, n) }
+        }
+    }
+
+    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        hiddenGradient.fill(0)
+        // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
+        let delta = outputGradient.base
+        for t in (0..<steps).reversed() {
+            let d = delta + t * block
+            let h = current(t)
+            let next = hiddenGradient.base
+            switch activation {
+            case .tanh:
+                vectorised(block) { j, n in
+                    let y = h.load(j, n)
+                    d.store((d.load(j, n) + next.load(j, n)) * (1 - y * y), j, n)
+                }
+            case .sigmoid:
+                vectorised(block) { j, n in
+                    let y = h.load(j, n)
+                    d.store((d.load(j, n) + next.load(j, n)) * y * (1 - y), j, n)
+                }
+            case .relu:
+                vectorised(block) { j, n in
+                    let sum = d.load(j, n) + next.load(j, n)
+                    d.store(sum.replacing(with: 0, where: h.load(j, n) .<= 0), j, n)
+                }
+            }
+            if t > 0 { try recurrentBackward.run(d, into: next) }
+        }
+        let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
+        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
+        try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
+        sumRows(deltas, into: gradients.inputBias.base)
+        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: hidden)
+        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+    }
+}
+
+/// `sum = a + b`.
+func add(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
+) {
+    vectorised(count) { j, n in sum.store(a.load(j, n) + b.load(j, n), j, n) }
+}

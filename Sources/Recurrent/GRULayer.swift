@@ -1,0 +1,136 @@
+import Kernels
+
+/// Cho et al. 2014, equations 5 to 8, gate order r, z, n as PyTorch's and its roles of z and 1 - z: the reset gate acts
+/// on h before the recurrent product, so that a step needs two products, one after the other.
+///
+///     r, z = sigmoid(W x + b_ih + U h + b_hh)
+///     n = tanh(W_n x + b_in + U_n (r h) + b_hn)
+///     h_t = (1 - z) n + z h_{t-1}
+final class GRULayer: LayerBase, RecurrentLayer {
+    private let gateProduct: PackedProduct  // [B, H] x U_rz^T, accumulating into the first 2H columns of the gates
+    private let candidateProduct: PackedProduct  // [B, H] x U_n^T, accumulating into the last H columns
+    private let gateBackward: PackedProduct?  // [B, 2H] x U_rz
+    private let candidateBackward: PackedProduct?  // [B, H] x U_n
+    private let bias: Buffer  // b_ih + b_hh, [3H]
+    private let gates: Buffer  // r z n after their nonlinearities, [T, B, 3H]; in the backward pass their deltas
+    private let resetStates: Buffer  // r h_{t-1}, [T, B, H]
+    private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U_rz, [B, H]
+    private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h and r h, [B, H]
+    private let resetGradient: Buffer  // dL/d(r h_{t-1}), [B, H]
+
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+        let (b, h) = (shape.batch, shape.hidden)
+        gateProduct = try PackedProduct(
+            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
+        candidateProduct = try PackedProduct(
+            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true)
+        if shape.training {
+            gateBackward = try PackedProduct(
+                rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
+            candidateBackward = try PackedProduct(
+                rows: b, inputs: h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
+        } else {
+            gateBackward = nil
+            candidateBackward = nil
+        }
+        bias = Buffer(count: 3 * h)
+        gates = Buffer(count: shape.steps * b * 3 * h)
+        resetStates = Buffer(count: shape.steps * b * h)
+        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
+        directGradient = Buffer(count: shape.training ? b * h : 0)
+        resetGradient = Buffer(count: shape.training ? b * h : 0)
+        super.init(of: shape, weights: weights, gradients: gradients)
+    }
+
+    /// U_n starts below U_r and U_z.
+    private var candidateWeights: UnsafeMutablePointer<Float> { weights.recurrentWeights.row(2 * hidden) }
+
+    func packWeights() throws {
+        try gateProduct.pack(weights.recurrentWeights.base)
+        try candidateProduct.pack(candidateWeights)
+        try gateBackward?.pack(weights.recurrentWeights.base)
+        try candidateBackward?.pack(candidateWeights)
+        add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 3 * hidden)
+    }
+
+    func forward(_ input: Matrix, steps: Int) throws {
+        hiddenStates.base.update(from: state[0].base, count: block)
+        try multiply(
+            input, by: weights.inputWeights, bTransposed: true,
+            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        let (size, bias) = (hidden, bias.base)
+        for t in 0..<steps {
+            let gate = gates.base + t * 3 * block
+            let reset = resetStates.base + t * block
+            try gateProduct.run(previous(t), into: gate)
+            for b in 0..<batch {
+                let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
+                vectorised(size) { j, k in
+                    let r = logistic(row.load(j, k) + bias.load(j, k))
+                    row.store(r, j, k)
+                    row.store(logistic(row.load(j + size, k) + bias.load(j + size, k)), j + size, k)
+                    rh.store(r * h.load(j, k), j, k)
+                }
+            }
+            try candidateProduct.run(reset, into: gate + 2 * size)
+            for b in 0..<batch {
+                let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
+                vectorised(size) { j, k in
+                    let n = hyperbolicTangent(row.load(j + 2 * size, k) + bias.load(j + 2 * size, k))
+                    row.store(n, j + 2 * size, k)
+                    after.store(n.addingProduct(row.load(j + size, k), h.load(j, k) - n), j, k)
+                }
+            }
+        }
+        state[0].base.update(from: previous(steps), count: block)
+    }
+
+    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+        guard let gradients, let gateBackward, let candidateBackward else {
+            preconditionFailure("a layer made for evaluation")
+        }
+        hiddenGradient.fill(0)
+        directGradient.fill(0)
+        let size = hidden
+        for t in (0..<steps).reversed() {
+            let gate = gates.base + t * 3 * block
+            for b in 0..<batch {
+                let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
+                let above = outputGradient.base + t * block + b * size
+                let (recurrent, direct) = (hiddenGradient.base + b * size, directGradient.base + b * size)
+                vectorised(size) { j, k in
+                    let z = row.load(j + size, k)
+                    let n = row.load(j + 2 * size, k)
+                    let dh = above.load(j, k) + recurrent.load(j, k) + direct.load(j, k)
+                    row.store(dh * (h.load(j, k) - n) * z * (1 - z), j + size, k)
+                    row.store(dh * (1 - z) * (1 - n * n), j + 2 * size, k)
+                    direct.store(dh * z, j, k)
+                }
+            }
+            try candidateBackward.run(gate + 2 * size, into: resetGradient.base)
+            for b in 0..<batch {
+                let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
+                let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
+                vectorised(size) { j, k in
+                    let r = row.load(j, k)
+                    let d = drh.load(j, k)
+                    row.store(d * h.load(j, k) * r * (1 - r), j, k)
+                    direct.store(direct.load(j, k).addingProduct(d, r), j, k)
+                }
+            }
+            if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base) }
+        }
+        let deltas = Matrix(gates.base, rows: steps * batch, columns: 3 * size)
+        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
+        try multiply(
+            deltas.columns(0, count: 2 * size), aTransposed: true, by: previousStates(steps),
+            into: gradients.recurrentWeights.rows(0, count: 2 * size))
+        try multiply(
+            deltas.columns(2 * size, count: size), aTransposed: true,
+            by: Matrix(resetStates.base, rows: steps * batch, columns: size),
+            into: gradients.recurrentWeights.rows(2 * size, count: size))
+        sumRows(deltas, into: gradients.inputBias.base)
+        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: 3 * size)
+        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+    }
+}

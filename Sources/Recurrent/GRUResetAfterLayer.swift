@@ -1,0 +1,118 @@
+import Kernels
+
+/// The GRU of cuDNN and PyTorch, gate order r, z, n: the reset gate acts on the recurrent product.
+///
+///     r, z = sigmoid(W x + b_ih + U h + b_hh)
+///     n = tanh(W_n x + b_in + r (U_n h + b_hn))
+///     h_t = (1 - z) n + z h_{t-1}
+final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
+    private let recurrent: PackedProduct  // [B, H] x U^T
+    private let recurrentBackward: PackedProduct?  // [B, 3H] x U
+    private let gates: Buffer  // r z n after their nonlinearities, [T, B, 3H]; in the backward pass dL/d(W x + b_ih)
+    private let products: Buffer  // U h (n part: + b_hn), [T, B, 3H]; in the backward pass dL/d(U h + b_hh)
+    private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U, [B, H]
+    private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h, [B, H]
+
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+        let (b, h) = (shape.batch, shape.hidden)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false)
+        recurrentBackward =
+            shape.training ? try PackedProduct(rows: b, inputs: 3 * h, outputs: h, transposed: false, accumulate: false) : nil
+        gates = Buffer(count: shape.steps * b * 3 * h)
+        products = Buffer(count: shape.steps * b * 3 * h)
+        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
+        directGradient = Buffer(count: shape.training ? b * h : 0)
+        super.init(of: shape, weights: weights, gradients: gradients)
+    }
+
+    func packWeights() throws {
+        try recurrent.pack(weights.recurrentWeights.base)
+        try recurrentBackward?.pack(weights.recurrentWeights.base)
+    }
+
+    func forward(_ input: Matrix, steps: Int) throws {
+        hiddenStates.base.update(from: state[0].base, count: block)
+        try multiply(
+            input, by: weights.inputWeights, bTransposed: true,
+            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        for t in 0..<steps {
+            let product = products.base + t * 3 * block
+            try recurrent.run(previous(t), into: product)
+            for b in 0..<batch {
+                let row = (t * batch + b) * 3 * hidden
+                step(
+                    gates.base + row, product: products.base + row, before: previous(t) + b * hidden,
+                    after: current(t) + b * hidden)
+            }
+        }
+        state[0].base.update(from: previous(steps), count: block)
+    }
+
+    private func step(
+        _ gate: UnsafeMutablePointer<Float>, product: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>,
+        after: UnsafeMutablePointer<Float>
+    ) {
+        let size = hidden
+        let (bi, bh) = (weights.inputBias.base, weights.recurrentBias.base)
+        vectorised(size) { j, k in
+            let (jz, jn) = (j + size, j + 2 * size)
+            let r = logistic(gate.load(j, k) + product.load(j, k) + bi.load(j, k) + bh.load(j, k))
+            let z = logistic(gate.load(jz, k) + product.load(jz, k) + bi.load(jz, k) + bh.load(jz, k))
+            let q = product.load(jn, k) + bh.load(jn, k)
+            let n = hyperbolicTangent((gate.load(jn, k) + bi.load(jn, k)).addingProduct(r, q))
+            gate.store(r, j, k)
+            gate.store(z, jz, k)
+            gate.store(n, jn, k)
+            product.store(q, jn, k)
+            after.store(n.addingProduct(z, before.load(j, k) - n), j, k)
+        }
+    }
+
+    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        hiddenGradient.fill(0)
+        directGradient.fill(0)
+        for t in (0..<steps).reversed() {
+            for b in 0..<batch {
+                let row = (t * batch + b) * 3 * hidden
+                stepBackward(
+                    gates.base + row, product: products.base + row, before: previous(t) + b * hidden,
+                    above: outputGradient.base + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.base + b * hidden,
+                    directGradient: directGradient.base + b * hidden)
+            }
+            if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base) }
+        }
+        let inputDeltas = Matrix(gates.base, rows: steps * batch, columns: 3 * hidden)
+        let recurrentDeltas = Matrix(products.base, rows: steps * batch, columns: 3 * hidden)
+        try multiply(inputDeltas, aTransposed: true, by: input, into: gradients.inputWeights)
+        try multiply(recurrentDeltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
+        sumRows(inputDeltas, into: gradients.inputBias.base)
+        sumRows(recurrentDeltas, into: gradients.recurrentBias.base)
+        try multiply(inputDeltas, by: weights.inputWeights, into: inputGradient)
+    }
+
+    private func stepBackward(
+        _ gate: UnsafeMutablePointer<Float>, product: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>,
+        above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, directGradient: UnsafeMutablePointer<Float>
+    ) {
+        let size = hidden
+        vectorised(size) { j, k in
+            let (jz, jn) = (j + size, j + 2 * size)
+            let r = gate.load(j, k)
+            let z = gate.load(jz, k)
+            let n = gate.load(jn, k)
+            let q = product.load(jn, k)
+            let dh = above.load(j, k) + hiddenGradient.load(j, k) + directGradient.load(j, k)
+            let dn = dh * (1 - z) * (1 - n * n)
+            let dz = dh * (before.load(j, k) - n) * z * (1 - z)
+            let dr = dn * q * r * (1 - r)
+            gate.store(dr, j, k)
+            gate.store(dz, jz, k)
+            gate.store(dn, jn, k)
+            product.store(dr, j, k)
+            product.store(dz, jz, k)
+            product.store(dn * r, jn, k)
+            directGradient.store(dh * z, j, k)
+        }
+    }
+}

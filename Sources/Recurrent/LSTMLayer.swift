@@ -1,0 +1,120 @@
+import Kernels
+
+/// Hochreiter and Schmidhuber 1997 with forget gates (Gers et al. 2000), in PyTorch's form and gate order i, f, g, o:
+///
+///     i, f, o = sigmoid(W x + b_ih + U h + b_hh)      g = tanh(W x + b_ih + U h + b_hh)
+///     c_t = f c_{t-1} + i g                           h_t = o tanh(c_t)
+final class LSTMLayer: LayerBase, RecurrentLayer {
+    private let recurrent: PackedProduct  // [B, H] x U^T, accumulating into the projection
+    private let recurrentBackward: PackedProduct?  // [B, 4H] x U
+    private let bias: Buffer  // b_ih + b_hh, [4H]
+    private let gates: Buffer  // i f g o after their nonlinearities, [T, B, 4H]; in the backward pass their deltas
+    private let cells: Buffer  // c before each step and after the last, [T+1, B, H]
+    private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
+    private let cellGradient: Buffer  // dL/dc_{t-1} from step t, [B, H]
+
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+        let (b, h) = (shape.batch, shape.hidden)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
+        recurrentBackward =
+            shape.training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
+        bias = Buffer(count: 4 * h)
+        gates = Buffer(count: shape.steps * b * 4 * h)
+        cells = Buffer(count: (shape.steps + 1) * b * h)
+        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
+        cellGradient = Buffer(count: shape.training ? b * h : 0)
+        super.init(of: shape, weights: weights, gradients: gradients)
+    }
+
+    func packWeights() throws {
+        try recurrent.pack(weights.recurrentWeights.base)
+        try recurrentBackward?.pack(weights.recurrentWeights.base)
+        add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
+    }
+
+    func forward(_ input: Matrix, steps: Int) throws {
+        hiddenStates.base.update(from: state[0].base, count: block)
+        cells.base.update(from: state[1].base, count: block)
+        try multiply(
+            input, by: weights.inputWeights, bTransposed: true,
+            into: Matrix(gates.base, rows: steps * batch, columns: 4 * hidden))
+        for t in 0..<steps {
+            let gate = gates.base + t * 4 * block
+            try recurrent.run(previous(t), into: gate)
+            for b in 0..<batch {
+                step(
+                    gate + b * 4 * hidden, before: cells.base + t * block + b * hidden,
+                    after: cells.base + (t + 1) * block + b * hidden, hidden: current(t) + b * hidden)
+            }
+        }
+        state[0].base.update(from: previous(steps), count: block)
+        state[1].base.update(from: cells.base + steps * block, count: block)
+    }
+
+    /// One row: pre-activations become gates, c and h follow.
+    private func step(
+        _ gate: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>, after: UnsafeMutablePointer<Float>,
+        hidden h: UnsafeMutablePointer<Float>
+    ) {
+        let size = hidden
+        let bias = bias.base
+        vectorised(size) { j, n in
+            let i = logistic(gate.load(j, n) + bias.load(j, n))
+            let f = logistic(gate.load(j + size, n) + bias.load(j + size, n))
+            let g = hyperbolicTangent(gate.load(j + 2 * size, n) + bias.load(j + 2 * size, n))
+            let o = logistic(gate.load(j + 3 * size, n) + bias.load(j + 3 * size, n))
+            let c = (i * g).addingProduct(f, before.load(j, n))
+            gate.store(i, j, n)
+            gate.store(f, j + size, n)
+            gate.store(g, j + 2 * size, n)
+            gate.store(o, j + 3 * size, n)
+            after.store(c, j, n)
+            h.store(o * hyperbolicTangent(c), j, n)
+        }
+    }
+
+    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        hiddenGradient.fill(0)
+        cellGradient.fill(0)
+        for t in (0..<steps).reversed() {
+            let gate = gates.base + t * 4 * block
+            for b in 0..<batch {
+                let offset = b * hidden
+                stepBackward(
+                    gate + 4 * offset, before: cells.base + t * block + offset,
+                    after: cells.base + (t + 1) * block + offset, above: outputGradient.base + t * block + offset,
+                    hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+            }
+            if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base) }
+        }
+        let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
+        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
+        try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
+        sumRows(deltas, into: gradients.inputBias.base)
+        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: 4 * hidden)
+        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+    }
+
+    /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
+    private func stepBackward(
+        _ gate: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>, after: UnsafePointer<Float>,
+        above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, cellGradient: UnsafeMutablePointer<Float>
+    ) {
+        let size = hidden
+        vectorised(size) { j, n in
+            let i = gate.load(j, n)
+            let f = gate.load(j + size, n)
+            let g = gate.load(j + 2 * size, n)
+            let o = gate.load(j + 3 * size, n)
+            let y = hyperbolicTangent(after.load(j, n))
+            let dh = above.load(j, n) + hiddenGradient.load(j, n)
+            let dc = cellGradient.load(j, n).addingProduct(dh * o, 1 - y * y)
+            gate.store(dc * g * i * (1 - i), j, n)
+            gate.store(dc * before.load(j, n) * f * (1 - f), j + size, n)
+            gate.store(dc * i * (1 - g * g), j + 2 * size, n)
+            gate.store(dh * y * o * (1 - o), j + 3 * size, n)
+            cellGradient.store(dc * f, j, n)
+        }
+    }
+}

@@ -1,0 +1,150 @@
+import Kernels
+
+/// Embedding, recurrent layers, output layer: one rank's share of the model at work.
+///
+/// The parameters belong to the caller; everything else that a step touches is allocated here, once.
+public final class LanguageModel {
+    public let configuration: ModelConfiguration
+    /// B.
+    public let batch: Int
+    /// The longest chunk that `forward` takes, T.
+    public let maximumSteps: Int
+    /// Global index of stream 0, for the dropout masks.
+    private let firstStream: Int
+
+    private let embedding: Embedding
+    private let layers: [any RecurrentLayer]
+    private let outputLayer: OutputLayer
+    private let embedded: Buffer  // [T, B, E], after dropout
+    private let dropped: [Buffer]  // each layer's output after dropout, [T, B, H]; empty without dropout
+    private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
+
+    private var dropout: Dropout?
+    private var inputs: UnsafePointer<Int32>?
+    private var steps = 0
+
+    /// - Parameters:
+    ///   - gradients: nil for evaluation; then no memory is spent on the backward pass and dropout is off.
+    ///   - batch: B, the streams of this rank.
+    ///   - steps: T, the longest chunk.
+    /// - Throws: `KernelError`.
+    public init(
+        _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
+        firstStream: Int = 0
+    ) throws {
+        precondition(batch > 0 && steps > 0)
+        self.configuration = configuration
+        self.batch = batch
+        self.firstStream = firstStream
+        maximumSteps = steps
+        let rows = steps * batch
+        let training = gradients != nil
+        embedding = Embedding(
+            weights: parameters.matrix("encoder.weight"), gradients: gradients?.matrix("encoder.weight"))
+        layers = try (0..<configuration.layers).map { index in
+            let shape = LayerShape(
+                cell: configuration.cell, steps: steps, batch: batch, inputs: configuration.inputs(ofLayer: index),
+                hidden: configuration.hidden, training: training)
+            let weights = LayerParameters(parameters, layer: index)
+            let gradients = gradients.map { LayerParameters($0, layer: index) }
+            return switch configuration.cell {
+            case .elman: try ElmanLayer(shape, activation: configuration.activation, weights: weights, gradients: gradients)
+            case .lstm: try LSTMLayer(shape, weights: weights, gradients: gradients)
+            case .gru: try GRULayer(shape, weights: weights, gradients: gradients)
+            case .gruResetAfter: try GRUResetAfterLayer(shape, weights: weights, gradients: gradients)
+            }
+        }
+        let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
+        outputLayer = OutputLayer(
+            weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
+            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows)
+        embedded = Buffer(count: rows * configuration.embedding)
+        let drops = training && configuration.dropout > 0
+        dropped = (0..<(drops ? configuration.layers : 0)).map { _ in Buffer(count: rows * configuration.hidden) }
+        let widest = max(configuration.embedding, configuration.hidden)
+        gradientBuffers = (0..<(training ? 2 : 0)).map { _ in Buffer(count: rows * widest) }
+        try packWeights()
+    }
+
+    /// Repacks the recurrent weights; call after every change of the parameters.
+    public func packWeights() throws {
+        for layer in layers { try layer.packWeights() }
+    }
+
+    /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
+    public var state: [Buffer] { layers.flatMap(\.state) }
+
+    public func resetState() {
+        for buffer in state { buffer.fill(0) }
+    }
+
+    /// Runs a chunk from the carried state on and carries the new state.
+    /// - Parameters:
+    ///   - inputs: token ids [T, B], time-major; kept until `lossAndBackward`, which reads them again.
+    ///   - steps: T of this chunk, at most `maximumSteps`.
+    ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
+    public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
+        precondition(steps > 0 && steps <= maximumSteps)
+        self.inputs = inputs
+        self.steps = steps
+        self.dropout = dropped.isEmpty ? nil : dropout
+        let embedded = input(ofLayer: 0)
+        embedding.forward(inputs, into: embedded)
+        drop(embedded, into: embedded, site: 0)
+        for (index, layer) in layers.enumerated() {
+            try layer.forward(input(ofLayer: index), steps: steps)
+            if self.dropout != nil {
+                drop(
+                    Matrix(layer.output, rows: steps * batch, columns: configuration.hidden),
+                    into: input(ofLayer: index + 1), site: index + 1)
+            }
+        }
+    }
+
+    /// Loss of the chunk just run, without gradients.
+    /// - Parameters:
+    ///   - targets: [T, B]; -1 where nothing is predicted.
+    ///   - each: called with (t * B + b, nats) of every prediction.
+    public func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
+        try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
+    }
+
+    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions.
+    public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
+        guard let inputs else { preconditionFailure("backward before forward") }
+        precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
+        let rows = steps * batch
+        var above = Matrix(gradientBuffers[0].base, rows: rows, columns: configuration.hidden)
+        let loss = try outputLayer.lossAndGradient(
+            input(ofLayer: layers.count), targets: targets, hiddenGradient: above)
+        for index in layers.indices.reversed() {
+            drop(above, into: above, site: index + 1)
+            let next = gradientBuffers[(layers.count - index) % 2]
+            let below = Matrix(next.base, rows: rows, columns: configuration.inputs(ofLayer: index))
+            try layers[index].backward(
+                input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps)
+            above = below
+        }
+        drop(above, into: above, site: 0)
+        embedding.backward(inputs, outputGradient: above, keep: configuration.tied)
+        return loss
+    }
+
+    /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
+    public func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {
+        let hidden = input(ofLayer: layers.count)
+        return try outputLayer.logits(of: hidden.row((steps - 1) * batch + stream))
+    }
+
+    /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the output layer reads.
+    private func input(ofLayer index: Int) -> Matrix {
+        let rows = steps * batch
+        if index == 0 { return Matrix(embedded.base, rows: rows, columns: configuration.embedding) }
+        let base = dropout == nil ? layers[index - 1].output : dropped[index - 1].base
+        return Matrix(base, rows: rows, columns: configuration.hidden)
+    }
+
+    private func drop(_ source: Matrix, into result: Matrix, site: Int) {
+        dropout?.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+    }
+}

@@ -1,0 +1,71 @@
+// Dimensions, throughout this module:
+//   T  unroll length, steps of one chunk      B  streams of this rank      V  vocabulary size
+//   E  embedding size      H  hidden size     L  layers                    G  gate rows: Elman H, GRU 3H, LSTM 4H
+// Activations are time-major: [T, B, H], one time step is contiguous.
+
+/// The recurrent cell.
+public enum Cell: String, Sendable, CaseIterable {
+    /// Elman 1990: `h = g(W x + U h + b)`.
+    case elman
+    /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; no peepholes.
+    case lstm
+    /// Cho et al. 2014: the reset gate acts on h before the matrix product.
+    case gru
+    /// The variant of cuDNN and PyTorch: the reset gate acts after the matrix product.
+    case gruResetAfter = "gru_reset_after"
+
+    /// Rows of the gate matrices in units of H.
+    public var gates: Int {
+        switch self {
+        case .elman: 1
+        case .gru, .gruResetAfter: 3
+        case .lstm: 4
+        }
+    }
+
+    /// Vectors [B, H] carried from chunk to chunk: h, and for the LSTM c.
+    public var stateVectors: Int { self == .lstm ? 2 : 1 }
+}
+
+/// The Elman cell's nonlinearity.
+public enum Activation: String, Sendable, CaseIterable {
+    case tanh, sigmoid, relu
+}
+
+/// What defines a language model's shape and initial values.
+public struct ModelConfiguration: Sendable, Equatable {
+    public var cell: Cell
+    /// Elman only.
+    public var activation: Activation
+    public var vocabulary: Int
+    public var embedding: Int
+    public var hidden: Int
+    public var layers: Int
+    /// Probability of zeroing a value between embedding, layers and output (Zaremba et al. 2014: not within a layer's
+    /// recurrence).
+    public var dropout: Float
+    /// The output layer's weights are the embedding's (Press and Wolf 2017); needs `embedding == hidden`.
+    public var tied: Bool
+    /// Weights start uniform in (-range, range); biases at zero.
+    public var initialRange: Float
+
+    public init(
+        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
+        dropout: Float = 0, tied: Bool = false, initialRange: Float = 0.1
+    ) {
+        precondition(vocabulary > 0 && embedding > 0 && hidden > 0 && layers > 0)
+        precondition(!tied || embedding == hidden, "tied weights need embedding == hidden")
+        self.cell = cell
+        self.activation = activation
+        self.vocabulary = vocabulary
+        self.embedding = embedding
+        self.hidden = hidden
+        self.layers = layers
+        self.dropout = dropout
+        self.tied = tied
+        self.initialRange = initialRange
+    }
+
+    /// Width of the input of layer `index`.
+    func inputs(ofLayer index: Int) -> Int { index == 0 ? embedding : hidden }
+}

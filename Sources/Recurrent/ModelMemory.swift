@@ -1,0 +1,55 @@
+/// Memory of one rank, in bytes, computed before anything is allocated.
+///
+/// With P parameters, B streams, T steps, L layers (4 bytes a float):
+///
+///     parameters   P          gradients   P          optimizer   slots * P
+///     layer        (T+1) B H for h, plus T B G for the gates, plus per cell
+///                  LSTM (T+1) B H for c     GRU T B H for r h     reset-after T B 3H for U h
+///     packed U     G H forward, G H backward
+///     dropout      T B H per layer          embedding T B E
+///     gradients of activations  2 T B max(E, H)
+///     logits       one block of rows x V, at most 32 MiB or one row
+public struct ModelMemory: Sendable, Equatable {
+    public let parameters: Int
+    public let gradients: Int
+    public let optimizer: Int
+    public let activations: Int
+
+    public var total: Int { parameters + gradients + optimizer + activations }
+
+    /// - Returns: nil when a size overflows 64 bits.
+    public init?(_ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int) {
+        let rows = model.cell.gates.multiplied(model.hidden)
+        let chunk = steps.multiplied(batch)
+        var count = model.vocabulary.multiplied(model.embedding) + Double(model.vocabulary)
+        if !model.tied { count += model.vocabulary.multiplied(model.hidden) }
+        var active = 0.0
+        let h = Double(model.hidden)
+        for layer in 0..<model.layers {
+            count += rows * Double(model.inputs(ofLayer: layer)) + rows * h + 2 * rows
+            active += (chunk + Double(batch)) * h * Double(model.cell == .lstm ? 2 : 1)
+            if model.cell != .elman { active += chunk * rows }
+            if model.cell == .gru { active += chunk * h }
+            if model.cell == .gruResetAfter { active += chunk * rows }
+            active += rows * h * (training ? 2 : 1)
+            if training && model.dropout > 0 { active += chunk * h }
+        }
+        active += chunk * Double(model.embedding)
+        if training { active += 2 * chunk * Double(max(model.embedding, model.hidden)) }
+        guard count < 0x1p60, active < 0x1p60, chunk * Double(model.vocabulary) < 0x1p60 else { return nil }
+        active += Double(OutputLayer.blockRows(rows: steps * batch, vocabulary: model.vocabulary) * model.vocabulary)
+        let bytes = { (floats: Double) in Int(exactly: (floats * 4).rounded()) }
+        guard let parameters = bytes(count), let optimizer = bytes(count * Double(optimizerSlots)),
+            let activations = bytes(active)
+        else { return nil }
+        self.parameters = parameters
+        self.gradients = training ? parameters : 0
+        self.optimizer = training ? optimizer : 0
+        self.activations = activations
+    }
+}
+
+extension Int {
+    /// The product in floating point, where it cannot overflow.
+    fileprivate func multiplied(_ other: Int) -> Double { Double(self) * Double(other) }
+}

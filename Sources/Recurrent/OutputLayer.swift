@@ -1,0 +1,106 @@
+import Kernels
+
+/// Negative log likelihood, summed over `tokens` predictions, in nats.
+public struct LossSum: Sendable, Equatable {
+    public var total: Double
+    public var tokens: Int
+
+    public init(total: Double = 0, tokens: Int = 0) {
+        self.total = total
+        self.tokens = tokens
+    }
+
+    public static func += (sum: inout LossSum, term: LossSum) {
+        sum.total += term.total
+        sum.tokens += term.tokens
+    }
+
+    /// Nats per token; 0 when nothing was scored.
+    public var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
+}
+
+/// `y = softmax(V h + c)` with cross-entropy, over blocks of rows: only one block of logits exists at a time, so a
+/// vocabulary of 200,000 trains in bounded memory. Targets of -1 are not predictions: no loss, no gradient.
+final class OutputLayer {
+    private let weights: Matrix  // [V, H]
+    private let bias: UnsafeMutablePointer<Float>  // [V]
+    private let weightGradients: Matrix?
+    private let biasGradients: UnsafeMutablePointer<Float>?
+    private let logits: Buffer  // [blockRows, V]
+    private let blockRows: Int
+
+    /// Floats of logits held at once (32 MiB), unless one row alone is larger.
+    private static let budget = 8 << 20
+
+    /// Rows of one block: as few equal blocks as the budget allows.
+    static func blockRows(rows: Int, vocabulary: Int) -> Int {
+        let blocks = max(1, (rows * vocabulary + budget - 1) / budget)
+        return max(1, (rows + blocks - 1) / blocks)
+    }
+
+    init(weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int) {
+        self.weights = weights
+        self.bias = bias.base
+        self.weightGradients = weightGradients
+        self.biasGradients = biasGradients?.base
+        blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
+        logits = Buffer(count: blockRows * weights.rows)
+    }
+
+    private var vocabulary: Int { weights.rows }
+
+    /// Rows of `hidden` [N, H] by blocks: `body(first row, logits [n, V] with the bias added)`.
+    private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
+        for first in stride(from: 0, to: hidden.rows, by: blockRows) {
+            let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
+            try multiply(hidden.rows(first, count: block.rows), by: weights, bTransposed: true, into: block)
+            for i in 0..<block.rows { add(block.row(i), bias, into: block.row(i), count: vocabulary) }
+            try body(first, block)
+        }
+    }
+
+    /// - Parameters:
+    ///   - hidden: [N, H].
+    ///   - targets: [N].
+    ///   - each: called with (row, nats) of every prediction, in order.
+    func loss(
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil
+    ) throws -> LossSum {
+        var sum = LossSum()
+        try forEachBlock(hidden) { first, block in
+            for i in 0..<block.rows where targets[first + i] >= 0 {
+                let nats = crossEntropy(block.row(i), count: vocabulary, target: Int(targets[first + i]))
+                sum += LossSum(total: nats, tokens: 1)
+                each?(first + i, nats)
+            }
+        }
+        return sum
+    }
+
+    /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of weights and bias (overwritten).
+    func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
+        guard let weightGradients, let biasGradients else { preconditionFailure("a model made for evaluation") }
+        var sum = LossSum()
+        try forEachBlock(hidden) { first, block in
+            for i in 0..<block.rows {
+                let target = Int(targets[first + i])
+                if target >= 0 {
+                    sum += LossSum(total: crossEntropyGradient(block.row(i), count: vocabulary, target: target), tokens: 1)
+                } else {
+                    block.row(i).update(repeating: 0, count: vocabulary)
+                }
+            }
+            let rows = hidden.rows(first, count: block.rows)
+            try multiply(block, by: weights, into: hiddenGradient.rows(first, count: block.rows))
+            try multiply(block, aTransposed: true, by: rows, into: weightGradients, accumulate: first > 0)
+            sumRows(block, into: biasGradients, accumulate: first > 0)
+        }
+        return sum
+    }
+
+    /// Logits [1, V] of one row; valid until the next call.
+    func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float> {
+        try forEachBlock(Matrix(hidden, rows: 1, columns: weights.columns)) { _, _ in }
+        return UnsafeMutableBufferPointer(start: logits.base, count: vocabulary)
+    }
+}

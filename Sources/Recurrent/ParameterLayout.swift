@@ -1,0 +1,86 @@
+import Kernels
+import Randomness
+
+/// The one list of (name, shape, offset) that initialisation, exchange, clipping, optimizer and checkpoints walk.
+///
+/// Names and shapes are PyTorch's (`torch.nn.Embedding`, `RNN`/`LSTM`/`GRU`, `Linear`), gate order included
+/// (LSTM i f g o, GRU r z n), so that a checkpoint loads with `load_state_dict`.
+public struct ParameterLayout: Sendable, Equatable {
+    public struct Entry: Sendable, Equatable {
+        public let name: String
+        public let shape: [Int]
+        /// In floats from the start of the arena; a multiple of 16 (64 bytes).
+        public let offset: Int
+        public var count: Int { shape.reduce(1, *) }
+        public var range: Range<Int> { offset..<offset + count }
+    }
+
+    public let entries: [Entry]
+    /// Floats in the arena, padding between entries included (it stays zero).
+    public let count: Int
+
+    public init(_ model: ModelConfiguration) {
+        var entries: [Entry] = []
+        var offset = 0
+        func add(_ name: String, _ shape: Int...) {
+            let entry = Entry(name: name, shape: shape, offset: offset)
+            entries.append(entry)
+            offset = (offset + entry.count + 15) & ~15
+        }
+        let rows = model.cell.gates * model.hidden
+        add("encoder.weight", model.vocabulary, model.embedding)
+        for layer in 0..<model.layers {
+            add("rnn.weight_ih_l\(layer)", rows, model.inputs(ofLayer: layer))
+            add("rnn.weight_hh_l\(layer)", rows, model.hidden)
+            add("rnn.bias_ih_l\(layer)", rows)
+            add("rnn.bias_hh_l\(layer)", rows)
+        }
+        if !model.tied { add("decoder.weight", model.vocabulary, model.hidden) }
+        add("decoder.bias", model.vocabulary)
+        self.entries = entries
+        count = offset
+    }
+
+    /// Trainable values: padding not counted.
+    public var parameters: Int { entries.reduce(0) { $0 + $1.count } }
+
+    public subscript(name: String) -> Entry {
+        guard let entry = entries.first(where: { $0.name == name }) else { preconditionFailure("no parameter \(name)") }
+        return entry
+    }
+}
+
+/// One flat buffer laid out by a `ParameterLayout`: the parameters, their gradients, or an optimizer's slot.
+public final class Arena {
+    public let layout: ParameterLayout
+    public let buffer: Buffer
+
+    public init(_ layout: ParameterLayout) {
+        self.layout = layout
+        buffer = Buffer(count: layout.count)
+    }
+
+    /// A two-dimensional parameter; a vector is one row.
+    public func matrix(_ name: String) -> Matrix {
+        let entry = layout[name]
+        return Matrix(
+            buffer.base + entry.offset, rows: entry.shape.count == 2 ? entry.shape[0] : 1, columns: entry.shape.last!)
+    }
+
+    public func values(_ entry: ParameterLayout.Entry) -> UnsafeMutableBufferPointer<Float> {
+        UnsafeMutableBufferPointer(rebasing: buffer.elements[entry.range])
+    }
+
+    /// Weights uniform in (-range, range), biases zero; a function of the seed and the tensor's place in the layout.
+    public func initialise(range: Float, seed: UInt64) {
+        for (index, entry) in layout.entries.enumerated() {
+            let values = values(entry)
+            guard entry.shape.count == 2 else {
+                values.update(repeating: 0)
+                continue
+            }
+            var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
+            for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
+        }
+    }
+}

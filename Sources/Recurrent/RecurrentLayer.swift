@@ -1,0 +1,77 @@
+import Kernels
+
+/// One recurrent layer over a chunk: forward and backward in the same file of each cell.
+///
+/// A layer owns what its backward pass needs from its forward pass. `steps` may be smaller than the T it was made for
+/// (the last chunk of an epoch, a random unroll length).
+protocol RecurrentLayer: AnyObject {
+    /// h of each step, [T, B, H]; valid after `forward`.
+    var output: UnsafeMutablePointer<Float> { get }
+    /// Carried state [B, H] each: h, and for the LSTM c. Input of the next `forward`, replaced by it.
+    var state: [Buffer] { get }
+
+    /// Repacks the recurrent weights; call after every change of the parameters.
+    func packWeights() throws
+
+    /// From `input` [steps*B, in] to `output` [steps*B, H], from and to the carried state.
+    func forward(_ input: Matrix, steps: Int) throws
+
+    /// From dL/d(output) [steps*B, H] to the gradients of the weights (overwritten) and dL/d(input) [steps*B, in].
+    /// Nothing flows in from beyond the chunk's end, nothing out before its start: that is the truncation.
+    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws
+}
+
+/// The four parameters of a layer, in the parameter or the gradient arena.
+struct LayerParameters {
+    let inputWeights: Matrix  // [G, in]
+    let recurrentWeights: Matrix  // [G, H]
+    let inputBias: Matrix  // [1, G]
+    let recurrentBias: Matrix  // [1, G]
+
+    init(_ arena: Arena, layer: Int) {
+        inputWeights = arena.matrix("rnn.weight_ih_l\(layer)")
+        recurrentWeights = arena.matrix("rnn.weight_hh_l\(layer)")
+        inputBias = arena.matrix("rnn.bias_ih_l\(layer)")
+        recurrentBias = arena.matrix("rnn.bias_hh_l\(layer)")
+    }
+}
+
+/// What every cell has: its sizes, weights, hidden states and scratch.
+class LayerBase {
+    let batch: Int  // B
+    let hidden: Int  // H
+    let weights: LayerParameters
+    let gradients: LayerParameters?
+    /// h before each step and after the last, [T+1, B, H]: row block 0 is the carried state.
+    let hiddenStates: Buffer
+    let state: [Buffer]
+
+    init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) {
+        batch = shape.batch
+        hidden = shape.hidden
+        self.weights = weights
+        self.gradients = gradients
+        hiddenStates = Buffer(count: (shape.steps + 1) * shape.batch * shape.hidden)
+        state = (0..<shape.cell.stateVectors).map { _ in Buffer(count: shape.batch * shape.hidden) }
+    }
+
+    /// Floats of one [B, H] block.
+    final var block: Int { batch * hidden }
+    final var output: UnsafeMutablePointer<Float> { hiddenStates.base + block }
+    /// h before step t, [B, H].
+    final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + t * block }
+    /// h after step t, [B, H].
+    final func current(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + (t + 1) * block }
+    /// h before every step, [steps*B, H]: the recurrent product's input.
+    final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
+}
+
+/// Sizes that a layer's memory follows from.
+struct LayerShape {
+    let cell: Cell
+    let steps: Int  // the longest chunk
+    let batch: Int
+    let inputs: Int
+    let hidden: Int
+    let training: Bool
+}
