@@ -1,0 +1,187 @@
+import Glibc
+
+/// The recurrent cells of docs/mathematics.md. Gate blocks are stacked in PyTorch's order.
+public enum OracleCell: String, CaseIterable, Sendable {
+    case elmanTanh, elmanSigmoid, elmanReLU
+    /// i, f, g, o
+    case lstm
+    /// r, z, n; Cho et al. 2014: the reset gate acts on h before the matrix product.
+    case gruResetBefore
+    /// r, z, n; PyTorch and cuDNN: the reset gate acts on the product.
+    case gruResetAfter
+
+    /// Blocks of `hidden` rows in a layer's weights.
+    public var gates: Int {
+        switch self {
+        case .elmanTanh, .elmanSigmoid, .elmanReLU: 1
+        case .lstm: 4
+        case .gruResetBefore, .gruResetAfter: 3
+        }
+    }
+}
+
+/// y = W x + b for single vectors, and its gradients summed over every call of `backward`.
+struct OracleAffine {
+    let weight: [Double]  // [outputs, inputs]
+    let bias: [Double]  // [outputs]
+    var weightGradient: [Double]
+    var biasGradient: [Double]
+
+    init(weight: [Double], bias: [Double]) {
+        precondition(weight.count % bias.count == 0, "weight is not [\(bias.count), inputs]")
+        self.weight = weight
+        self.bias = bias
+        weightGradient = Array(repeating: 0, count: weight.count)
+        biasGradient = Array(repeating: 0, count: bias.count)
+    }
+
+    /// Outputs `rows` only; all when nil.
+    func callAsFunction(_ x: [Double], rows: Range<Int>? = nil) -> [Double] {
+        (rows ?? bias.indices).map { row in
+            var sum = bias[row]
+            for column in x.indices { sum += weight[row * x.count + column] * x[column] }
+            return sum
+        }
+    }
+
+    /// Takes dL/dy of outputs `rows` and their x; returns dL/dx.
+    mutating func backward(_ dy: [Double], _ x: [Double], rows: Range<Int>? = nil) -> [Double] {
+        var dx = Array(repeating: 0.0, count: x.count)
+        for (row, d) in zip(rows ?? bias.indices, dy) {
+            biasGradient[row] += d
+            for column in x.indices {
+                weightGradient[row * x.count + column] += d * x[column]
+                dx[column] += d * weight[row * x.count + column]
+            }
+        }
+        return dx
+    }
+}
+
+/// One layer, one stream, one step at a time.
+struct OracleLayer {
+    let cell: OracleCell
+    let hidden: Int
+    var input: OracleAffine
+    var recurrent: OracleAffine
+
+    /// What one step leaves for the backward pass. Every vector has `hidden` elements except `input`.
+    struct Step {
+        var input: [Double]
+        var previousHidden: [Double]
+        var previousCell: [Double]
+        /// Activated gates, in the cell's order.
+        var gates: [[Double]] = []
+        /// W_hn h + b_hn before the reset gate; `gruResetAfter` only.
+        var resetProduct: [Double] = []
+        var hidden: [Double] = []
+        /// Empty unless `lstm`.
+        var cell: [Double] = []
+    }
+
+    func forward(_ x: [Double], hidden h: [Double], cell c: [Double]) -> Step {
+        var step = Step(input: x, previousHidden: h, previousCell: c)
+        let a = blocks(input(x))
+        switch cell {
+        case .elmanTanh, .elmanSigmoid, .elmanReLU:
+            step.hidden = combine(a[0], recurrent(h)) { activate($0 + $1) }
+            step.gates = [step.hidden]
+        case .lstm:
+            let u = blocks(recurrent(h))
+            let gates = (0..<4).map { k in combine(a[k], u[k]) { k == 2 ? tanh($0 + $1) : sigmoid($0 + $1) } }
+            step.gates = gates
+            step.cell = each { gates[1][$0] * c[$0] + gates[0][$0] * gates[2][$0] }
+            step.hidden = combine(gates[3], step.cell) { $0 * tanh($1) }
+        case .gruResetBefore:
+            let u = blocks(recurrent(h, rows: 0..<2 * hidden))
+            let r = combine(a[0], u[0]) { sigmoid($0 + $1) }
+            let z = combine(a[1], u[1]) { sigmoid($0 + $1) }
+            let n = combine(a[2], recurrent(combine(r, h, *), rows: 2 * hidden..<3 * hidden)) { tanh($0 + $1) }
+            step.gates = [r, z, n]
+            step.hidden = each { (1 - z[$0]) * n[$0] + z[$0] * h[$0] }
+        case .gruResetAfter:
+            let u = blocks(recurrent(h))
+            let r = combine(a[0], u[0]) { sigmoid($0 + $1) }
+            let z = combine(a[1], u[1]) { sigmoid($0 + $1) }
+            let n = each { tanh(a[2][$0] + r[$0] * u[2][$0]) }
+            step.gates = [r, z, n]
+            step.resetProduct = u[2]
+            step.hidden = each { (1 - z[$0]) * n[$0] + z[$0] * h[$0] }
+        }
+        return step
+    }
+
+    /// Takes dL/dh and dL/dc (empty unless `lstm`) at the end of `step`; adds to the weights' gradients and returns the
+    /// gradients of the step's input and of the state it started from.
+    mutating func backward(_ step: Step, hidden dh: [Double], cell dc: [Double])
+        -> (input: [Double], hidden: [Double], cell: [Double])
+    {
+        let h = step.previousHidden
+        let gates = step.gates
+        switch cell {
+        case .elmanTanh, .elmanSigmoid, .elmanReLU:
+            let da = combine(dh, step.hidden) { $0 * slope(atOutput: $1) }
+            return (input.backward(da, step.input), recurrent.backward(da, h), [])
+
+        case .lstm:
+            let (i, f, g, o) = (gates[0], gates[1], gates[2], gates[3])
+            let squashed = step.cell.map { tanh($0) }
+            let dcTotal = each { dc[$0] + dh[$0] * o[$0] * (1 - squashed[$0] * squashed[$0]) }
+            let di = each { dcTotal[$0] * g[$0] * i[$0] * (1 - i[$0]) }
+            let df = each { dcTotal[$0] * step.previousCell[$0] * f[$0] * (1 - f[$0]) }
+            let dg = each { dcTotal[$0] * i[$0] * (1 - g[$0] * g[$0]) }
+            let dOut = each { dh[$0] * squashed[$0] * o[$0] * (1 - o[$0]) }
+            let da = di + df + dg + dOut
+            return (input.backward(da, step.input), recurrent.backward(da, h), combine(dcTotal, f, *))
+
+        case .gruResetBefore:
+            let (r, z, n) = (gates[0], gates[1], gates[2])
+            let dn = each { dh[$0] * (1 - z[$0]) * (1 - n[$0] * n[$0]) }
+            let dz = each { dh[$0] * (h[$0] - n[$0]) * z[$0] * (1 - z[$0]) }
+            // Through the candidate's product, whose input is r*h.
+            let dResetHidden = recurrent.backward(dn, combine(r, h, *), rows: 2 * hidden..<3 * hidden)
+            let dr = each { dResetHidden[$0] * h[$0] * r[$0] * (1 - r[$0]) }
+            let throughGates = recurrent.backward(dr + dz, h, rows: 0..<2 * hidden)
+            let dPrevious = each { throughGates[$0] + dResetHidden[$0] * r[$0] + dh[$0] * z[$0] }
+            return (input.backward(dr + dz + dn, step.input), dPrevious, [])
+
+        case .gruResetAfter:
+            let (r, z, n) = (gates[0], gates[1], gates[2])
+            let dn = each { dh[$0] * (1 - z[$0]) * (1 - n[$0] * n[$0]) }
+            let dz = each { dh[$0] * (h[$0] - n[$0]) * z[$0] * (1 - z[$0]) }
+            let dr = each { dn[$0] * step.resetProduct[$0] * r[$0] * (1 - r[$0]) }
+            let throughProduct = recurrent.backward(dr + dz + combine(dn, r, *), h)
+            let dPrevious = each { throughProduct[$0] + dh[$0] * z[$0] }
+            return (input.backward(dr + dz + dn, step.input), dPrevious, [])
+        }
+    }
+
+    private func each(_ element: (Int) -> Double) -> [Double] { (0..<hidden).map(element) }
+
+    private func blocks(_ vector: [Double]) -> [[Double]] {
+        (0..<vector.count / hidden).map { Array(vector[$0 * hidden..<($0 + 1) * hidden]) }
+    }
+
+    private func activate(_ x: Double) -> Double {
+        switch cell {
+        case .elmanSigmoid: sigmoid(x)
+        case .elmanReLU: max(x, 0)
+        default: tanh(x)
+        }
+    }
+
+    /// The activation's derivative, written in its value y.
+    private func slope(atOutput y: Double) -> Double {
+        switch cell {
+        case .elmanSigmoid: y * (1 - y)
+        case .elmanReLU: y > 0 ? 1 : 0
+        default: 1 - y * y
+        }
+    }
+}
+
+private func sigmoid(_ x: Double) -> Double { 1 / (1 + exp(-x)) }
+
+private func combine(_ x: [Double], _ y: [Double], _ function: (Double, Double) -> Double) -> [Double] {
+    zip(x, y).map { function($0, $1) }
+}

@@ -1,0 +1,107 @@
+import Randomness
+
+/// One layer's recurrent state for all streams of a chunk.
+public struct OracleState: Equatable, Sendable {
+    public var hidden: [Double]  // [B, H]
+    /// Empty unless the cell is an LSTM.
+    public var cell: [Double]  // [B, H]
+
+    public init(hidden: [Double], cell: [Double]) {
+        self.hidden = hidden
+        self.cell = cell
+    }
+
+    var shape: [Int] { [hidden.count, cell.count] }
+
+    func row(_ stream: Int, of batch: Int) -> OracleState {
+        func row(_ values: [Double]) -> [Double] {
+            let width = values.count / batch
+            return Array(values[stream * width..<(stream + 1) * width])
+        }
+        return OracleState(hidden: row(hidden), cell: row(cell))
+    }
+
+    mutating func setRow(_ stream: Int, to row: OracleState) {
+        hidden.replaceSubrange(stream * row.hidden.count..<(stream + 1) * row.hidden.count, with: row.hidden)
+        cell.replaceSubrange(stream * row.cell.count..<(stream + 1) * row.cell.count, with: row.cell)
+    }
+}
+
+/// What one forward and backward pass reads.
+public struct OracleChunk: Sendable {
+    public var steps: Int
+    public var batch: Int
+    public var inputs: [Int32]  // [T, B]
+    /// -1: no prediction.
+    public var targets: [Int32]  // [T, B]
+    /// One element per layer.
+    public var initialState: [OracleState]
+    /// Explicit multipliers by site: 0 is the embedding's output [T, B, E], l is the output of layer l [T, B, H]
+    /// (l = 1 ... L; the last one feeds the output layer). Nil: no dropout.
+    public var dropout: [[Double]]?
+    /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
+    public var finalStateWeights: [OracleState]?
+
+    public init(
+        steps: Int, batch: Int, inputs: [Int32], targets: [Int32], initialState: [OracleState],
+        dropout: [[Double]]? = nil, finalStateWeights: [OracleState]? = nil
+    ) {
+        self.steps = steps
+        self.batch = batch
+        self.inputs = inputs
+        self.targets = targets
+        self.initialState = initialState
+        self.dropout = dropout
+        self.finalStateWeights = finalStateWeights
+    }
+
+    /// Random tokens, one position in seven without prediction, a non-zero initial state, and inverted-dropout
+    /// multipliers (0 or 1 / (1 - dropoutRate)) when the rate is positive.
+    public static func random(
+        for model: OracleModel, steps: Int, batch: Int, dropoutRate: Double = 0, seed: UInt64
+    ) -> OracleChunk {
+        var numbers = PhiloxSequence(seed: seed, purpose: .corpus)
+        let positions = steps * batch
+        let inputs = (0..<positions).map { _ in Int32.random(in: 0..<Int32(model.vocabulary), using: &numbers) }
+        let targets = (0..<positions).map { position in
+            position % 7 == 3 ? -1 : Int32.random(in: 0..<Int32(model.vocabulary), using: &numbers)
+        }
+        let keep = 1 - dropoutRate
+        let sites = [model.embedding] + Array(repeating: model.hidden, count: model.layers)
+        return OracleChunk(
+            steps: steps, batch: batch, inputs: inputs, targets: targets,
+            initialState: randomState(for: model, batch: batch, using: &numbers),
+            dropout: dropoutRate == 0
+                ? nil : sites.map { width in (0..<positions * width).map { _ in numbers.uniform() < keep ? 1 / keep : 0 } })
+    }
+
+    /// Uniform in [-1, 1), for an initial state or for `finalStateWeights`.
+    public static func randomState(
+        for model: OracleModel, batch: Int, using numbers: inout PhiloxSequence
+    ) -> [OracleState] {
+        model.zeroState(batch: batch).map {
+            OracleState(
+                hidden: numbers.uniforms($0.hidden.count, range: 1), cell: numbers.uniforms($0.cell.count, range: 1))
+        }
+    }
+}
+
+public struct OracleResult: Sendable {
+    /// Summed negative log likelihood in nats, without the extra term of `finalStateWeights`.
+    public var loss = 0.0
+    /// Predictions made.
+    public var count = 0
+    /// 0 where there is no prediction.
+    public var tokenLosses: [Double]  // [T, B]
+    public var finalState: [OracleState]
+    /// Of the summed loss (plus the extra term), by parameter name.
+    public var gradients: [String: [Double]] = [:]
+    public var initialStateGradients: [OracleState]
+}
+
+extension PhiloxSequence {
+    /// Uniform in [-range, range).
+    public mutating func uniforms(_ count: Int, range: Double) -> [Double] {
+        (0..<count).map { _ in range * (2 * uniform() - 1) }
+    }
+}

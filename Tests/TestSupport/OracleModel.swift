@@ -1,0 +1,194 @@
+import Glibc
+import Randomness
+
+/// A recurrent language model in double precision, one vector at a time, written from docs/mathematics.md and sharing
+/// nothing with the product: what the product's tests compare against. Slow on purpose.
+public struct OracleModel: Sendable {
+    public var cell: OracleCell
+    public var layers: Int
+    public var vocabulary: Int
+    public var embedding: Int
+    public var hidden: Int
+    /// The output weights are the embedding; there is no `decoder.weight`. Needs `embedding == hidden`.
+    public var tied: Bool
+    /// Row-major, PyTorch's names, the shapes of `parameterShapes`.
+    public var parameters: [String: [Double]]
+
+    public init(
+        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
+        parameters: [String: [Double]]
+    ) {
+        precondition(!tied || embedding == hidden, "tying needs embedding == hidden")
+        self.cell = cell
+        self.layers = layers
+        self.vocabulary = vocabulary
+        self.embedding = embedding
+        self.hidden = hidden
+        self.tied = tied
+        self.parameters = parameters
+        for (name, shape) in parameterShapes {
+            precondition(parameters[name]?.count == shape.reduce(1, *), "\(name) is not \(shape)")
+        }
+    }
+
+    /// Weights and biases uniform in [-range, range).
+    public static func random(
+        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool, range: Double = 0.5,
+        seed: UInt64
+    ) -> OracleModel {
+        var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
+        var parameters: [String: [Double]] = [:]
+        let shapes = shapes(
+            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied)
+        for (name, shape) in shapes {
+            parameters[name] = numbers.uniforms(shape.reduce(1, *), range: range)
+        }
+        return OracleModel(
+            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
+            parameters: parameters)
+    }
+
+    /// In the order of PyTorch's state_dict.
+    public var parameterShapes: [(name: String, shape: [Int])] {
+        Self.shapes(
+            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied)
+    }
+
+    private static func shapes(
+        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool
+    ) -> [(name: String, shape: [Int])] {
+        let rows = cell.gates * hidden
+        var shapes = [("encoder.weight", [vocabulary, embedding])]
+        for layer in 0..<layers {
+            shapes += [
+                ("rnn.weight_ih_l\(layer)", [rows, layer == 0 ? embedding : hidden]),
+                ("rnn.weight_hh_l\(layer)", [rows, hidden]),
+                ("rnn.bias_ih_l\(layer)", [rows]),
+                ("rnn.bias_hh_l\(layer)", [rows]),
+            ]
+        }
+        if !tied { shapes.append(("decoder.weight", [vocabulary, hidden])) }
+        shapes.append(("decoder.bias", [vocabulary]))
+        return shapes.map { (name: $0.0, shape: $0.1) }
+    }
+
+    /// The state every stream starts an epoch with, one element per layer.
+    public func zeroState(batch: Int) -> [OracleState] {
+        let zeros = Array(repeating: 0.0, count: batch * hidden)
+        return Array(repeating: OracleState(hidden: zeros, cell: cell == .lstm ? zeros : []), count: layers)
+    }
+
+    /// Forward and backward through one chunk.
+    public func run(_ chunk: OracleChunk) -> OracleResult {
+        check(chunk)
+        var layers = (0..<layers).map { layer in
+            OracleLayer(
+                cell: cell, hidden: hidden,
+                input: OracleAffine(
+                    weight: parameters["rnn.weight_ih_l\(layer)"]!, bias: parameters["rnn.bias_ih_l\(layer)"]!),
+                recurrent: OracleAffine(
+                    weight: parameters["rnn.weight_hh_l\(layer)"]!, bias: parameters["rnn.bias_hh_l\(layer)"]!))
+        }
+        var decoder = OracleAffine(
+            weight: parameters[tied ? "encoder.weight" : "decoder.weight"]!, bias: parameters["decoder.bias"]!)
+        let encoder = parameters["encoder.weight"]!
+        var encoderGradient = Array(repeating: 0.0, count: encoder.count)
+
+        // Everything a stream does is independent of the other streams, so take them one after the other.
+        var result = OracleResult(
+            tokenLosses: Array(repeating: 0, count: chunk.steps * chunk.batch),
+            finalState: chunk.initialState, initialStateGradients: zeroState(batch: chunk.batch))
+        for stream in 0..<chunk.batch {
+            // Forward
+            var state = chunk.initialState.map { $0.row(stream, of: chunk.batch) }
+            var trace: [[OracleLayer.Step]] = []  // [T][L]
+            var logitGradients: [[Double]] = []  // [T][V]
+            for t in 0..<chunk.steps {
+                let position = t * chunk.batch + stream
+                let token = Int(chunk.inputs[position])
+                var x = dropped(
+                    Array(encoder[token * embedding..<(token + 1) * embedding]), chunk, site: 0, position: position)
+                trace.append([])
+                for layer in layers.indices {
+                    let step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
+                    trace[t].append(step)
+                    state[layer] = OracleState(hidden: step.hidden, cell: step.cell)
+                    x = dropped(step.hidden, chunk, site: layer + 1, position: position)
+                }
+                let target = Int(chunk.targets[position])
+                let (loss, gradient) = crossEntropy(decoder(x), target: target)
+                logitGradients.append(gradient)
+                result.tokenLosses[position] = loss
+                result.loss += loss
+                result.count += target < 0 ? 0 : 1
+            }
+            for layer in layers.indices { result.finalState[layer].setRow(stream, to: state[layer]) }
+
+            // Backward: what flows into the state after the last step comes from the extra loss term alone.
+            var stateGradient = (chunk.finalStateWeights ?? zeroState(batch: chunk.batch))
+                .map { $0.row(stream, of: chunk.batch) }
+            for t in (0..<chunk.steps).reversed() {
+                let position = t * chunk.batch + stream
+                let top = dropped(trace[t].last!.hidden, chunk, site: layers.count, position: position)
+                var dx = decoder.backward(logitGradients[t], top)
+                for layer in layers.indices.reversed() {
+                    dx = dropped(dx, chunk, site: layer + 1, position: position)
+                    let dh = zip(stateGradient[layer].hidden, dx).map { $0 + $1 }
+                    let gradient = layers[layer].backward(trace[t][layer], hidden: dh, cell: stateGradient[layer].cell)
+                    stateGradient[layer] = OracleState(hidden: gradient.hidden, cell: gradient.cell)
+                    dx = gradient.input
+                }
+                dx = dropped(dx, chunk, site: 0, position: position)
+                let token = Int(chunk.inputs[position])
+                for column in 0..<embedding { encoderGradient[token * embedding + column] += dx[column] }
+            }
+            for layer in layers.indices {
+                result.initialStateGradients[layer].setRow(stream, to: stateGradient[layer])
+            }
+        }
+
+        for (index, layer) in layers.enumerated() {
+            result.gradients["rnn.weight_ih_l\(index)"] = layer.input.weightGradient
+            result.gradients["rnn.weight_hh_l\(index)"] = layer.recurrent.weightGradient
+            result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
+            result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
+        }
+        if tied {
+            encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }
+        } else {
+            result.gradients["decoder.weight"] = decoder.weightGradient
+        }
+        result.gradients["encoder.weight"] = encoderGradient
+        result.gradients["decoder.bias"] = decoder.biasGradient
+        return result
+    }
+
+    private func dropped(_ x: [Double], _ chunk: OracleChunk, site: Int, position: Int) -> [Double] {
+        guard let multipliers = chunk.dropout?[site] else { return x }
+        return x.indices.map { x[$0] * multipliers[position * x.count + $0] }
+    }
+
+    /// -ln softmax(logits)[target] and its gradient, softmax(logits) - 1[target]; both zero without a target.
+    private func crossEntropy(_ logits: [Double], target: Int) -> (loss: Double, gradient: [Double]) {
+        guard target >= 0 else { return (0, Array(repeating: 0, count: logits.count)) }
+        let largest = logits.max()!
+        let sum = logits.reduce(0) { $0 + exp($1 - largest) }
+        var gradient = logits.map { exp($0 - largest) / sum }
+        gradient[target] -= 1
+        return (log(sum) + largest - logits[target], gradient)
+    }
+
+    private func check(_ chunk: OracleChunk) {
+        let positions = chunk.steps * chunk.batch
+        precondition(chunk.inputs.count == positions && chunk.targets.count == positions, "tokens are not [T, B]")
+        precondition(chunk.inputs.allSatisfy { (0..<vocabulary).contains(Int($0)) }, "input outside the vocabulary")
+        precondition(chunk.targets.allSatisfy { (-1..<vocabulary).contains(Int($0)) }, "target outside the vocabulary")
+        let shape = zeroState(batch: chunk.batch).map(\.shape)
+        precondition(chunk.initialState.map(\.shape) == shape, "initial state is not [L][B, H]")
+        precondition(chunk.finalStateWeights.map { $0.map(\.shape) == shape } ?? true, "weights are not [L][B, H]")
+        if let dropout = chunk.dropout {
+            let sizes = [embedding] + Array(repeating: hidden, count: layers)
+            precondition(dropout.map(\.count) == sizes.map { $0 * positions }, "dropout sites are not [T, B, E or H]")
+        }
+    }
+}
