@@ -1,17 +1,27 @@
+import Synchronization
+
 /// Zero-initialised memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register).
 public final class Buffer {
     public let base: UnsafeMutablePointer<Float>
     public let count: Int
 
+    /// Bytes that all living buffers of this process hold, to check the memory formula against.
+    public static var bytesAllocated: Int { allocated.load(ordering: .relaxed) }
+    private static let allocated = Atomic<Int>(0)
+
     public init(count: Int) {
         precondition(count >= 0)
         self.count = count
+        Buffer.allocated.add(count * MemoryLayout<Float>.stride, ordering: .relaxed)
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
         base = bytes.bindMemory(to: Float.self, capacity: max(count, 1))
         base.initialize(repeating: 0, count: max(count, 1))
     }
 
-    deinit { UnsafeMutableRawPointer(base).deallocate() }
+    deinit {
+        UnsafeMutableRawPointer(base).deallocate()
+        Buffer.allocated.subtract(count * MemoryLayout<Float>.stride, ordering: .relaxed)
+    }
 
     public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 

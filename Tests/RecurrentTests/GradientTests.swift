@@ -1,0 +1,173 @@
+import Kernels
+import Recurrent
+import TestSupport
+import Testing
+
+/// Every tensor of every cell against the double-precision oracle, which is itself checked by finite differences.
+@Suite struct GradientTests {
+    struct Case: CustomTestStringConvertible, Sendable {
+        let cell: OracleCell
+        let layers: Int
+        let tied: Bool
+        var dropout: Float = 0
+        var testDescription: String { "\(cell) x \(layers)\(tied ? " tied" : "")\(dropout > 0 ? " dropout" : "")" }
+    }
+
+    static let cells: [OracleCell] = OracleCell.allCases
+    static let cases =
+        cells.flatMap { cell in
+            (1...3).flatMap { layers in [false, true].map { Case(cell: cell, layers: layers, tied: $0) } }
+        } + cells.map { Case(cell: $0, layers: 2, tied: false, dropout: 0.4) }
+
+    /// Odd, unequal sizes, so that a transposed or shifted tensor shows; H above one vector of eight.
+    static let (steps, batch, vocabulary, embedding, hidden) = (5, 3, 11, 6, 13)
+
+    static func configuration(_ test: Case) -> ModelConfiguration {
+        let (cell, activation): (Cell, Activation) =
+            switch test.cell {
+            case .elmanTanh: (.elman, .tanh)
+            case .elmanSigmoid: (.elman, .sigmoid)
+            case .elmanReLU: (.elman, .relu)
+            case .lstm: (.lstm, .tanh)
+            case .gruResetBefore: (.gru, .tanh)
+            case .gruResetAfter: (.gruResetAfter, .tanh)
+            }
+        return ModelConfiguration(
+            cell: cell, activation: activation, vocabulary: vocabulary, embedding: test.tied ? hidden : embedding,
+            hidden: hidden, layers: test.layers, dropout: test.dropout, tied: test.tied)
+    }
+
+    @Test(arguments: cases) func everyGradientMatchesTheOracle(test: Case) throws {
+        let configuration = Self.configuration(test)
+        let oracle = OracleModel.random(
+            cell: test.cell, layers: test.layers, vocabulary: Self.vocabulary, embedding: configuration.embedding,
+            hidden: Self.hidden, tied: test.tied, seed: 42)
+        var chunk = OracleChunk.random(for: oracle, steps: Self.steps, batch: Self.batch, seed: 7)
+        let dropout = test.dropout > 0 ? Dropout(rate: test.dropout, seed: 3, step: 99) : nil
+        let firstStream = 5
+        if let dropout {
+            chunk.dropout = (0...test.layers).map { site in
+                let width = site == 0 ? configuration.embedding : Self.hidden
+                return (0..<Self.steps * Self.batch * width).map { index in
+                    let row = index / width
+                    return Double(
+                        dropout.multiplier(
+                            site: site, stream: firstStream + row % Self.batch, time: row / Self.batch,
+                            column: index % width))
+                }
+            }
+        }
+        let expected = oracle.run(chunk)
+
+        let layout = ParameterLayout(configuration)
+        let (parameters, gradients) = (Arena(layout), Arena(layout))
+        gradients.buffer.fill(.nan)  // whatever is not written shows
+        for entry in layout.entries {
+            _ = parameters.values(entry).update(fromContentsOf: oracle.parameters[entry.name]!.map(Float.init))
+        }
+        // Made for longer chunks than it gets, as for the last chunk of an epoch.
+        let model = try LanguageModel(
+            configuration, parameters: parameters, gradients: gradients, batch: Self.batch, steps: Self.steps + 2,
+            firstStream: firstStream)
+        setState(model, to: chunk.initialState)
+        var losses: [Int: Double] = [:]
+        try model.forward(chunk.inputs, steps: Self.steps, dropout: dropout)
+        _ = try model.loss(chunk.targets) { losses[$0] = $1 }
+        let loss = try model.lossAndBackward(chunk.targets)
+
+        #expect(loss.tokens == expected.count)
+        #expect(abs(loss.total - expected.loss) < 1e-5 * expected.loss)
+        for (index, nats) in losses { #expect(abs(nats - expected.tokenLosses[index]) < 1e-5) }
+        for entry in layout.entries {
+            let difference = relativeDistance(gradients.values(entry).map(Double.init), expected.gradients[entry.name]!)
+            #expect(difference < 2e-6, "\(entry.name): \(difference)")
+        }
+        let states = model.state.map { $0.elements.map(Double.init) }
+        for (state, want) in zip(states, expected.finalState.flatMap { $0.cell.isEmpty ? [$0.hidden] : [$0.hidden, $0.cell] }) {
+            #expect(relativeDistance(state, want) < 1e-6)
+        }
+    }
+
+    private func setState(_ model: LanguageModel, to state: [OracleState]) {
+        let vectors = state.flatMap { $0.cell.isEmpty ? [$0.hidden] : [$0.hidden, $0.cell] }
+        for (buffer, values) in zip(model.state, vectors) {
+            _ = buffer.elements.update(fromContentsOf: values.map(Float.init))
+        }
+    }
+
+    /// ||a - b|| / ||b||.
+    private func relativeDistance(_ a: [Double], _ b: [Double]) -> Double {
+        precondition(a.count == b.count)
+        let difference = zip(a, b).reduce(0) { $0 + ($1.0 - $1.1) * ($1.0 - $1.1) }
+        let norm = b.reduce(0) { $0 + $1 * $1 }
+        return norm == 0 ? difference : (difference / norm).squareRoot()
+    }
+
+    /// Two chunks in a row carry the state: the same losses as one long chunk.
+    @Test(arguments: Cell.allCases) func carriedStateContinuesTheSequence(cell: Cell) throws {
+        let configuration = ModelConfiguration(cell: cell, vocabulary: 9, embedding: 5, hidden: 7, layers: 2, initialRange: 0.5)
+        let parameters = Arena(ParameterLayout(configuration))
+        parameters.initialise(range: 0.5, seed: 1)
+        let tokens: [Int32] = (0..<24).map { Int32(($0 * 5 + $0 / 3) % 9) }  // [T=8, B=3]
+        let targets: [Int32] = tokens.map { ($0 + 2) % 9 }
+        let long = try LanguageModel(configuration, parameters: parameters, batch: 3, steps: 8)
+        try long.forward(tokens, steps: 8)
+        let whole = try long.loss(targets).total
+        let short = try LanguageModel(configuration, parameters: parameters, batch: 3, steps: 5)
+        var parts = 0.0
+        for range in [0..<5, 5..<8] {
+            try Array(tokens[range.lowerBound * 3..<range.upperBound * 3]).withUnsafeBufferPointer {
+                try short.forward($0.baseAddress!, steps: range.count)
+                parts += try short.loss(Array(targets[range.lowerBound * 3..<range.upperBound * 3])).total
+            }
+        }
+        #expect(abs(whole - parts) < 1e-5)
+        short.resetState()
+        #expect(short.state.allSatisfy { $0.elements.allSatisfy { $0 == 0 } })
+    }
+
+    /// A vocabulary so large that the logits come in several blocks gives the gradients of one block.
+    @Test func blocksOfLogitsAddUp() throws {
+        let large = ModelConfiguration(cell: .elman, vocabulary: 2_000_000, embedding: 2, hidden: 3, layers: 1)
+        let layout = ParameterLayout(large)
+        let (parameters, gradients) = (Arena(layout), Arena(layout))
+        parameters.initialise(range: 0.3, seed: 2)
+        let model = try LanguageModel(large, parameters: parameters, gradients: gradients, batch: 2, steps: 5)
+        let tokens: [Int32] = (0..<10).map { $0 * 199_999 }
+        try model.forward(tokens, steps: 5)
+        let loss = try model.lossAndBackward(tokens)
+        #expect(loss.tokens == 10)
+        #expect(abs(loss.mean - 14.5087) < 0.5)  // about log 2,000,000
+        // Softmax minus one-hot sums to zero over the vocabulary, and each target's entry to about -1.
+        let bias = gradients.values(layout["decoder.bias"])
+        #expect(abs(bias.reduce(0.0) { $0 + Double($1) }) < 1e-3)
+        for token in tokens { #expect(abs(bias[Int(token)] + 1) < 1e-3) }
+    }
+}
+
+@Suite struct ModelMemoryTests {
+    @Test(arguments: Cell.allCases, [true, false]) func formulaMatchesWhatIsAllocated(cell: Cell, training: Bool) throws {
+        for dropout in [Float(0), 0.5] {
+            let configuration = ModelConfiguration(
+                cell: cell, vocabulary: 3001, embedding: 96, hidden: 160, layers: 2, dropout: dropout)
+            let memory = try #require(
+                ModelMemory(configuration, batch: 8, steps: 20, training: training, optimizerSlots: 0))
+            // Other suites allocate at the same time; the smallest of several readings is ours.
+            let allocated = try (0..<20).map { _ in
+                let before = Buffer.bytesAllocated
+                let layout = ParameterLayout(configuration)
+                let parameters = Arena(layout)
+                let gradients = training ? Arena(layout) : nil
+                let model = try LanguageModel(configuration, parameters: parameters, gradients: gradients, batch: 8, steps: 20)
+                return withExtendedLifetime((model, parameters, gradients)) { Buffer.bytesAllocated - before }
+            }
+            let closest = allocated.map { abs(Double($0) / Double(memory.total) - 1) }.min()!
+            #expect(closest < 0.05, "formula \(memory.total), allocated \(allocated)")
+        }
+    }
+
+    @Test func overflowIsRefused() {
+        let huge = ModelConfiguration(cell: .lstm, vocabulary: 1 << 40, embedding: 1 << 40, hidden: 1 << 30, layers: 1)
+        #expect(ModelMemory(huge, batch: 1, steps: 1, training: true, optimizerSlots: 2) == nil)
+    }
+}
