@@ -1,0 +1,118 @@
+import Glibc
+import Kernels
+import Recurrent
+
+/// A rule that turns gradients into steps, as PyTorch defines it (`torch.optim`), so that settings carry over.
+public struct OptimizerRule: Sendable, Equatable {
+    public enum Name: String, Sendable, CaseIterable {
+        case sgd, momentum, adagrad, adam, adamw
+
+        /// Buffers of the parameters' size that the rule carries from step to step, by PyTorch's names.
+        public var slots: [String] {
+            switch self {
+            case .sgd: []
+            case .momentum: ["momentum_buffer"]
+            case .adagrad: ["sum"]
+            case .adam, .adamw: ["exp_avg", "exp_avg_sq"]
+            }
+        }
+    }
+
+    public var name: Name
+    public var momentum: Float
+    public var nesterov: Bool
+    public var beta1: Float
+    public var beta2: Float
+    public var epsilon: Float
+    /// Added to the gradient (L2), but decoupled from it for adamw (Loshchilov and Hutter 2019).
+    public var weightDecay: Float
+
+    public init(
+        _ name: Name, momentum: Float = 0.9, nesterov: Bool = false, beta1: Float = 0.9, beta2: Float = 0.999,
+        epsilon: Float = 1e-8, weightDecay: Float = 0
+    ) {
+        self.name = name
+        self.momentum = momentum
+        self.nesterov = nesterov
+        self.beta1 = beta1
+        self.beta2 = beta2
+        self.epsilon = epsilon
+        self.weightDecay = weightDecay
+    }
+}
+
+/// Applies an `OptimizerRule` and owns its slots. Scaling, clipping and update are one pass over the memory.
+public final class Optimizer {
+    public let rule: OptimizerRule
+    /// In the order of `rule.name.slots`.
+    public let slots: [Arena]
+
+    public init(_ rule: OptimizerRule, layout: ParameterLayout) {
+        self.rule = rule
+        slots = rule.name.slots.map { _ in Arena(layout) }
+    }
+
+    /// One step.
+    /// - Parameters:
+    ///   - scale: multiplies each gradient component first (1 / tokens, times the norm clip's factor).
+    ///   - limit: then components are cut to [-limit, limit]; nil: not at all.
+    ///   - update: 1 for the first step of the run, for Adam's bias correction.
+    public func step(
+        _ parameters: Arena, gradients: Arena, learningRate: Double, scale: Float, limit: Float?, update: Int
+    ) {
+        let p = parameters.buffer.base
+        let g = gradients.buffer.base
+        let count = parameters.buffer.count
+        let limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
+        let rate = Float(learningRate)
+        let decay = rule.weightDecay
+        /// The gradient as the rule sees it.
+        @inline(__always) func gradient(_ j: Int, _ n: Int, decayed: Bool) -> Lanes {
+            let clipped = minimum(maximum(g.load(j, n) * scale, -limit), limit)
+            return decayed ? clipped + p.load(j, n) * decay : clipped
+        }
+        switch rule.name {
+        case .sgd:
+            vectorised(count) { j, n in p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
+        case .momentum:
+            // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
+            let v = slots[0].buffer.base
+            let momentum = rule.momentum
+            let nesterov = rule.nesterov
+            vectorised(count) { j, n in
+                let d = gradient(j, n, decayed: true)
+                let velocity = v.load(j, n) * momentum + d
+                v.store(velocity, j, n)
+                p.store(p.load(j, n) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
+            }
+        case .adagrad:
+            // Duchi et al. 2011.
+            let sums = slots[0].buffer.base
+            let epsilon = rule.epsilon
+            vectorised(count) { j, n in
+                let d = gradient(j, n, decayed: true)
+                let sum = sums.load(j, n) + d * d
+                sums.store(sum, j, n)
+                p.store(p.load(j, n) - d * rate / (sum.squareRoot() + epsilon), j, n)
+            }
+        case .adam, .adamw:
+            // Kingma and Ba 2015, algorithm 1.
+            let (m, v) = (slots[0].buffer.base, slots[1].buffer.base)
+            let (beta1, beta2, epsilon) = (rule.beta1, rule.beta2, rule.epsilon)
+            let decoupled = rule.name == .adamw
+            let shrink = decoupled ? 1 - rate * decay : 1
+            let correction1 = 1 - pow(Double(beta1), Double(update))
+            let correction2 = 1 - pow(Double(beta2), Double(update))
+            let stepSize = Float(learningRate / correction1)
+            let root = Float(1 / correction2.squareRoot())
+            vectorised(count) { j, n in
+                let d = gradient(j, n, decayed: !decoupled)
+                let mean = m.load(j, n) * beta1 + d * (1 - beta1)
+                let square = v.load(j, n) * beta2 + d * d * (1 - beta2)
+                m.store(mean, j, n)
+                v.store(square, j, n)
+                p.store(p.load(j, n) * shrink - mean * stepSize / (square.squareRoot() * root + epsilon), j, n)
+            }
+        }
+    }
+}

@@ -1,0 +1,113 @@
+import Glibc
+import Kernels
+import Optimization
+import Randomness
+import Recurrent
+import TestSupport
+import Testing
+
+private let configuration = ModelConfiguration(cell: .lstm, vocabulary: 13, embedding: 5, hidden: 7, layers: 1)
+
+private func randomArena(_ layout: ParameterLayout, seed: UInt64, range: Double) -> Arena {
+    let arena = Arena(layout)
+    var random = PhiloxSequence(seed: seed, purpose: .corpus)
+    for entry in layout.entries {
+        let values = arena.values(entry)
+        for i in values.indices { values[i] = Float((random.uniform() * 2 - 1) * range) }
+    }
+    return arena
+}
+
+private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]] {
+    Dictionary(
+        uniqueKeysWithValues: arena.layout.entries.map { ($0.name, arena.values($0).map { Double($0) * scale }) })
+}
+
+@Suite struct OptimizerTests {
+    static let rules: [(OptimizerRule, OracleOptimizer.Rule)] = [
+        (OptimizerRule(.sgd), .sgd),
+        (OptimizerRule(.sgd, weightDecay: 0.1), .sgd),
+        (OptimizerRule(.momentum, momentum: 0.8), .momentum(0.8)),
+        (OptimizerRule(.momentum, momentum: 0.8, nesterov: true, weightDecay: 0.05), .nesterov(0.8)),
+        (OptimizerRule(.adagrad, epsilon: 1e-10), .adagrad()),
+        (OptimizerRule(.adam, weightDecay: 0.1), .adam()),
+        (OptimizerRule(.adamw, beta1: 0.8, beta2: 0.95, weightDecay: 0.1), .adamW(beta1: 0.8, beta2: 0.95)),
+    ]
+
+    /// Six steps against PyTorch's definitions in double precision, with a scale that has to be applied first.
+    @Test(arguments: rules) func stepsMatchTheOracle(rule: OptimizerRule, oracleRule: OracleOptimizer.Rule) {
+        let layout = ParameterLayout(configuration)
+        let parameters = randomArena(layout, seed: 1, range: 0.5)
+        let optimizer = Optimizer(rule, layout: layout)
+        var oracle = OracleOptimizer(oracleRule, weightDecay: Double(rule.weightDecay))
+        var expected = dictionary(parameters)
+        for update in 1...6 {
+            let gradients = randomArena(layout, seed: UInt64(100 + update), range: 30)
+            oracle.step(&expected, gradients: dictionary(gradients, scale: 0.125), learningRate: 0.05)
+            optimizer.step(
+                parameters, gradients: gradients, learningRate: 0.05, scale: 0.125, limit: nil, update: update)
+        }
+        for entry in layout.entries {
+            for (value, want) in zip(parameters.values(entry), expected[entry.name]!) {
+                #expect(abs(Double(value) - want) < 2e-6 * max(1, abs(want)), "\(entry.name)")
+            }
+        }
+    }
+
+    @Test func limitCutsEachComponentAfterScaling() {
+        let layout = ParameterLayout(configuration)
+        let parameters = Arena(layout)
+        let gradients = Arena(layout)
+        let bias = gradients.values(layout["decoder.bias"])
+        for i in bias.indices { bias[i] = Float(i) - 6 }
+        Optimizer(OptimizerRule(.sgd), layout: layout)
+            .step(parameters, gradients: gradients, learningRate: 1, scale: 0.5, limit: 1.5, update: 1)
+        #expect(
+            Array(parameters.values(layout["decoder.bias"]))
+                == [1.5, 1.5, 1.5, 1.5, 1, 0.5, 0, -0.5, -1, -1.5, -1.5, -1.5, -1.5])
+    }
+}
+
+@Suite struct GradientNormTests {
+    @Test func normIsOverAllTensors() {
+        let layout = ParameterLayout(configuration)
+        let gradients = randomArena(layout, seed: 3, range: 2)
+        let expected = dictionary(gradients).values.joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
+        let norm = GradientNorm(gradients)
+        #expect(abs(norm.value - expected) < 1e-6 * expected)
+        #expect(norm.nonFinite == nil)
+    }
+
+    @Test(arguments: [Float.nan, .infinity, -.infinity, 3e38]) func aBadComponentIsNamed(value: Float) {
+        let layout = ParameterLayout(configuration)
+        let gradients = randomArena(layout, seed: 3, range: 2)
+        gradients.values(layout["rnn.bias_hh_l0"])[27] = value
+        #expect(GradientNorm(gradients).nonFinite == "rnn.bias_hh_l0")
+    }
+}
+
+@Suite struct LearningRateScheduleTests {
+    @Test func decayStartsAfterItsEpoch() {
+        let schedule = LearningRateSchedule(.decay(factor: 0.5, afterEpoch: 2), base: 8)
+        #expect((1...5).map { schedule.rate(step: 1, epoch: $0) } == [8, 8, 4, 2, 1])
+    }
+
+    @Test func plateauReducesWhenPatienceRunsOut() {
+        var schedule = LearningRateSchedule(.plateau(factor: 0.25, patience: 1), base: 20, minimum: 1)
+        var rates: [Double] = []
+        for improved in [true, false, true, false, false, false, false, false, false] {
+            _ = schedule.validated(improved: improved)
+            rates.append(schedule.rate(step: 1, epoch: 1))
+        }
+        #expect(rates == [20, 20, 20, 20, 5, 5, 1.25, 1.25, 1])
+    }
+
+    @Test func cosineWarmsUpAndEndsAtTheMinimum() {
+        let schedule = LearningRateSchedule(.cosine(total: 110), base: 1, warmup: 10, minimum: 0.1)
+        #expect(abs(schedule.rate(step: 5, epoch: 1) - 0.5) < 1e-12)
+        #expect(abs(schedule.rate(step: 10, epoch: 1) - 1) < 1e-12)
+        #expect(abs(schedule.rate(step: 60, epoch: 1) - 0.55) < 1e-12)
+        #expect(abs(schedule.rate(step: 110, epoch: 1) - 0.1) < 1e-12)
+        #expect(abs(schedule.rate(step: 500, epoch: 1) - 0.1) < 1e-12)
+    }
+}
