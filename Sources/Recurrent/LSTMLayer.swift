@@ -51,6 +51,11 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         state[1].base.update(from: cells.base + steps * block, count: block)
     }
 
+    override func rewind() {
+        super.rewind()
+        state[1].base.update(from: cells.base, count: block)
+    }
+
     /// One row: pre-activations become gates, c and h follow.
     private func step(
         _ gate: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>, after: UnsafeMutablePointer<Float>,

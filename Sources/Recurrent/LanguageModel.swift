@@ -101,6 +101,11 @@ public final class LanguageModel {
         }
     }
 
+    /// Puts the carried state back to what it was before the last `forward`, so that the same chunk can be run again.
+    public func rewind() {
+        for layer in layers { layer.rewind() }
+    }
+
     /// Loss of the chunk just run, without gradients.
     /// - Parameters:
     ///   - targets: [T, B]; -1 where nothing is predicted.

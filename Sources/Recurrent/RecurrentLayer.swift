@@ -16,6 +16,9 @@ protocol RecurrentLayer: AnyObject {
     /// From `input` [steps*B, in] to `output` [steps*B, H], from and to the carried state.
     func forward(_ input: Matrix, steps: Int) throws
 
+    /// Puts the state back to what it was before the last `forward`.
+    func rewind()
+
     /// From dL/d(output) [steps*B, H] to the gradients of the weights (overwritten) and dL/d(input) [steps*B, in].
     /// Nothing flows in from beyond the chunk's end, nothing out before its start: that is the truncation.
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws
@@ -62,6 +65,7 @@ class LayerBase {
     final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + t * block }
     /// h after step t, [B, H].
     final func current(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + (t + 1) * block }
+    func rewind() { state[0].base.update(from: hiddenStates.base, count: block) }
     /// h before every step, [steps*B, H]: the recurrent product's input.
     final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
 }

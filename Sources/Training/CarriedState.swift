@@ -1,0 +1,51 @@
+import Checkpoints
+import Collectives
+import Kernels
+import Recurrent
+
+/// The carried state by global stream: [S, H] for each layer and vector, however many ranks hold a part of it.
+enum CarriedState {
+    /// Names in the order of `LanguageModel.state`: `carried.h_l0`, for an LSTM `carried.c_l0`, `carried.h_l1`, ...
+    static func names(_ model: ModelConfiguration) -> [String] {
+        (0..<model.layers).flatMap { layer in
+            ["h", "c"].prefix(model.cell.stateVectors).map { "carried.\($0)_l\(layer)" }
+        }
+    }
+
+    /// Collective. All streams' state on rank 0, nil elsewhere. Ranks own consecutive streams, so joining what they
+    /// hold in rank order gives stream order.
+    static func gather(
+        _ state: [Buffer], model: ModelConfiguration, streams: Int, communicator: any Communicator
+    ) throws -> [NamedTensor]? {
+        var tensors: [NamedTensor] = []
+        for (buffer, name) in zip(state, names(model)) {
+            let own = Array(UnsafeRawBufferPointer(buffer.elements))
+            guard let parts = try communicator.gather(own, at: 0) else { continue }
+            let values = parts.joined().asFloats()
+            tensors.append(NamedTensor(name, shape: [streams, model.hidden], values))
+        }
+        return communicator.rank == 0 ? tensors : nil
+    }
+
+    /// Fills in the rows of this rank's streams.
+    /// - Throws: `SafetensorsError` when a tensor is missing or of another shape.
+    static func restore(
+        _ state: [Buffer], model: ModelConfiguration, streams: Int, own: Range<Int>, from file: SafetensorsFile
+    ) throws {
+        let all = Buffer(count: streams * model.hidden)
+        for (buffer, name) in zip(state, names(model)) {
+            try file.read(name, shape: [streams, model.hidden], into: all.elements)
+            buffer.base.update(from: all.base + own.lowerBound * model.hidden, count: own.count * model.hidden)
+        }
+    }
+}
+
+extension Sequence<UInt8> {
+    fileprivate func asFloats() -> [Float] {
+        let bytes = Array(self)
+        return [Float](unsafeUninitializedCapacity: bytes.count / 4) { floats, count in
+            count = bytes.count / 4
+            UnsafeMutableRawBufferPointer(floats).copyBytes(from: bytes.prefix(count * 4))
+        }
+    }
+}

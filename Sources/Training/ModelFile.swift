@@ -1,0 +1,103 @@
+import Checkpoints
+import Diagnostics
+import Recurrent
+
+/// Parameters to and from `model.safetensors`, under PyTorch's names.
+public enum ModelFile {
+    static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
+
+    /// Every parameter; with tied weights the one matrix under both names, since `load_state_dict` wants both.
+    static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
+        var tensors = parameters.layout.entries.map { entry in
+            NamedTensor(entry.name, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry)))
+        }
+        if model.tied {
+            let entry = parameters.layout[encoder]
+            tensors.append(NamedTensor(decoder, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry))))
+        }
+        return tensors
+    }
+
+    /// Reads every parameter of `model`. Other tensors in the file are ignored.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`.
+    public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
+        for entry in parameters.layout.entries {
+            try file.read(entry.name, shape: entry.shape, into: parameters.values(entry))
+        }
+        if model.tied, file.names.contains(decoder) {
+            let entry = parameters.layout[encoder]
+            let output: [Float] = try file.elements(of: decoder)
+            guard output.elementsEqual(parameters.values(entry)) else { throw ModelFileError.notTied(file: file.path) }
+        }
+    }
+
+    /// Parameters of a checkpoint, for evaluation.
+    /// - Throws: `ModelFileError`, `SafetensorsError`.
+    public static func load(_ checkpoint: LoadedCheckpoint) throws -> (ModelConfiguration, Arena) {
+        let summary = checkpoint.manifest.model
+        let file = checkpoint.model
+        let place = checkpoint.folder
+        guard let cell = Cell(rawValue: summary.cell) else {
+            throw ModelFileError.unknown(
+                what: "cell", file: place, found: summary.cell, known: Cell.allCases.map(\.rawValue))
+        }
+        guard let activation = Activation(rawValue: summary.activation) else {
+            throw ModelFileError.unknown(
+                what: "activation", file: place, found: summary.activation, known: Activation.allCases.map(\.rawValue))
+        }
+        // Before anything of these sizes is allocated: the file must really hold tensors as large.
+        let rows = cell.gates * summary.hidden
+        let claims = [
+            (encoder, [summary.vocabularySize, summary.embedding]), ("rnn.weight_hh_l0", [rows, summary.hidden]),
+            ("rnn.weight_hh_l\(summary.layers - 1)", [rows, summary.hidden]),
+        ]
+        for (name, shape) in claims {
+            let found = try file.shape(of: name)
+            guard found == shape else {
+                throw SafetensorsError.otherShape(file: file.path, tensor: name, expected: shape, found: found)
+            }
+        }
+        guard summary.layers <= file.tensors.count, !summary.tied || summary.embedding == summary.hidden else {
+            throw ModelFileError.inconsistent(file: place)
+        }
+        let model = ModelConfiguration(
+            cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding,
+            hidden: summary.hidden, layers: summary.layers, tied: summary.tied)
+        let parameters = Arena(ParameterLayout(model))
+        try load(file, into: parameters, model: model)
+        return (model, parameters)
+    }
+}
+
+extension ModelSummary {
+    init(_ model: ModelConfiguration) {
+        self.init(
+            cell: model.cell.rawValue, activation: model.activation.rawValue, layers: model.layers,
+            embedding: model.embedding, hidden: model.hidden, tied: model.tied, vocabularySize: model.vocabulary)
+    }
+}
+
+public enum ModelFileError: DiagnosedError, Equatable {
+    case unknown(what: String, file: String, found: String, known: [String])
+    case inconsistent(file: String)
+    case notTied(file: String)
+
+    public var kind: FailureKind { .data }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .unknown(let what, let file, let found, let known):
+            Diagnosis(
+                "unknown \(what)", file: file, location: "manifest.json", expected: known.joined(separator: ", "),
+                found: "'\(found)'", remedy: "use the version of lockstep that wrote it, or another checkpoint")
+        case .inconsistent(let file):
+            Diagnosis(
+                "the model's description contradicts itself", file: file, location: "manifest.json",
+                remedy: "use another checkpoint")
+        case .notTied(let file):
+            Diagnosis(
+                "the model is configured as tied, but decoder.weight differs from encoder.weight", file: file,
+                remedy: "set model.tied to false or use another file")
+        }
+    }
+}

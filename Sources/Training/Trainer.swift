@@ -1,0 +1,279 @@
+import Checkpoints
+import Collectives
+import Corpus
+import Kernels
+import Optimization
+import Recurrent
+import Reporting
+
+/// What a run is called and made of: goes into its checkpoints.
+public struct RunIdentity: Sendable {
+    public var folder: String
+    /// The complete configuration, YAML.
+    public var configuration: String
+    public var programVersion: String
+    public var vocabularyPath: String
+    public var vocabularyHash: String
+    /// SHA-256 by file name.
+    public var datasetFiles: [String: String]
+
+    public init(
+        folder: String, configuration: String, programVersion: String, vocabularyPath: String, vocabularyHash: String,
+        datasetFiles: [String: String]
+    ) {
+        self.folder = folder
+        self.configuration = configuration
+        self.programVersion = programVersion
+        self.vocabularyPath = vocabularyPath
+        self.vocabularyHash = vocabularyHash
+        self.datasetFiles = datasetFiles
+    }
+}
+
+/// How a run ended.
+public struct TrainingResult: Sendable {
+    public var step: Int
+    /// False when it stopped on request.
+    public var finished: Bool
+    public var best: Manifest.Best?
+    public var lastValidation: Evaluation?
+    /// Of the last checkpoint.
+    public var folder: String
+    /// Trained in this sitting.
+    public var tokens: Int
+    /// Of this sitting, validation and checkpoints included.
+    public var seconds: Double
+    /// Of this sitting, in steps alone.
+    public var stepSeconds: Double
+}
+
+/// The training loop: steps, and between them records, validation and checkpoints, decided alike on every rank.
+public final class Trainer {
+    private let options: TrainingOptions
+    private let communicator: any Communicator
+    private let identity: RunIdentity
+    private let reporter: (any TrainingReporter)?
+    private let store: CheckpointStore
+    private let ownStreams: Range<Int>
+    private let parameters: Arena
+    private let optimizer: Optimizer
+    private let step: TrainingStep
+    private let evaluator: Evaluator?
+    private var chunks: ChunkIterator
+    private var progress: TrainingProgress
+    private var lastValidation: (step: Int, evaluation: Evaluation)?
+    private var savedStep: Int?
+    private let clock = ContinuousClock()
+
+    public let partition: StreamPartition
+    /// Steps of the whole run.
+    public let totalSteps: Int
+
+    /// - Parameters:
+    ///   - validation: nil when the dataset has none.
+    ///   - reporter: rank 0's; nil elsewhere.
+    ///   - note: for the checkpoint store.
+    /// - Throws: `PartitionError`, `KernelError`.
+    public init(
+        _ options: TrainingOptions, communicator: any Communicator, training: TokenStore, validation: TokenStore?,
+        identity: RunIdentity, reporter: (any TrainingReporter)?, note: @escaping @Sendable (String) -> Void
+    ) throws {
+        self.options = options
+        self.communicator = communicator
+        self.identity = identity
+        self.reporter = reporter
+        store = CheckpointStore(runFolder: identity.folder, keep: options.checkpoints.keep, note: note)
+        partition = try StreamPartition(
+            tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path)
+        ownStreams = try StreamPartition.owned(
+            by: communicator.rank, of: communicator.size, streams: options.streams)
+        totalSteps =
+            options.steps ?? options.unroll.totalSteps(length: partition.steps, epochs: options.epochs)
+        parameters = Arena(ParameterLayout(options.model))
+        parameters.initialise(range: options.model.initialRange, seed: options.seed)
+        optimizer = Optimizer(options.optimizer, layout: parameters.layout)
+        step = try TrainingStep(
+            options, communicator: communicator, parameters: parameters, optimizer: optimizer, streams: ownStreams)
+        evaluator = try validation.map {
+            try Evaluator(
+                options.model, parameters: parameters, tokens: $0, streams: options.validation.streams,
+                communicator: communicator)
+        }
+        chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
+        progress = TrainingProgress(schedule: options.schedule)
+    }
+
+    // MARK: Beginning
+
+    /// Takes only the weights of `file`; everything else starts anew.
+    /// - Throws: `SafetensorsError`, `ModelFileError`, `KernelError`.
+    public func initialise(from file: SafetensorsFile) throws {
+        try ModelFile.load(file, into: parameters, model: options.model)
+        try step.parametersChanged()
+    }
+
+    /// Goes on where `checkpoint` stands, whatever number of ranks saved it.
+    /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
+    public func restore(_ checkpoint: LoadedCheckpoint) throws {
+        try ModelFile.load(checkpoint.model, into: parameters, model: options.model)
+        for (slot, name) in zip(optimizer.slots, options.optimizer.name.slots) {
+            for entry in parameters.layout.entries {
+                try checkpoint.state.read(
+                    "optimizer.\(name).\(entry.name)", shape: entry.shape, into: slot.values(entry))
+            }
+        }
+        try CarriedState.restore(
+            step.carriedState, model: options.model, streams: options.streams, own: ownStreams, from: checkpoint.state)
+        progress.restore(checkpoint.manifest)
+        chunks = try ChunkIterator(
+            chunks.tokens, partition: partition, streams: ownStreams, position: progress.position)
+        savedStep = progress.step
+        try step.parametersChanged()
+    }
+
+    // MARK: The loop
+
+    /// Collective. Trains to the end, or until a rank's `requests` says stop.
+    /// - Parameter requests: asked before each step.
+    /// - Throws: `TrainingError`, `KernelError`, transport errors, and what saving the last checkpoint throws.
+    public func run(requests: () -> (stop: Bool, save: Bool)) throws -> TrainingResult {
+        let start = clock.now
+        let earlier = progress.elapsed
+        let firstToken = progress.tokens
+        var stepSeconds = 0.0
+        var intervalSeconds = 0.0
+        var lastSave = start
+        var stopped = false
+        let everyMinutes = options.checkpoints.everyMinutes
+
+        while progress.step < totalSteps, !stopped {
+            let request = requests()
+            // The clock is rank 0's alone, or ranks would disagree on when it is time.
+            let due = communicator.rank == 0 && everyMinutes > 0 && lastSave.duration(to: clock.now).seconds > everyMinutes * 60
+            let began = clock.now
+            let outcome = try step.run(
+                progress.step + 1, chunks: &chunks, schedule: progress.schedule,
+                signals: StepSignals(stop: request.stop, save: request.save || due))
+            let seconds = began.duration(to: clock.now).seconds
+            stepSeconds += seconds
+            intervalSeconds += seconds
+            progress.step += 1
+            progress.position = chunks.position
+            progress.tokens += outcome.signals.loss.tokens
+            progress.interval += outcome.signals.loss
+            progress.clippedSteps += outcome.clipped ? 1 : 0
+            progress.elapsed = earlier + start.duration(to: clock.now).seconds
+            stopped = outcome.signals.stop > 0
+
+            if progress.step % options.metricsEverySteps == 0 || progress.step == totalSteps {
+                record(outcome, seconds: intervalSeconds)
+                intervalSeconds = 0
+            }
+            let improved = validationIsDue(outcome) ? try validate(final: false) : false
+            if improved || saveIsDue(outcome) {
+                try saveOrWarn(isBest: improved)
+                lastSave = clock.now
+            }
+        }
+        let finished = progress.step >= totalSteps
+        let improved = finished && lastValidation?.step != progress.step ? try validate(final: true) : false
+        if savedStep != progress.step || improved { try save(isBest: improved) }
+        return TrainingResult(
+            step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation?.evaluation,
+            folder: store.folder(ofStep: progress.step), tokens: progress.tokens - firstToken,
+            seconds: start.duration(to: clock.now).seconds, stepSeconds: stepSeconds)
+    }
+
+    private func record(_ outcome: TrainingStep.Outcome, seconds: Double) {
+        reporter?.trained(
+            TrainingRecord(
+                step: progress.step, epoch: epoch, tokens: progress.tokens, loss: progress.interval.mean,
+                gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
+                tokensPerSecond: Double(progress.interval.tokens) / seconds, elapsedSeconds: progress.elapsed))
+        progress.interval = LossSum()
+        progress.clippedSteps = 0
+    }
+
+    /// From 1; the epoch that the last step belonged to.
+    private var epoch: Int { progress.position.offset == 0 ? progress.position.epoch : progress.position.epoch + 1 }
+
+    // MARK: Validation
+
+    private func validationIsDue(_ outcome: TrainingStep.Outcome) -> Bool {
+        let plan = options.validation
+        return plan.everyEpoch && outcome.endsEpoch || plan.everySteps > 0 && progress.step % plan.everySteps == 0
+    }
+
+    /// - Parameter final: the extra validation at the end of the run, which the schedule must not see, or a run made
+    ///   longer would differ from one that was long from the start.
+    /// - Returns: whether it is the best so far.
+    private func validate(final: Bool) throws -> Bool {
+        guard let evaluator else { return false }
+        let evaluation = try evaluator.run()
+        guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
+        lastValidation = (progress.step, evaluation)
+        let improved = evaluation.nats < progress.best?.validationLoss ?? .infinity
+        if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
+        reporter?.validated(
+            ValidationRecord(step: progress.step, epoch: epoch, tokens: evaluation.tokens, loss: evaluation.nats))
+        if !final, progress.schedule.validated(improved: improved) {
+            reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: epoch))")
+        }
+        return improved
+    }
+
+    // MARK: Checkpoints
+
+    private func saveIsDue(_ outcome: TrainingStep.Outcome) -> Bool {
+        let every = options.checkpoints.everySteps
+        return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
+    }
+
+    /// A save in the midst of a run that fails (a full disk) costs no training: it is reported and tried again when the
+    /// next is due. Only the last save must succeed.
+    private func saveOrWarn(isBest: Bool) throws {
+        do {
+            try save(isBest: isBest)
+        } catch let failure as CollectiveFailure {
+            reporter?.warning("step \(progress.step): checkpoint not saved, training goes on: \(failure)")
+        }
+    }
+
+    /// Collective. - Throws: `CollectiveFailure` on all ranks when rank 0 could not save.
+    private func save(isBest: Bool) throws {
+        let carried = try CarriedState.gather(
+            step.carriedState, model: options.model, streams: options.streams, communicator: communicator)
+        try communicator.together("saving the checkpoint of step \(progress.step)") {
+            guard let carried else { return }
+            let folder = try store.save(
+                CheckpointContent(
+                    manifest: manifest(), model: ModelFile.tensors(parameters, model: options.model),
+                    state: optimizerTensors() + carried, vocabularyPath: identity.vocabularyPath),
+                isBest: isBest)
+            reporter?.saved(step: progress.step, folder: folder, isBest: isBest)
+        }
+        savedStep = progress.step
+    }
+
+    private func optimizerTensors() -> [NamedTensor] {
+        zip(optimizer.slots, options.optimizer.name.slots).flatMap { slot, name in
+            slot.layout.entries.map {
+                NamedTensor("optimizer.\(name).\($0.name)", shape: $0.shape, UnsafeBufferPointer(slot.values($0)))
+            }
+        }
+    }
+
+    private func manifest() -> Manifest {
+        Manifest(
+            programVersion: identity.programVersion, model: ModelSummary(options.model),
+            configuration: identity.configuration, step: progress.step, epoch: progress.position.epoch,
+            offset: progress.position.offset, tokens: progress.tokens, seed: options.seed, schedule: progress.numbers,
+            validationLoss: lastValidation.flatMap { $0.step == progress.step ? $0.evaluation.nats : nil },
+            best: progress.best, datasetFiles: identity.datasetFiles, vocabularyHash: identity.vocabularyHash,
+            ranks: communicator.size)
+    }
+}
+
+extension Duration {
+    var seconds: Double { Double(components.seconds) + Double(components.attoseconds) * 1e-18 }
+}

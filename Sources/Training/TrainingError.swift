@@ -1,0 +1,29 @@
+import Diagnostics
+
+/// A numeric failure, found by all ranks at once, before the weights were touched.
+public enum TrainingError: DiagnosedError, Equatable {
+    /// A NaN or an infinity in the gradient. `culprits`: the ranks whose own gradient has one, and in which tensor.
+    case gradientNotFinite(step: Int, tensor: String, culprits: [String])
+    case lossNotFinite(step: Int, ranks: [Int])
+    case validationNotFinite(step: Int)
+
+    public var kind: FailureKind { .internal }
+
+    public var diagnosis: Diagnosis {
+        let remedy = "lower training.optimizer.learning_rate or training.clip, then go on from the last checkpoint with --resume auto"
+        switch self {
+        case .gradientNotFinite(let step, let tensor, let culprits):
+            return Diagnosis(
+                "the gradient is not finite; the weights are unchanged", location: "step \(step)",
+                found: "NaN or infinity in "
+                    + (culprits.isEmpty ? "\(tensor), by the sum over ranks" : culprits.joined(separator: ", ")),
+                remedy: remedy)
+        case .lossNotFinite(let step, let ranks):
+            return Diagnosis(
+                "the loss is not finite; the weights are unchanged", location: "step \(step)",
+                found: "NaN or infinity on rank \(ranks.map(String.init).joined(separator: ", "))", remedy: remedy)
+        case .validationNotFinite(let step):
+            return Diagnosis("the validation loss is not finite", location: "step \(step)", remedy: remedy)
+        }
+    }
+}

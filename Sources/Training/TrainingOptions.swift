@@ -1,0 +1,93 @@
+import Corpus
+import Optimization
+import Recurrent
+
+/// Everything that determines a training run, in this module's own terms; the command line maps its configuration here.
+public struct TrainingOptions: Sendable {
+    public enum LossConvention: Sendable {
+        /// Mean over all tokens of the step: PyTorch.
+        case perToken
+        /// Sum over the chunk's time, mean over the streams: Zaremba et al. 2014.
+        case perStream
+    }
+
+    public var model: ModelConfiguration
+    /// S, the global batch.
+    public var streams: Int
+    public var unroll: UnrollPlan
+    public var epochs: Int
+    /// Ends the run at this step; nil: after `epochs`.
+    public var steps: Int?
+    public var loss: LossConvention
+    public var clip: GradientClip
+    public var optimizer: OptimizerRule
+    public var schedule: LearningRateSchedule
+    public var seed: UInt64
+    public var checkpoints: CheckpointPlan
+    public var validation: ValidationPlan
+    /// Steps between training records.
+    public var metricsEverySteps: Int
+
+    /// When to save; 0 means never by that measure. The end of the run is always saved.
+    public struct CheckpointPlan: Sendable {
+        public var everySteps: Int
+        public var everyMinutes: Double
+        public var keep: Int
+
+        public init(everySteps: Int, everyMinutes: Double, keep: Int) {
+            self.everySteps = everySteps
+            self.everyMinutes = everyMinutes
+            self.keep = keep
+        }
+    }
+
+    /// When to validate, and over how many streams.
+    public struct ValidationPlan: Sendable {
+        public var everySteps: Int
+        public var everyEpoch: Bool
+        public var streams: Int
+
+        public init(everySteps: Int, everyEpoch: Bool, streams: Int) {
+            self.everySteps = everySteps
+            self.everyEpoch = everyEpoch
+            self.streams = streams
+        }
+    }
+
+    public init(
+        model: ModelConfiguration, streams: Int, unroll: UnrollPlan, epochs: Int, steps: Int?, loss: LossConvention,
+        clip: GradientClip, optimizer: OptimizerRule, schedule: LearningRateSchedule, seed: UInt64,
+        checkpoints: CheckpointPlan, validation: ValidationPlan, metricsEverySteps: Int
+    ) {
+        self.model = model
+        self.streams = streams
+        self.unroll = unroll
+        self.epochs = epochs
+        self.steps = steps
+        self.loss = loss
+        self.clip = clip
+        self.optimizer = optimizer
+        self.schedule = schedule
+        self.seed = seed
+        self.checkpoints = checkpoints
+        self.validation = validation
+        self.metricsEverySteps = metricsEverySteps
+    }
+}
+
+extension UnrollPlan {
+    /// Steps of a whole run, random lengths included: exact, because they follow from the seed.
+    /// - Parameter length: predictions per stream and epoch.
+    public func totalSteps(length: Int, epochs: Int) -> Int {
+        if base == maximumLength { return epochs * ((length + base - 1) / base) }
+        var step = 0
+        for _ in 0..<epochs {
+            var offset = 0
+            while offset < length {
+                step += 1
+                offset += self.length(atStep: step)
+            }
+        }
+        return step
+    }
+}

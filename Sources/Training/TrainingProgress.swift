@@ -1,0 +1,47 @@
+import Checkpoints
+import Corpus
+import Optimization
+import Recurrent
+
+/// Where a run stands, beside its tensors: what a checkpoint's manifest keeps.
+struct TrainingProgress {
+    /// Updates made.
+    var step = 0
+    var position = DataPosition()
+    /// Trained so far, over all streams and epochs.
+    var tokens = 0
+    var schedule: LearningRateSchedule
+    var best: Manifest.Best?
+    /// Loss since the last training record, so that a resumed run writes the records an uninterrupted one does.
+    var interval = LossSum()
+    var clippedSteps = 0
+    /// Seconds of all sittings.
+    var elapsed = 0.0
+
+    init(schedule: LearningRateSchedule) { self.schedule = schedule }
+
+    /// The numbers that have no field of their own in the manifest.
+    var numbers: [String: Double] {
+        [
+            "plateau_scale": schedule.plateauScale,
+            "validations_without_improvement": Double(schedule.validationsWithoutImprovement),
+            "interval_loss": interval.total, "interval_tokens": Double(interval.tokens),
+            "interval_clipped": Double(clippedSteps), "elapsed_seconds": elapsed,
+        ]
+    }
+
+    mutating func restore(_ manifest: Manifest) {
+        step = manifest.step
+        position = DataPosition(epoch: manifest.epoch, offset: manifest.offset)
+        tokens = manifest.tokens
+        best = manifest.best
+        let numbers = manifest.schedule
+        schedule.plateauScale = numbers["plateau_scale"] ?? 1
+        schedule.validationsWithoutImprovement = count(numbers["validations_without_improvement"])
+        interval = LossSum(total: numbers["interval_loss"] ?? 0, tokens: count(numbers["interval_tokens"]))
+        clippedSteps = count(numbers["interval_clipped"])
+        elapsed = numbers["elapsed_seconds"] ?? 0
+    }
+
+    private func count(_ number: Double?) -> Int { Int(exactly: (number ?? 0).rounded()) ?? 0 }
+}

@@ -1,0 +1,117 @@
+import Collectives
+import Corpus
+import Kernels
+import Optimization
+import Recurrent
+
+/// One synchronous step of data-parallel truncated back-propagation, the same on every rank:
+/// chunk, forward, backward, exchange, finite check, clip, update.
+public final class TrainingStep {
+    public struct Outcome: Sendable {
+        /// Over all ranks.
+        public let signals: StepSignals
+        /// Of the reduced, scaled gradient, before clipping.
+        public let gradientNorm: Double
+        public let clipped: Bool
+        public let learningRate: Double
+        public let endsEpoch: Bool
+    }
+
+    private let options: TrainingOptions
+    private let communicator: any Communicator
+    private let exchange: GradientExchange
+    private let parameters: Arena
+    private let gradients: Arena
+    private let optimizer: Optimizer
+    private let model: LanguageModel
+    private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
+    private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
+
+    /// - Parameter streams: this rank's.
+    /// - Throws: `KernelError`.
+    public init(
+        _ options: TrainingOptions, communicator: any Communicator, parameters: Arena, optimizer: Optimizer,
+        streams: Range<Int>
+    ) throws {
+        self.options = options
+        self.communicator = communicator
+        self.parameters = parameters
+        self.optimizer = optimizer
+        exchange = GradientExchange(communicator)
+        gradients = Arena(parameters.layout)
+        model = try LanguageModel(
+            options.model, parameters: parameters, gradients: gradients, batch: streams.count,
+            steps: options.unroll.maximumLength, firstStream: streams.lowerBound)
+        inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
+        targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
+        inputs.initialize(repeating: 0)
+        targets.initialize(repeating: 0)
+    }
+
+    deinit {
+        inputs.deallocate()
+        targets.deallocate()
+    }
+
+    /// The carried state of this rank's streams, as `LanguageModel.state`.
+    public var carriedState: [Buffer] { model.state }
+
+    /// Takes the parameters as they are now; call after loading them.
+    public func parametersChanged() throws { try model.packWeights() }
+
+    /// - Parameters:
+    ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
+    ///   - signals: what this rank has to say beside its loss.
+    /// - Throws: `TrainingError` on all ranks alike, with the parameters unchanged; `KernelError`; transport errors.
+    public func run(
+        _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
+    ) throws -> Outcome {
+        let epoch = chunks.position.epoch + 1
+        let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
+        if chunk.startsEpoch { model.resetState() }
+        let dropout = Dropout(rate: options.model.dropout, seed: options.seed, step: step)
+
+        try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
+        var local = signals
+        local.loss = try model.lossAndBackward(targets.baseAddress!)
+        let global = try exchange.sum(gradients, local)
+
+        let norm = GradientNorm(gradients)
+        if !global.loss.total.isFinite || norm.nonFinite != nil {
+            try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
+        }
+        let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(options.streams)
+        let scaledNorm = norm.value / divisor
+        var scale = 1 / divisor
+        var limit: Float?
+        switch options.clip {
+        case .none: break
+        case .norm(let largest): if scaledNorm > largest { scale *= largest / scaledNorm }
+        case .value(let largest): limit = Float(largest)
+        }
+        let learningRate =
+            schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
+        optimizer.step(
+            parameters, gradients: gradients, learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        try model.packWeights()
+        return Outcome(
+            signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,
+            endsEpoch: chunk.endsEpoch)
+    }
+
+    /// All ranks get here together, for what they look at is the same on all. The sum has replaced the local gradients,
+    /// so each rank computes its own once more to find whose it was.
+    private func fail(_ step: Int, chunk: Chunk, dropout: Dropout, loss: LossSum, tensor: String?) throws -> Never {
+        let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
+        let bad = losses.indices.filter { !losses[$0].isEmpty }
+        guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
+        model.rewind()
+        try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
+        _ = try model.lossAndBackward(targets.baseAddress!)
+        let own = GradientNorm(gradients).nonFinite ?? ""
+        let culprits = try communicator.allGather(Array(own.utf8)).enumerated()
+            .filter { !$0.element.isEmpty }
+            .map { "\(String(decoding: $0.element, as: UTF8.self)) of rank \($0.offset)" }
+        throw TrainingError.gradientNotFinite(step: step, tensor: tensor, culprits: culprits)
+    }
+}
