@@ -40,7 +40,7 @@ public struct ParityFixture: Decodable, Sendable {
     public static let names = ["elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam"]
 
     public static func load(_ name: String, from folder: URL) throws -> ParityFixture {
-        try fixtureDecoder.decode(ParityFixture.self, from: Data(contentsOf: folder.appending(path: "parity-\(name).json")))
+        try decode(folder.appending(path: "parity-\(name).json"))
     }
 }
 
@@ -54,12 +54,12 @@ public struct OptimizerFixture: Decodable, Sendable {
     public var results: [String: [Double]]
 
     public static func load(from folder: URL) throws -> OptimizerFixture {
-        try fixtureDecoder.decode(OptimizerFixture.self, from: Data(contentsOf: folder.appending(path: "optimizers.json")))
+        try decode(folder.appending(path: "optimizers.json"))
     }
 }
 
-private var fixtureDecoder: JSONDecoder {
+private func decode<Fixture: Decodable>(_ file: URL) throws -> Fixture {
     let decoder = JSONDecoder()
     decoder.keyDecodingStrategy = .convertFromSnakeCase
-    return decoder
+    return try decoder.decode(Fixture.self, from: Data(contentsOf: file))
 }

@@ -5,8 +5,8 @@
     Tests/pytorch/make_parity_fixture.py
 
 parity-NAME.json: a small language model's initial weights, a corpus, and the losses of ten training steps of truncated
-back-propagation (mean nats per token of each step, before its update) in both precisions. The corpus makes five chunks an
-epoch, the last of three steps only; the state is carried from chunk to chunk and zero at the start of an epoch.
+back-propagation (mean nats per token of each step, before its update) in both precisions. The corpus makes five chunks
+an epoch, the last of three steps only; the state is carried from chunk to chunk and zero at the start of an epoch.
 Weights are multiples of 1/1024, so that both precisions start from the same numbers.
 
 optimizers.json: the weights after six steps of each rule of torch.optim on given gradients.
@@ -27,7 +27,7 @@ VOCABULARY, EMBEDDING, HIDDEN, LAYERS, STREAMS, UNROLL, STEPS = 13, 6, 7, 2, 4, 
 
 
 def corpus(generator):
-    """95 tokens: 23 predictions in each of 4 streams and 2 left over; mostly t -> 3 t + 1, so there is much to learn."""
+    """95 tokens: 23 predictions in each of 4 streams and 2 left over; mostly t -> 3 t + 1, to learn from."""
     tokens = [0]
     while len(tokens) < 95:
         if torch.rand(1, generator=generator) < 0.8:
