@@ -21,7 +21,7 @@ public struct MarkovSource: Sendable {
         }
     }
 
-    /// Row i is softmax(sharpness * standard normal numbers): 0 is uniform, 2 about one nat below it at K = 20.
+    /// Row i is softmax(sharpness * standard normal numbers): 0 is uniform, 2 is about 1.2 nats below it at K = 20.
     public init(tokens: Int, sharpness: Double = 2, seed: UInt64) {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         self.init(

@@ -72,7 +72,10 @@ public struct OracleChunk: Sendable {
             steps: steps, batch: batch, inputs: inputs, targets: targets,
             initialState: randomState(for: model, batch: batch, using: &numbers),
             dropout: dropoutRate == 0
-                ? nil : sites.map { width in (0..<positions * width).map { _ in numbers.uniform() < keep ? 1 / keep : 0 } })
+                ? nil
+                : sites.map { width in
+                    (0..<positions * width).map { _ in numbers.uniform() < keep ? 1 / keep : 0 }
+                })
     }
 
     /// Uniform in [-1, 1), for an initial state or for `finalStateWeights`.

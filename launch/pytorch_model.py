@@ -1,0 +1,135 @@
+#!/usr/bin/env python3
+"""Loads a lockstep checkpoint into the equivalent PyTorch model and measures its perplexity.
+
+    pip install torch numpy safetensors
+    launch/pytorch_model.py runs/demo/checkpoints/step-000001234 --data data/demo --split test
+
+Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split, read
+as one stream from its first token to its last: the state is carried throughout, the first token is not predicted, all
+others are. `lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says if it does.
+
+In your own code:
+
+    from pytorch_model import load_checkpoint
+    model = load_checkpoint("runs/demo/checkpoints/step-000001234")   # a torch.nn.Module in evaluation mode
+    logits, state = model(tokens)                                     # tokens [T, B] -> logits [T, B, V]
+"""
+import argparse
+import json
+import math
+import sys
+from pathlib import Path
+
+import numpy as np
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import load_file
+from torch import nn
+
+
+class LanguageModel(nn.Module):
+    """Embedding, recurrent layers, output layer; dropout after the embedding and after every layer.
+
+    Parameter names (encoder.weight, rnn.*, decoder.*) are those of lockstep's model.safetensors.
+    """
+
+    def __init__(
+        self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0
+    ):
+        super().__init__()
+        between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
+        if cell == "lstm":
+            self.rnn = nn.LSTM(embedding, hidden, layers, dropout=between)
+        elif cell == "gru_reset_after":
+            self.rnn = nn.GRU(embedding, hidden, layers, dropout=between)
+        elif cell == "elman" and activation in ("tanh", "relu"):
+            self.rnn = nn.RNN(embedding, hidden, layers, nonlinearity=activation, dropout=between)
+        elif cell == "elman":
+            raise ValueError(f"PyTorch's nn.RNN has no {activation} activation, only tanh and relu")
+        elif cell == "gru":
+            raise ValueError(
+                "PyTorch has no equivalent of cell 'gru' (reset gate before the matrix product, Cho et al. 2014); "
+                "its nn.GRU is lockstep's 'gru_reset_after'"
+            )
+        else:
+            raise ValueError(f"unknown cell {cell!r}")
+        self.encoder = nn.Embedding(vocabulary_size, embedding)
+        self.decoder = nn.Linear(hidden, vocabulary_size)
+        if tied:
+            self.decoder.weight = self.encoder.weight
+        self.dropout = nn.Dropout(dropout)
+
+    def forward(self, tokens, state=None):
+        """tokens [T, B] and the state (None: zero) -> logits [T, B, V] and the state after the last step."""
+        output, state = self.rnn(self.dropout(self.encoder(tokens)), state)
+        return self.decoder(self.dropout(output)), state
+
+
+def detached(state):
+    """The carried state, cut off from the steps that made it."""
+    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+
+
+def load_checkpoint(folder):
+    """The model of a checkpoint folder, in evaluation mode. Raises ValueError when PyTorch has no equivalent."""
+    folder = Path(folder)
+    shape = json.loads((folder / "manifest.json").read_text())["model"]
+    fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
+    model = LanguageModel(**{field: shape[field] for field in fields})
+    tensors = load_file(folder / "model.safetensors")
+    if shape["tied"]:  # stored once; PyTorch lists it under both names
+        tensors.setdefault("decoder.weight", tensors["encoder.weight"])
+    model.load_state_dict(tensors, strict=True)
+    return model.eval()
+
+
+def arrange(tokens, streams):
+    """A corpus as lockstep arranges it: inputs and targets [length, S].
+
+    The N tokens hold N - 1 predictions. Stream s makes `length = (N - 1) // S` of them, from position s * length on;
+    the last (N - 1) % S predictions are left out.
+    """
+    tokens = torch.from_numpy(np.asarray(tokens).astype(np.int64))
+    length = (len(tokens) - 1) // streams
+    inputs = tokens[: streams * length].view(streams, length).t().contiguous()
+    targets = tokens[1 : streams * length + 1].view(streams, length).t().contiguous()
+    return inputs, targets
+
+
+@torch.no_grad()
+def evaluate(model, tokens, streams=1, chunk=1000):
+    """Summed negative log likelihood in nats and number of predictions, state carried from chunk to chunk."""
+    model.eval()
+    inputs, targets = arrange(tokens, streams)
+    total, state = 0.0, None
+    for x, y in zip(inputs.split(chunk), targets.split(chunk)):
+        logits, state = model(x, state)
+        losses = nn.functional.cross_entropy(logits.flatten(0, 1), y.flatten(), reduction="none")
+        total += losses.double().sum().item()
+    return total, targets.numel()
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("checkpoint", type=Path, help="checkpoint folder (manifest.json and model.safetensors)")
+    parser.add_argument("--data", type=Path, required=True, help="dataset folder, as `lockstep prepare` made it")
+    parser.add_argument("--split", choices=("train", "valid", "test"), default="test")
+    parser.add_argument("--expect", type=float, metavar="PERPLEXITY", help="exit with 1 unless it is this one")
+    parser.add_argument("--tolerance", type=float, default=1e-4, help="relative, for --expect (default %(default)s)")
+    options = parser.parse_args()
+
+    try:
+        model = load_checkpoint(options.checkpoint)
+        tokens = np.load(options.data / f"{options.split}.npy", mmap_mode="r")
+    except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
+        sys.exit(f"pytorch_model: {type(error).__name__}: {error}")
+    total, count = evaluate(model, tokens)
+    perplexity = math.exp(total / count)
+    print(f"{options.split}: {total:.6f} nats, {count} tokens, perplexity {perplexity:.6f}")
+    # Written so that a NaN fails too.
+    if options.expect is not None and not abs(perplexity / options.expect - 1) <= options.tolerance:
+        sys.exit(f"pytorch_model: expected perplexity {options.expect}, tolerance {options.tolerance} relative")
+
+
+if __name__ == "__main__":
+    main()
