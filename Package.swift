@@ -86,8 +86,12 @@ let package = Package(
                 "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
+        // One rank of the transport's tests under mpirun.
+        .executableTarget(
+            name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],
+            path: "Tests/MPIConformance"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
-        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "Files", "Checkpoints", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "Files", "Checkpoints", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

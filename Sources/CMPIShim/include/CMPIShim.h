@@ -1,4 +1,18 @@
+// MPI's constants as functions. Swift imports neither Open MPI's casts of pointers to globals
+// (`((MPI_Comm) &ompi_mpi_comm_world)`) nor other implementations' casts of integers.
 #ifndef LOCKSTEP_CMPISHIM_H
 #define LOCKSTEP_CMPISHIM_H
+
 #include <mpi.h>
+
+static inline MPI_Comm lockstep_MPI_COMM_WORLD(void) { return MPI_COMM_WORLD; }
+static inline MPI_Errhandler lockstep_MPI_ERRORS_RETURN(void) { return MPI_ERRORS_RETURN; }
+static inline MPI_Op lockstep_MPI_SUM(void) { return MPI_SUM; }
+static inline void *lockstep_MPI_IN_PLACE(void) { return MPI_IN_PLACE; }
+
+static inline MPI_Datatype lockstep_MPI_BYTE(void) { return MPI_BYTE; }
+static inline MPI_Datatype lockstep_MPI_INT64_T(void) { return MPI_INT64_T; }
+static inline MPI_Datatype lockstep_MPI_FLOAT(void) { return MPI_FLOAT; }
+static inline MPI_Datatype lockstep_MPI_DOUBLE(void) { return MPI_DOUBLE; }
+
 #endif

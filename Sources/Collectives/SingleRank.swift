@@ -1,0 +1,20 @@
+import Glibc
+
+/// The group of one: a process started without a launcher. No MPI involved; every call returns at once.
+public final class SingleRank: Communicator {
+    public let rank = 0
+    public let size = 1
+
+    public init() {}
+
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
+    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
+    public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
+    public func gather(_ bytes: [UInt8], at root: Int) -> [[UInt8]]? {
+        precondition(root == 0)
+        return [bytes]
+    }
+    public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    public func barrier() {}
+    public func abort(_ code: Int32) -> Never { exit(code) }
+}

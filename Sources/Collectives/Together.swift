@@ -1,0 +1,106 @@
+import Diagnostics
+
+extension Communicator {
+    /// Runs `body` on every rank and goes on only if it succeeded on all of them: a file missing on one host stops
+    /// every rank with one message, instead of leaving the others in a call that never completes.
+    ///
+    /// Collective. `body` may itself act collectively only where its failures are the same on all ranks, as those of
+    /// `together` and `agree` are.
+    /// - Parameter phase: what is being done, as in "opening the dataset".
+    /// - Throws: `CollectiveFailure.failed`, equal on every rank; or the transport's own error.
+    public func together<T>(_ phase: String, _ body: () throws -> T) throws -> T {
+        let outcome = Result { try body() }
+        let reports = try allGather(outcome.report)
+        guard reports.contains(where: { !$0.isEmpty }) else { return try outcome.get() }
+        let failed = reports.enumerated().filter { !$0.element.isEmpty }
+        throw CollectiveFailure.failed(
+            phase: phase,
+            kind: FailureKind(rawValue: Int32(failed[0].element[0])) ?? .internal,
+            voices: voices(failed.map { (rank: $0.offset, bytes: $0.element.dropFirst()) }),
+            size: size)
+    }
+
+    /// Checks that every rank holds the same `value`: a setting, or the hash of something longer.
+    ///
+    /// Collective.
+    /// - Parameters:
+    ///   - name: what the value is, as in "the dataset's SHA-256".
+    ///   - kind: whose move a disagreement is.
+    /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
+    public func agree(on value: String, named name: String, kind: FailureKind = .usage) throws {
+        let voices = voices(try allGather(Array(value.utf8)).enumerated().map { (rank: $0.offset, bytes: $0.element[...]) })
+        guard voices.count == 1 else { throw CollectiveFailure.disagreement(name: name, kind: kind, voices: voices) }
+    }
+}
+
+/// The same verdict on every rank, about what differed between ranks.
+public enum CollectiveFailure: DiagnosedError, Equatable {
+    /// At least one of `size` ranks failed in `phase`; the kind is that of the lowest.
+    case failed(phase: String, kind: FailureKind, voices: [Voice], size: Int)
+    /// The ranks hold different values of what must be the same everywhere.
+    case disagreement(name: String, kind: FailureKind, voices: [Voice])
+
+    /// The ranks, in ascending order, that said the same.
+    public struct Voice: Sendable, Equatable {
+        public var text: String
+        public var ranks: [Int]
+    }
+
+    public var kind: FailureKind {
+        switch self {
+        case .failed(_, let kind, _, _), .disagreement(_, let kind, _): kind
+        }
+    }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .failed(_, _, let voices, let size) where voices.count == 1 && voices[0].ranks.count == size:
+            Diagnosis(voices[0].text)
+        case .failed(let phase, _, let voices, _):
+            Diagnosis(voices.map { "\(list($0.ranks)): \($0.text)" }.joined(separator: " | "), location: phase)
+        case .disagreement(let name, _, let voices):
+            Diagnosis(
+                "the ranks disagree on \(name)",
+                found: voices.map { "'\($0.text)' on \(list($0.ranks))" }.joined(separator: ", "),
+                remedy: "start every rank with the same program, configuration and data")
+        }
+    }
+}
+
+extension Result {
+    /// Empty for success; else one byte of failure kind and the error's line in UTF-8.
+    fileprivate var report: [UInt8] {
+        guard case .failure(let error) = self else { return [] }
+        let kind = (error as? any DiagnosedError)?.kind ?? .internal
+        return [UInt8(kind.rawValue)] + String(describing: error).utf8
+    }
+}
+
+/// Equal statements merged, in the order of the lowest rank that made them.
+private func voices(_ statements: [(rank: Int, bytes: ArraySlice<UInt8>)]) -> [CollectiveFailure.Voice] {
+    var voices: [CollectiveFailure.Voice] = []
+    var places: [ArraySlice<UInt8>: Int] = [:]
+    for (rank, bytes) in statements {
+        if let place = places[bytes] {
+            voices[place].ranks.append(rank)
+        } else {
+            places[bytes] = voices.count
+            voices.append(.init(text: String(decoding: bytes, as: UTF8.self), ranks: [rank]))
+        }
+    }
+    return voices
+}
+
+/// "rank 2", "ranks 0-3, 5".
+private func list(_ ranks: [Int]) -> String {
+    var runs: [ClosedRange<Int>] = []
+    for rank in ranks {
+        if let last = runs.last, last.upperBound == rank - 1 {
+            runs[runs.count - 1] = last.lowerBound...rank
+        } else {
+            runs.append(rank...rank)
+        }
+    }
+    let text = runs.map { $0.count == 1 ? "\($0.lowerBound)" : "\($0.lowerBound)-\($0.upperBound)" }
+    return (ranks.count == 1 ? "rank " : "ranks ") + text.joined(separator: ", ")
+}

@@ -1,0 +1,50 @@
+import TestSupport
+import Testing
+
+/// The transport under a real mpirun.
+@Suite(.serialized) struct MPITransportTests {
+    private func run(ranks: Int, _ arguments: String...) throws -> Launch.Outcome {
+        try Launch.mpirun(ranks: ranks, Launch.product("mpi-conformance"), arguments)
+    }
+
+    @Test(arguments: [1, 2, 3, 4, 7])
+    func conforms(ranks: Int) throws {
+        let outcome = try run(ranks: ranks, "check")
+        #expect(outcome.output == "\(ranks) ranks conform\n", "\(outcome.errors)")
+        #expect(outcome.status == 0)
+    }
+
+    /// Messages of 64 bytes: every exchange takes many pieces.
+    @Test(arguments: [1, 3, 4])
+    func conformsInPieces(ranks: Int) throws {
+        let outcome = try run(ranks: ranks, "check", "64")
+        #expect(outcome.output == "\(ranks) ranks conform\n", "\(outcome.errors)")
+        #expect(outcome.status == 0)
+    }
+
+    @Test func failureOnOneRankStopsAllWithItsCode() throws {
+        let outcome = try run(ranks: 3, "fail", "1")
+        #expect(outcome.output == "opening: rank 1: d/x: no such file\n", "\(outcome.errors)")
+        #expect(outcome.status == 65)
+    }
+
+    @Test func abortEndsTheJob() throws {
+        let outcome = try run(ranks: 3, "abort", "1")
+        #expect(!outcome.timedOut)
+        #expect(outcome.status == 70, "\(outcome.errors)")
+    }
+
+    @Test func leavingWithoutFinalizingFailsTheJob() throws {
+        let outcome = try run(ranks: 3, "exit", "1")
+        #expect(!outcome.timedOut)
+        #expect(outcome.status != 0, "\(outcome.errors)")
+    }
+
+    /// Another MPI's launcher: each process would take itself for the only one, and all would write the same files.
+    @Test func foreignLauncherIsRefused() throws {
+        let outcome = try Launch.run(
+            "env", ["SLURM_STEP_NUM_TASKS=4", Launch.product("mpi-conformance"), "check"], timeout: 60)
+        #expect(outcome.output.contains("expected 4 ranks, as launched, found 1"), "\(outcome.errors)")
+        #expect(outcome.status == 64)
+    }
+}

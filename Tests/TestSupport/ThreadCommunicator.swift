@@ -1,0 +1,152 @@
+import Collectives
+import Foundation
+
+/// Runs `body` on `count` ranks that are threads of this process, and returns what each returned, indexed by rank.
+///
+/// Sums are made in rank order, so a test repeats to the bit. Nothing hangs that would hang under MPI: a rank that
+/// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
+/// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
+public func withThreadRanks<T: Sendable>(
+    _ count: Int, _ body: @escaping @Sendable (any Communicator) throws -> T
+) throws -> [T] {
+    let meeting = Meeting(count: count)
+    let results = Results<T>(count: count)
+    for rank in 0..<count {
+        let thread = Thread {
+            let result = Result { try body(ThreadCommunicator(rank: rank, meeting: meeting)) }
+            results.set(result, of: rank)
+            if case .failure(let error) = result { meeting.leave(rank, error) } else { meeting.leave(rank, nil) }
+        }
+        thread.stackSize = 16 << 20
+        thread.start()
+    }
+    try meeting.waitUntilAllLeft()
+    return try results.all()
+}
+
+public enum ThreadRankError: Error, Equatable {
+    /// Another rank ended while this one waited for it in `call`.
+    case left(rank: Int, during: String)
+    /// Rank 0 and `rank` met in different calls, or with different counts.
+    case mismatch(rank: Int, call: String, otherCall: String)
+    case aborted(rank: Int, code: Int32)
+}
+
+private final class Results<T: Sendable>: @unchecked Sendable {
+    private let lock = NSLock()
+    private var results: [Result<T, any Error>?]
+
+    init(count: Int) { results = Array(repeating: nil, count: count) }
+
+    func set(_ result: Result<T, any Error>, of rank: Int) { lock.withLock { results[rank] = result } }
+
+    func all() throws -> [T] { try lock.withLock { try results.map { try $0!.get() } } }
+}
+
+/// The one thing thread ranks do together: each brings bytes, all leave with everyone's.
+private final class Meeting: @unchecked Sendable {
+    let count: Int
+    private let condition = NSCondition()
+    private var arrived: [(call: String, bytes: [UInt8])?]
+    /// What the last complete meeting exchanged. The next cannot complete before every rank has taken it, because it
+    /// needs every rank.
+    private var exchanged: Result<[[UInt8]], any Error> = .success([])
+    private var completed = 0
+    private var left: [Int] = []
+    private var firstError: (any Error)?
+
+    init(count: Int) {
+        self.count = count
+        arrived = Array(repeating: nil, count: count)
+    }
+
+    func exchange(_ bytes: [UInt8], of rank: Int, call: String) throws -> [[UInt8]] {
+        condition.lock()
+        defer { condition.unlock() }
+        arrived[rank] = (call, bytes)
+        let mine = completed
+        if arrived.allSatisfy({ $0 != nil }) {
+            let all = arrived.map { $0! }
+            exchanged = Result {
+                for (other, entry) in all.enumerated() where entry.call != all[0].call {
+                    throw ThreadRankError.mismatch(rank: other, call: all[0].call, otherCall: entry.call)
+                }
+                return all.map(\.bytes)
+            }
+            arrived = Array(repeating: nil, count: count)
+            completed += 1
+            condition.broadcast()
+        }
+        while completed == mine {
+            if let gone = left.first { throw ThreadRankError.left(rank: gone, during: call) }
+            condition.wait()
+        }
+        return try exchanged.get()
+    }
+
+    func leave(_ rank: Int, _ error: (any Error)?) {
+        condition.lock()
+        defer { condition.unlock() }
+        left.append(rank)
+        if firstError == nil { firstError = error }
+        condition.broadcast()
+    }
+
+    func waitUntilAllLeft() throws {
+        condition.lock()
+        defer { condition.unlock() }
+        while left.count < count { condition.wait() }
+        if let firstError { throw firstError }
+    }
+}
+
+private final class ThreadCommunicator: Communicator {
+    let rank: Int
+    var size: Int { meeting.count }
+    private let meeting: Meeting
+
+    init(rank: Int, meeting: Meeting) {
+        self.rank = rank
+        self.meeting = meeting
+    }
+
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try sum(in: buffer) }
+
+    func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
+
+    private func sum<Element: BinaryFloatingPoint>(in buffer: UnsafeMutableBufferPointer<Element>) throws {
+        let parts = try meeting.exchange(
+            Array(UnsafeRawBufferPointer(buffer)), of: rank, call: "sum of \(buffer.count) \(Element.self)")
+        buffer.update(repeating: 0)
+        for part in parts {
+            part.withUnsafeBytes { part in
+                for i in buffer.indices {
+                    buffer[i] += part.loadUnaligned(fromByteOffset: i * MemoryLayout<Element>.stride, as: Element.self)
+                }
+            }
+        }
+    }
+
+    func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
+        let bytes = rank == root ? Array(buffer) : []
+        let call = "broadcast of \(buffer.count) bytes from \(root)"
+        buffer.copyBytes(from: try meeting.exchange(bytes, of: rank, call: call)[root])
+    }
+
+    func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? {
+        let parts = try meeting.exchange(bytes, of: rank, call: "gather at \(root)")
+        return rank == root ? parts : nil
+    }
+
+    func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+        try meeting.exchange(bytes, of: rank, call: "allGather")
+    }
+
+    func barrier() throws { _ = try meeting.exchange([], of: rank, call: "barrier") }
+
+    /// The others get an error. This thread cannot be unwound, so it is parked.
+    func abort(_ code: Int32) -> Never {
+        meeting.leave(rank, ThreadRankError.aborted(rank: rank, code: code))
+        while true { Thread.sleep(forTimeInterval: 1000) }
+    }
+}
