@@ -1,9 +1,36 @@
 import ArgumentParser
+import Glibc
+import Kernels
 
 @main
 struct Lockstep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep",
         abstract: "Train recurrent language models on CPUs, on one machine or a cluster, exactly and fast.",
-        subcommands: [])
+        discussion: """
+            Two commands for a first model:
+              lockstep prepare --sample kinematics --output data/kinematics
+              mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart
+
+            Exit codes: 0 done; 64 usage or configuration; 65 bad data or checkpoint; 70 internal or numeric failure; \
+            74 input/output; 75 stopped on request, checkpoint saved: run it again with --resume auto.
+            """,
+        version: programVersion,
+        subcommands: [
+            PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
+            InspectCommand.self,
+        ])
+
+    static func main() {
+        // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
+        signal(SIGPIPE, SIG_IGN)
+        do {
+            var command = try parseAsRoot()
+            try command.run()
+        } catch {
+            Failure.exit(error)
+        }
+    }
 }
+
+let programVersion = "0.1.0"

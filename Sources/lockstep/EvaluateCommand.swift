@@ -1,0 +1,189 @@
+import ArgumentParser
+import Checkpoints
+import Collectives
+import Corpus
+import Diagnostics
+import Files
+import FoundationEssentials
+import Glibc
+import Recurrent
+import Reporting
+import Training
+
+struct EvaluateCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "evaluate",
+        abstract: "The loss and perplexity of a text under a model.",
+        discussion: """
+            Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
+            the default, that is the exact value: it depends neither on a chunk length nor on the number of ranks. With \
+            --streams N the text is cut into N pieces that are read side by side, each from a zero state: faster, a \
+            little higher, and what training reports as its validation loss (validation.streams).
+
+            Examples:
+              lockstep evaluate --checkpoint runs/quickstart
+              lockstep evaluate --checkpoint runs/quickstart --split test --streams 10
+              lockstep evaluate --checkpoint runs/quickstart/checkpoints/step-000000500 --text letters.txt --json
+              mpirun -n 2 lockstep evaluate --checkpoint runs/quickstart --streams 10
+            """)
+
+    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.")
+    var checkpoint: String
+
+    @Option(help: "The dataset folder. Default: the one the model was trained on.")
+    var data: String?
+
+    @Option(help: "A text file, read with the model's own vocabulary, instead of a dataset.")
+    var text: String?
+
+    @Option(help: "Which part of the dataset: train, valid or test.")
+    var split: Split = .valid
+
+    @Option(help: "Cut the text into this many streams.")
+    var streams = 1
+
+    @Flag(help: "One JSON object on stdout.")
+    var json = false
+
+    func validate() throws {
+        guard streams >= 1 else { throw ValidationError("--streams must be at least 1, found \(streams).") }
+        guard data == nil || text == nil else { throw ValidationError("Give --data or --text, not both.") }
+    }
+
+    func run() throws {
+        try Job.run { communicator in
+            let isFirst = communicator.rank == 0
+            let (source, evaluator) = try communicator.together("preparing the evaluation") {
+                let checkpoint = try OpenedModel(checkpoint, announcing: isFirst)
+                let source = try EvaluationText(
+                    data: data, text: text, split: split, checkpoint: checkpoint)
+                let evaluator = try Evaluator(
+                    checkpoint.configuration, parameters: checkpoint.parameters, tokens: source.tokens, streams: streams,
+                    communicator: communicator)
+                return ((checkpoint, source), evaluator)
+            }
+            let evaluation = try evaluator.run()
+            guard isFirst else { return }
+            let report = EvaluationReport(evaluation, model: source.0, text: source.1)
+            print(json ? try report.json() : report.text)
+        }
+    }
+}
+
+extension Split: ExpressibleByArgument {}
+
+/// The tokens to score and where they came from.
+private struct EvaluationText {
+    let tokens: TokenStore
+    let path: String
+    /// Nil for a text file.
+    let split: Split?
+    let hash: String
+    /// How many of them are `<unk>`.
+    let unknown: Int
+
+    init(data: String?, text: String?, split: Split, checkpoint: OpenedModel) throws {
+        if let text {
+            let bytes = try File.contents(of: text, limit: 1 << 32)
+            let ids = try checkpoint.vocabulary.encode(bytes)
+            self.init(ids, path: text, hash: bytes.withUnsafeBytes { Digest.sha256($0) }, vocabulary: checkpoint.vocabulary)
+        } else {
+            let folder = try data ?? checkpoint.dataFolder()
+            let dataset = try Dataset(folder: folder)
+            try checkpoint.require(dataset)
+            tokens = try dataset.tokens(of: split)
+            path = folder
+            self.split = split
+            hash = dataset.manifest.splits[split]?.sha256 ?? ""
+            unknown = dataset.manifest.splits[split]?.unknown ?? 0
+        }
+    }
+
+    private init(_ ids: [Int32], path: String, hash: String, vocabulary: Vocabulary) {
+        tokens = TokenStore(ids, name: path)
+        self.path = path
+        split = nil
+        self.hash = hash
+        unknown = vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
+    }
+}
+
+/// What `evaluate` prints.
+private struct EvaluationReport: Encodable {
+    let nll_sum: Double
+    let tokens: Int
+    let nats_per_token: Double
+    let bits_per_token: Double
+    /// Null when exp(nats) is not a number a Double holds.
+    let perplexity: Double?
+    let unit: String
+    let split: String?
+    let streams: Int
+    let state: String
+    let unknown_tokens: Int
+    let checkpoint: String
+    let step: Int
+    let model_sha256: String
+    let vocabulary_sha256: String
+    let data: String
+    let data_sha256: String
+
+    init(_ evaluation: Evaluation, model: OpenedModel, text: EvaluationText) {
+        nll_sum = evaluation.total
+        tokens = evaluation.tokens
+        nats_per_token = evaluation.nats
+        bits_per_token = evaluation.bits
+        perplexity = evaluation.perplexity.isFinite ? evaluation.perplexity : nil
+        unit = model.vocabulary.level.rawValue
+        split = text.split?.rawValue
+        streams = evaluation.streams
+        state = evaluation.streams == 1 ? "zero at the start, carried to the end" : "zero at the start of each stream, carried to its end"
+        unknown_tokens = text.unknown
+        checkpoint = model.checkpoint.folder
+        step = model.checkpoint.manifest.step
+        model_sha256 = model.checkpoint.manifest.files["model.safetensors"]?.sha256 ?? ""
+        vocabulary_sha256 = model.vocabulary.hash
+        data = text.path
+        data_sha256 = text.hash
+    }
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+
+    var text: String {
+        let bits =
+            switch unit {
+            case "character": "bits per character"
+            case "byte": "bits per byte"
+            default: "bits per word"
+            }
+        let rows = [
+            ("perplexity", perplexity.map { fixed($0, 6) } ?? "too large for a number; see nats per token"),
+            ("nats per token", fixed(nats_per_token, 8)),
+            (bits, fixed(bits_per_token, 8)),
+            ("NLL sum", "\(fixed(nll_sum, 4)) nats"),
+            ("tokens scored", "\(tokens) (the first token is not predicted; \(unknown_tokens) <unk>)"),
+            ("streams", "\(streams), state \(state)"),
+            ("data", split.map { "\(data), split \($0)" } ?? data),
+            ("data SHA-256", data_sha256),
+            ("checkpoint", "\(checkpoint), step \(step)"),
+            ("model SHA-256", model_sha256),
+            ("vocabulary SHA-256", vocabulary_sha256),
+        ]
+        let width = rows.map(\.0.count).max()!
+        return rows.map { name, value in name + String(repeating: " ", count: width - name.count + 2) + value }
+            .joined(separator: "\n")
+    }
+}
+
+/// A decimal number with `digits` places.
+func fixed(_ value: Double, _ digits: Int) -> String {
+    guard value.isFinite else { return "\(value)" }
+    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 400) { buffer in
+        withVaList([Int32(digits), value]) { _ = vsnprintf(buffer.baseAddress, buffer.count, "%.*f", $0) }
+        return String(cString: buffer.baseAddress!)
+    }
+}

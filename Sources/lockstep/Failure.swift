@@ -1,0 +1,51 @@
+import ArgumentParser
+import Diagnostics
+import Glibc
+
+/// From any error to one line on stderr and the documented exit code.
+enum Failure {
+    /// This process's rank before MPI is up, from the launcher's environment.
+    static var launchedRank: Int {
+        for name in ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"] {
+            if let value = getenv(name), let rank = Int(String(cString: value)) { return rank }
+        }
+        return 0
+    }
+
+    /// Ends the process. What all ranks found alike is said by rank 0 alone.
+    static func exit(_ error: any Error) -> Never {
+        let speaks = launchedRank == 0
+        guard let diagnosed = error as? any DiagnosedError else {
+            // The parser's own errors, help and version among them.
+            if speaks { Lockstep.exit(withError: error) }
+            Glibc.exit(Lockstep.exitCode(for: error).rawValue)
+        }
+        if speaks { say("lockstep: \(diagnosed)") }
+        Glibc.exit(diagnosed.kind.rawValue)
+    }
+
+    /// A line on stderr; a closed stderr is no reason to fail.
+    static func say(_ line: String) {
+        fputs(line + "\n", stderr)
+    }
+}
+
+/// A mistake in how the program was called that the option parser cannot see.
+struct UsageError: DiagnosedError {
+    let diagnosis: Diagnosis
+    var kind: FailureKind { .usage }
+
+    init(_ what: String, location: String? = nil, expected: String? = nil, found: String? = nil, remedy: String? = nil) {
+        diagnosis = Diagnosis(what, location: location, expected: expected, found: found, remedy: remedy)
+    }
+}
+
+/// Not a mistake: the run was asked to stop and its state is safe.
+struct StoppedOnRequest: DiagnosedError {
+    let step: Int
+    let folder: String
+    var kind: FailureKind { .stopped }
+    var diagnosis: Diagnosis {
+        Diagnosis("stopped on request, checkpoint saved", file: folder, location: "step \(step)", remedy: "go on with --resume auto")
+    }
+}

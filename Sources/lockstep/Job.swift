@@ -1,0 +1,53 @@
+import Collectives
+import Diagnostics
+import Glibc
+import Kernels
+import MPITransport
+import Training
+
+/// The ranks of this job: one process without a launcher (MPI is then never touched), else an MPI job.
+enum Job {
+    /// Runs `body` on every rank and leaves the job in good order, whichever way `body` ends.
+    ///
+    /// Errors that all ranks throw alike end every rank with the same code. An error of one rank alone, which the others
+    /// cannot know of, ends the whole job at once: they would wait for ever.
+    static func run(_ body: (any Communicator) throws -> Void) throws {
+        Arithmetic.prepare(threads: threads)
+        guard MPISession.isLaunched else { return try body(SingleRank()) }
+        let session = try MPISession()
+        do {
+            try body(session.communicator)
+        } catch where isShared(error) || session.communicator.size == 1 {
+            try session.finalize()
+            throw error
+        } catch {
+            let kind = (error as? any DiagnosedError)?.kind ?? .internal
+            Failure.say("lockstep: rank \(session.communicator.rank), host \(hostName): \(error)")
+            session.communicator.abort(kind.rawValue)
+        }
+        try session.finalize()
+    }
+
+    private static func isShared(_ error: any Error) -> Bool {
+        error is CollectiveFailure || error is TrainingError || error is StoppedOnRequest || error is UsageError
+    }
+
+    /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.
+    static var threads: Int {
+        getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
+    }
+
+    static var hostName: String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}
+
+extension Communicator {
+    /// Rank 0's text, on every rank.
+    func broadcast(_ text: String) throws -> String {
+        let texts = try allGather(rank == 0 ? Array(text.utf8) : [])
+        return String(decoding: texts[0], as: UTF8.self)
+    }
+}

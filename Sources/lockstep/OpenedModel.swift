@@ -1,0 +1,56 @@
+import Checkpoints
+import Configuration
+import Corpus
+import Diagnostics
+import Files
+import Recurrent
+import Training
+
+/// A checkpoint with its model and vocabulary in memory, for evaluate, generate and score.
+struct OpenedModel {
+    let checkpoint: LoadedCheckpoint
+    let configuration: ModelConfiguration
+    let parameters: Arena
+    let vocabulary: Vocabulary
+
+    /// - Parameters:
+    ///   - path: a checkpoint or run folder.
+    ///   - announcing: print notes (an unusable best checkpoint, say); on one rank only.
+    init(_ path: String, announcing: Bool = true) throws {
+        checkpoint = try CheckpointStore.resolve(path) { if announcing { Failure.say("note: \($0)") } }
+        (configuration, parameters) = try ModelFile.load(checkpoint)
+        vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
+        guard vocabulary.count == configuration.vocabulary else {
+            throw OtherVocabulary(
+                file: checkpoint.vocabularyPath, expected: "\(configuration.vocabulary) tokens",
+                found: "\(vocabulary.count) tokens")
+        }
+    }
+
+    /// Where the training data was, from the configuration in the manifest.
+    func dataFolder() throws -> String {
+        try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: "\(checkpoint.folder)/manifest.json").data.path
+    }
+
+    /// Ids mean the same words only with the same vocabulary.
+    func require(_ dataset: Dataset) throws {
+        guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
+            throw OtherVocabulary(
+                file: dataset.folder, expected: checkpoint.manifest.vocabularyHash, found: dataset.vocabulary.hash)
+        }
+    }
+}
+
+/// Data prepared with another vocabulary than the model's.
+struct OtherVocabulary: DiagnosedError {
+    let file: String
+    let expected: String
+    let found: String
+
+    var kind: FailureKind { .data }
+    var diagnosis: Diagnosis {
+        Diagnosis(
+            "the data's vocabulary is not the checkpoint's", file: file, expected: expected, found: found,
+            remedy: "use the dataset that the model was trained on, or evaluate a text file with --text")
+    }
+}

@@ -1,0 +1,95 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Diagnostics
+import Files
+
+/// Where a run lives and where it begins: decided by rank 0, followed by all.
+struct RunPlan {
+    let folder: String
+    /// To go on from; nil for a new run.
+    let checkpoint: LoadedCheckpoint?
+
+    var configurationPath: String { "\(folder)/config.yaml" }
+
+    init(_ command: TrainCommand, _ communicator: any Communicator) throws {
+        let folder = RunPlan.folder(command)
+        let isFirst = communicator.rank == 0
+        // Only rank 0 looks, and checks every checksum: the others might see the folder at another moment.
+        let decided = try communicator.together("looking for checkpoints") {
+            isFirst ? try RunPlan.checkpointFolder(command, in: folder) ?? "" : ""
+        }
+        let place = try communicator.broadcast(decided)
+        checkpoint = try communicator.together("opening the checkpoint") {
+            place.isEmpty ? nil : try LoadedCheckpoint(folder: place, verifying: false)
+        }
+        self.folder = folder
+    }
+
+    private static func folder(_ command: TrainCommand) -> String {
+        if let run = command.run { return run }
+        if let resume = command.resume, resume != "auto" {
+            // RUN/checkpoints/step-... belongs to RUN; anything else is a run folder itself.
+            let parent = Folder.parent(of: resume)
+            return parent.hasSuffix("checkpoints") ? Folder.parent(of: parent) : resume
+        }
+        let name = command.config.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "default"
+        return "runs/\(name.hasSuffix(".yaml") ? String(name.dropLast(5)) : name)"
+    }
+
+    private static func checkpointFolder(_ command: TrainCommand, in folder: String) throws -> String? {
+        let note: @Sendable (String) -> Void = { Failure.say("note: \($0)") }
+        let store = CheckpointStore(runFolder: folder, keep: 1, note: note)
+        switch command.resume {
+        case nil:
+            // An error here, too: folders of damaged checkpoints are not to be trained over.
+            guard let latest = try store.latest() else { return nil }
+            throw UsageError(
+                "the run folder holds checkpoints already", location: folder,
+                found: "step \(latest.manifest.step)",
+                remedy: "add --resume auto to go on, or choose another folder with --run")
+        case "auto":
+            let latest = try store.latest()
+            if latest == nil { note("\(folder) has no checkpoint yet: beginning at step 0") }
+            return latest?.folder
+        case let path?:
+            if Folder.isFolder("\(path)/checkpoints") {
+                guard let latest = try CheckpointStore(runFolder: path, keep: 1, note: note).latest() else {
+                    throw CheckpointError.noCheckpointYet(folder: path)
+                }
+                return latest.folder
+            }
+            return try LoadedCheckpoint(folder: path).folder
+        }
+    }
+
+    /// The configuration of the command line; when resuming without a file, the one that the checkpoint carries.
+    func configuration(_ command: TrainCommand) throws -> RunConfiguration {
+        var overrides = command.overrides
+        if let data = command.data { overrides.insert("data.path=\(RunPlan.quoted(data))", at: 0) }
+        guard let checkpoint else { return try RunConfiguration.load(file: command.config, overrides: overrides) }
+        let manifest = "\(checkpoint.folder)/manifest.json"
+        let saved = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest)
+        let configuration =
+            try command.config == nil
+            ? RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest, overrides: overrides)
+            : RunConfiguration.load(file: command.config, overrides: overrides)
+        let differences = configuration.differences(from: saved)
+        if let structural = differences.first(where: \.isStructural) {
+            throw UsageError(
+                "a resumed run cannot change this setting", location: structural.key, expected: structural.old,
+                found: structural.new, remedy: "set it back, or start a new run with --init-from \(checkpoint.folder)")
+        }
+        if Failure.launchedRank == 0 {
+            for change in differences where change.key != "data.path" {
+                Failure.say("note: \(change.key) changes from \(change.old) to \(change.new)")
+            }
+        }
+        return configuration
+    }
+
+    /// A YAML scalar that is a string whatever its characters.
+    private static func quoted(_ text: String) -> String {
+        "'\(text.replacing("'", with: "''"))'"
+    }
+}

@@ -1,0 +1,82 @@
+import ArgumentParser
+import Corpus
+import Diagnostics
+import Files
+import Glibc
+import Kernels
+import Training
+
+struct ScoreCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "score",
+        abstract: "The log probability of each line of a text.",
+        discussion: """
+            One result per input line: the natural logarithm of the line's probability, its end included, a tab, and \
+            the number of tokens. Each line starts from a zero state; --carry-state reads it in the context of the \
+            lines before it.
+
+            Examples:
+              lockstep score --checkpoint runs/quickstart sentences.txt
+              echo "A car accelerates from rest." | lockstep score --checkpoint runs/quickstart
+            """)
+
+    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.")
+    var checkpoint: String
+
+    @Argument(help: "A text file. Default: standard input.")
+    var file: String?
+
+    @Flag(help: "Do not reset the state between lines.")
+    var carryState = false
+
+    func run() throws {
+        Arithmetic.prepare(threads: Job.threads)
+        let model = try OpenedModel(checkpoint)
+        let scorer = try Scorer(
+            model.configuration, parameters: model.parameters, start: model.vocabulary.lineStart,
+            carriesState: carryState)
+        let name = file ?? "standard input"
+        if let file { guard freopen(file, "r", stdin) != nil else { throw FileError(operation: "open", path: file) } }
+        var number = 0
+        while let line = try nextLine(of: name) {
+            number += 1
+            let ids: [Int32]
+            do {
+                ids = try model.vocabulary.encode(line + [UInt8(ascii: "\n")])
+            } catch let error as TextError {
+                throw LineError(file: name, line: number, cause: error)
+            }
+            let score = try scorer.score(ids)
+            print("\(fixed(score.logProbability, 6))\t\(score.tokens)")
+        }
+    }
+
+    /// The next line without its newline; nil at the end.
+    private func nextLine(of name: String) throws -> [UInt8]? {
+        var pointer: UnsafeMutablePointer<CChar>?
+        var capacity = 0
+        defer { free(pointer) }
+        let count = getline(&pointer, &capacity, stdin)
+        guard count >= 0, let pointer else {
+            if ferror(stdin) != 0 { throw FileError(operation: "read", path: name) }
+            return nil
+        }
+        let bytes = UnsafeRawBufferPointer(start: pointer, count: count)
+        return Array(bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...])
+    }
+}
+
+/// A line that cannot be scored.
+private struct LineError: DiagnosedError {
+    let file: String
+    let line: Int
+    let cause: TextError
+
+    var kind: FailureKind { cause.kind }
+    var diagnosis: Diagnosis {
+        var diagnosis = cause.diagnosis
+        diagnosis.file = file
+        diagnosis.location = ["line \(line)", diagnosis.location].compactMap { $0 }.joined(separator: ", ")
+        return diagnosis
+    }
+}

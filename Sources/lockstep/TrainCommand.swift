@@ -1,0 +1,157 @@
+import ArgumentParser
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Diagnostics
+import Files
+import Recurrent
+import Reporting
+import Training
+
+struct TrainCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "train",
+        abstract: "Train a model, alone or on all ranks of mpirun.",
+        discussion: """
+            Settings come from the defaults, then the configuration file, then each --set in turn. The run folder gets \
+            the complete configuration, metrics.jsonl and the checkpoints.
+
+            Examples:
+              lockstep train --config configs/quickstart.yaml --run runs/quickstart
+              mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart --resume auto
+              mpirun -n 4 lockstep train --data data/mine --run runs/mine --set model.hidden=512 --set training.epochs=20
+              lockstep train --data data/mine --run runs/tuned --init-from runs/mine
+            """)
+
+    @Option(help: "The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.")
+    var config: String?
+
+    @Option(help: "The dataset folder; the same as --set data.path=DIR.")
+    var data: String?
+
+    @Option(help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.")
+    var run: String?
+
+    @Option(help: "'auto': go on from the run's latest checkpoint, or begin if it has none. DIR: go on from that checkpoint.")
+    var resume: String?
+
+    @Option(help: "Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.")
+    var initFrom: String?
+
+    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    var overrides: [String] = []
+
+    func validate() throws {
+        guard resume == nil || initFrom == nil else {
+            throw ValidationError("--resume and --init-from exclude each other: a resumed run has weights already.")
+        }
+    }
+
+    func run() throws {
+        try Job.run { communicator in
+            StopRequests.install()
+            let setup = try TrainingSetup(self, communicator)
+            try setup.train()
+        }
+    }
+}
+
+/// From the command line to a trainer that is ready to go, on all ranks together.
+private struct TrainingSetup {
+    private let communicator: any Communicator
+    private let plan: RunPlan
+    private let configuration: RunConfiguration
+    private let dataset: Dataset
+    private let trainer: Trainer
+    private let reporter: RunReporter?
+    private let lock: RunLock?
+
+    init(_ command: TrainCommand, _ communicator: any Communicator) throws {
+        self.communicator = communicator
+        let isFirst = communicator.rank == 0
+        plan = try RunPlan(command, communicator)
+        let checkpoint = plan.checkpoint
+        let configuration = try communicator.together("reading the configuration") { [plan] in
+            try plan.configuration(command)
+        }
+        try communicator.agree(on: programVersion, named: "the version of lockstep")
+        try communicator.agree(on: configuration.yaml, named: "the configuration")
+
+        let (dataset, training, validation) = try communicator.together("opening the dataset") {
+            let dataset = try Dataset(folder: configuration.data.path)
+            return (
+                dataset, try dataset.tokens(of: .train),
+                dataset.splits.contains(.valid) ? try dataset.tokens(of: .valid) : nil
+            )
+        }
+        try communicator.agree(on: dataset.hash, named: "the dataset's SHA-256", kind: .data)
+        if let checkpoint {
+            try communicator.together("comparing the dataset with the checkpoint's") {
+                guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
+                    throw OtherVocabulary(
+                        file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,
+                        found: dataset.vocabulary.hash)
+                }
+            }
+        }
+
+        let options = try communicator.together("planning the run") {
+            let options = try TrainingOptions(
+                configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: training.count)
+            try RunSummary.checkMemory(options, communicator)
+            if configuration.training.schedule.name == .plateau, validation == nil {
+                throw UsageError(
+                    "the plateau schedule needs a validation split, which the dataset lacks",
+                    location: "training.schedule.name", remedy: "choose another schedule or prepare the data with a valid part")
+            }
+            return options
+        }
+
+        let identity = RunIdentity(
+            folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
+            vocabularyPath: dataset.vocabularyPath, vocabularyHash: dataset.vocabulary.hash,
+            datasetFiles: dataset.manifest.splits.reduce(into: [:]) { $0["\($1.key.rawValue).npy"] = $1.value.sha256 })
+        let (lock, reporter) = try communicator.together("opening the run folder") { [plan] () -> (RunLock?, RunReporter?) in
+            guard isFirst else { return (nil, nil) }
+            try Folder.create(plan.folder)
+            let lock = try RunLock(runFolder: plan.folder)
+            try File.publish(configuration.yaml, at: plan.configurationPath)
+            let reporter = try RunReporter(
+                metricsPath: "\(plan.folder)/metrics.jsonl", resumingAfter: checkpoint?.manifest.step ?? 0)
+            return (lock, reporter)
+        }
+        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
+        let trainer = try communicator.together("building the model") {
+            let trainer = try Trainer(
+                options, communicator: communicator, training: training, validation: validation, identity: identity,
+                reporter: reporter, note: note)
+            if let checkpoint { try trainer.restore(checkpoint) }
+            if let source = command.initFrom { try trainer.initialise(from: TrainingSetup.weights(source, note)) }
+            return trainer
+        }
+        self.configuration = configuration
+        self.dataset = dataset
+        self.trainer = trainer
+        self.reporter = reporter
+        self.lock = lock
+        if isFirst {
+            reporter?.note(
+                RunSummary(options, trainer: trainer, dataset: dataset, plan: plan, communicator: communicator).text)
+        }
+    }
+
+    /// The weights a run, a checkpoint or a single file holds.
+    private static func weights(_ path: String, _ note: @escaping @Sendable (String) -> Void) throws -> SafetensorsFile {
+        try Folder.isFolder(path) ? CheckpointStore.resolve(path, note: note).model : SafetensorsFile(path)
+    }
+
+    func train() throws {
+        let result = try trainer.run(requests: StopRequests.take)
+        try withExtendedLifetime(lock) {
+            reporter?.finish()
+            guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder) }
+            if communicator.rank == 0 { print(RunSummary.ending(result, folder: plan.folder)) }
+        }
+    }
+}

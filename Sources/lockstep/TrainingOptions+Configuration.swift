@@ -1,0 +1,78 @@
+import Configuration
+import Corpus
+import Optimization
+import Recurrent
+import Training
+
+extension TrainingOptions {
+    /// The run that a configuration describes, for a vocabulary and a corpus of known size.
+    /// - Parameter trainingTokens: for the length of a cosine schedule.
+    init(_ configuration: RunConfiguration, vocabularySize: Int, trainingTokens: Int) throws {
+        let training = configuration.training
+        let unroll =
+            training.randomUnroll
+            ? UnrollPlan(random: training.unroll, seed: training.seed) : UnrollPlan(fixed: training.unroll)
+        let partition = try StreamPartition(
+            tokens: trainingTokens, streams: training.streams, remainder: .dropped,
+            name: "\(configuration.data.path)/train.npy")
+        let steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
+        self.init(
+            model: ModelConfiguration(configuration.model, vocabularySize: vocabularySize),
+            streams: training.streams, unroll: unroll, epochs: training.epochs, steps: training.steps,
+            loss: training.loss == .perToken ? .perToken : .perStream,
+            clip: GradientClip(training.clip), optimizer: OptimizerRule(training.optimizer),
+            schedule: LearningRateSchedule(
+                training.schedule, learningRate: training.optimizer.learningRate, steps: steps),
+            seed: training.seed,
+            checkpoints: CheckpointPlan(
+                everySteps: configuration.checkpoint.everySteps, everyMinutes: configuration.checkpoint.everyMinutes,
+                keep: configuration.checkpoint.keep),
+            validation: ValidationPlan(
+                everySteps: configuration.validation.everySteps, everyEpoch: configuration.validation.everyEpoch,
+                streams: configuration.validation.streams),
+            metricsEverySteps: configuration.metrics.everySteps)
+    }
+}
+
+extension ModelConfiguration {
+    init(_ model: RunConfiguration.Model, vocabularySize: Int) {
+        self.init(
+            cell: Cell(rawValue: model.cell.rawValue)!, activation: Activation(rawValue: model.activation.rawValue)!,
+            vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
+            dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange))
+    }
+}
+
+extension GradientClip {
+    init(_ clip: RunConfiguration.Clip) {
+        if let norm = clip.norm {
+            self = .norm(norm)
+        } else if let value = clip.value {
+            self = .value(value)
+        } else {
+            self = .none
+        }
+    }
+}
+
+extension OptimizerRule {
+    init(_ optimizer: RunConfiguration.Optimizer) {
+        self.init(
+            Name(rawValue: optimizer.name.rawValue)!, momentum: Float(optimizer.momentum), nesterov: optimizer.nesterov,
+            beta1: Float(optimizer.beta1), beta2: Float(optimizer.beta2), epsilon: Float(optimizer.epsilon),
+            weightDecay: Float(optimizer.weightDecay))
+    }
+}
+
+extension LearningRateSchedule {
+    init(_ schedule: RunConfiguration.Schedule, learningRate: Double, steps: Int) {
+        let kind: Kind =
+            switch schedule.name {
+            case .constant: .constant
+            case .decay: .decay(factor: schedule.factor, afterEpoch: schedule.afterEpoch)
+            case .plateau: .plateau(factor: schedule.factor, patience: schedule.patience)
+            case .cosine: .cosine(total: steps)
+            }
+        self.init(kind, base: learningRate, warmup: schedule.warmupSteps, minimum: schedule.minimum)
+    }
+}
