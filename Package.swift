@@ -42,7 +42,7 @@ let package = Package(
         .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"]),
         .target(name: "Collectives", dependencies: ["Diagnostics"]),
         .target(name: "MPITransport", dependencies: ["Collectives", "CMPIShim", "Diagnostics"]),
-        .target(name: "Checkpoints", dependencies: ["Recurrent", "Files", "Diagnostics"]),
+        .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"]),
         .target(
             name: "Configuration",
             dependencies: ["Diagnostics", .product(name: "Yams", package: "Yams")]),
@@ -72,7 +72,7 @@ let package = Package(
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
-            name: "CheckpointsTests", dependencies: ["Checkpoints", "Recurrent", "Files", "Diagnostics", "TestSupport"]),
+            name: "CheckpointsTests", dependencies: ["Checkpoints", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics", "TestSupport"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),

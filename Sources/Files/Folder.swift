@@ -9,6 +9,14 @@ public enum Folder {
         return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// True for a regular file only: not for a folder, nor for a named pipe, whose opening would wait for a writer.
+    /// Without `followingLinks` a symbolic link is no regular file either.
+    public static func isFile(_ path: String, followingLinks: Bool = true) -> Bool {
+        var info = stat()
+        let found = followingLinks ? stat(path, &info) == 0 : lstat(path, &info) == 0
+        return found && info.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Creates the folder and those above it.
     public static func create(_ path: String) throws {
         if isFolder(path) { return }
@@ -52,6 +60,27 @@ public enum Folder {
     /// Atomic within one file system.
     public static func rename(_ old: String, to new: String) throws {
         guard Glibc.rename(old, new) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
+    }
+
+    /// Swaps what two names in one file system stand for, atomically (`renameat2` with `RENAME_EXCHANGE`). File systems
+    /// that cannot, such as NFS, get three renames, in the midst of which `first` does not exist.
+    public static func exchange(_ first: String, _ second: String) throws {
+        // glibc declares it only to programs that define _GNU_SOURCE, which Swift's Glibc module does not.
+        typealias Rename = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
+        let exchange: CUnsignedInt = 2  // RENAME_EXCHANGE
+        if let symbol = dlsym(nil, "renameat2") {
+            if unsafeBitCast(symbol, to: Rename.self)(AT_FDCWD, first, AT_FDCWD, second, exchange) == 0 { return }
+            guard errno == EINVAL || errno == ENOSYS else { throw FileError(operation: "exchange with \(second)", path: first) }
+        }
+        let aside = "\(second).aside"
+        try rename(first, to: aside)
+        do {
+            try rename(second, to: first)
+        } catch {
+            try rename(aside, to: first)
+            throw error
+        }
+        try rename(aside, to: second)
     }
 
     /// Removes a file, or a folder with all it holds. Symbolic links are removed, not followed. Missing is fine.

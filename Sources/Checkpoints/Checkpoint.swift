@@ -1,0 +1,107 @@
+import Files
+import FoundationEssentials
+
+/// Names inside a checkpoint folder.
+enum CheckpointFile {
+    static let model = "model.safetensors"
+    static let state = "state.safetensors"
+    static let vocabulary = "vocabulary.json"
+    static let all = [model, state, vocabulary]
+}
+
+/// What goes into a checkpoint.
+public struct CheckpointContent {
+    public var manifest: Manifest
+    /// Parameters, under PyTorch's names.
+    public var model: [NamedTensor]
+    /// Optimizer slots, carried state by global stream.
+    public var state: [NamedTensor]
+    /// Path of the dataset's `vocabulary.json`.
+    public var vocabularyPath: String
+
+    public init(manifest: Manifest, model: [NamedTensor], state: [NamedTensor], vocabularyPath: String) {
+        self.manifest = manifest
+        self.model = model
+        self.state = state
+        self.vocabularyPath = vocabularyPath
+    }
+
+    /// Fills an empty folder with durable files, the manifest last.
+    func write(to folder: String, sequence: Int) throws {
+        var manifest = manifest
+        manifest.sequence = sequence
+        manifest.created = Date.now.ISO8601Format()
+        manifest.files = [
+            CheckpointFile.model: try SafetensorsWriter.write(model, to: "\(folder)/\(CheckpointFile.model)"),
+            CheckpointFile.state: try SafetensorsWriter.write(state, to: "\(folder)/\(CheckpointFile.state)"),
+            CheckpointFile.vocabulary: try copyVocabulary(to: folder),
+        ]
+        try ManifestFile.write(manifest, in: folder)
+        try Folder.sync(folder)
+    }
+
+    private func copyVocabulary(to folder: String) throws -> FileRecord {
+        let vocabulary = try File.contents(of: vocabularyPath)
+        return try vocabulary.withUnsafeBytes { bytes in
+            let hash = Digest.sha256(bytes)
+            if let expected = manifest.datasetFiles[CheckpointFile.vocabulary], expected != hash {
+                throw CheckpointError.otherVocabulary(path: vocabularyPath, expected: expected, found: hash)
+            }
+            let file = try File.open("\(folder)/\(CheckpointFile.vocabulary)", .createNew)
+            try file.write(bytes)
+            try file.sync()
+            try file.close()
+            return FileRecord(size: bytes.count, sha256: hash)
+        }
+    }
+}
+
+/// A checkpoint folder that was found to be whole.
+public struct LoadedCheckpoint: Sendable {
+    public let folder: String
+    public let manifest: Manifest
+    public let model: SafetensorsFile
+    public let state: SafetensorsFile
+    /// The copy of the dataset's vocabulary.
+    public var vocabularyPath: String { "\(folder)/\(CheckpointFile.vocabulary)" }
+
+    /// Opens the folder. Sizes and headers are always checked.
+    /// - Parameter verifying: also compare the checksum of each file, which reads them whole.
+    /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
+    public init(folder: String, verifying: Bool = true) throws {
+        self.folder = folder
+        manifest = try ManifestFile.read(in: folder)
+        for name in CheckpointFile.all {
+            try Self.check("\(folder)/\(name)", against: manifest.files[name], verifying: verifying)
+        }
+        model = try SafetensorsFile("\(folder)/\(CheckpointFile.model)")
+        state = try SafetensorsFile("\(folder)/\(CheckpointFile.state)")
+    }
+
+    private static func check(_ path: String, against record: FileRecord?, verifying: Bool) throws {
+        // A link could lead out of the folder, and opening a pipe would wait for ever.
+        guard let record, Folder.isFile(path, followingLinks: false) else {
+            throw CheckpointError.missingFile(path: path)
+        }
+        let size = try File.open(path, .read).size()
+        guard size == record.size else {
+            throw CheckpointError.wrongSize(path: path, expected: record.size, found: size)
+        }
+        guard verifying else { return }
+        let hash = try Digest.sha256(ofFile: path)
+        guard hash == record.sha256 else {
+            if let tensors = record.tensors { try nameDamagedTensor(in: path, tensors) }
+            throw CheckpointError.damagedFile(path: path, expected: record.sha256, found: hash)
+        }
+    }
+
+    private static func nameDamagedTensor(in path: String, _ records: [String: String]) throws {
+        let file = try SafetensorsFile(path)
+        for tensor in file.tensors {
+            let hash = Digest.sha256(file.bytes(of: tensor))
+            if let expected = records[tensor.name], expected != hash {
+                throw CheckpointError.damagedTensor(file: path, tensor: tensor.name, expected: expected, found: hash)
+            }
+        }
+    }
+}

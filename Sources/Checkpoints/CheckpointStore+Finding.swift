@@ -1,0 +1,79 @@
+import Files
+
+extension CheckpointStore {
+    /// The newest usable checkpoint, verified; nil when the run has none yet. A choice other than the one that
+    /// `latest` names is noted with its reason.
+    /// - Throws: `CheckpointError.noneUsable` when there are checkpoints, or should be, and all are damaged.
+    public func latest() throws -> LoadedCheckpoint? {
+        let candidates = try newestFirst()
+        var doubts: [String] = []
+        do {
+            switch try pointer(.latest) {
+            case candidates.first?.name: break
+            case nil: doubts.append("there is no file 'latest'")
+            case let name? where !candidates.contains { $0.name == name }:
+                doubts.append("'latest' names \(name), which does not exist")
+            case let name?: doubts.append("'latest' names \(name), which is not the newest sound one")
+            }
+        } catch {
+            doubts.append("\(error)")
+        }
+        for candidate in candidates {
+            do {
+                let checkpoint = try LoadedCheckpoint(folder: "\(folder)/\(candidate.name)")
+                for case .failure(let error) in candidates.map(\.manifest) { doubts.append("\(error)") }
+                if !doubts.isEmpty { note("going on from \(candidate.name): \(doubts.joined(separator: " | "))") }
+                return checkpoint
+            } catch {
+                doubts.append("\(error)")
+            }
+        }
+        if doubts.isEmpty { return nil }
+        throw CheckpointError.noneUsable(folder: folder, reasons: doubts)
+    }
+
+    /// The checkpoint with the lowest validation loss, verified; nil when `best` names none.
+    /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
+    public func best() throws -> LoadedCheckpoint? {
+        try pointer(.best).map { try LoadedCheckpoint(folder: "\(folder)/\($0)") }
+    }
+
+    /// What the user means by `--checkpoint PATH`: a checkpoint folder, or a run folder, of which the best checkpoint
+    /// is taken, else the latest.
+    /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
+    public static func resolve(_ path: String, note: @escaping @Sendable (String) -> Void) throws -> LoadedCheckpoint {
+        guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
+        let store = CheckpointStore(runFolder: path, keep: 1, note: note)
+        guard Folder.isFolder(store.folder) else { return try LoadedCheckpoint(folder: path) }
+        do {
+            if let best = try store.best() { return best }
+        } catch {
+            note("the best checkpoint cannot be used, taking the latest: \(error)")
+        }
+        guard let latest = try store.latest() else { throw CheckpointError.noCheckpointYet(folder: path) }
+        return latest
+    }
+
+    /// One line of a run's list of checkpoints.
+    public struct Entry: Sendable {
+        public let name: String
+        public let step: Int
+        public let isLatest: Bool
+        public let isBest: Bool
+        /// Or why it cannot be used.
+        public let checkpoint: Result<LoadedCheckpoint, any Error>
+    }
+
+    /// All checkpoints, each verified, by step.
+    /// - Throws: `FileError`.
+    public func list() throws -> [Entry] {
+        let latest = try? pointer(.latest)
+        let best = try? pointer(.best)
+        return try newestFirst().sorted { $0.step < $1.step }.map { candidate in
+            let checkpoint = Result { try LoadedCheckpoint(folder: "\(folder)/\(candidate.name)") }
+            return Entry(
+                name: candidate.name, step: candidate.step, isLatest: candidate.name == latest,
+                isBest: candidate.name == best, checkpoint: checkpoint)
+        }
+    }
+}

@@ -1,0 +1,141 @@
+import Files
+import Glibc
+
+/// The checkpoints of one run: `RUN/checkpoints/step-000001234/` and two small text files, `latest` and `best`, which
+/// hold the name of such a folder. They are files and not symbolic links, because files can be replaced atomically
+/// and survive copying between machines.
+///
+/// A checkpoint is written to a hidden folder beside its place, made durable, read back, and only then renamed; the
+/// pointers follow. Whatever goes wrong before, the earlier checkpoints and pointers are as they were.
+///
+/// Only the holder of the run folder's `RunLock` may save.
+public struct CheckpointStore: Sendable {
+    public let runFolder: String
+    /// How many of the newest checkpoints stay; the best one stays besides.
+    public let keep: Int
+    /// Told whatever the user should know and that is no error.
+    let note: @Sendable (String) -> Void
+
+    public init(runFolder: String, keep: Int, note: @escaping @Sendable (String) -> Void) {
+        precondition(keep >= 1)
+        self.runFolder = runFolder
+        self.keep = keep
+        self.note = note
+    }
+
+    var folder: String { "\(runFolder)/checkpoints" }
+
+    enum Pointer: String, CaseIterable { case latest, best }
+
+    // MARK: Saving
+
+    /// Saves, publishes and prunes. A checkpoint of the same step is replaced.
+    /// - Parameter isBest: `best` shall name this one.
+    /// - Returns: the checkpoint's folder.
+    /// - Throws: `FileError`, `CheckpointError`. Nothing is left of the attempt, unless the failure came after the
+    ///   checkpoint was in its place.
+    @discardableResult
+    public func save(_ content: CheckpointContent, isBest: Bool) throws -> String {
+        if !Folder.isFolder(folder) {
+            try Folder.create(folder)
+            try Folder.sync(runFolder)
+        }
+        let name = Self.name(ofStep: content.manifest.step)
+        let target = "\(folder)/\(name)"
+        let temporary = hidden(name)
+        do {
+            try Folder.remove(temporary)
+            try Folder.create(temporary)
+            try content.write(to: temporary, sequence: (try newestFirst().first?.sequence ?? 0) + 1)
+            _ = try LoadedCheckpoint(folder: temporary)
+            if Folder.exists(target) {
+                try Folder.exchange(target, temporary)
+            } else {
+                try Folder.rename(temporary, to: target)
+            }
+        } catch {
+            try? Folder.remove(temporary)
+            throw error
+        }
+        try Folder.sync(folder)
+        try File.publish("\(name)\n", at: path(of: .latest))
+        if isBest { try File.publish("\(name)\n", at: path(of: .best)) }
+        do {
+            try removeLeftovers()
+            try prune()
+        } catch {
+            note("could not tidy up the checkpoints: \(error)")
+        }
+        return target
+    }
+
+    /// Removes all but the newest `keep` and the best. The newest was read back just now, so a sound one remains.
+    private func prune() throws {
+        let best = try pointer(.best)
+        for candidate in try newestFirst().dropFirst(keep) where candidate.name != best {
+            // Renamed first: a kill in the midst of removing must not leave half a checkpoint under a valid name.
+            try Folder.rename("\(folder)/\(candidate.name)", to: hidden(candidate.name))
+            try Folder.remove(hidden(candidate.name))
+        }
+    }
+
+    /// What killed saves have left, and the predecessor of a replaced checkpoint.
+    private func removeLeftovers() throws {
+        let prefixes = [".step-"] + Pointer.allCases.map { "\($0.rawValue).tmp-" }
+        for name in try Folder.names(in: folder) where prefixes.contains(where: name.hasPrefix) {
+            try Folder.remove("\(folder)/\(name)")
+        }
+    }
+
+    private func hidden(_ name: String) -> String { "\(folder)/.\(name).tmp-\(getpid())" }
+
+    // MARK: Names
+
+    static func name(ofStep step: Int) -> String {
+        let digits = String(step)
+        return "step-" + String(repeating: "0", count: max(0, 9 - digits.count)) + digits
+    }
+
+    /// A name of this form cannot lead out of the folder.
+    static func step(ofName name: String) -> Int? {
+        let digits = name.utf8.dropFirst(5)
+        guard name.hasPrefix("step-"), digits.count >= 9, digits.allSatisfy({ (0x30...0x39).contains($0) }) else { return nil }
+        return Int(name.dropFirst(5))
+    }
+
+    func path(of pointer: Pointer) -> String { "\(folder)/\(pointer.rawValue)" }
+
+    /// The name that a pointer holds; nil when there is no such file.
+    /// - Throws: `FileError`, `CheckpointError.invalidPointer`.
+    func pointer(_ pointer: Pointer) throws -> String? {
+        let path = path(of: pointer)
+        guard Folder.exists(path) else { return nil }
+        guard Folder.isFile(path), let bytes = try? File.contents(of: path, limit: 256) else {
+            throw CheckpointError.invalidPointer(path: path)
+        }
+        let name = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)[0]
+        guard Self.step(ofName: String(name)) != nil else { throw CheckpointError.invalidPointer(path: path) }
+        return String(name)
+    }
+
+    /// A folder that by its name is a checkpoint.
+    struct Candidate {
+        let name: String
+        let step: Int
+        let manifest: Result<Manifest, any Error>
+
+        /// 0, before all others, when the manifest cannot be read.
+        var sequence: Int { (try? manifest.get())?.sequence ?? 0 }
+    }
+
+    /// Empty when there is no folder; a folder that cannot be listed must not pass for an empty one.
+    /// - Throws: `FileError`.
+    func newestFirst() throws -> [Candidate] {
+        guard Folder.exists(folder) else { return [] }
+        return try Folder.names(in: folder).compactMap { name in
+            guard let step = Self.step(ofName: name) else { return nil }
+            let manifest = Result { try ManifestFile.read(in: "\(folder)/\(name)") }
+            return Candidate(name: name, step: step, manifest: manifest)
+        }.sorted { ($0.sequence, $0.step) > ($1.sequence, $1.step) }
+    }
+}

@@ -1,0 +1,35 @@
+/// A tensor to be written: name, shape and a way to its bytes, which are not copied.
+public struct NamedTensor {
+    public let name: String
+    /// Row-major.
+    public let shape: [Int]
+    let type: ElementType
+    let byteCount: Int
+    let withBytes: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+
+    init(
+        name: String, shape: [Int], type: ElementType,
+        withBytes: @escaping ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) {
+        self.name = name
+        self.shape = shape
+        self.type = type
+        self.byteCount = shape.reduce(type.size, *)
+        self.withBytes = withBytes
+    }
+
+    /// A view of memory that must stay valid until the tensor has been written.
+    public init<Element: TensorElement>(_ name: String, shape: [Int], _ elements: UnsafeBufferPointer<Element>) {
+        precondition(shape.reduce(1, *) == elements.count, "\(name): shape \(shape) for \(elements.count) elements")
+        self.init(name: name, shape: shape, type: Element.elementType) { body in
+            try body(UnsafeRawBufferPointer(elements))
+        }
+    }
+
+    public init<Element: TensorElement>(_ name: String, shape: [Int], _ elements: [Element]) {
+        precondition(shape.reduce(1, *) == elements.count, "\(name): shape \(shape) for \(elements.count) elements")
+        self.init(name: name, shape: shape, type: Element.elementType) { body in
+            try elements.withUnsafeBytes(body)
+        }
+    }
+}

@@ -1,0 +1,27 @@
+import Files
+import Glibc
+
+/// Exclusive use of a run folder, held as long as this object lives; the operating system frees it when the process
+/// ends, however it ends. `RUN/.lock` says who holds it.
+public final class RunLock {
+    private let file: File
+
+    /// - Throws: `CheckpointError.inUse`, `FileError`.
+    public init(runFolder: String) throws {
+        let path = "\(runFolder)/.lock"
+        file = try File.open(path, .append)
+        guard try file.tryLock() else {
+            let holder = (try? File.contents(of: path, limit: 4096)) ?? []
+            let text = String(decoding: holder.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
+            throw CheckpointError.inUse(folder: runFolder, holder: text.isEmpty ? "unknown" : text)
+        }
+        try file.truncate(to: 0)
+        try file.write("\(getpid()) on \(Self.hostName())\n")
+    }
+
+    private static func hostName() -> String {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+}

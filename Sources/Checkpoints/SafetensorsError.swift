@@ -1,0 +1,108 @@
+import Diagnostics
+
+/// What can be wrong with a safetensors file, or with what is asked of it.
+public enum SafetensorsError: DiagnosedError, Equatable {
+    case notAFile(file: String)
+    case noLengthField(file: String, size: Int)
+    /// Length zero, above the format's limit, or above what the file holds.
+    case headerLength(file: String, length: UInt64, largest: Int)
+    case malformedHeader(file: String, offset: Int, expected: String)
+    case notUTF8(file: String, offset: Int)
+    case duplicateName(file: String, name: String)
+    case unknownType(file: String, tensor: String, found: String)
+    case shapeOverflow(file: String, tensor: String, shape: [Int])
+    case wrongSize(file: String, tensor: String, shape: [Int], expected: Int, found: Int)
+    case reversedOffsets(file: String, tensor: String, begin: Int, end: Int)
+    case outOfRange(file: String, tensor: String, end: Int, dataSize: Int)
+    case overlap(file: String, tensor: String, begin: Int, previousEnd: Int)
+    case gap(file: String, tensor: String, begin: Int, previousEnd: Int)
+    case trailingBytes(file: String, expected: Int, found: Int)
+    case missingTensor(file: String, tensor: String, nearest: String?)
+    case otherShape(file: String, tensor: String, expected: [Int], found: [Int])
+    case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
+
+    public var kind: FailureKind { .data }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .notAFile(let file):
+            return Diagnosis("not a regular file", file: file, remedy: "pass a .safetensors file")
+        case .noLengthField(let file, let size):
+            return damaged("too short for a safetensors file", file, expected: "at least 10 bytes", found: "\(size)")
+        case .headerLength(let file, let length, let largest):
+            return damaged(
+                "impossible header length", file, at: "bytes 0..<8", expected: "2 to \(largest)", found: "\(length)")
+        case .malformedHeader(let file, let offset, let expected):
+            return damaged("not a safetensors header", file, at: "byte \(offset)", expected: expected)
+        case .notUTF8(let file, let offset):
+            return damaged("text is not UTF-8", file, at: "string before byte \(offset)")
+        case .duplicateName(let file, let name):
+            return damaged("two entries of one name", file, at: name.printable)
+        case .unknownType(let file, let tensor, let found):
+            let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
+            return damaged("unknown dtype", file, at: tensor.printable, expected: "one of \(known)", found: found.printable)
+        case .shapeOverflow(let file, let tensor, let shape):
+            return damaged("larger than any memory", file, at: tensor.printable, found: "shape \(describe(shape: shape))")
+        case .wrongSize(let file, let tensor, let shape, let expected, let found):
+            return damaged(
+                "shape and data disagree", file, at: tensor.printable,
+                expected: "\(expected) bytes for shape \(describe(shape: shape))", found: "\(found)")
+        case .reversedOffsets(let file, let tensor, let begin, let end):
+            return damaged("data_offsets reversed", file, at: tensor.printable, found: "[\(begin), \(end)]")
+        case .outOfRange(let file, let tensor, let end, let dataSize):
+            return damaged(
+                "data beyond the end of the file", file, at: tensor.printable, expected: "at most \(dataSize) bytes of data",
+                found: "an end at \(end)")
+        case .overlap(let file, let tensor, let begin, let previousEnd):
+            return damaged(
+                "data overlaps the tensor before it", file, at: tensor.printable, expected: "a begin at \(previousEnd)",
+                found: "\(begin)")
+        case .gap(let file, let tensor, let begin, let previousEnd):
+            return damaged(
+                "gap before the data", file, at: tensor.printable, expected: "a begin at \(previousEnd)", found: "\(begin)")
+        case .trailingBytes(let file, let expected, let found):
+            return damaged(
+                "bytes after the last tensor", file, expected: "\(expected) bytes of data", found: "\(found)")
+        case .missingTensor(let file, let tensor, let nearest):
+            return Diagnosis(
+                "no tensor of that name", file: file, location: tensor.printable,
+                remedy: nearest.map { "the nearest name is \($0.printable)" } ?? "lockstep inspect lists the tensors")
+        case .otherShape(let file, let tensor, let expected, let found):
+            return Diagnosis(
+                "the tensor has another shape", file: file, location: tensor.printable,
+                expected: describe(shape: expected), found: describe(shape: found),
+                remedy: "use the model configuration that the file was made with")
+        case .otherType(let file, let tensor, let expected, let found):
+            return Diagnosis(
+                "the tensor has another dtype", file: file, location: tensor.printable, expected: expected.rawValue,
+                found: found.rawValue, remedy: "convert the file")
+        }
+    }
+
+    private func damaged(
+        _ what: String, _ file: String, at location: String? = nil, expected: String? = nil, found: String? = nil
+    ) -> Diagnosis {
+        Diagnosis(
+            what, file: file, location: location, expected: expected, found: found,
+            remedy: "the file is damaged or not a safetensors file: use another copy")
+    }
+}
+
+/// `[2, 3]`; a stranger's shape can have millions of dimensions, of which the first few are shown.
+func describe(shape: [Int]) -> String {
+    "[" + shape.prefix(8).map(String.init).joined(separator: ", ") + (shape.count > 8 ? ", ...]" : "]")
+}
+
+extension String {
+    /// Fit for a line of a message: text from a stranger's file can be of any length and steer a terminal.
+    public var printable: String {
+        var result = ""
+        for scalar in unicodeScalars.prefix(100) {
+            switch scalar.properties.generalCategory {
+            case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
+            default: result.unicodeScalars.append(scalar)
+            }
+        }
+        return result.unicodeScalars.count < unicodeScalars.count ? result + "..." : result
+    }
+}

@@ -1,0 +1,95 @@
+import Diagnostics
+import Files
+
+/// A safetensors file, mapped into memory: the header is checked on opening, data is read when it is asked for.
+public final class SafetensorsFile: Sendable {
+    public let path: String
+    /// In the order of their bytes.
+    public let tensors: [TensorDescription]
+    public let metadata: [String: String]
+    private let index: [String: Int]
+    private let map: MappedFile
+    private let dataStart: Int
+
+    /// The reference implementation's limit.
+    static let largestHeader = 100_000_000
+
+    /// - Throws: `FileError`, `SafetensorsError`.
+    public init(_ path: String) throws {
+        if Folder.exists(path), !Folder.isFile(path) { throw SafetensorsError.notAFile(file: path) }
+        let map = try MappedFile(path)
+        let bytes = map.bytes
+        guard bytes.count >= 10 else { throw SafetensorsError.noLengthField(file: path, size: bytes.count) }
+        let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
+        let largest = min(Self.largestHeader, bytes.count - 8)
+        guard let headerLength = Int(exactly: length), headerLength >= 2, headerLength <= largest else {
+            throw SafetensorsError.headerLength(file: path, length: length, largest: largest)
+        }
+        dataStart = 8 + headerLength
+        let header = try SafetensorsHeader(
+            parsing: UnsafeRawBufferPointer(rebasing: bytes[8..<dataStart]), dataSize: bytes.count - dataStart, file: path)
+        self.path = path
+        self.map = map
+        tensors = header.tensors
+        metadata = header.metadata
+        index = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+    }
+
+    public var names: [String] { tensors.map(\.name) }
+
+    /// - Throws: `SafetensorsError.missingTensor`.
+    public func description(of name: String) throws -> TensorDescription {
+        guard let found = index[name] else {
+            let candidates = tensors.prefix(1000).map(\.name).filter { $0.utf8.count < 200 }
+            throw SafetensorsError.missingTensor(
+                file: path, tensor: name, nearest: nearestName(to: name, among: candidates))
+        }
+        return tensors[found]
+    }
+
+    public func shape(of name: String) throws -> [Int] { try description(of: name).shape }
+
+    /// Valid as long as this object.
+    func bytes(of tensor: TensorDescription) -> UnsafeRawBufferPointer {
+        let start = dataStart + tensor.range.lowerBound
+        return UnsafeRawBufferPointer(rebasing: map.bytes[start..<start + tensor.range.count])
+    }
+
+    /// Copies a tensor into the caller's memory. F16 and BF16 are widened to Float.
+    /// - Parameters:
+    ///   - shape: the shape the caller needs; another one is an error.
+    ///   - destination: as many elements as the shape has.
+    /// - Throws: `SafetensorsError.missingTensor`, `.otherShape`, `.otherType`; nothing is written then.
+    public func read<Element: TensorElement>(
+        _ name: String, shape: [Int], into destination: UnsafeMutableBufferPointer<Element>
+    ) throws {
+        let tensor = try description(of: name)
+        guard tensor.shape == shape else {
+            throw SafetensorsError.otherShape(file: path, tensor: name, expected: shape, found: tensor.shape)
+        }
+        precondition(destination.count == tensor.count, "\(name): \(destination.count) elements for shape \(shape)")
+        try copy(tensor, into: destination)
+    }
+
+    /// All elements of a tensor, whatever its shape. F16 and BF16 are widened to Float.
+    /// - Throws: `SafetensorsError.missingTensor`, `.otherType`.
+    public func elements<Element: TensorElement>(of name: String, as type: Element.Type = Element.self) throws -> [Element] {
+        let tensor = try description(of: name)
+        return try Array(unsafeUninitializedCapacity: tensor.count) { buffer, count in
+            try copy(tensor, into: UnsafeMutableBufferPointer(rebasing: buffer[..<tensor.count]))
+            count = tensor.count
+        }
+    }
+
+    private func copy<Element: TensorElement>(
+        _ tensor: TensorDescription, into destination: UnsafeMutableBufferPointer<Element>
+    ) throws {
+        let bytes = bytes(of: tensor)
+        if tensor.type == Element.elementType {
+            UnsafeMutableRawBufferPointer(destination).copyMemory(from: bytes)
+        } else if !Element.widen(bytes, of: tensor.type, into: destination) {
+            throw SafetensorsError.otherType(
+                file: path, tensor: tensor.name, expected: Element.elementType, found: tensor.type)
+        }
+    }
+}

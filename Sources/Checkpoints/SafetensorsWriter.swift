@@ -1,0 +1,62 @@
+import Files
+import FoundationEssentials
+
+/// Writes tensors as a safetensors file (format: https://github.com/huggingface/safetensors#format):
+///
+///     8 bytes   N, little-endian
+///     N bytes   JSON {"name": {"dtype": "F32", "shape": [3, 5], "data_offsets": [begin, end]}, ...}, padded with spaces
+///     rest      the tensors' bytes without gaps; offsets count from the start of this part
+enum SafetensorsWriter {
+    /// The data starts at a multiple of this, so that a mapped file can be read with any vector instruction.
+    static let alignment = 64
+
+    /// Streams the tensors to a new file at `path` and makes it durable. The bytes depend on the arguments only.
+    ///
+    /// Wider elements go first, in the given order otherwise, so that every element is aligned.
+    /// - Returns: what was written, for the manifest.
+    /// - Throws: `FileError`; the file may then be there in part.
+    static func write(_ tensors: [NamedTensor], to path: String) throws -> FileRecord {
+        precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name")
+        let ordered = tensors.enumerated()
+            .sorted { ($1.element.type.size, $0.offset) < ($0.element.type.size, $1.offset) }.map(\.element)
+        let header = try header(of: ordered)
+        let file = try File.open(path, .createNew)
+        let digest = Digest()
+        try header.withUnsafeBytes {
+            try file.write($0)
+            digest.update($0)
+        }
+        var size = header.count
+        var checksums: [String: String] = [:]
+        for tensor in ordered {
+            try tensor.withBytes { bytes in
+                try file.write(bytes)
+                digest.update(bytes)
+                checksums[tensor.name] = Digest.sha256(bytes)
+                size += bytes.count
+            }
+        }
+        try file.sync()
+        try file.close()
+        return FileRecord(size: size, sha256: digest.hexadecimal(), tensors: checksums)
+    }
+
+    /// The length field and the padded JSON.
+    private static func header(of tensors: [NamedTensor]) throws -> [UInt8] {
+        // "format": "pt" is what libraries built on PyTorch look for.
+        var json = #"{"__metadata__":{"format":"pt"}"#
+        var offset = 0
+        for tensor in tensors {
+            let name = String(decoding: try JSONEncoder().encode(tensor.name), as: UTF8.self)
+            let shape = tensor.shape.map(String.init).joined(separator: ",")
+            let end = offset + tensor.byteCount
+            json += #",\#(name):{"dtype":"\#(tensor.type.rawValue)","shape":[\#(shape)],"data_offsets":[\#(offset),\#(end)]}"#
+            offset = end
+        }
+        json += "}"
+        var text = Array(json.utf8)
+        let total = (8 + text.count + alignment - 1) / alignment * alignment
+        text += repeatElement(UInt8(ascii: " "), count: total - 8 - text.count)
+        return withUnsafeBytes(of: UInt64(text.count).littleEndian, Array.init) + text
+    }
+}

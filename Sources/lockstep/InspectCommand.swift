@@ -1,0 +1,37 @@
+import ArgumentParser
+import Checkpoints
+import Files
+import FoundationEssentials
+
+struct InspectCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "inspect",
+        abstract: "Tell what a dataset, run or checkpoint folder, or a safetensors file, holds.",
+        discussion: """
+            Checkpoints are verified: a damaged one is named with its reason. Of each tensor the smallest and largest \
+            value, the mean and the root mean square are shown, and how many elements are NaN or infinite.
+
+            lockstep inspect data/kinematics
+            lockstep inspect runs/first
+            lockstep inspect runs/first/checkpoints/step-000001000
+            """)
+
+    @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors file.", valueName: "path"))
+    var path: String
+
+    @Flag(help: "Print one JSON object instead of text.")
+    var json = false
+
+    func run() throws {
+        let inspection = try Inspection(of: path)
+        if json {
+            let encoder = JSONEncoder()
+            encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+            encoder.nonConformingFloatEncodingStrategy = .convertToString(
+                positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
+            print(String(decoding: try encoder.encode(inspection), as: UTF8.self))
+        } else {
+            print(inspection.text)
+        }
+    }
+}

@@ -1,0 +1,152 @@
+import Checkpoints
+import Diagnostics
+import Files
+import FoundationEssentials
+
+/// What `lockstep inspect` found at a path.
+enum Inspection: Encodable {
+    case dataset(path: String, DatasetSummary)
+    case run(path: String, [CheckpointSummary])
+    case checkpoint(path: String, Manifest, model: [TensorSummary], state: [TensorSummary])
+    case tensors(path: String, [TensorSummary], metadata: [String: String])
+
+    /// - Throws: `InspectionError`, `FileError`, `CheckpointError`, `SafetensorsError`.
+    init(of path: String) throws {
+        guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
+        if !Folder.isFolder(path) {
+            let file = try SafetensorsFile(path)
+            self = .tensors(path: path, try TensorSummary.all(in: file), metadata: file.metadata)
+        } else if Folder.exists("\(path)/dataset.json") {
+            self = .dataset(path: path, try DatasetSummary(folder: path))
+        } else if Folder.exists("\(path)/checkpoints") {
+            let entries = try CheckpointStore(runFolder: path, keep: 1) { _ in }.list()
+            self = .run(path: path, entries.map(CheckpointSummary.init))
+        } else {
+            guard Folder.exists("\(path)/manifest.json") else { throw InspectionError.unrecognised(path: path) }
+            let checkpoint = try LoadedCheckpoint(folder: path)
+            self = .checkpoint(
+                path: path, checkpoint.manifest, model: try TensorSummary.all(in: checkpoint.model),
+                state: try TensorSummary.all(in: checkpoint.state))
+        }
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case kind, path, dataset, checkpoints, manifest, model, state, tensors, metadata
+    }
+
+    func encode(to encoder: any Encoder) throws {
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        switch self {
+        case .dataset(let path, let summary):
+            try container.encode("dataset", forKey: .kind)
+            try container.encode(path, forKey: .path)
+            try container.encode(summary, forKey: .dataset)
+        case .run(let path, let checkpoints):
+            try container.encode("run", forKey: .kind)
+            try container.encode(path, forKey: .path)
+            try container.encode(checkpoints, forKey: .checkpoints)
+        case .checkpoint(let path, let manifest, let model, let state):
+            try container.encode("checkpoint", forKey: .kind)
+            try container.encode(path, forKey: .path)
+            try container.encode(manifest, forKey: .manifest)
+            try container.encode(model, forKey: .model)
+            try container.encode(state, forKey: .state)
+        case .tensors(let path, let tensors, let metadata):
+            try container.encode("safetensors", forKey: .kind)
+            try container.encode(path, forKey: .path)
+            try container.encode(tensors, forKey: .tensors)
+            try container.encode(metadata, forKey: .metadata)
+        }
+    }
+}
+
+enum InspectionError: DiagnosedError {
+    case unrecognised(path: String)
+    case unreadableDataset(file: String)
+
+    var kind: FailureKind { .data }
+
+    var diagnosis: Diagnosis {
+        switch self {
+        case .unrecognised(let path):
+            Diagnosis(
+                "neither a dataset, a run nor a checkpoint", file: path,
+                expected: "dataset.json, checkpoints/ or manifest.json in it", remedy: "check the path")
+        case .unreadableDataset(let file):
+            Diagnosis(
+                "not the description of a dataset", file: file, expected: "JSON with level, vocabulary and splits",
+                remedy: "run lockstep prepare again")
+        }
+    }
+}
+
+/// The part of `dataset.json` that says how much there is of what.
+struct DatasetSummary: Codable {
+    struct Vocabulary: Codable { var size: Int }
+    struct Split: Codable {
+        var tokens: Int
+        var unknown: Int
+    }
+
+    var level: String
+    var vocabulary: Vocabulary
+    var splits: [String: Split]
+
+    /// - Throws: `FileError`, `InspectionError.unreadableDataset`.
+    init(folder: String) throws {
+        let path = "\(folder)/dataset.json"
+        guard Folder.isFile(path) else { throw InspectionError.unreadableDataset(file: path) }
+        let bytes = try File.contents(of: path, limit: 64 << 20)
+        do {
+            self = try JSONDecoder().decode(DatasetSummary.self, from: Data(bytes))
+        } catch {
+            throw InspectionError.unreadableDataset(file: path)
+        }
+    }
+}
+
+struct CheckpointSummary: Encodable {
+    var name: String
+    var latest: Bool
+    var best: Bool
+    var step: Int
+    var epoch: Int?
+    var validationLoss: Double?
+    /// Of all files but the manifest.
+    var bytes: Int?
+    /// Why the checkpoint cannot be used; nil for a sound one.
+    var damage: String?
+
+    private enum CodingKeys: String, CodingKey {
+        case name, latest, best, step, epoch, bytes, damage
+        case validationLoss = "validation_loss"
+    }
+
+    init(_ entry: CheckpointStore.Entry) {
+        name = entry.name
+        latest = entry.isLatest
+        best = entry.isBest
+        step = entry.step
+        switch entry.checkpoint {
+        case .success(let checkpoint):
+            epoch = checkpoint.manifest.epoch
+            validationLoss = checkpoint.manifest.validationLoss
+            bytes = checkpoint.manifest.files.values.reduce(0) { $0 + $1.size }
+        case .failure(let error): damage = "\(error)"
+        }
+    }
+}
+
+struct TensorSummary: Encodable {
+    var name: String
+    var dtype: String
+    var shape: [Int]
+    var statistics: TensorStatistics
+
+    static func all(in file: SafetensorsFile) throws -> [TensorSummary] {
+        try file.tensors.map {
+            TensorSummary(
+                name: $0.name, dtype: $0.type.rawValue, shape: $0.shape, statistics: try file.statistics(of: $0.name))
+        }
+    }
+}
