@@ -39,6 +39,8 @@ public final class File {
         return File(path: path, descriptor: descriptor)
     }
 
+    static func standardInput() -> File { File(path: "standard input", descriptor: dup(0)) }
+
     /// Reads up to `buffer.count` bytes; 0 at the end of the file.
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         let count = retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }

@@ -58,3 +58,13 @@ public struct Matrix {
         Matrix(base + first, rows: rows, columns: count, stride: stride)
     }
 }
+
+/// Copies `count` floats; the ranges may overlap.
+///
+/// Not inlined, and used instead of `update(from:)` in this package's arithmetic, for a compiler error (Swift 6.3,
+/// LLVM): where a throwing function ends in an inlined `memmove`, that becomes a jump that does not restore the register
+/// of the thrown error, and the caller sees an error that nobody threw. Seen in release builds only.
+@inline(never)
+public func copy(_ source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>, count: Int) {
+    destination.update(from: source, count: count)
+}

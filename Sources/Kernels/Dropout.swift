@@ -77,6 +77,7 @@ public struct Dropout {
         var c1 = SIMD8<UInt32>(repeating: time)
         var c2 = SIMD8<UInt32>(repeating: stream)
         var c3 = SIMD8<UInt32>(repeating: site)
+        let weyl = SIMD2<UInt32>(0x9E37_79B9, 0xBB67_AE85)
         var k = key
         for _ in 0..<10 {
             let p0 = SIMD8<UInt64>(truncatingIfNeeded: c0) &* SIMD8<UInt64>(repeating: UInt64(Philox.multiplier0))
@@ -85,7 +86,7 @@ public struct Dropout {
             c2 = SIMD8<UInt32>(truncatingIfNeeded: p0 &>> 32) ^ c3 ^ SIMD8<UInt32>(repeating: k.y)
             c1 = SIMD8<UInt32>(truncatingIfNeeded: p1)
             c3 = SIMD8<UInt32>(truncatingIfNeeded: p0)
-            k &+= Philox.weyl
+            k &+= weyl
         }
         return (c0, c1, c2, c3)
     }

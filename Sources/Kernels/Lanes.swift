@@ -4,23 +4,28 @@ public typealias Lanes = SIMD8<Float>
 public typealias IntegerLanes = SIMD8<Int32>
 
 /// Runs `body(offset, lanes)` over `count` elements, eight at a time; the last call may cover fewer than eight.
-/// Inlined, so that in the main loop `lanes` is the constant 8 and the partial loads fold away.
+///
+/// `body` is called in one place only, or the compiler would not inline it. The test for a full vector in each load and
+/// store is always predicted right.
 @inlinable @inline(__always)
 public func vectorised(_ count: Int, _ body: (_ offset: Int, _ lanes: Int) -> Void) {
     var offset = 0
-    let whole = count & ~7
-    while offset < whole {
-        body(offset, 8)
+    while offset < count {
+        body(offset, min(8, count &- offset))
         offset &+= 8
     }
-    if offset < count { body(offset, count &- offset) }
 }
 
 extension UnsafePointer<Float> {
     /// Eight floats from `offset` on; lanes past `lanes` are zero and their memory is not read.
     @inlinable @inline(__always)
     public func load(_ offset: Int, _ lanes: Int = 8) -> Lanes {
-        if lanes == 8 { return UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }
+        lanes == 8 ? UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) : loadPart(offset, lanes)
+    }
+
+    /// Out of line, to keep the loops small enough to be optimised.
+    @usableFromInline @inline(never)
+    func loadPart(_ offset: Int, _ lanes: Int) -> Lanes {
         var result = Lanes.zero
         for lane in 0..<lanes { result[lane] = self[offset &+ lane] }
         return result
@@ -37,8 +42,13 @@ extension UnsafeMutablePointer<Float> {
         if lanes == 8 {
             UnsafeMutableRawPointer(self + offset).storeBytes(of: value, as: Lanes.self)
         } else {
-            for lane in 0..<lanes { self[offset &+ lane] = value[lane] }
+            storePart(value, offset, lanes)
         }
+    }
+
+    @usableFromInline @inline(never)
+    func storePart(_ value: Lanes, _ offset: Int, _ lanes: Int) {
+        for lane in 0..<lanes { self[offset &+ lane] = value[lane] }
     }
 }
 

@@ -29,7 +29,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
-        hiddenStates.base.update(from: state[0].base, count: block)
+        copy(state[0].base, to: hiddenStates.base, count: block)
         try multiply(
             input, by: weights.inputWeights, bTransposed: true,
             into: Matrix(output, rows: steps * batch, columns: hidden))
@@ -38,7 +38,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             try recurrent.run(previous(t), into: h)
             for b in 0..<batch { activate(h + b * hidden) }
         }
-        state[0].base.update(from: previous(steps), count: block)
+        copy(previous(steps), to: state[0].base, count: block)
     }
 
     private func activate(_ row: UnsafeMutablePointer<Float>) {
@@ -86,7 +86,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
-        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: hidden)
+        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: hidden)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 }

@@ -7,7 +7,7 @@ struct Embedding {
 
     /// - Parameter tokens: [N], each in 0 ..< V.
     func forward(_ tokens: UnsafePointer<Int32>, into output: Matrix) {
-        for i in 0..<output.rows { output.row(i).update(from: weights.row(Int(tokens[i])), count: weights.columns) }
+        for i in 0..<output.rows { copy(weights.row(Int(tokens[i])), to: output.row(i), count: weights.columns) }
     }
 
     /// Adds row i of `outputGradient` [N, E] to the gradient of token i, in the order of the tokens.

@@ -54,7 +54,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
-        hiddenStates.base.update(from: state[0].base, count: block)
+        copy(state[0].base, to: hiddenStates.base, count: block)
         try multiply(
             input, by: weights.inputWeights, bTransposed: true,
             into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
@@ -82,7 +82,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
                 }
             }
         }
-        state[0].base.update(from: previous(steps), count: block)
+        copy(previous(steps), to: state[0].base, count: block)
     }
 
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
@@ -130,7 +130,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             by: Matrix(resetStates.base, rows: steps * batch, columns: size),
             into: gradients.recurrentWeights.rows(2 * size, count: size))
         sumRows(deltas, into: gradients.inputBias.base)
-        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: 3 * size)
+        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 3 * size)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 }

@@ -31,7 +31,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
-        hiddenStates.base.update(from: state[0].base, count: block)
+        copy(state[0].base, to: hiddenStates.base, count: block)
         try multiply(
             input, by: weights.inputWeights, bTransposed: true,
             into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
@@ -45,7 +45,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
                     after: current(t) + b * hidden)
             }
         }
-        state[0].base.update(from: previous(steps), count: block)
+        copy(previous(steps), to: state[0].base, count: block)
     }
 
     private func step(

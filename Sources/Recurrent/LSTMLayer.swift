@@ -33,8 +33,8 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
-        hiddenStates.base.update(from: state[0].base, count: block)
-        cells.base.update(from: state[1].base, count: block)
+        copy(state[0].base, to: hiddenStates.base, count: block)
+        copy(state[1].base, to: cells.base, count: block)
         try multiply(
             input, by: weights.inputWeights, bTransposed: true,
             into: Matrix(gates.base, rows: steps * batch, columns: 4 * hidden))
@@ -47,13 +47,13 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
                     after: cells.base + (t + 1) * block + b * hidden, hidden: current(t) + b * hidden)
             }
         }
-        state[0].base.update(from: previous(steps), count: block)
-        state[1].base.update(from: cells.base + steps * block, count: block)
+        copy(previous(steps), to: state[0].base, count: block)
+        copy(cells.base + steps * block, to: state[1].base, count: block)
     }
 
     override func rewind() {
         super.rewind()
-        state[1].base.update(from: cells.base, count: block)
+        copy(cells.base, to: state[1].base, count: block)
     }
 
     /// One row: pre-activations become gates, c and h follow.
@@ -97,7 +97,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
-        gradients.recurrentBias.base.update(from: gradients.inputBias.base, count: 4 * hidden)
+        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 4 * hidden)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 

@@ -65,7 +65,7 @@ class LayerBase {
     final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + t * block }
     /// h after step t, [B, H].
     final func current(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + (t + 1) * block }
-    func rewind() { state[0].base.update(from: hiddenStates.base, count: block) }
+    func rewind() { copy(hiddenStates.base, to: state[0].base, count: block) }
     /// h before every step, [steps*B, H]: the recurrent product's input.
     final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
 }

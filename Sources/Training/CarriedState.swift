@@ -35,7 +35,7 @@ enum CarriedState {
         let all = Buffer(count: streams * model.hidden)
         for (buffer, name) in zip(state, names(model)) {
             try file.read(name, shape: [streams, model.hidden], into: all.elements)
-            buffer.base.update(from: all.base + own.lowerBound * model.hidden, count: own.count * model.hidden)
+            copy(all.base + own.lowerBound * model.hidden, to: buffer.base, count: own.count * model.hidden)
         }
     }
 }

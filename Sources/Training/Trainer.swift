@@ -37,7 +37,7 @@ public struct TrainingResult: Sendable {
     public var finished: Bool
     public var best: Manifest.Best?
     public var lastValidation: Evaluation?
-    /// Of the last checkpoint.
+    /// The run folder.
     public var folder: String
     /// Trained in this sitting.
     public var tokens: Int
@@ -94,7 +94,7 @@ public final class Trainer {
         optimizer = Optimizer(options.optimizer, layout: parameters.layout)
         step = try TrainingStep(
             options, communicator: communicator, parameters: parameters, optimizer: optimizer, streams: ownStreams)
-        evaluator = try validation.map {
+        evaluator = try validation.map { [parameters] in
             try Evaluator(
                 options.model, parameters: parameters, tokens: $0, streams: options.validation.streams,
                 communicator: communicator)
@@ -180,7 +180,7 @@ public final class Trainer {
         if savedStep != progress.step || improved { try save(isBest: improved) }
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation?.evaluation,
-            folder: store.folder(ofStep: progress.step), tokens: progress.tokens - firstToken,
+            folder: identity.folder, tokens: progress.tokens - firstToken,
             seconds: start.duration(to: clock.now).seconds, stepSeconds: stepSeconds)
     }
 

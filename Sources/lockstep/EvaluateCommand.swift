@@ -86,7 +86,11 @@ private struct EvaluationText {
         if let text {
             let bytes = try File.contents(of: text, limit: 1 << 32)
             let ids = try checkpoint.vocabulary.encode(bytes)
-            self.init(ids, path: text, hash: bytes.withUnsafeBytes { Digest.sha256($0) }, vocabulary: checkpoint.vocabulary)
+            tokens = TokenStore(ids, name: text)
+            path = text
+            self.split = nil
+            hash = bytes.withUnsafeBytes { Digest.sha256($0) }
+            unknown = checkpoint.vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
         } else {
             let folder = try data ?? checkpoint.dataFolder()
             let dataset = try Dataset(folder: folder)
@@ -97,14 +101,6 @@ private struct EvaluationText {
             hash = dataset.manifest.splits[split]?.sha256 ?? ""
             unknown = dataset.manifest.splits[split]?.unknown ?? 0
         }
-    }
-
-    private init(_ ids: [Int32], path: String, hash: String, vocabulary: Vocabulary) {
-        tokens = TokenStore(ids, name: path)
-        self.path = path
-        split = nil
-        self.hash = hash
-        unknown = vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
     }
 }
 

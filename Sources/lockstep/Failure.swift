@@ -1,5 +1,6 @@
 import ArgumentParser
 import Diagnostics
+import Files
 import Glibc
 
 /// From any error to one line on stderr and the documented exit code.
@@ -26,7 +27,7 @@ enum Failure {
 
     /// A line on stderr; a closed stderr is no reason to fail.
     static func say(_ line: String) {
-        fputs(line + "\n", stderr)
+        StandardStream.error.write(line + "\n")
     }
 }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import Corpus
 import Diagnostics
 import Files
-import Glibc
 import Kernels
 import Training
 
@@ -90,16 +89,11 @@ private struct TextOutput {
         return put(vocabulary.decode([token]))
     }
 
-    func finish() {
-        put([UInt8(ascii: "\n")])
-        fflush(stdout)
-    }
+    func finish() { put([UInt8(ascii: "\n")]) }
 
     @discardableResult
     private func put(_ bytes: [UInt8]) -> Bool {
-        if fwrite(bytes, 1, bytes.count, stdout) < bytes.count { return false }
-        // On a terminal the text should be seen to grow.
-        return isatty(1) == 0 || fflush(stdout) == 0
+        bytes.withUnsafeBytes { StandardStream.output.write($0) }
     }
 }
 

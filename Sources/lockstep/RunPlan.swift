@@ -27,7 +27,7 @@ struct RunPlan {
     }
 
     private static func folder(_ command: TrainCommand) -> String {
-        if let run = command.run { return run }
+        if let run = command.runFolder { return run }
         if let resume = command.resume, resume != "auto" {
             // RUN/checkpoints/step-... belongs to RUN; anything else is a run folder itself.
             let parent = Folder.parent(of: resume)
@@ -77,12 +77,12 @@ struct RunPlan {
         let differences = configuration.differences(from: saved)
         if let structural = differences.first(where: \.isStructural) {
             throw UsageError(
-                "a resumed run cannot change this setting", location: structural.key, expected: structural.old,
+                "a resumed run cannot change this setting", location: structural.path, expected: structural.old,
                 found: structural.new, remedy: "set it back, or start a new run with --init-from \(checkpoint.folder)")
         }
         if Failure.launchedRank == 0 {
-            for change in differences where change.key != "data.path" {
-                Failure.say("note: \(change.key) changes from \(change.old) to \(change.new)")
+            for change in differences where change.path != "data.path" {
+                Failure.say("note: \(change.path) changes from \(change.old) to \(change.new)")
             }
         }
         return configuration

@@ -2,7 +2,6 @@ import ArgumentParser
 import Corpus
 import Diagnostics
 import Files
-import Glibc
 import Kernels
 import Training
 
@@ -36,9 +35,9 @@ struct ScoreCommand: ParsableCommand {
             model.configuration, parameters: model.parameters, start: model.vocabulary.lineStart,
             carriesState: carryState)
         let name = file ?? "standard input"
-        if let file { guard freopen(file, "r", stdin) != nil else { throw FileError(operation: "open", path: file) } }
+        let lines = try LineReader(file)
         var number = 0
-        while let line = try nextLine(of: name) {
+        while let line = try lines.next() {
             number += 1
             let ids: [Int32]
             do {
@@ -47,22 +46,8 @@ struct ScoreCommand: ParsableCommand {
                 throw LineError(file: name, line: number, cause: error)
             }
             let score = try scorer.score(ids)
-            print("\(fixed(score.logProbability, 6))\t\(score.tokens)")
+            guard StandardStream.output.write("\(fixed(score.logProbability, 6))\t\(score.tokens)\n") else { return }
         }
-    }
-
-    /// The next line without its newline; nil at the end.
-    private func nextLine(of name: String) throws -> [UInt8]? {
-        var pointer: UnsafeMutablePointer<CChar>?
-        var capacity = 0
-        defer { free(pointer) }
-        let count = getline(&pointer, &capacity, stdin)
-        guard count >= 0, let pointer else {
-            if ferror(stdin) != 0 { throw FileError(operation: "read", path: name) }
-            return nil
-        }
-        let bytes = UnsafeRawBufferPointer(start: pointer, count: count)
-        return Array(bytes.last == UInt8(ascii: "\n") ? bytes.dropLast() : bytes[...])
     }
 }
 

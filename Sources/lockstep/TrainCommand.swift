@@ -30,8 +30,8 @@ struct TrainCommand: ParsableCommand {
     @Option(help: "The dataset folder; the same as --set data.path=DIR.")
     var data: String?
 
-    @Option(help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.")
-    var run: String?
+    @Option(name: .customLong("run"), help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.")
+    var runFolder: String?
 
     @Option(help: "'auto': go on from the run's latest checkpoint, or begin if it has none. DIR: go on from that checkpoint.")
     var resume: String?
