@@ -9,6 +9,12 @@ public enum Folder {
         return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
+    /// Neither a folder nor a pipe, device or socket. Symbolic links are followed.
+    public static func isRegularFile(_ path: String) -> Bool {
+        var info = stat()
+        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFREG
+    }
+
     /// Creates the folder and those above it.
     public static func create(_ path: String) throws {
         if isFolder(path) { return }
