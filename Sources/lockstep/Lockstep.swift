@@ -5,5 +5,5 @@ struct Lockstep: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "lockstep",
         abstract: "Train recurrent language models on CPUs, on one machine or a cluster, exactly and fast.",
-        subcommands: [])
+        subcommands: [PrepareCommand.self])
 }
