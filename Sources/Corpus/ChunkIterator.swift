@@ -1,0 +1,86 @@
+/// How far training has read: all it takes to go on exactly.
+public struct DataPosition: Codable, Equatable, Sendable {
+    public var epoch: Int
+    /// Predictions each stream has made in this epoch.
+    public var offset: Int
+
+    public init(epoch: Int = 0, offset: Int = 0) {
+        self.epoch = epoch
+        self.offset = offset
+    }
+}
+
+/// What `ChunkIterator.next` has filled in.
+public struct Chunk: Equatable, Sendable {
+    /// Time steps T; the last chunk of an epoch may be shorter than asked for.
+    public let steps: Int
+    /// Predictions among the T * B entries; fewer only where evaluation's streams differ in length.
+    public let predictions: Int
+    /// The carried state is to be reset before this chunk.
+    public let startsEpoch: Bool
+    public let endsEpoch: Bool
+}
+
+/// Walks some streams of a partition in chunks, epoch after epoch. Iterators over different streams of one partition
+/// that are asked for the same lengths stay in step, whatever ranks they are on.
+public struct ChunkIterator: Sendable {
+    /// The target where a stream has no prediction to make.
+    public static let noTarget: Int32 = -1
+
+    public let tokens: TokenStore
+    public let partition: StreamPartition
+    /// B consecutive streams.
+    public let streams: Range<Int>
+    /// Where the next chunk starts.
+    public private(set) var position: DataPosition
+
+    /// - Throws: `PartitionError.positionOutside`.
+    public init(
+        _ tokens: TokenStore, partition: StreamPartition, streams: Range<Int>, position: DataPosition = DataPosition()
+    ) throws {
+        precondition(tokens.count == partition.tokens)
+        precondition(streams.lowerBound >= 0 && streams.upperBound <= partition.streams)
+        guard position.epoch >= 0, position.offset >= 0, position.offset < partition.steps else {
+            throw PartitionError.positionOutside(
+                epoch: position.epoch, offset: position.offset, steps: partition.steps)
+        }
+        self.tokens = tokens
+        self.partition = partition
+        self.streams = streams
+        self.position = position
+    }
+
+    /// Fills in the next chunk, time-major: entry `t * B + b` belongs to step t of stream `streams[b]`. Entries past
+    /// the end of a stream have input 0 and target `noTarget`.
+    /// - Parameters:
+    ///   - length: time steps wanted, at least 1.
+    ///   - inputs: `[length, B]`
+    ///   - targets: `[length, B]`: the inputs one step later.
+    public mutating func next(
+        length: Int, inputs: UnsafeMutableBufferPointer<Int32>, targets: UnsafeMutableBufferPointer<Int32>
+    ) -> Chunk {
+        precondition(length > 0)
+        let steps = min(length, partition.steps - position.offset)
+        let width = streams.count
+        precondition(inputs.count >= steps * width && targets.count >= steps * width)
+
+        var predictions = 0
+        for (column, stream) in streams.enumerated() {
+            let first = partition.start(of: stream) + position.offset
+            let count = min(steps, partition.length(of: stream) - position.offset)
+            tokens.copy(from: first, count: count, to: inputs.baseAddress! + column, stride: width)
+            tokens.copy(from: first + 1, count: count, to: targets.baseAddress! + column, stride: width)
+            for step in count..<steps {
+                inputs[step * width + column] = 0
+                targets[step * width + column] = ChunkIterator.noTarget
+            }
+            predictions += count
+        }
+
+        let startsEpoch = position.offset == 0
+        position.offset += steps
+        let endsEpoch = position.offset == partition.steps
+        if endsEpoch { position = DataPosition(epoch: position.epoch + 1) }
+        return Chunk(steps: steps, predictions: predictions, startsEpoch: startsEpoch, endsEpoch: endsEpoch)
+    }
+}

@@ -1,0 +1,95 @@
+import Diagnostics
+import Files
+
+/// A dataset folder, opened: vocabulary and mapped splits, found to agree with `dataset.json`.
+public struct Dataset: Sendable {
+    public let folder: String
+    public let manifest: DatasetManifest
+    public let vocabulary: Vocabulary
+    /// SHA-256 over the vocabulary's hash and the checksums of the splits, as `dataset.json` states them: equal for
+    /// datasets with the same tokens, wherever they lie and whatever they were made from.
+    public let hash: String
+    private let stores: [Split: TokenStore]
+
+    /// Checks vocabulary, sizes and counts; checksums and token ids would take reading everything.
+    /// - Throws: `FileError`, `JSONFileError`, `VocabularyError`, `ArrayFileError`, `DatasetError`.
+    public init(folder: String) throws {
+        let manifestPath = "\(folder)/\(DatasetManifest.fileName)"
+        guard !Folder.isFolder(folder) || Folder.exists(manifestPath) else {
+            throw DatasetError.notADataset(folder: folder)
+        }
+        let manifest = try JSONFile.read(
+            DatasetManifest.self, from: manifestPath, format: DatasetManifest.formatName, limit: 1 << 24)
+
+        let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
+        let vocabulary = try Vocabulary(contentsOf: vocabularyPath)
+        func require<Value: Equatable>(_ quantity: String, of file: String, _ stated: Value, _ found: Value) throws {
+            guard stated == found else {
+                throw DatasetError.disagrees(file: file, quantity: quantity, stated: "\(stated)", found: "\(found)")
+            }
+        }
+        try require("level", of: vocabularyPath, manifest.level, vocabulary.level)
+        try require("vocabulary hash", of: vocabularyPath, manifest.vocabulary.hash, vocabulary.hash)
+        try require("vocabulary size", of: vocabularyPath, manifest.vocabulary.size, vocabulary.count)
+
+        var stores: [Split: TokenStore] = [:]
+        for (split, record) in manifest.splits {
+            let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
+            let store = try TokenStore(contentsOf: path)
+            try require("number of tokens", of: path, record.tokens, store.count)
+            try require("size in bytes", of: path, record.bytes, store.fileSize)
+            stores[split] = store
+        }
+
+        let digest = Digest()
+        digest.update(Array(vocabulary.hash.utf8))
+        for split in Split.allCases {
+            digest.update(Array("\n\(split.rawValue) \(manifest.splits[split]?.sha256 ?? "-")".utf8))
+        }
+
+        self.folder = folder
+        self.manifest = manifest
+        self.vocabulary = vocabulary
+        self.stores = stores
+        hash = digest.hexadecimal()
+    }
+
+    /// The splits there are, in the order train, valid, test.
+    public var splits: [Split] { Split.allCases.filter { stores[$0] != nil } }
+
+    /// The split's tokens, each checked to be below the vocabulary's size.
+    /// - Throws: `DatasetError.noSuchSplit`, `ArrayFileError.tokenOutOfRange`.
+    public func tokens(of split: Split) throws -> TokenStore {
+        guard let store = stores[split] else {
+            throw DatasetError.noSuchSplit(folder: folder, split: split, available: splits)
+        }
+        try store.validate(vocabularySize: vocabulary.count)
+        return store
+    }
+}
+
+public enum DatasetError: DiagnosedError, Equatable {
+    case notADataset(folder: String)
+    case disagrees(file: String, quantity: String, stated: String, found: String)
+    case noSuchSplit(folder: String, split: Split, available: [Split])
+
+    public var kind: FailureKind { .data }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .notADataset(let folder):
+            Diagnosis(
+                "not a dataset folder: it has no \(DatasetManifest.fileName)", file: folder,
+                remedy: "make one with `lockstep prepare --output \(folder)`")
+        case .disagrees(let file, let quantity, let stated, let found):
+            Diagnosis(
+                "the \(quantity) is not what \(DatasetManifest.fileName) says", file: file, expected: stated,
+                found: found, remedy: "prepare the data again")
+        case .noSuchSplit(let folder, let split, let available):
+            Diagnosis(
+                "the dataset has no \(split.rawValue) split", file: folder,
+                found: available.map(\.rawValue).joined(separator: ", "),
+                remedy: "choose one of these or prepare the data again with a \(split.rawValue) part")
+        }
+    }
+}

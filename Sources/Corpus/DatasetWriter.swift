@@ -1,0 +1,157 @@
+import Diagnostics
+import Files
+
+/// Makes dataset folders from text, in two passes over it and in memory that depends on the vocabulary's size only.
+public struct DatasetWriter {
+    public struct Options: Sendable {
+        public var level: TokenLevel
+        /// Keep at most this many tokens, special ones included.
+        public var vocabularySize: Int?
+        /// Replace a dataset that is already there.
+        public var overwrite = false
+        /// How it was made, for `dataset.json`.
+        public var recipe: [String: String] = [:]
+        /// Bytes read at once.
+        public var bufferSize = 1 << 20
+
+        public init(level: TokenLevel) { self.level = level }
+    }
+
+    /// Something to tell the user while at work.
+    public enum Notice: Equatable, Sendable {
+        case progress(String)
+        case note(String)
+        case warning(String)
+    }
+
+    private let options: Options
+    private let notify: (Notice) -> Void
+
+    /// - Throws: `PrepareError.vocabularyTooSmall`.
+    public init(_ options: Options, notify: @escaping (Notice) -> Void = { _ in }) throws {
+        let smallest = Vocabulary.smallestSize(of: options.level)
+        if let size = options.vocabularySize, size < smallest {
+            throw PrepareError.vocabularyTooSmall(size: size, smallest: smallest)
+        }
+        precondition(options.bufferSize > 0)
+        self.options = options
+        self.notify = notify
+    }
+
+    /// Writes a dataset folder, whole or not at all.
+    /// - Throws: `FileError`, `TextError`, `PrepareError`.
+    public func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
+        try staged(folder) { staging in try fill(staging.path, from: source.open(level: options.level)) }
+    }
+
+    /// Writes a dataset folder from generated text, which is kept in the folder.
+    /// - Throws: `FileError`, `PrepareError`.
+    public func write(_ sample: KinematicsSample, to folder: String) throws -> DatasetManifest {
+        try staged(folder) { staging in
+            let inputs = try Split.allCases.map { split in
+                let name = DatasetManifest.textFileName(of: split)
+                let file = try File.open("\(staging.path)/\(name)", .createNew)
+                try file.write(sample.text(of: split))
+                try file.sync()
+                try file.close()
+                return try InputFile(file.path, name: name, level: options.level)
+            }
+            return try fill(
+                staging.path,
+                from: (
+                    inputs,
+                    zip(Split.allCases, inputs).map { ($0, [TextRegion(input: $1, range: $1.start..<$1.size)]) }
+                ))
+        }
+    }
+
+    private func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
+        let staging = try StagedFolder(for: folder, replacing: options.overwrite)
+        do {
+            let manifest = try fill(staging)
+            try staging.publish()
+            return manifest
+        } catch {
+            staging.discard()
+            throw error
+        }
+    }
+
+    private func fill(
+        _ folder: String, from source: (inputs: [InputFile], regions: [(split: Split, regions: [TextRegion])])
+    ) throws -> DatasetManifest {
+        for input in source.inputs where input.start > 0 {
+            notify(.note("\(input.name): dropped the byte-order mark at the start"))
+        }
+        for (split, regions) in source.regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
+
+        let vocabulary = try countVocabulary(of: source.regions)
+        var splits: [Split: DatasetManifest.SplitRecord] = [:]
+        for (split, regions) in source.regions {
+            splits[split] = try encode(split, regions, with: vocabulary, into: folder)
+        }
+
+        let json = try vocabulary.json()
+        let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
+        try File.publish(json, at: vocabularyPath)
+        let manifest = DatasetManifest(
+            level: options.level,
+            vocabulary: DatasetManifest.VocabularyRecord(
+                size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
+                sha256: try Digest.sha256(ofFile: vocabularyPath)),
+            splits: splits, inputs: source.inputs.map { $0.record() }, options: options.recipe)
+        try File.publish(JSONFile.text(manifest), at: "\(folder)/\(DatasetManifest.fileName)")
+        return manifest
+    }
+
+    /// First pass. Words outside the training split are `<unk>` in any case, so that only characters and bytes need a
+    /// look at the other splits: whether there must be an `<unk>`.
+    private func countVocabulary(of splits: [(split: Split, regions: [TextRegion])]) throws -> Vocabulary {
+        var training = SymbolCounter(level: options.level)
+        var others = SymbolCounter(level: options.level)
+        for (split, regions) in splits where split == .train || options.level != .word {
+            notify(.progress("counting \(split.rawValue)"))
+            for region in regions {
+                try region.forEachPiece(bufferSize: options.bufferSize, hashing: false) {
+                    try split == .train ? training.count($0) : others.count($0)
+                }
+            }
+        }
+        return Vocabulary(
+            training, limit: options.vocabularySize, needsUnknown: others.hasSymbols(missingIn: training))
+    }
+
+    /// Second pass.
+    private func encode(
+        _ split: Split, _ regions: [TextRegion], with vocabulary: Vocabulary, into folder: String
+    ) throws -> DatasetManifest.SplitRecord {
+        notify(.progress("encoding \(split.rawValue)"))
+        let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
+        let writer = try TokenFileWriter(path, vocabularySize: vocabulary.count)
+        var occurrences = [Int](repeating: 0, count: vocabulary.count)
+        var ids: [Int32] = []
+        for region in regions {
+            try region.forEachPiece(bufferSize: options.bufferSize, hashing: true) { piece in
+                if ids.count <= piece.bytes.count { ids = [Int32](repeating: 0, count: piece.bytes.count + 1) }
+                return try ids.withUnsafeMutableBufferPointer { ids in
+                    let (consumed, produced) = try vocabulary.encode(piece, into: ids.baseAddress!)
+                    let encoded = UnsafeBufferPointer(rebasing: ids[..<produced])
+                    for id in encoded { occurrences[Int(id)] += 1 }
+                    try writer.write(encoded)
+                    return consumed
+                }
+            }
+        }
+        guard split != .train || occurrences == vocabulary.occurrences else {
+            throw PrepareError.inputChanged(path: regions[0].input.file.path)
+        }
+        let record = DatasetManifest.SplitRecord(
+            tokens: writer.count, unknown: vocabulary.unknown.map { occurrences[$0] } ?? 0, bytes: try writer.finish(),
+            sha256: try Digest.sha256(ofFile: path))
+        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
+        if options.level == .word ? record.unknown > record.tokens / 2 : record.unknown > 0 {
+            notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
+        }
+        return record
+    }
+}

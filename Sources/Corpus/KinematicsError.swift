@@ -1,0 +1,17 @@
+import Diagnostics
+
+public enum KinematicsError: DiagnosedError, Equatable {
+    case countOutside(Int)
+
+    public var kind: FailureKind { .usage }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .countOutside(let count):
+            let permitted = KinematicsSample.permittedCount
+            return Diagnosis(
+                "cannot make so many problems", location: "--problems",
+                expected: "\(permitted.lowerBound) to \(permitted.upperBound)", found: "\(count)")
+        }
+    }
+}

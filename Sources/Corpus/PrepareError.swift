@@ -1,0 +1,50 @@
+import Diagnostics
+
+/// Why a dataset cannot be made.
+public enum PrepareError: DiagnosedError, Equatable {
+    case emptyInput(path: String)
+    case notAFile(path: String)
+    case inputChanged(path: String)
+    case emptySplit(Split)
+    case vocabularyTooSmall(size: Int, smallest: Int)
+    case outputExists(folder: String)
+    case outputNotEmpty(folder: String)
+    case outputHasOtherFiles(folder: String, name: String)
+
+    public var kind: FailureKind {
+        switch self {
+        case .emptyInput, .notAFile, .inputChanged, .emptySplit: .data
+        case .vocabularyTooSmall, .outputExists, .outputNotEmpty, .outputHasOtherFiles: .usage
+        }
+    }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .emptyInput(let path): Diagnosis("the file holds no text", file: path, remedy: "check the path")
+        case .notAFile(let path):
+            Diagnosis(
+                "not a regular file; text is read twice", file: path, remedy: "save it to a file and give that")
+        case .inputChanged(let path):
+            Diagnosis("the file changed while it was read", file: path, remedy: "run prepare again")
+        case .emptySplit(let split):
+            Diagnosis(
+                "the text is too short for a \(split.rawValue) part",
+                remedy: "give --split with 0 for it, or more text")
+        case .vocabularyTooSmall(let size, let smallest):
+            Diagnosis(
+                "the vocabulary must hold its special tokens and one more", location: "--vocabulary-size",
+                expected: "at least \(smallest)", found: "\(size)")
+        case .outputExists(let folder):
+            Diagnosis(
+                "there is a dataset here already", file: folder,
+                remedy: "give --overwrite to replace it, or another --output")
+        case .outputNotEmpty(let folder):
+            Diagnosis(
+                "the folder is not empty and not a dataset", file: folder, remedy: "choose another --output")
+        case .outputHasOtherFiles(let folder, let name):
+            Diagnosis(
+                "the dataset folder also holds \(name), which would be lost", file: folder,
+                remedy: "move it away or choose another --output")
+        }
+    }
+}

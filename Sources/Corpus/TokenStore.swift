@@ -1,0 +1,113 @@
+import Files
+
+/// Token ids in a row: a memory-mapped `.npy` file, whose pages come in as they are read, or text encoded in memory.
+///
+/// Unchecked because of the pointer; what it points to never changes.
+public final class TokenStore: @unchecked Sendable {
+    /// Path of the file; what the tokens are for errors when there is none.
+    public let path: String
+    /// The number of tokens.
+    public let count: Int
+    /// Bytes per token in `elements`: 2 or 4, little endian.
+    private let elementSize: Int
+    private let elements: UnsafeRawBufferPointer
+    /// Offset of the first element in the file.
+    private let dataOffset: Int
+    /// Keeps the mapping; nil when `elements` is this object's own memory.
+    private let file: MappedFile?
+
+    /// Maps a token file and checks its header; the ids themselves are checked by `validate`.
+    /// - Throws: `FileError`, `ArrayFileError`.
+    public init(contentsOf path: String) throws {
+        let file = try MappedFile(path)
+        let header = try ArrayHeader(parsing: file.bytes, file: path)
+        self.path = path
+        self.file = file
+        count = header.count
+        elementSize = header.elementSize
+        dataOffset = header.dataOffset
+        elements = UnsafeRawBufferPointer(rebasing: file.bytes[header.dataOffset...])
+    }
+
+    /// - Parameter ids: all of them at least 0.
+    public init(_ ids: [Int32], name: String = "tokens") {
+        let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: ids.count * 4, alignment: 4)
+        ids.withUnsafeBytes { memory.copyMemory(from: $0) }
+        path = name
+        file = nil
+        count = ids.count
+        elementSize = 4
+        dataOffset = 0
+        elements = UnsafeRawBufferPointer(memory)
+    }
+
+    /// Size of the file in bytes when it was mapped; 0 when there is none.
+    public var fileSize: Int { file?.bytes.count ?? 0 }
+
+    deinit { if file == nil { elements.deallocate() } }
+
+    /// Writes `count` ids, those from `position` on, to `target[0]`, `target[stride]`, `target[2 * stride]`, ...
+    @inline(__always)
+    public func copy(
+        from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int = 1
+    ) {
+        precondition(position >= 0 && count >= 0 && count <= self.count && position <= self.count - count)
+        if elementSize == 2 {
+            copy(UInt16.self, from: position, count: count, to: target, stride: stride)
+        } else {
+            copy(UInt32.self, from: position, count: count, to: target, stride: stride)
+        }
+    }
+
+    public func tokens(in range: Range<Int>) -> [Int32] {
+        [Int32](unsafeUninitializedCapacity: range.count) { ids, count in
+            count = range.count
+            if let target = ids.baseAddress { copy(from: range.lowerBound, count: range.count, to: target) }
+        }
+    }
+
+    /// Reads every id once.
+    /// - Throws: `ArrayFileError.tokenOutOfRange` for the first one that is not below `vocabularySize`.
+    public func validate(vocabularySize: Int) throws {
+        let found =
+            elementSize == 2
+            ? firstIndex(notBelow: vocabularySize, UInt16.self) : firstIndex(notBelow: vocabularySize, UInt32.self)
+        guard let found else { return }
+        throw ArrayFileError.tokenOutOfRange(
+            file: path, index: found.index, offset: dataOffset + found.index * elementSize, token: found.token,
+            vocabularySize: vocabularySize)
+    }
+
+    private func copy<Element: FixedWidthInteger>(
+        _: Element.Type, from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int
+    ) {
+        for index in 0..<count {
+            target[index &* stride] = Int32(truncatingIfNeeded: element(Element.self, at: position &+ index))
+        }
+    }
+
+    private func firstIndex<Element: FixedWidthInteger & UnsignedInteger>(
+        notBelow limit: Int, _: Element.Type
+    ) -> (index: Int, token: Int)? {
+        // The maximum of a block first: a loop without an exit is vectorised.
+        let block = 4096
+        for start in stride(from: 0, to: count, by: block) {
+            let range = start..<min(start + block, count)
+            var largest: Element = 0
+            for index in range { largest = max(largest, element(Element.self, at: index)) }
+            if Int(largest) < limit { continue }
+            for index in range where Int(element(Element.self, at: index)) >= limit {
+                return (index, Int(element(Element.self, at: index)))
+            }
+        }
+        return nil
+    }
+
+    /// Files need not align their elements.
+    @inline(__always)
+    private func element<Element: FixedWidthInteger>(_: Element.Type, at index: Int) -> Element {
+        let size = MemoryLayout<Element>.size
+        let base = elements.baseAddress.unsafelyUnwrapped
+        return Element(littleEndian: base.loadUnaligned(fromByteOffset: index &* size, as: Element.self))
+    }
+}

@@ -1,0 +1,161 @@
+import ArgumentParser
+import Corpus
+import Glibc
+
+struct PrepareCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "prepare",
+        abstract: "Turn text into a dataset folder: a vocabulary and numbered tokens.",
+        discussion: """
+            From one text, cut in three, or from a file for each part. The vocabulary comes from the training part \
+            alone, most frequent first. Files may be larger than memory.
+
+            Levels: `char` (the Unicode characters of UTF-8 text), `byte` (any file), `word` (what stands between \
+            white space in UTF-8 text; each line ends in <eos>, words outside the vocabulary become <unk>).
+
+            --split cuts by the size in bytes, at the next character, or at word level the next line.
+
+            EXAMPLES
+              lockstep prepare --input book.txt --level char --output data/book
+              lockstep prepare --input x.bin --split 90,10,0 --level byte --output data/x
+              lockstep prepare --train a.txt --valid b.txt --level word --output data/news
+              lockstep prepare --sample kinematics --output data/kinematics
+            """)
+
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Text files, read one after the other.", valueName: "file"))
+    var input: [String] = []
+
+    @Option(
+        help: ArgumentHelp("Percent of the text for train,valid,test. (default: 80,10,10)", valueName: "a,b,c"),
+        transform: percentages)
+    var split: SplitPercentages?
+
+    @Option(help: ArgumentHelp("Text to train on.", valueName: "file"))
+    var train: String?
+
+    @Option(help: ArgumentHelp("Text to validate on.", valueName: "file"))
+    var valid: String?
+
+    @Option(help: ArgumentHelp("Text to test on.", valueName: "file"))
+    var test: String?
+
+    @Option(help: ArgumentHelp("What a token is: char, byte or word. (default: char for --sample)", valueName: "level"))
+    var level: TokenLevel?
+
+    @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
+    var vocabularySize: Int?
+
+    @Option(help: ArgumentHelp("A generated text instead: kinematics (worked problems).", valueName: "name"))
+    var sample: Sample?
+
+    @Option(help: ArgumentHelp("Problems in the sample. (default: 4000)", valueName: "n"))
+    var problems: Int?
+
+    @Option(help: ArgumentHelp("Seed of the sample. (default: 1)", valueName: "n"))
+    var seed: UInt64?
+
+    @Option(help: ArgumentHelp("Dataset folder to make.", valueName: "folder"))
+    var output: String
+
+    @Flag(help: "Replace a dataset that is already there.")
+    var overwrite = false
+
+    enum Sample: String, ExpressibleByArgument, CaseIterable { case kinematics }
+
+    func validate() throws {
+        let ways = [!input.isEmpty, train != nil || valid != nil || test != nil, sample != nil]
+        guard ways.count(where: { $0 }) == 1 else {
+            throw ValidationError("Give one of --input, --train with --valid, or --sample.")
+        }
+        if input.isEmpty, sample == nil, train == nil || valid == nil {
+            throw ValidationError("--train and --valid go together.")
+        }
+        if sample == nil, level == nil { throw ValidationError("Give --level char, byte or word.") }
+        if split != nil, input.isEmpty { throw ValidationError("--split is for --input.") }
+        if sample == nil, problems != nil || seed != nil { throw ValidationError("--problems and --seed are for --sample.") }
+    }
+
+    func run() throws {
+        var options = DatasetWriter.Options(level: level ?? .character)
+        options.vocabularySize = vocabularySize
+        options.overwrite = overwrite
+        options.recipe = recipe(options.level)
+        let writer = try DatasetWriter(options) { notice in
+            switch notice {
+            case .progress(let text): complain("\(text) ...")
+            case .note(let text): complain("note: \(text)")
+            case .warning(let text): complain("warning: \(text)")
+            }
+        }
+        let manifest =
+            if sample != nil {
+                try writer.write(KinematicsSample(problems: problems ?? 4000, seed: seed ?? 1), to: output)
+            } else {
+                try writer.write(source, to: output)
+            }
+        summarise(manifest)
+    }
+
+    private var source: TextSource {
+        if let train, let valid { return .separate(train: train, valid: valid, test: test) }
+        return .divided(files: input, percentages: split ?? .standard)
+    }
+
+    private func recipe(_ level: TokenLevel) -> [String: String] {
+        var recipe = ["level": level.argument]
+        recipe["vocabulary-size"] = vocabularySize.map(String.init)
+        if !input.isEmpty { recipe["split"] = (split ?? .standard).argument }
+        if let sample {
+            recipe["sample"] = sample.rawValue
+            recipe["problems"] = String(problems ?? 4000)
+            recipe["seed"] = String(seed ?? 1)
+        }
+        return recipe
+    }
+
+    private func summarise(_ manifest: DatasetManifest) {
+        print("level       \(manifest.level.argument)")
+        print("vocabulary  \(manifest.vocabulary.size)")
+        for split in Split.allCases {
+            guard let record = manifest.splits[split] else { continue }
+            let name = split.rawValue.padding(to: 11)
+            let unknown = record.unknown > 0 ? ", \(record.unknownShare) <unk>" : ""
+            print("\(name) \(record.tokens) tokens\(unknown)")
+        }
+        print("written to  \(output)")
+        print("next        lockstep train --data \(output) --run RUN")
+    }
+}
+
+private func complain(_ line: String) {
+    var line = line + "\n"
+    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
+}
+
+extension String {
+    fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
+}
+
+extension TokenLevel: ExpressibleByArgument {
+    public init?(argument: String) {
+        guard let level = TokenLevel.allCases.first(where: { $0.argument == argument }) else { return nil }
+        self = level
+    }
+
+    public static var allValueStrings: [String] { allCases.map(\.argument) }
+
+    /// As typed on the command line.
+    var argument: String { self == .character ? "char" : rawValue }
+}
+
+private func percentages(_ argument: String) throws -> SplitPercentages {
+    let parts = argument.split(separator: ",", omittingEmptySubsequences: false).map { Int($0) }
+    guard parts.count == 3, let train = parts[0], let valid = parts[1], let test = parts[2],
+        let percentages = SplitPercentages(train: train, valid: valid, test: test)
+    else { throw ValidationError("give three whole percentages that add up to 100, the first above 0") }
+    return percentages
+}
+
+extension SplitPercentages {
+    fileprivate var argument: String { "\(train),\(valid),\(test)" }
+}
