@@ -45,7 +45,7 @@ let package = Package(
         .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"]),
         .target(
             name: "Configuration",
-            dependencies: ["Diagnostics", .product(name: "Yams", package: "Yams")]),
+            dependencies: ["Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Reporting",
             dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")]),
@@ -73,7 +73,7 @@ let package = Package(
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "Files", "Diagnostics", "TestSupport"]),
-        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Diagnostics", "TestSupport"]),
+        .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Randomness", "Diagnostics", "TestSupport"]),
         .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),

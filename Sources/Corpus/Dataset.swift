@@ -54,6 +54,8 @@ public struct Dataset: Sendable {
         hash = digest.hexadecimal()
     }
 
+    public var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
+
     /// The splits there are, in the order train, valid, test.
     public var splits: [Split] { Split.allCases.filter { stores[$0] != nil } }
 

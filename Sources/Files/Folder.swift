@@ -133,6 +133,10 @@ extension File {
         while true {
             let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
             if count == 0 { return bytes }
+            // A device or a growing file has more than its size says.
+            guard bytes.count + count <= limit else {
+                throw FileError(operation: "read more than \(limit) bytes of", path: path, code: EFBIG)
+            }
             bytes.append(contentsOf: buffer[..<count])
         }
     }

@@ -1,0 +1,83 @@
+import Yams
+
+extension RunConfiguration {
+    /// The complete configuration, every key in the order of `settings`; `load` reads it back to an equal value.
+    public var yaml: String {
+        func tree(_ settings: ArraySlice<Setting>, depth: Int) -> Node {
+            var pairs: [(Node, Node)] = []
+            var rest = settings
+            while let first = rest.first {
+                let name = first.path[depth]
+                let group = rest.prefix { $0.path[depth] == name }
+                let isLeaf = first.path.count == depth + 1
+                let value = isLeaf
+                    ? Node(first.scalar(self), .implicit, first.isFreeText ? .doubleQuoted : .plain)
+                    : tree(group, depth: depth + 1)
+                pairs.append((Node(name), value))
+                rest = rest.dropFirst(group.count)
+            }
+            return Node(pairs)
+        }
+        do {
+            // Only quoted text can hold an ampersand. Escaped, since `load` takes ` &name` for an anchor even there.
+            return try serialize(node: tree(Self.settings[...], depth: 0), allowUnicode: true)
+                .replacing("&", with: "\\x26")
+        } catch {
+            preconditionFailure("a tree of scalars can always be written: \(error)")
+        }
+    }
+
+    /// Each key with its value as written in YAML, for fingerprints and messages.
+    public var values: [(path: String, value: String)] {
+        Self.settings.map { ($0.dotted, $0.scalar(self)) }
+    }
+
+    /// One key that two configurations disagree on.
+    public struct Difference: Sendable, Equatable {
+        /// `training.clip.norm`
+        public let path: String
+        public let old: String
+        public let new: String
+        /// A run started with `old` cannot go on with `new`: it decides tensor shapes, the optimizer's slots, or which
+        /// tokens belong to which stream.
+        public let isStructural: Bool
+    }
+
+    /// What changed from `other` to this configuration, in the order of the file.
+    public func differences(from other: RunConfiguration) -> [Difference] {
+        Self.settings.compactMap { setting in
+            let (old, new) = (setting.scalar(other), setting.scalar(self))
+            return old == new
+                ? nil : Difference(path: setting.dotted, old: old, new: new, isStructural: setting.isStructural)
+        }
+    }
+}
+
+/// The same nesting and names as the YAML file. Keys that are missing take their defaults, so that configurations
+/// written before a key existed can still be read; the result is validated.
+extension RunConfiguration: Codable {
+    public func encode(to encoder: any Encoder) throws {
+        let root = encoder.container(keyedBy: SettingKey.self)
+        for setting in Self.settings {
+            var container = root
+            for group in setting.path.dropLast() {
+                container = container.nestedContainer(keyedBy: SettingKey.self, forKey: SettingKey(group))
+            }
+            try setting.encode(self, &container)
+        }
+    }
+
+    public init(from decoder: any Decoder) throws {
+        self.init()
+        let root = try decoder.container(keyedBy: SettingKey.self)
+        settings: for setting in Self.settings {
+            var container = root
+            for group in setting.path.dropLast() {
+                guard container.contains(SettingKey(group)) else { continue settings }
+                container = try container.nestedContainer(keyedBy: SettingKey.self, forKey: SettingKey(group))
+            }
+            if container.contains(SettingKey(setting.path.last!)) { try setting.decode(container, &self) }
+        }
+        try validate()
+    }
+}

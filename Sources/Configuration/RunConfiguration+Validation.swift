@@ -1,0 +1,44 @@
+extension RunConfiguration {
+    /// Checks each value's range, then what values require of each other.
+    /// - Throws: `ConfigurationError.wrongValue` or `.contradiction` for the first problem, in the order of the file.
+    public func validate() throws {
+        for setting in Self.settings where !setting.isValid(self) {
+            throw ConfigurationError.wrongValue(
+                setting.dotted, expected: setting.expected, found: setting.scalar(self), nil)
+        }
+        if model.activation != .tanh, model.cell != .elman {
+            throw ConfigurationError.contradiction(
+                "model.activation", expected: "tanh, or model.cell elman",
+                found: "\(model.activation.scalar) with \(model.cell.scalar)")
+        }
+        if model.tied, model.embedding != model.hidden {
+            throw ConfigurationError.contradiction(
+                "model.tied", expected: "model.embedding equal to model.hidden",
+                found: "\(model.embedding) and \(model.hidden)")
+        }
+        if let norm = training.clip.norm, let value = training.clip.value {
+            throw ConfigurationError.contradiction(
+                "training.clip", expected: "norm or value", found: "both norm \(norm.scalar) and value \(value.scalar)")
+        }
+        if training.optimizer.nesterov, training.optimizer.name != .momentum {
+            throw ConfigurationError.contradiction(
+                "training.optimizer.nesterov", expected: "training.optimizer.name momentum",
+                found: training.optimizer.name.scalar)
+        }
+        if training.schedule.warmupSteps > 0, training.schedule.name != .cosine {
+            throw ConfigurationError.contradiction(
+                "training.schedule.warmup_steps", expected: "training.schedule.name cosine",
+                found: training.schedule.name.scalar)
+        }
+        if training.schedule.minimum > training.optimizer.learningRate {
+            throw ConfigurationError.contradiction(
+                "training.schedule.minimum", expected: "at most the learning rate \(training.optimizer.learningRate.scalar)",
+                found: training.schedule.minimum.scalar)
+        }
+        if training.schedule.name == .plateau, !validation.everyEpoch, validation.everySteps == 0 {
+            throw ConfigurationError.contradiction(
+                "training.schedule.name", expected: "validation.every_epoch or validation.every_steps for plateau",
+                found: "no validation at all")
+        }
+    }
+}

@@ -1,0 +1,119 @@
+/// A type that a setting can have: one YAML scalar.
+public protocol SettingValue: Codable, Sendable, Equatable {
+    /// Nil when the scalar is of another type. `isPlain` is false for quoted scalars, which are always text.
+    init?(scalar: String, isPlain: Bool)
+    /// As written in YAML, and in messages.
+    var scalar: String { get }
+}
+
+/// A setting that is one name of a fixed list.
+public protocol SettingChoice: SettingValue, CaseIterable, RawRepresentable where RawValue == String {}
+
+extension SettingChoice {
+    public init?(scalar: String, isPlain: Bool) { self.init(rawValue: scalar) }
+    public var scalar: String { rawValue }
+}
+
+extension Int: SettingValue {
+    public init?(scalar: String, isPlain: Bool) {
+        guard isPlain, let value = Int(scalar) else { return nil }
+        self = value
+    }
+    public var scalar: String { String(self) }
+}
+
+extension UInt64: SettingValue {
+    public init?(scalar: String, isPlain: Bool) {
+        guard isPlain, let value = UInt64(scalar) else { return nil }
+        self = value
+    }
+    public var scalar: String { String(self) }
+}
+
+extension Double: SettingValue {
+    /// Decimal only: Swift's own parser also takes `nan`, `infinity` and hexadecimal.
+    public init?(scalar: String, isPlain: Bool) {
+        guard isPlain, scalar.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }), let value = Double(scalar) else {
+            return nil
+        }
+        self = value
+    }
+    /// The shortest digits that read back as the same value.
+    public var scalar: String {
+        let digits = String(describing: self)
+        return digits.hasSuffix(".0") ? String(digits.dropLast(2)) : digits
+    }
+}
+
+extension Bool: SettingValue {
+    public init?(scalar: String, isPlain: Bool) {
+        guard isPlain, let value = Bool(scalar.lowercased()) else { return nil }
+        self = value
+    }
+    public var scalar: String { String(self) }
+}
+
+extension String: SettingValue {
+    public init?(scalar: String, isPlain: Bool) {
+        if isPlain, isNull(scalar) { return nil }
+        self = scalar
+    }
+    public var scalar: String { self }
+}
+
+extension Optional: SettingValue where Wrapped: SettingValue {
+    public init?(scalar: String, isPlain: Bool) {
+        if isPlain, isNull(scalar) {
+            self = .none
+        } else if let value = Wrapped(scalar: scalar, isPlain: isPlain) {
+            self = value
+        } else {
+            return nil
+        }
+    }
+    public var scalar: String { self?.scalar ?? "null" }
+}
+
+func isNull(_ plainScalar: String) -> Bool { ["", "~", "null", "Null", "NULL"].contains(plainScalar) }
+
+/// The values of a type that make sense for a setting, and how a message names them.
+struct Domain<Value: SettingValue>: Sendable {
+    let description: String
+    let contains: @Sendable (Value) -> Bool
+
+    static func nullOr<Wrapped>(_ domain: Domain<Wrapped>) -> Domain where Value == Wrapped? {
+        Domain(description: "\(domain.description), or null") { $0.map(domain.contains) ?? true }
+    }
+}
+
+extension Domain where Value == Int {
+    static func from(_ low: Int, to high: Int) -> Domain {
+        Domain(description: "a whole number from \(low) to \(high)") { low <= $0 && $0 <= high }
+    }
+}
+
+extension Domain where Value == UInt64 {
+    static var any: Domain { Domain(description: "a whole number from 0 to \(UInt64.max)") { _ in true } }
+}
+
+extension Domain where Value == Double {
+    static var positive: Domain { Domain(description: "a number above 0") { $0 > 0 && $0.isFinite } }
+    static var notNegative: Domain { Domain(description: "a number of at least 0") { $0 >= 0 && $0.isFinite } }
+    static var belowOne: Domain { Domain(description: "a number of at least 0 and below 1") { $0 >= 0 && $0 < 1 } }
+    static var upToOne: Domain { Domain(description: "a number above 0 and at most 1") { $0 > 0 && $0 <= 1 } }
+}
+
+extension Domain where Value == Bool {
+    static var any: Domain { Domain(description: "true or false") { _ in true } }
+}
+
+extension Domain where Value == String {
+    static var path: Domain { Domain(description: "a path") { !$0.isEmpty && !$0.utf8.contains(0) } }
+}
+
+extension Domain where Value: SettingChoice {
+    static var any: Domain {
+        let names = Value.allCases.map(\.rawValue)
+        return Domain(description: names.dropLast().joined(separator: ", ") + " or " + names.last!) { _ in true }
+    }
+}

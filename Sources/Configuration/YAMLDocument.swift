@@ -1,0 +1,100 @@
+import Yams
+
+/// One YAML text that may come from a stranger. Parsed to nodes with positions, and no further.
+struct YAMLDocument {
+    private let text: String
+    private let place: (_ position: String) -> ConfigurationError.Place
+
+    /// `place` completes a position ("line 3, column 5") with the origin of the text.
+    init(_ text: String, place: @escaping (String) -> ConfigurationError.Place) {
+        self.text = text
+        self.place = place
+    }
+
+    func place(of node: Node) -> ConfigurationError.Place {
+        place(line: node.mark?.line ?? 1, column: node.mark?.column ?? 1)
+    }
+
+    /// The root node, an empty scalar for an empty text.
+    /// - Throws: `ConfigurationError.syntax`, `.anchor` or `.duplicateKey`.
+    func root() throws -> Node {
+        try refuseAnchors()
+        do {
+            // Without rules for types every scalar stays text: the setting knows its type.
+            let parser = try Parser(yaml: text, resolver: .basic, encoding: .utf8)
+            return try parser.singleRoot() ?? Node("", .implicit, .plain)
+        } catch let error as YamlError {
+            throw diagnosed(error)
+        }
+    }
+
+    /// Yams compares the keys of a mapping, and a key made of aliases of aliases takes forever to compare: anchors are
+    /// refused before parsing. An anchor is `&` and a name, not inside a word. Comments and quoted text are searched too.
+    private func refuseAnchors() throws {
+        var (line, column) = (1, 0)
+        var previous: Unicode.Scalar = "\n"
+        var beforePrevious: Unicode.Scalar = "\n"
+        for scalar in text.unicodeScalars {
+            if previous == "&", scalar.isNameCharacter, !beforePrevious.isLetterOrDigit {
+                throw ConfigurationError.anchor(place(line: line, column: column))
+            }
+            if scalar == "\n" {
+                line += 1
+                column = 0
+            } else {
+                column += 1
+            }
+            (beforePrevious, previous) = (previous, scalar)
+        }
+    }
+
+    private func place(line: Int, column: Int) -> ConfigurationError.Place {
+        place("line \(line), column \(column)")
+    }
+
+    private func diagnosed(_ error: YamlError) -> ConfigurationError {
+        switch error {
+        case .scanner(let context, let problem, let mark, _), .parser(let context, let problem, let mark, _),
+            .composer(let context, let problem, let mark, _):
+            let problem = [context?.text, problem].compactMap(\.self).joined(separator: ": ")
+            return .syntax(problem, place(line: mark.line, column: mark.column))
+        case .reader(let problem, let offset, _, _):
+            let line = text.prefix(offset ?? 0).count { $0.isNewline } + 1
+            return .syntax(problem, place("line \(line)"))
+        case .duplicatedKeysInMapping(let keys, let context):
+            let mark = context.mark
+            return .duplicateKey(abbreviated(keys.first ?? ""), place(line: mark.line, column: mark.column))
+        default:
+            return .syntax("\(error)", place("the whole text"))
+        }
+    }
+}
+
+extension Node.Scalar {
+    var isPlain: Bool { style == .plain }
+}
+
+extension Node {
+    /// For messages: quotes are kept, since `"5"` is text and `5` is a number.
+    var summary: String {
+        switch self {
+        case .scalar(let scalar) where scalar.isPlain: scalar.string.isEmpty ? "nothing" : abbreviated(scalar.string)
+        case .scalar(let scalar): "\"\(abbreviated(scalar.string))\""
+        case .mapping: "keys with values"
+        case .sequence: "a list"
+        case .alias: "an alias"
+        }
+    }
+}
+
+extension Unicode.Scalar {
+    /// ASCII only, as in YAML.
+    fileprivate var isLetterOrDigit: Bool { ("0"..."9").contains(self) || ("A"..."Z").contains(self) || ("a"..."z").contains(self) }
+    fileprivate var isNameCharacter: Bool { isLetterOrDigit || self == "_" || self == "-" }
+}
+
+/// Foreign text made fit for a message: at most 60 characters, no control characters.
+func abbreviated(_ text: String) -> String {
+    let clean = String(String.UnicodeScalarView(text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    return text.unicodeScalars.count > 60 ? clean + "..." : clean
+}

@@ -1,0 +1,169 @@
+import Configuration
+import Foundation
+import Testing
+
+@Suite struct CodingTests {
+    /// Differs from the defaults in every key, with values that are hard to write.
+    static let unusual: RunConfiguration = {
+        var it = RunConfiguration()
+        it.data.path = "a \"b\"\n: #c\\ null é🙂 {" + String(repeating: "long ", count: 40)
+        it.model.cell = .elman
+        it.model.activation = .sigmoid
+        it.model.layers = 3
+        it.model.embedding = 7
+        it.model.hidden = 7
+        it.model.dropout = 0.1 + 0.2
+        it.model.tied = true
+        it.model.initialRange = 1e-300
+        it.training.streams = 65536
+        it.training.unroll = 1
+        it.training.randomUnroll = true
+        it.training.epochs = 1
+        it.training.steps = 1_000_000_000_000
+        it.training.loss = .perStream
+        it.training.clip.norm = nil
+        it.training.clip.value = 0.25
+        it.training.optimizer.name = .momentum
+        it.training.optimizer.learningRate = 20
+        it.training.optimizer.momentum = 0
+        it.training.optimizer.nesterov = true
+        it.training.optimizer.beta1 = 0.123456789012345678
+        it.training.optimizer.beta2 = 0.5
+        it.training.optimizer.epsilon = .leastNonzeroMagnitude
+        it.training.optimizer.weightDecay = 1e22
+        it.training.schedule.name = .cosine
+        it.training.schedule.factor = 1
+        it.training.schedule.afterEpoch = 0
+        it.training.schedule.patience = 2
+        it.training.schedule.warmupSteps = 100
+        it.training.schedule.minimum = 1e-5
+        it.training.seed = .max
+        it.checkpoint.everySteps = 1
+        it.checkpoint.everyMinutes = 0.5
+        it.checkpoint.keep = 1
+        it.validation.everySteps = 3
+        it.validation.everyEpoch = false
+        it.validation.streams = 1
+        it.metrics.everySteps = 1
+        return it
+    }()
+
+    @Test func theUnusualConfigurationDiffersInEveryKey() throws {
+        try Self.unusual.validate()
+        let all = RunConfiguration().values.map(\.path)
+        #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all)
+    }
+
+    @Test(arguments: [RunConfiguration(), unusual]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
+        #expect(try load(configuration.yaml) == configuration)
+    }
+
+    @Test(arguments: ["null", "~", " ", "- a", "&b", "x &y", "12", "true", "\\x26"]) func anyPathReadsBackEqual(_ path: String) throws {
+        var configuration = RunConfiguration()
+        configuration.data.path = path
+        #expect(try load(configuration.yaml) == configuration)
+    }
+
+    @Test func yamlHoldsEveryKeyInOrder() {
+        #expect(
+            RunConfiguration().yaml == """
+                data:
+                  path: "data/kinematics"
+                model:
+                  cell: lstm
+                  activation: tanh
+                  layers: 2
+                  embedding: 128
+                  hidden: 256
+                  dropout: 0
+                  tied: false
+                  initial_range: 0.1
+                training:
+                  streams: 32
+                  unroll: 64
+                  random_unroll: false
+                  epochs: 10
+                  steps: null
+                  loss: per_token
+                  clip:
+                    norm: 1
+                    value: null
+                  optimizer:
+                    name: adam
+                    learning_rate: 0.002
+                    momentum: 0.9
+                    nesterov: false
+                    beta1: 0.9
+                    beta2: 0.999
+                    epsilon: 1e-08
+                    weight_decay: 0
+                  schedule:
+                    name: decay
+                    factor: 0.85
+                    after_epoch: 1
+                    patience: 0
+                    warmup_steps: 0
+                    minimum: 0
+                  seed: 1
+                checkpoint:
+                  every_steps: 0
+                  every_minutes: 10
+                  keep: 3
+                validation:
+                  every_steps: 0
+                  every_epoch: true
+                  streams: 10
+                metrics:
+                  every_steps: 10
+
+                """)
+    }
+
+    @Test(arguments: [RunConfiguration(), unusual]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
+        let json = try JSONEncoder().encode(configuration)
+        #expect(try JSONDecoder().decode(RunConfiguration.self, from: json) == configuration)
+    }
+
+    @Test func jsonHasTheNestingAndNamesOfTheFile() throws {
+        let json = try JSONSerialization.jsonObject(with: JSONEncoder().encode(RunConfiguration())) as? [String: Any]
+        let training = json?["training"] as? [String: Any]
+        let optimizer = training?["optimizer"] as? [String: Any]
+        #expect(training?["unroll"] as? Int == 64)
+        #expect(optimizer?["learning_rate"] as? Double == 0.002)
+        #expect((json?["model"] as? [String: Any])?.count == 8)
+    }
+
+    @Test func jsonWithoutAKeyTakesTheDefault() throws {
+        let json = Data(#"{"model": {"hidden": 9}}"#.utf8)
+        var expected = RunConfiguration()
+        expected.model.hidden = 9
+        #expect(try JSONDecoder().decode(RunConfiguration.self, from: json) == expected)
+    }
+
+    @Test(arguments: [#"{"model": {"hidden": 0}}"#, #"{"model": {"hidden": "9"}}"#, #"{"model": 3}"#])
+    func jsonOutOfRangeIsRefused(_ json: String) {
+        #expect(throws: (any Error).self) { try JSONDecoder().decode(RunConfiguration.self, from: Data(json.utf8)) }
+    }
+
+    @Test func differencesNameWhatCannotChangeOnResume() {
+        let old = RunConfiguration()
+        var new = old
+        #expect(new.differences(from: old).isEmpty)
+        new.training.optimizer.learningRate = 0.5
+        new.training.clip.norm = nil
+        new.model.hidden = 99
+        let differences = new.differences(from: old)
+        #expect(differences.map(\.path) == ["model.hidden", "training.clip.norm", "training.optimizer.learning_rate"])
+        #expect(differences.map(\.old) == ["256", "1", "0.002"])
+        #expect(differences.map(\.new) == ["99", "null", "0.5"])
+        #expect(differences.map(\.isStructural) == [true, false, false])
+    }
+
+    @Test func structuralKeys() {
+        let structural = Self.unusual.differences(from: RunConfiguration()).filter(\.isStructural).map(\.path)
+        #expect(structural == [
+            "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.tied",
+            "training.streams", "training.optimizer.name", "training.seed",
+        ])
+    }
+}
