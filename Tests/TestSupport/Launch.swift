@@ -67,17 +67,16 @@ public enum Launch {
     }
 
     /// Runs a program on `ranks` ranks of this machine, more than it has cores if need be.
+    /// - Parameters:
+    ///   - options: mpirun's own.
+    ///   - environment: added to, or put in place of, what such a run needs.
     public static func mpirun(
         ranks: Int, _ command: String, _ arguments: [String], options: [String] = [],
         environment: [String: String] = [:], folder: String? = nil, timeout: Double = 60
     ) throws -> Outcome {
-        let options =
-            ["-n", "\(ranks)", "--oversubscribe", "--mca", "mpi_yield_when_idle", "1"]
-            // Containers rarely permit one process to read another's memory.
-            + ["--mca", "btl_vader_single_copy_mechanism", "none"] + options
-        return try run(
-            "mpirun", options + [command] + arguments, environment: mpiEnvironment.merging(environment) { $1 },
-            folder: folder, timeout: timeout)
+        try run(
+            "mpirun", ["-n", "\(ranks)", "--oversubscribe"] + options + [command] + arguments,
+            environment: mpiEnvironment.merging(environment) { $1 }, folder: folder, timeout: timeout)
     }
 
     /// This process's environment, without the traces of an MPI job it may itself be part of, and with what root and
@@ -90,6 +89,11 @@ public enum Launch {
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         environment["OMP_NUM_THREADS"] = "1"
+        environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+        // Containers rarely permit one process to read another's memory.
+        environment["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
+        // mpirun's patience with the other ranks after one has failed, in seconds.
+        environment["OMPI_MCA_odls_base_sigkill_timeout"] = "1"
         return environment
     }
 
