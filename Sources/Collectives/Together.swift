@@ -28,7 +28,8 @@ extension Communicator {
     ///   - kind: whose move a disagreement is.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
     public func agree(on value: String, named name: String, kind: FailureKind = .usage) throws {
-        let voices = voices(try allGather(Array(value.utf8)).enumerated().map { (rank: $0.offset, bytes: $0.element[...]) })
+        let values = try allGather(Array(value.utf8))
+        let voices = voices(values.enumerated().map { (rank: $0.offset, bytes: $0.element[...]) })
         guard voices.count == 1 else { throw CollectiveFailure.disagreement(name: name, kind: kind, voices: voices) }
     }
 }

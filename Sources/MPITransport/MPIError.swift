@@ -21,7 +21,8 @@ public enum MPIError: DiagnosedError, Equatable {
         switch self {
         case .call(let name, let code, let errorClass, let text, let rank, let host):
             Diagnosis(
-                "\(name) failed with code \(code), class \(errorClass): \(text)", location: "rank \(rank), host \(host)",
+                "\(name) failed with code \(code), class \(errorClass): \(text)",
+                location: "rank \(rank), host \(host)",
                 remedy: "look for the rank that failed first, its message names the cause")
         case .foreignLauncher(let launched, let joined):
             Diagnosis(

@@ -23,7 +23,8 @@ do {
     switch arguments[1] {
     case "check":
         do {
-            try checkConformance(of: communicator, lengths: number < 1000 ? [0, 1, 10, 1000] : [0, 1, 10, 1000, 100_003])
+            // Small messages would make too many pieces of the largest length.
+            try checkConformance(of: communicator, lengths: [0, 1, 10, 1000] + (number < 1000 ? [] : [100_003]))
         } catch {
             print("\(error)")
             fflush(nil)
