@@ -84,10 +84,10 @@ import Testing
             (header("'<u2'", "False", "()"), .notOneDimensional(file: path, dimensions: 0)),
             (header("'<u2'", "False", "(3,1)"), .notOneDimensional(file: path, dimensions: 2)),
             (header("'<u2'", "False", "(4,)"), .sizeDisagrees(file: path, count: 4, elementSize: 2, found: 6)),
-            // Twice this count overflows to 6.
+            // Four times 2^62 + 1 is 4, but for the overflow.
             (
-                header("'<u2'", "False", "(9223372036854775807,)"),
-                .sizeDisagrees(file: path, count: .max, elementSize: 2, found: 6)
+                file("{'descr': '<u4', 'fortran_order': False, 'shape': (4611686018427387905,)}", data: [1, 0, 0, 0]),
+                .sizeDisagrees(file: path, count: (1 << 62) + 1, elementSize: 4, found: 4)
             ),
             (
                 header("'<u2'", "False", "(9223372036854775808,)"),
@@ -132,9 +132,9 @@ import Testing
     @Test func idsOutsideTheVocabularyAreFound() throws {
         let path = "\(folder.path)/w.npy"
         let writer = try TokenFileWriter(path, vocabularySize: 10)
-        var ids = [Int32](repeating: 9, count: 10_000)
+        var ids = [Int32](repeating: 9, count: 20_000)
         ids[8193] = 10
-        ids[9000] = 11
+        ids[13_000] = 11  // in another block
         try ids.withUnsafeBufferPointer { try writer.write($0) }
         _ = try writer.finish()
         let store = try TokenStore(contentsOf: path)

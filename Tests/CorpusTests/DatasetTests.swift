@@ -101,6 +101,9 @@ extension Dataset {
         #expect(throws: TextError.invalidUTF8(file: path, offset: 3)) {
             try dataset(.word, train: bytes("abc"), valid: bytes("b a") + [0xFF], bufferSize: 2, in: folder)
         }
+        #expect(throws: TextError.invalidUTF8(file: "\(folder.path)/train", offset: 4)) {
+            try dataset(.word, train: bytes("a bc") + [0xFF], valid: bytes("a"), bufferSize: 2, in: folder)
+        }
         #expect(!Folder.exists("\(folder.path)/data"))
         #expect(try Folder.names(in: folder.path) == ["train", "valid"])
     }
@@ -164,7 +167,9 @@ extension Dataset {
         let valid = try words.ids(.valid)
         #expect(lines.starts(with: train))
         #expect(train.last == newline)
-        #expect(train.count >= lines.count * percent / 100)
+        let cut = lines.count * percent / 100
+        #expect(train.count >= cut)
+        #expect((train.dropLast().lastIndex(of: newline) ?? -1) + 1 < cut)  // and no line more than that takes
         let rest = try words.vocabulary.encode(Array(lines.dropFirst(train.count)))
         #expect(valid == rest)
     }
@@ -195,6 +200,25 @@ extension Dataset {
         mkfifo(pipe, 0o600)
         #expect(throws: PrepareError.notAFile(path: pipe)) { try InputFile(pipe, name: "x", level: .byte) }
         #expect(throws: FileError.self) { try InputFile("\(folder.path)/missing", name: "x", level: .byte) }
+    }
+
+    @Test(arguments: [("train", "abd", true), ("train", "ab", true), ("valid", "a", true), ("train", "abcc", false)])
+    func inputsThatChangeMeanwhileAreNoticed(name: String, content: String, isNoticed: Bool) throws {
+        let train = try folder.write("abc", as: "train")
+        let valid = try folder.write("abcd", as: "valid")
+        let writer = try DatasetWriter(DatasetWriter.Options(level: .character)) { [folder] notice in
+            if notice == .progress("encoding train") { _ = try? folder.write(content, as: name) }
+        }
+        func write() throws {
+            _ = try writer.write(.separate(train: train, valid: valid, test: nil), to: "\(folder.path)/data")
+        }
+        if isNoticed {
+            #expect(throws: PrepareError.inputChanged(path: "\(folder.path)/\(name)")) { try write() }
+            #expect(try Folder.names(in: folder.path) == ["train", "valid"])
+        } else {  // what is appended later is not read
+            try write()
+            #expect(try Dataset(folder: "\(folder.path)/data").text(.train) == bytes("abc"))
+        }
     }
 
     @Test func percentagesMustAddUp() {
@@ -271,6 +295,15 @@ extension Dataset {
         #expect(
             throws: DatasetError.disagrees(file: "\(path)/train.npy", quantity: "number of tokens", stated: "4", found: "3")
         ) { try opening() }
+
+        for unknown in [-1, 4, Int.max] {
+            try make()
+            try replace("dataset.json", "\"unknown\" : 0", "\"unknown\" : \(unknown)")
+            #expect(
+                throws: DatasetError.impossibleUnknownCount(
+                    file: "\(path)/dataset.json", split: .train, unknown: unknown, tokens: 3)
+            ) { try opening() }
+        }
 
         try make()
         try replace("dataset.json", "\"level\" : \"character\"", "\"level\" : \"byte\"")
