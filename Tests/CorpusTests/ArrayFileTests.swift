@@ -25,7 +25,8 @@ import Testing
         // numpy.save of numpy.array([1, 2, 3], dtype='<u2'), NumPy 1.24.
         let expected =
             [0x93] + bytes("NUMPY") + [1, 0, 0x76, 0]
-            + bytes("{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }" + String(repeating: " ", count: 60) + "\n")
+            + bytes(
+                "{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }" + String(repeating: " ", count: 60) + "\n")
         #expect(expected.count == 128)
         #expect(ArrayHeader.encoded(elementSize: 2, count: 3) == expected)
         #expect(ArrayHeader.encoded(elementSize: 4, count: .max).count == 128)
@@ -48,7 +49,8 @@ import Testing
         for content in [
             file(Self.good), file(Self.good, version: [2, 0]),
             file(#"{"shape":(3),"fortran_order":False,"descr":"<u2"}"#),
-            file("{'descr': '<u4', 'fortran_order': False, 'shape': (3,)}", data: [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]),
+            file(
+                "{'descr': '<u4', 'fortran_order': False, 'shape': (3,)}", data: [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]),
         ] {
             #expect(try open(content).tokens(in: 0..<3) == [1, 2, 3])
         }

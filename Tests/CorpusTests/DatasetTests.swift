@@ -72,7 +72,8 @@ extension Dataset {
     func wordsAreTheSameWhateverTheBuffer(bufferSize: Int) throws {
         let text = "the cat  sat\n\n\ton the\u{2014}mat\r\nthe end"
         let dataset = try dataset(
-            .word, train: bytes(text), valid: bytes("the dog sat \n"), test: bytes("x\ny"), bufferSize: bufferSize, in: folder
+            .word, train: bytes(text), valid: bytes("the dog sat \n"), test: bytes("x\ny"), bufferSize: bufferSize,
+            in: folder
         ).dataset
         #expect(try dataset.text(.train) == bytes("the cat sat\n\non the\u{2014}mat\nthe end\n"))
         #expect(try dataset.text(.valid) == bytes("the <unk> sat\n"))
@@ -260,7 +261,9 @@ extension Dataset {
 
     @Test func otherFoldersAreLeftAlone() throws {
         let precious = try folder.write("x", as: "precious")
-        #expect(throws: PrepareError.outputNotEmpty(folder: folder.path)) { try prepare(to: folder.path, overwrite: true) }
+        #expect(throws: PrepareError.outputNotEmpty(folder: folder.path)) {
+            try prepare(to: folder.path, overwrite: true)
+        }
         #expect(throws: FileError.self) { try prepare(to: precious, overwrite: true) }
         #expect(try File.contents(of: precious) == bytes("x"))
         #expect(try Folder.names(in: folder.path) == ["input", "precious"])
@@ -272,7 +275,9 @@ extension Dataset {
     @Test func sameTextSameHash() throws {
         let first = try dataset(.byte, train: bytes("abc"), valid: bytes("b"), in: folder).dataset
         let other = TemporaryFolder()
-        #expect(try dataset(.byte, train: bytes("abc"), valid: bytes("b"), bufferSize: 1, in: other).dataset.hash == first.hash)
+        #expect(
+            try dataset(.byte, train: bytes("abc"), valid: bytes("b"), bufferSize: 1, in: other).dataset.hash
+                == first.hash)
         #expect(try dataset(.byte, train: bytes("abc"), valid: bytes("c"), in: other).dataset.hash != first.hash)
     }
 
@@ -293,7 +298,8 @@ extension Dataset {
         try make()
         try replace("dataset.json", "\"tokens\" : 3", "\"tokens\" : 4")
         #expect(
-            throws: DatasetError.disagrees(file: "\(path)/train.npy", quantity: "number of tokens", stated: "4", found: "3")
+            throws: DatasetError.disagrees(
+                file: "\(path)/train.npy", quantity: "number of tokens", stated: "4", found: "3")
         ) { try opening() }
 
         for unknown in [-1, 4, Int.max] {
