@@ -107,3 +107,49 @@ import Training
         }
     }
 }
+
+/// What a run reports and keeps.
+@Suite struct RunRecordTests {
+    @Test func aFinishedRunIsNotValidatedAgain() throws {
+        try withTemporaryFolder { folder in
+            let run = SmallRun(
+                tokens: source.sample(1000, seed: 1), validation: source.sample(300, seed: 2), folder: folder, steps: 20)
+            let recorder = Recorder()
+            try run.train(reporter: recorder)
+            #expect(recorder.validation.map(\.step) == [17, 20])
+            let again = Recorder()
+            let result = try run.train(resume: true, reporter: again)
+            #expect(result.finished && result.tokens == 0)
+            #expect(again.validation.isEmpty && again.training.isEmpty)
+        }
+    }
+
+    /// The plateau schedule must not see the extra validation at the end, or making a run longer would change it.
+    @Test func aLongerRunContinuesAsIfItHadBeenLongFromTheStart() throws {
+        try withTemporaryFolder { folder in
+            func run(_ name: String, steps: Int) -> SmallRun {
+                SmallRun(
+                    tokens: source.sample(1000, seed: 1), validation: source.sample(300, seed: 2),
+                    folder: "\(folder)/\(name)", steps: steps, learningRate: 0.5,
+                    schedule: .plateau(factor: 0.5, patience: 0))
+            }
+            try run("whole", steps: 60).train()
+            try run("grown", steps: 21).train()
+            try run("grown", steps: 60).train(resume: true)
+            #expect(try run("whole", steps: 60).bytes(ofStep: 60) == run("grown", steps: 60).bytes(ofStep: 60))
+        }
+    }
+
+    /// Nothing can be saved, because a file is where the folder should be; then it is out of the way.
+    @Test func aFailedSaveInTheMidstCostsAWarningAndNotTheRun() throws {
+        try withTemporaryFolder { folder in
+            var run = SmallRun(tokens: source.sample(1000, seed: 1), folder: folder, steps: 20)
+            run.options.checkpoints.everySteps = 5
+            try "in the way".write(toFile: "\(folder)/checkpoints", atomically: true, encoding: .utf8)
+            let recorder = Recorder()
+            #expect(throws: (any Error).self) { try run.train(reporter: recorder) }
+            #expect(recorder.training.count == 20 && recorder.warnings.count == 4)
+            #expect(recorder.warnings.allSatisfy { $0.contains("not saved") && $0.contains("checkpoints") })
+        }
+    }
+}
