@@ -5,23 +5,26 @@ public final class Buffer {
     public let base: UnsafeMutablePointer<Float>
     public let count: Int
 
-    /// Bytes that all living buffers of this process hold, to check the memory formula against.
-    public static var bytesAllocated: Int { allocated.load(ordering: .relaxed) }
-    private static let allocated = Atomic<Int>(0)
+    /// Counts the bytes of buffers made within `Buffer.$tally.withValue(...)`, to check the memory formula against.
+    @TaskLocal public static var tally: Tally?
+
+    public final class Tally: Sendable {
+        private let count = Atomic<Int>(0)
+        public init() {}
+        public var bytes: Int { count.load(ordering: .relaxed) }
+        fileprivate func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
+    }
 
     public init(count: Int) {
         precondition(count >= 0)
         self.count = count
-        Buffer.allocated.add(count * MemoryLayout<Float>.stride, ordering: .relaxed)
+        Buffer.tally?.add(count * MemoryLayout<Float>.stride)
         let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
         base = bytes.bindMemory(to: Float.self, capacity: max(count, 1))
         base.initialize(repeating: 0, count: max(count, 1))
     }
 
-    deinit {
-        UnsafeMutableRawPointer(base).deallocate()
-        Buffer.allocated.subtract(count * MemoryLayout<Float>.stride, ordering: .relaxed)
-    }
+    deinit { UnsafeMutableRawPointer(base).deallocate() }
 
     public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 

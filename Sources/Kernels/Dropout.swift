@@ -6,17 +6,19 @@ import Randomness
 /// The mask is a pure function of (seed, step, site, global stream, time, column): no mask is stored, the backward pass
 /// applies the same one to the gradient, and neither the number of ranks nor a resume changes it.
 public struct Dropout {
-    public let rate: Float
+    /// A value is dropped when its 16 random bits are below this: the rate in units of 2^-16.
     private let threshold: UInt32
+    /// 1 / (1 - rate).
+    private let scale: Float
     private let key: SIMD2<UInt32>
 
     /// - Parameters:
-    ///   - rate: probability of dropping a value, in [0, 1).
+    ///   - rate: probability of dropping a value, in [0, 1); rounded to a multiple of 2^-16.
     ///   - step: the global step, so that each step has masks of its own.
     public init(rate: Float, seed: UInt64, step: Int) {
         precondition(rate >= 0 && rate < 1)
-        self.rate = rate
-        threshold = UInt32(min(Double(rate) * 0x1p32, 0x1p32 - 1))
+        threshold = min(UInt32((Double(rate) * 0x1p16).rounded()), 0xFFFF)
+        scale = Float(0x1p16 / (0x1p16 - Double(threshold)))
         let base = Philox(seed: seed, purpose: .dropout)
         let mixed = base.block(
             Philox.Block(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32), 0, 0))
@@ -26,9 +28,9 @@ public struct Dropout {
     /// The multiplier (0 or 1 / (1 - rate)) of one value, for checks.
     public func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
         let block = Philox(key: key).block(
-            Philox.Block(
-                UInt32(column / 32 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
-        return block[column % 32 / 8] < threshold ? 0 : 1 / (1 - rate)
+            Philox.Block(UInt32(column / 64 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
+        let word = block[column % 64 / 16]
+        return (column % 16 < 8 ? word & 0xFFFF : word >> 16) < threshold ? 0 : scale
     }
 
     /// Multiplies `source` [T*B, width] by the mask into `result` (which may be the same memory).
@@ -36,7 +38,6 @@ public struct Dropout {
     ///   - site: which of the model's dropout layers this is.
     ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
     public func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
-        let scale = 1 / (1 - rate)
         for row in 0..<source.rows {
             let time = UInt32(truncatingIfNeeded: row / batch)
             let stream = UInt32(truncatingIfNeeded: firstStream + row % batch)
@@ -44,27 +45,38 @@ public struct Dropout {
             let output = result.row(row)
             var column = 0
             while column < source.columns {
-                // Eight counters give 32 words: word w of counter i masks column 8 w + i of this group of 32.
+                // Eight counters give 32 words: word w of counter i masks columns 16 w + i (its low half) and
+                // 16 w + 8 + i (its high half) of this group of 64.
                 let words = Dropout.words(
-                    firstBlock: UInt32(truncatingIfNeeded: column / 4), time: time, stream: stream,
+                    firstBlock: UInt32(truncatingIfNeeded: column / 8), time: time, stream: stream,
                     site: UInt32(truncatingIfNeeded: site), key: key)
-                mask(input, output, column, source.columns, words.0, scale)
-                mask(input, output, column + 8, source.columns, words.1, scale)
-                mask(input, output, column + 16, source.columns, words.2, scale)
-                mask(input, output, column + 24, source.columns, words.3, scale)
-                column += 32
+                mask(input, output, column, source.columns, words.0)
+                mask(input, output, column + 16, source.columns, words.1)
+                mask(input, output, column + 32, source.columns, words.2)
+                mask(input, output, column + 48, source.columns, words.3)
+                column += 64
             }
         }
+    }
+
+    /// Sixteen columns by the halves of eight words.
+    @inline(__always)
+    private func mask(
+        _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ column: Int, _ width: Int,
+        _ words: SIMD8<UInt32>
+    ) {
+        mask(input, output, column, width, low: words & 0xFFFF)
+        mask(input, output, column + 8, width, low: words &>> 16)
     }
 
     @inline(__always)
     private func mask(
         _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ column: Int, _ width: Int,
-        _ words: SIMD8<UInt32>, _ scale: Float
+        low bits: SIMD8<UInt32>
     ) {
         let lanes = min(8, width - column)
         if lanes <= 0 { return }
-        let kept = (input.load(column, lanes) * scale).replacing(with: 0, where: words .< threshold)
+        let kept = (input.load(column, lanes) * scale).replacing(with: 0, where: bits .< threshold)
         output.store(kept, column, lanes)
     }
 

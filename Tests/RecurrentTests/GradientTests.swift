@@ -152,17 +152,15 @@ import Testing
                 cell: cell, vocabulary: 3001, embedding: 96, hidden: 160, layers: 2, dropout: dropout)
             let memory = try #require(
                 ModelMemory(configuration, batch: 8, steps: 20, training: training, optimizerSlots: 0))
-            // Other suites allocate at the same time; the smallest of several readings is ours.
-            let allocated = try (0..<20).map { _ in
-                let before = Buffer.bytesAllocated
+            let tally = Buffer.Tally()
+            try Buffer.$tally.withValue(tally) {
                 let layout = ParameterLayout(configuration)
                 let parameters = Arena(layout)
                 let gradients = training ? Arena(layout) : nil
-                let model = try LanguageModel(configuration, parameters: parameters, gradients: gradients, batch: 8, steps: 20)
-                return withExtendedLifetime((model, parameters, gradients)) { Buffer.bytesAllocated - before }
+                _ = try LanguageModel(configuration, parameters: parameters, gradients: gradients, batch: 8, steps: 20)
             }
-            let closest = allocated.map { abs(Double($0) / Double(memory.total) - 1) }.min()!
-            #expect(closest < 0.05, "formula \(memory.total), allocated \(allocated)")
+            let ratio = Double(tally.bytes) / Double(memory.total)
+            #expect(abs(ratio - 1) < 0.05, "formula \(memory.total), allocated \(tally.bytes)")
         }
     }
 
