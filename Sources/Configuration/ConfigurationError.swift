@@ -29,7 +29,11 @@ public enum ConfigurationError: DiagnosedError, Equatable {
     }
 
     public var kind: FailureKind {
-        if case .unreadable(let error) = self, error.kind == .inputOutput, error.code != EFBIG { .inputOutput } else { .usage }
+        switch self {
+        // Too large a file is most likely another one.
+        case .unreadable(let error) where error.kind == .inputOutput && error.code != EFBIG: .inputOutput
+        default: .usage
+        }
     }
 
     public var diagnosis: Diagnosis {

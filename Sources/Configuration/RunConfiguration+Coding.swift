@@ -10,7 +10,8 @@ extension RunConfiguration {
                 let name = first.path[depth]
                 let group = rest.prefix { $0.path[depth] == name }
                 let isLeaf = first.path.count == depth + 1
-                let value = isLeaf
+                let value =
+                    isLeaf
                     ? Node(first.scalar(self), .implicit, first.isFreeText ? .doubleQuoted : .plain)
                     : tree(group, depth: depth + 1)
                 pairs.append((Node(name), value))

@@ -32,7 +32,8 @@ extension RunConfiguration {
         }
         if training.schedule.minimum > training.optimizer.learningRate {
             throw ConfigurationError.contradiction(
-                "training.schedule.minimum", expected: "at most the learning rate \(training.optimizer.learningRate.scalar)",
+                "training.schedule.minimum",
+                expected: "at most the learning rate \(training.optimizer.learningRate.scalar)",
                 found: training.schedule.minimum.scalar)
         }
         if training.schedule.name == .plateau, !validation.everyEpoch, validation.everySteps == 0 {

@@ -33,7 +33,8 @@ extension UInt64: SettingValue {
 extension Double: SettingValue {
     /// Decimal only: Swift's own parser also takes `nan`, `infinity` and hexadecimal.
     public init?(scalar: String, isPlain: Bool) {
-        guard isPlain, scalar.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }), let value = Double(scalar) else {
+        guard isPlain, scalar.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }), let value = Double(scalar)
+        else {
             return nil
         }
         self = value

@@ -17,9 +17,11 @@ extension RunConfiguration {
         let known = settings.map(\.dotted)
         if let end = nearestName(to: full.last!, among: settings.map { $0.path.last! }) {
             let homes = settings.filter { $0.path.last == end }.map(\.dotted)
-            return .unknownKey(dotted(full), candidates: [nearestName(to: dotted(full), among: homes) ?? homes[0]], place)
+            return .unknownKey(
+                dotted(full), candidates: [nearestName(to: dotted(full), among: homes) ?? homes[0]], place)
         }
-        if let near = nearestName(to: dotted(full), among: known) {
+        // Equal when dots were written where nesting is needed.
+        if let near = nearestName(to: dotted(full), among: known), near != dotted(full) {
             return .unknownKey(dotted(full), candidates: [near], place)
         }
         return .unknownKey(dotted(path), candidates: siblings, place)
@@ -36,7 +38,8 @@ extension RunConfiguration {
 
     /// The path to the first value in a tree, at most as deep as the configuration.
     private static func firstPath(in value: Node, depth: Int = 3) -> [String] {
-        guard depth > 0, case .mapping(let mapping) = value, let first = mapping.first, case .scalar(let name) = first.key
+        guard depth > 0, case .mapping(let mapping) = value, let first = mapping.first,
+            case .scalar(let name) = first.key
         else { return [] }
         return [abbreviated(name.string)] + firstPath(in: first.value, depth: depth - 1)
     }

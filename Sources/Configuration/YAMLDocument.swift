@@ -29,7 +29,8 @@ struct YAMLDocument {
     }
 
     /// Yams compares the keys of a mapping, and a key made of aliases of aliases takes forever to compare: anchors are
-    /// refused before parsing. An anchor is `&` and a name, not inside a word. Comments and quoted text are searched too.
+    /// refused before parsing. An anchor is `&` and a name, not inside a word. Comments and quoted text are searched
+    /// too.
     private func refuseAnchors() throws {
         var (line, column) = (1, 0)
         var previous: Unicode.Scalar = "\n"
@@ -89,12 +90,16 @@ extension Node {
 
 extension Unicode.Scalar {
     /// ASCII only, as in YAML.
-    fileprivate var isLetterOrDigit: Bool { ("0"..."9").contains(self) || ("A"..."Z").contains(self) || ("a"..."z").contains(self) }
+    fileprivate var isLetterOrDigit: Bool {
+        ("0"..."9").contains(self) || ("A"..."Z").contains(self) || ("a"..."z").contains(self)
+    }
     fileprivate var isNameCharacter: Bool { isLetterOrDigit || self == "_" || self == "-" }
 }
 
 /// Foreign text made fit for a message: at most 60 characters, no control characters.
 func abbreviated(_ text: String) -> String {
-    let clean = String(String.UnicodeScalarView(text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "?" : $0 }))
+    let clean = String(
+        String.UnicodeScalarView(
+            text.unicodeScalars.prefix(60).map { $0.properties.generalCategory == .control ? "?" : $0 }))
     return text.unicodeScalars.count > 60 ? clean + "..." : clean
 }

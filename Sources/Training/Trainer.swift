@@ -66,8 +66,6 @@ public final class Trainer {
     private let clock = ContinuousClock()
 
     public let partition: StreamPartition
-    /// Steps of the whole run.
-    public let totalSteps: Int
 
     /// - Parameters:
     ///   - validation: nil when the dataset has none.
@@ -87,8 +85,6 @@ public final class Trainer {
             tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path)
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
-        totalSteps =
-            options.steps ?? options.unroll.totalSteps(length: partition.steps, epochs: options.epochs)
         parameters = Arena(ParameterLayout(options.model))
         parameters.initialise(range: options.model.initialRange, seed: options.seed)
         optimizer = Optimizer(options.optimizer, layout: parameters.layout)
@@ -146,7 +142,7 @@ public final class Trainer {
         var stopped = false
         let everyMinutes = options.checkpoints.everyMinutes
 
-        while progress.step < totalSteps, !stopped {
+        while progress.step < options.totalSteps, !stopped {
             let request = requests()
             // The clock is rank 0's alone, or ranks would disagree on when it is time.
             let due = communicator.rank == 0 && everyMinutes > 0 && lastSave.duration(to: clock.now).seconds > everyMinutes * 60
@@ -161,11 +157,12 @@ public final class Trainer {
             progress.position = chunks.position
             progress.tokens += outcome.signals.loss.tokens
             progress.interval += outcome.signals.loss
+            progress.intervalSteps += 1
             progress.clippedSteps += outcome.clipped ? 1 : 0
             progress.elapsed = earlier + start.duration(to: clock.now).seconds
             stopped = outcome.signals.stop > 0
 
-            if progress.step % options.metricsEverySteps == 0 || progress.step == totalSteps {
+            if progress.step % options.metricsEverySteps == 0 || progress.step == options.totalSteps {
                 record(outcome, seconds: intervalSeconds)
                 intervalSeconds = 0
             }
@@ -175,7 +172,7 @@ public final class Trainer {
                 lastSave = clock.now
             }
         }
-        let finished = progress.step >= totalSteps
+        let finished = progress.step >= options.totalSteps
         let improved = finished && lastValidation?.step != progress.step ? try validate(final: true) : false
         if savedStep != progress.step || improved { try save(isBest: improved) }
         return TrainingResult(
@@ -189,9 +186,11 @@ public final class Trainer {
             TrainingRecord(
                 step: progress.step, epoch: epoch, tokens: progress.tokens, loss: progress.interval.mean,
                 gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
-                tokensPerSecond: Double(progress.interval.tokens) / seconds, elapsedSeconds: progress.elapsed))
+                tokensPerSecond: Double(progress.interval.tokens) / seconds, elapsedSeconds: progress.elapsed,
+                clippedShare: Double(progress.clippedSteps) / Double(progress.intervalSteps)))
         progress.interval = LossSum()
         progress.clippedSteps = 0
+        progress.intervalSteps = 0
     }
 
     /// From 1; the epoch that the last step belonged to.

@@ -15,9 +15,8 @@ public struct TrainingOptions: Sendable {
     /// S, the global batch.
     public var streams: Int
     public var unroll: UnrollPlan
-    public var epochs: Int
-    /// Ends the run at this step; nil: after `epochs`.
-    public var steps: Int?
+    /// The run ends at this step.
+    public var totalSteps: Int
     public var loss: LossConvention
     public var clip: GradientClip
     public var optimizer: OptimizerRule
@@ -55,15 +54,14 @@ public struct TrainingOptions: Sendable {
     }
 
     public init(
-        model: ModelConfiguration, streams: Int, unroll: UnrollPlan, epochs: Int, steps: Int?, loss: LossConvention,
+        model: ModelConfiguration, streams: Int, unroll: UnrollPlan, totalSteps: Int, loss: LossConvention,
         clip: GradientClip, optimizer: OptimizerRule, schedule: LearningRateSchedule, seed: UInt64,
         checkpoints: CheckpointPlan, validation: ValidationPlan, metricsEverySteps: Int
     ) {
         self.model = model
         self.streams = streams
         self.unroll = unroll
-        self.epochs = epochs
-        self.steps = steps
+        self.totalSteps = totalSteps
         self.loss = loss
         self.clip = clip
         self.optimizer = optimizer

@@ -14,6 +14,7 @@ struct TrainingProgress {
     var best: Manifest.Best?
     /// Loss since the last training record, so that a resumed run writes the records an uninterrupted one does.
     var interval = LossSum()
+    var intervalSteps = 0
     var clippedSteps = 0
     /// Seconds of all sittings.
     var elapsed = 0.0
@@ -26,7 +27,7 @@ struct TrainingProgress {
             "plateau_scale": schedule.plateauScale,
             "validations_without_improvement": Double(schedule.validationsWithoutImprovement),
             "interval_loss": interval.total, "interval_tokens": Double(interval.tokens),
-            "interval_clipped": Double(clippedSteps), "elapsed_seconds": elapsed,
+            "interval_steps": Double(intervalSteps), "interval_clipped": Double(clippedSteps), "elapsed_seconds": elapsed,
         ]
     }
 
@@ -39,6 +40,7 @@ struct TrainingProgress {
         schedule.plateauScale = numbers["plateau_scale"] ?? 1
         schedule.validationsWithoutImprovement = count(numbers["validations_without_improvement"])
         interval = LossSum(total: numbers["interval_loss"] ?? 0, tokens: count(numbers["interval_tokens"]))
+        intervalSteps = count(numbers["interval_steps"])
         clippedSteps = count(numbers["interval_clipped"])
         elapsed = numbers["elapsed_seconds"] ?? 0
     }

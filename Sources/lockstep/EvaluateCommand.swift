@@ -157,10 +157,10 @@ private struct EvaluationReport: Encodable {
             default: "bits per word"
             }
         let rows = [
-            ("perplexity", perplexity.map { fixed($0, 6) } ?? "too large for a number; see nats per token"),
-            ("nats per token", fixed(nats_per_token, 8)),
-            (bits, fixed(bits_per_token, 8)),
-            ("NLL sum", "\(fixed(nll_sum, 4)) nats"),
+            ("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
+            ("nats per token", Formatting.fixed(nats_per_token, decimals: 8)),
+            (bits, Formatting.fixed(bits_per_token, decimals: 8)),
+            ("NLL sum", "\(Formatting.fixed(nll_sum, decimals: 4)) nats"),
             ("tokens scored", "\(tokens) (the first token is not predicted; \(unknown_tokens) <unk>)"),
             ("streams", "\(streams), state \(state)"),
             ("data", split.map { "\(data), split \($0)" } ?? data),
@@ -172,14 +172,5 @@ private struct EvaluationReport: Encodable {
         let width = rows.map(\.0.count).max()!
         return rows.map { name, value in name + String(repeating: " ", count: width - name.count + 2) + value }
             .joined(separator: "\n")
-    }
-}
-
-/// A decimal number with `digits` places.
-func fixed(_ value: Double, _ digits: Int) -> String {
-    guard value.isFinite else { return "\(value)" }
-    return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 400) { buffer in
-        withVaList([Int32(digits), value]) { _ = vsnprintf(buffer.baseAddress, buffer.count, "%.*f", $0) }
-        return String(cString: buffer.baseAddress!)
     }
 }

@@ -21,12 +21,12 @@ struct RunSummary {
         let ranks = communicator.size
         let perRank = options.streams % ranks == 0 ? "\(options.streams / ranks)" : "\(options.streams / ranks) or \(options.streams / ranks + 1)"
         var rows = [
-            ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(grouped(model.vocabulary))\(model.tied ? ", tied" : ""): \(grouped(layout.parameters)) parameters"),
-            ("data", "\(dataset.folder): \(grouped(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue))"),
-            ("streams", "\(options.streams) of \(grouped(partition.steps)) predictions, \(perRank) per rank; \(partition.tail) at the corpus's end are not trained"),
+            ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""): \(Formatting.count(layout.parameters)) parameters"),
+            ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue))"),
+            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions, \(perRank) per rank; \(partition.tail) at the corpus's end are not trained"),
             ("ranks", "\(ranks), \(Job.threads) thread\(Job.threads == 1 ? "" : "s") each"),
-            ("memory", "\(bytes(memory ?? 0)) per rank, of \(bytes(RunSummary.machineMemory ?? 0)) in this machine"),
-            ("steps", "\(grouped(trainer.totalSteps))"),
+            ("memory", "\(Formatting.bytes(memory ?? 0)) per rank, of \(Formatting.bytes(RunSummary.machineMemory ?? 0)) in this machine"),
+            ("steps", "\(Formatting.count(options.totalSteps))"),
             ("run folder", plan.folder),
         ]
         if let checkpoint = plan.checkpoint {
@@ -70,19 +70,19 @@ struct RunSummary {
         guard !overflow, total <= machine else {
             throw UsageError(
                 "the run needs more memory than this machine has", location: "model",
-                expected: "at most \(bytes(machine))", found: "\(bytes(needed)) for each of \(local) ranks", remedy: remedy)
+                expected: "at most \(Formatting.bytes(machine))", found: "\(Formatting.bytes(needed)) for each of \(local) ranks", remedy: remedy)
         }
     }
 
     /// The last words of a finished run.
     static func ending(_ result: TrainingResult, folder: String) -> String {
-        var lines = ["trained \(grouped(result.step)) steps in \(duration(result.seconds)); \(grouped(result.tokens)) tokens at \(grouped(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
-        if result.tokens == 0 { lines = ["nothing to do: the run has all its \(grouped(result.step)) steps"] }
+        var lines = ["trained \(Formatting.count(result.step)) steps in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
+        if result.tokens == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
-            lines.append("final validation: loss \(fixed(validation.nats, 4)) nats, perplexity \(fixed(validation.perplexity, 3))")
+            lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
         }
         if let best = result.best {
-            lines.append("best validation:  loss \(fixed(best.validationLoss, 4)) nats, perplexity \(fixed(exp(best.validationLoss), 3)), at step \(grouped(best.step))")
+            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(exp(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
         lines += [
             "next:",

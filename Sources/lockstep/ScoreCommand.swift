@@ -3,6 +3,7 @@ import Corpus
 import Diagnostics
 import Files
 import Kernels
+import Reporting
 import Training
 
 struct ScoreCommand: ParsableCommand {
@@ -46,7 +47,7 @@ struct ScoreCommand: ParsableCommand {
                 throw LineError(file: name, line: number, cause: error)
             }
             let score = try scorer.score(ids)
-            guard StandardStream.output.write("\(fixed(score.logProbability, 6))\t\(score.tokens)\n") else { return }
+            guard StandardStream.output.write("\(Formatting.fixed(score.logProbability, decimals: 6))\t\(score.tokens)\n") else { return }
         }
     }
 }

@@ -117,8 +117,10 @@ private struct TrainingSetup {
             try Folder.create(plan.folder)
             let lock = try RunLock(runFolder: plan.folder)
             try File.publish(configuration.yaml, at: plan.configurationPath)
-            let reporter = try RunReporter(
-                metricsPath: "\(plan.folder)/metrics.jsonl", resumingAfter: checkpoint?.manifest.step ?? 0)
+            let metrics = try MetricsLog(
+                path: "\(plan.folder)/metrics.jsonl", keepingThrough: checkpoint?.manifest.step ?? 0)
+            let reporter = RunReporter(
+                metrics: metrics, totalSteps: options.totalSteps, totalEpochs: configuration.training.epochs)
             return (lock, reporter)
         }
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
@@ -136,7 +138,7 @@ private struct TrainingSetup {
         self.reporter = reporter
         self.lock = lock
         if isFirst {
-            reporter?.note(
+            Failure.say(
                 RunSummary(options, trainer: trainer, dataset: dataset, plan: plan, communicator: communicator).text)
         }
     }
@@ -149,7 +151,7 @@ private struct TrainingSetup {
     func train() throws {
         let result = try trainer.run(requests: StopRequests.take)
         try withExtendedLifetime(lock) {
-            reporter?.finish()
+            reporter?.finished()
             guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder) }
             if communicator.rank == 0 { print(RunSummary.ending(result, folder: plan.folder)) }
         }

@@ -6,7 +6,7 @@ import Training
 
 extension TrainingOptions {
     /// The run that a configuration describes, for a vocabulary and a corpus of known size.
-    /// - Parameter trainingTokens: for the length of a cosine schedule.
+    /// - Parameter trainingTokens: for the number of steps.
     init(_ configuration: RunConfiguration, vocabularySize: Int, trainingTokens: Int) throws {
         let training = configuration.training
         let unroll =
@@ -18,7 +18,7 @@ extension TrainingOptions {
         let steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
         self.init(
             model: ModelConfiguration(configuration.model, vocabularySize: vocabularySize),
-            streams: training.streams, unroll: unroll, epochs: training.epochs, steps: training.steps,
+            streams: training.streams, unroll: unroll, totalSteps: steps,
             loss: training.loss == .perToken ? .perToken : .perStream,
             clip: GradientClip(training.clip), optimizer: OptimizerRule(training.optimizer),
             schedule: LearningRateSchedule(

@@ -58,7 +58,9 @@ import Testing
         #expect(try load(configuration.yaml) == configuration)
     }
 
-    @Test(arguments: ["null", "~", " ", "- a", "&b", "x &y", "12", "true", "\\x26"]) func anyPathReadsBackEqual(_ path: String) throws {
+    @Test(arguments: ["null", "~", " ", "- a", "&b", "x &y", "12", "true", "\\x26"]) func anyPathReadsBackEqual(
+        _ path: String
+    ) throws {
         var configuration = RunConfiguration()
         configuration.data.path = path
         #expect(try load(configuration.yaml) == configuration)
@@ -161,9 +163,10 @@ import Testing
 
     @Test func structuralKeys() {
         let structural = Self.unusual.differences(from: RunConfiguration()).filter(\.isStructural).map(\.path)
-        #expect(structural == [
-            "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.tied",
-            "training.streams", "training.optimizer.name", "training.seed",
-        ])
+        #expect(
+            structural == [
+                "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.tied",
+                "training.streams", "training.optimizer.name", "training.seed",
+            ])
     }
 }

@@ -12,7 +12,9 @@ import Testing
     }
 
     /// As above, with the anchors next to each of YAML's indicators.
-    @Test(arguments: ["[&a x]", "{&a x: 1}", "{\"k\":&a x}", "[\"k\",&a x]", "- &a x", "? &a x", "! &a x", "\t&a x", "[[],&a x]"])
+    @Test(arguments: [
+        "[&a x]", "{&a x: 1}", "{\"k\":&a x}", "[\"k\",&a x]", "- &a x", "? &a x", "! &a x", "\t&a x", "[[],&a x]",
+    ])
     func anchorsAreFoundEverywhere(_ text: String) {
         #expect(refusal("model: \(text)")?.contains("anchors") == true)
         #expect(refusal(text)?.contains("anchors") == true)
@@ -43,7 +45,9 @@ import Testing
 
     @Test func longNamesAndValuesAreCutInMessages() throws {
         let long = String(repeating: "x", count: 15_000)
-        for line in [refusal("? \(long)\n: 1"), refusal("model: {hidden: \(long)}"), refusal("", overrides: ["\(long)=1"])] {
+        for line in [
+            refusal("? \(long)\n: 1"), refusal("model: {hidden: \(long)}"), refusal("", overrides: ["\(long)=1"]),
+        ] {
             #expect(try #require(line).count < 400)
         }
     }

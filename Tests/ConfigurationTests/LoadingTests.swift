@@ -52,15 +52,16 @@ import Testing
         #expect(configuration.training.loss == .perStream)
     }
 
-    @Test(arguments: [
-        ("training: {clip: {value: 2}}", [], nil, 2),
-        ("training: {clip: {}}", [], nil, nil),
-        ("training: {clip: {norm: null}}", [], nil, nil),
-        ("training: {clip: }", [], nil, nil),
-        ("training: {clip: {norm: 5}}", ["training.clip.value=3"], nil, 3),
-        ("training: {clip: {value: 5}}", ["training.clip.norm=3"], 3, nil),
-        ("training: {unroll: 5}", [], 1, nil),
-    ] as [(String, [String], Double?, Double?)])
+    @Test(
+        arguments: [
+            ("training: {clip: {value: 2}}", [], nil, 2),
+            ("training: {clip: {}}", [], nil, nil),
+            ("training: {clip: {norm: null}}", [], nil, nil),
+            ("training: {clip: }", [], nil, nil),
+            ("training: {clip: {norm: 5}}", ["training.clip.value=3"], nil, 3),
+            ("training: {clip: {value: 5}}", ["training.clip.norm=3"], 3, nil),
+            ("training: {unroll: 5}", [], 1, nil),
+        ] as [(String, [String], Double?, Double?)])
     func clipIsReplacedAsAWhole(_ text: String, _ overrides: [String], norm: Double?, value: Double?) throws {
         let clip = try load(text, overrides: overrides).training.clip
         #expect(clip.norm == norm)
@@ -80,9 +81,11 @@ import Testing
 
     @Test func theDeliveredConfigurationsAreThere() throws {
         let names = Set(try FileManager.default.contentsOfDirectory(atPath: configs))
-        #expect(names.isSuperset(of: [
-            "quickstart.yaml", "kinematics.yaml", "tinyshakespeare.yaml", "wikitext2-small.yaml", "wikitext2-small-tied.yaml",
-        ]))
+        #expect(
+            names.isSuperset(of: [
+                "quickstart.yaml", "kinematics.yaml", "tinyshakespeare.yaml", "wikitext2-small.yaml",
+                "wikitext2-small-tied.yaml",
+            ]))
         let tied = try RunConfiguration.load(file: "\(configs)/wikitext2-small-tied.yaml")
         let untied = try RunConfiguration.load(file: "\(configs)/wikitext2-small.yaml")
         #expect(tied.differences(from: untied).map(\.path) == ["model.tied"])

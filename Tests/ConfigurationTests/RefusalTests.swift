@@ -31,6 +31,10 @@ import Testing
             "config.yaml, line 1, column 1: unknown key 'colour'; valid keys here: data, model, training, checkpoint, validation, metrics"
         ),
         (
+            "training.clip.norm: 1",
+            "config.yaml, line 1, column 1: unknown key 'training.clip.norm'; valid keys here: data, model, training, checkpoint, validation, metrics"
+        ),
+        (
             "<<: {model: {hidden: 5}}",
             "config.yaml, line 1, column 1: unknown key '<<.model.hidden'; did you mean 'model.hidden'?"
         ),
@@ -227,11 +231,15 @@ import Testing
         var configuration = RunConfiguration()
         configuration.training.optimizer.learningRate = rate
         let error = #expect(throws: ConfigurationError.self) { try configuration.validate() }
-        #expect(error?.description.hasPrefix("training.optimizer.learning_rate cannot have this value; expected a number above 0") == true)
+        #expect(
+            error?.description.hasPrefix(
+                "training.optimizer.learning_rate cannot have this value; expected a number above 0") == true)
     }
 
     @Test func missingFileIsTheUsersMistake() {
-        let error = #expect(throws: ConfigurationError.self) { _ = try RunConfiguration.load(file: "no/such file.yaml") }
+        let error = #expect(throws: ConfigurationError.self) {
+            _ = try RunConfiguration.load(file: "no/such file.yaml")
+        }
         #expect(error?.kind == .usage)
         #expect(error?.description == "no/such file.yaml: cannot open: No such file or directory; check the path")
     }

@@ -1,0 +1,54 @@
+import Files
+import FoundationEssentials
+
+/// `metrics.jsonl`: one JSON object a line, each written by one system call as it comes.
+public final class MetricsLog {
+    private let file: File
+    /// Where the last whole line ends.
+    private var size: Int
+    private let encoder = JSONEncoder()
+
+    /// Opens the log, or starts it. Records after step `lastStep`, which a run resumed there will write again, and a
+    /// line cut short by a crash are removed first, in one atomic exchange of the file.
+    /// - Throws: `FileError`.
+    public init(path: String, keepingThrough lastStep: Int = .max) throws {
+        if Folder.exists(path) { try Self.removeRecords(after: lastStep, in: path) }
+        file = try File.open(path, .append)
+        size = try file.size()
+        encoder.outputFormatting = .sortedKeys
+    }
+
+    /// - Throws: `FileError`, or `EncodingError` for a number that JSON cannot hold; the log then ends with the last
+    ///   whole line.
+    public func append(_ record: some Encodable) throws {
+        var line = try encoder.encode(record)
+        line.append(UInt8(ascii: "\n"))
+        do {
+            try line.withUnsafeBytes { try file.write($0) }
+        } catch {
+            try? file.truncate(to: size)
+            throw error
+        }
+        size += line.count
+    }
+
+    private static func removeRecords(after lastStep: Int, in path: String) throws {
+        let bytes = try File.contents(of: path)
+        var kept: [UInt8] = []
+        kept.reserveCapacity(bytes.count)
+        var rest = bytes[...]
+        while let end = rest.firstIndex(of: UInt8(ascii: "\n")) {
+            let line = rest[...end]
+            if let step = step(of: line), step <= lastStep { kept += line }
+            rest = rest[(end + 1)...]
+        }
+        guard kept.count < bytes.count else { return }
+        try kept.withUnsafeBytes { try File.publish($0, at: path) }
+    }
+
+    /// Nil for a line that is not a record.
+    private static func step(of line: ArraySlice<UInt8>) -> Int? {
+        struct Record: Decodable { var step: Int }
+        return try? JSONDecoder().decode(Record.self, from: Data(line)).step
+    }
+}

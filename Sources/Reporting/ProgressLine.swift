@@ -1,0 +1,41 @@
+/// The words of a progress line, aligned from line to line.
+struct ProgressLine {
+    let totalSteps: Int
+    let totalEpochs: Int
+
+    /// The most important first: `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`,
+    /// `4m10s left`.
+    func fields(of record: TrainingRecord) -> [String] {
+        var fields = [
+            "step \(counted(record.step, of: totalSteps))",
+            "epoch \(counted(record.epoch, of: totalEpochs))",
+            "loss \(Formatting.fixed(record.loss, decimals: 3))",
+            "ppl \(Formatting.padded(Formatting.perplexity(record.perplexity), to: 6))",
+            "\(Formatting.padded(Formatting.rate(record.tokensPerSecond), to: 5)) tok/s",
+        ]
+        if let seconds = secondsLeft(after: record) { fields.append("\(Formatting.duration(seconds: seconds)) left") }
+        return fields
+    }
+
+    /// Begins like a progress line.
+    func line(of record: ValidationRecord) -> String {
+        [
+            "step \(counted(record.step, of: totalSteps))",
+            "epoch \(counted(record.epoch, of: totalEpochs))",
+            "validation loss \(Formatting.fixed(record.loss, decimals: 4))",
+            "ppl \(Formatting.perplexity(record.perplexity))",
+            "\(Formatting.count(record.tokens)) tokens",
+        ].joined(separator: "  ")
+    }
+
+    /// The remaining steps at the present speed; validation and saving come on top.
+    private func secondsLeft(after record: TrainingRecord) -> Double? {
+        guard record.step > 0, record.tokens > 0, record.tokensPerSecond > 0 else { return nil }
+        let tokensPerStep = Double(record.tokens) / Double(record.step)
+        return Double(max(0, totalSteps - record.step)) * tokensPerStep / record.tokensPerSecond
+    }
+
+    private func counted(_ number: Int, of total: Int) -> String {
+        "\(Formatting.padded(String(number), to: String(total).count))/\(total)"
+    }
+}

@@ -1,0 +1,106 @@
+import Foundation
+import Glibc
+import Testing
+
+@testable import Reporting
+
+@Suite struct RunReporterTests {
+    @Test func plainLinesAndMetrics() throws {
+        let folder = try TemporaryFolder()
+        let channel = Channel.pipe()
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 31000, totalEpochs: 12,
+            console: Console(descriptor: channel.far))
+        reporter.note("4 ranks")
+        reporter.trained(record(step: 1200, loss: 1.8325))
+        reporter.trained(record(step: 31000, loss: 0.25))
+        reporter.validated(ValidationRecord(step: 31000, epoch: 12, tokens: 217_646, loss: 1.5))
+        reporter.saved(step: 31000, folder: "runs/a/checkpoints/step-000031000", isBest: true)
+        reporter.warning("odd")
+        reporter.finished()
+        #expect(
+            channel.read(until: "odd\n") == """
+                4 ranks
+                step  1200/31000  epoch  2/12  loss 1.833  ppl   6.25  11.2k tok/s  1h30m left
+                step 31000/31000  epoch  2/12  loss 0.250  ppl   1.28  11.2k tok/s  0s left
+                step 31000/31000  epoch 12/12  validation loss 1.5000  ppl 4.48  217,646 tokens
+                saved step 31000, the best so far, in runs/a/checkpoints/step-000031000
+                warning: odd
+
+                """)
+        #expect(try steps(folder) == [1200, 31000, 31000])
+    }
+
+    @Test func numbersThatAreNone() throws {
+        let folder = try TemporaryFolder()
+        let channel = Channel.pipe()
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 10, totalEpochs: 1,
+            console: Console(descriptor: channel.far))
+        var bad = record(step: 0, loss: .nan)
+        bad.tokensPerSecond = 0
+        reporter.trained(bad)
+        reporter.trained(record(step: 20, loss: 800))
+        #expect(
+            channel.read(until: "0s left\n") == """
+                step  0/10  epoch 2/1  loss nan  ppl    nan    0.0 tok/s
+                step 20/10  epoch 2/1  loss 800.000  ppl    inf  11.2k tok/s  0s left
+
+                """)
+    }
+
+    /// In a process of its own, where a limit on file sizes plays the full disk.
+    @Test func aFullDiskCostsOneWarning() async {
+        await #expect(processExitsWith: .success) {
+            let folder = try TemporaryFolder()
+            let channel = Channel.pipe()
+            let reporter = RunReporter(
+                metrics: try MetricsLog(path: folder.metrics), totalSteps: 10, totalEpochs: 1,
+                console: Console(descriptor: channel.far))
+            signal(SIGXFSZ, SIG_IGN)
+            var none = rlimit(rlim_cur: 0, rlim_max: 1 << 30)
+            setrlimit(__rlimit_resource_t(RLIMIT_FSIZE.rawValue), &none)
+            for step in 1...3 { reporter.trained(record(step: step)) }
+            reporter.note("end")
+            let lines = channel.read(until: "end\n").split(separator: "\n")
+            #expect(lines.count == 5)
+            #expect(lines.filter { $0.hasPrefix("warning:") && $0.contains("cannot write: File too large") }.count == 1)
+        }
+    }
+}
+
+@Suite struct FormattingTests {
+    @Test(
+        arguments: [
+            (0, "0s"), (59.4, "59s"), (59.6, "1m00s"), (250, "4m10s"), (3599, "59m59s"), (3600, "1h00m"),
+            (11_100, "3h05m"),
+            (86_400, "1d00h"), (270_000, "3d03h"), (-1, "?"), (.nan, "?"), (.infinity, "?"), (1e300, "?"),
+        ] as [(Double, String)])
+    func durations(_ seconds: Double, _ text: String) { #expect(Formatting.duration(seconds: seconds) == text) }
+
+    @Test(arguments: [
+        (0, "0 B"), (1023, "1023 B"), (1024, "1.0 KiB"), (1_572_864, "1.5 MiB"), (3_435_973_837, "3.2 GiB"),
+        (Int.max, "8589934592.0 GiB"), (Int.min, "-8589934592.0 GiB"),
+    ])
+    func bytes(_ count: Int, _ text: String) { #expect(Formatting.bytes(count) == text) }
+
+    @Test(arguments: [
+        (0, "0"), (999, "999"), (1000, "1,000"), (2_088_628, "2,088,628"), (-1000, "-1,000"), (-999, "-999"),
+        (Int.min, "-9,223,372,036,854,775,808"),
+    ])
+    func counts(_ number: Int, _ text: String) { #expect(Formatting.count(number) == text) }
+
+    @Test(arguments: [(2.5, "2.5"), (950, "950"), (11_200, "11.2k"), (1_230_000, "1.2M")])
+    func rates(_ rate: Double, _ text: String) { #expect(Formatting.rate(rate) == text) }
+
+    @Test(
+        arguments: [
+            (6.254, "6.25"), (142.07, "142.1"), (33_278, "33278"), (1.234e9, "1.2e+09"), (.infinity, "inf"),
+            (.nan, "nan"),
+        ] as [(Double, String)])
+    func perplexities(_ value: Double, _ text: String) { #expect(Formatting.perplexity(value) == text) }
+
+    @Test func longNumbersFit() {
+        #expect(Formatting.fixed(1.7976931348623157e308, decimals: 4).count == 314)
+    }
+}
