@@ -9,6 +9,8 @@ let processor = ["-Xcc", "-march=x86-64-v3"]
 let processor: [String] = []
 #endif
 let vectorised: [SwiftSetting] = [.unsafeFlags(processor)]
+// Lets tests see internal declarations in release builds too, so that they run against the objects that users run.
+let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 
 let package = Package(
     name: "lockstep",
@@ -39,16 +41,17 @@ let package = Package(
         .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Diagnostics"], swiftSettings: vectorised),
 
         // Data, files, communication
-        .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"]),
+        .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"], swiftSettings: testable),
         .target(name: "Collectives", dependencies: ["Diagnostics"]),
         .target(name: "MPITransport", dependencies: ["Collectives", "CMPIShim", "Diagnostics"]),
-        .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"]),
+        .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"], swiftSettings: testable),
         .target(
             name: "Configuration",
             dependencies: ["Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Reporting",
-            dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")]),
+            dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")],
+            swiftSettings: testable),
 
         .target(
             name: "Training",
@@ -82,8 +85,8 @@ let package = Package(
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Files", "Randomness",
-                "Diagnostics", "TestSupport",
+                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels",
+                "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         // One rank of the transport's tests under mpirun.

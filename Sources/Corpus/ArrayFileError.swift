@@ -25,7 +25,9 @@ public enum ArrayFileError: DiagnosedError, Equatable {
                     "the file ends inside its header", file: file, expected: "at least \(expected) bytes",
                     found: "\(found)")
             case .unsupportedVersion(let file, let version):
-                Diagnosis("unsupported format version", file: file, location: "byte 6", expected: "1.0 or 2.0", found: version)
+                Diagnosis(
+                    "unsupported format version", file: file, location: "byte 6", expected: "1.0 or 2.0", found: version
+                )
             case .headerTooLong(let file, let size):
                 Diagnosis(
                     "the header is too long", file: file, location: "byte 8",
@@ -33,9 +35,12 @@ public enum ArrayFileError: DiagnosedError, Equatable {
             case .malformedHeader(let file, let offset, let expected):
                 Diagnosis("malformed header", file: file, location: "byte \(offset)", expected: expected)
             case .unsupportedType(let file, let type):
-                Diagnosis("unsupported element type", file: file, location: "descr", expected: "<u2 or <u4", found: type)
+                Diagnosis(
+                    "unsupported element type", file: file, location: "descr", expected: "<u2 or <u4", found: type)
             case .fortranOrder(let file):
-                Diagnosis("unsupported element order", file: file, location: "fortran_order", expected: "False", found: "True")
+                Diagnosis(
+                    "unsupported element order", file: file, location: "fortran_order", expected: "False", found: "True"
+                )
             case .notOneDimensional(let file, let dimensions):
                 Diagnosis(
                     "not a one-dimensional array", file: file, location: "shape", expected: "1 dimension",

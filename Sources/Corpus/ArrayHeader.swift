@@ -31,7 +31,8 @@ struct ArrayHeader: Equatable {
     ///   - file: its path, for errors.
     /// - Throws: `ArrayFileError`.
     init(parsing bytes: UnsafeRawBufferPointer, file: String) throws {
-        guard bytes.count >= ArrayHeader.magic.count, bytes.prefix(ArrayHeader.magic.count).elementsEqual(ArrayHeader.magic)
+        guard bytes.count >= ArrayHeader.magic.count,
+            bytes.prefix(ArrayHeader.magic.count).elementsEqual(ArrayHeader.magic)
         else { throw ArrayFileError.notAnArray(file: file) }
         guard bytes.count >= 10 else { throw ArrayFileError.truncated(file: file, expected: 10, found: bytes.count) }
         let textStart: Int
@@ -42,12 +43,16 @@ struct ArrayHeader: Equatable {
             textSize = Int(UInt16(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt16.self)))
         case (2, 0):
             textStart = 12
-            guard bytes.count >= 12 else { throw ArrayFileError.truncated(file: file, expected: 12, found: bytes.count) }
+            guard bytes.count >= 12 else {
+                throw ArrayFileError.truncated(file: file, expected: 12, found: bytes.count)
+            }
             textSize = Int(UInt32(littleEndian: bytes.loadUnaligned(fromByteOffset: 8, as: UInt32.self)))
         case (let major, let minor):
             throw ArrayFileError.unsupportedVersion(file: file, version: "\(major).\(minor)")
         }
-        guard textSize <= ArrayHeader.longestText else { throw ArrayFileError.headerTooLong(file: file, size: textSize) }
+        guard textSize <= ArrayHeader.longestText else {
+            throw ArrayFileError.headerTooLong(file: file, size: textSize)
+        }
         dataOffset = textStart + textSize
         guard bytes.count >= dataOffset else {
             throw ArrayFileError.truncated(file: file, expected: dataOffset, found: bytes.count)
@@ -155,7 +160,9 @@ private struct DictionaryParser {
     private mutating func number() throws -> Int {
         skipSpaces()
         let digits = text[index...].prefix { UInt8(ascii: "0")...UInt8(ascii: "9") ~= $0 }
-        guard let number = Int(String(decoding: digits, as: UTF8.self)) else { throw unexpected("a whole number below 2^63") }
+        guard let number = Int(String(decoding: digits, as: UTF8.self)) else {
+            throw unexpected("a whole number below 2^63")
+        }
         index = digits.endIndex
         return number
     }

@@ -33,10 +33,15 @@ public struct Dataset: Sendable {
         try require("vocabulary size", of: vocabularyPath, manifest.vocabulary.size, vocabulary.count)
 
         var stores: [Split: TokenStore] = [:]
-        for (split, record) in manifest.splits {
+        for split in Split.allCases {
+            guard let record = manifest.splits[split] else { continue }
             let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
             let store = try TokenStore(contentsOf: path)
             try require("number of tokens", of: path, record.tokens, store.count)
+            guard 0...record.tokens ~= record.unknown else {
+                throw DatasetError.impossibleUnknownCount(
+                    file: manifestPath, split: split, unknown: record.unknown, tokens: record.tokens)
+            }
             try require("size in bytes", of: path, record.bytes, store.fileSize)
             stores[split] = store
         }
@@ -73,6 +78,7 @@ public struct Dataset: Sendable {
 public enum DatasetError: DiagnosedError, Equatable {
     case notADataset(folder: String)
     case disagrees(file: String, quantity: String, stated: String, found: String)
+    case impossibleUnknownCount(file: String, split: Split, unknown: Int, tokens: Int)
     case noSuchSplit(folder: String, split: Split, available: [Split])
 
     public var kind: FailureKind { .data }
@@ -87,6 +93,10 @@ public enum DatasetError: DiagnosedError, Equatable {
             Diagnosis(
                 "the \(quantity) is not what \(DatasetManifest.fileName) says", file: file, expected: stated,
                 found: found, remedy: "prepare the data again")
+        case .impossibleUnknownCount(let file, let split, let unknown, let tokens):
+            Diagnosis(
+                "an impossible count of <unk>", file: file, location: "splits.\(split.rawValue).unknown",
+                expected: "0 to \(tokens)", found: "\(unknown)", remedy: "prepare the data again")
         case .noSuchSplit(let folder, let split, let available):
             Diagnosis(
                 "the dataset has no \(split.rawValue) split", file: folder,

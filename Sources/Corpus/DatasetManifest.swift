@@ -21,7 +21,7 @@ public struct DatasetManifest: Codable, Equatable, Sendable {
 
         /// The rate of `<unk>`, such as "5.342 %".
         public var unknownShare: String {
-            let thousandths = Int((Double(unknown) / Double(tokens) * 100_000).rounded())
+            let thousandths = Int((Double(unknown) / Double(max(tokens, 1)) * 100_000).rounded())
             return "\(thousandths / 1000).\(String(1000 + thousandths % 1000).dropFirst()) %"
         }
     }

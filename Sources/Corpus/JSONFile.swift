@@ -67,7 +67,8 @@ public enum JSONFileError: DiagnosedError, Equatable {
                 remedy: "prepare the data again")
         case .otherFormat(let file, let expected, let found):
             Diagnosis(
-                "not the right file", file: file, location: "format", expected: "\"\(expected)\"", found: "\"\(found)\"",
+                "not the right file", file: file, location: "format", expected: "\"\(expected)\"",
+                found: "\"\(found)\"",
                 remedy: "check the path")
         case .otherVersion(let file, let found):
             Diagnosis(

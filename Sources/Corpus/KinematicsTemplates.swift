@@ -15,8 +15,12 @@ enum KinematicsTemplates {
     private static let movers = [
         "car", "bus", "truck", "train", "cyclist", "runner", "motorcycle", "van", "tram", "scooter", "horse", "skater",
     ]
-    private static let vehicles = ["car", "bus", "truck", "train", "motorcycle", "van", "tram", "taxi", "lorry", "racing car"]
-    private static let dropped = ["stone", "ball", "coin", "key", "hammer", "brick", "apple", "marble", "bolt", "flower pot"]
+    private static let vehicles = [
+        "car", "bus", "truck", "train", "motorcycle", "van", "tram", "taxi", "lorry", "racing car",
+    ]
+    private static let dropped = [
+        "stone", "ball", "coin", "key", "hammer", "brick", "apple", "marble", "bolt", "flower pot",
+    ]
     private static let thrown = ["ball", "stone", "arrow", "rocket", "marble", "tennis ball", "pebble", "coin"]
     private static let places = ["bridge", "tower", "cliff", "roof", "balcony", "crane", "balloon", "lighthouse"]
 

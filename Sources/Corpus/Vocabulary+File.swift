@@ -117,7 +117,8 @@ extension Vocabulary {
             case .byte: return bytes == Array(unknownToken.utf8) ? bytes : nil
             case .character: return text.unicodeScalars.count == 1 || bytes == Array(unknownToken.utf8) ? bytes : nil
             case .word:
-                return !bytes.isEmpty && bytes.count <= longestWord && !bytes.contains(where: isWhiteSpace) ? bytes : nil
+                return !bytes.isEmpty && bytes.count <= longestWord && !bytes.contains(where: isWhiteSpace)
+                    ? bytes : nil
             }
         }
     }

@@ -2,7 +2,8 @@ import Kernels
 
 /// Embedding, recurrent layers, output layer: one rank's share of the model at work.
 ///
-/// The parameters belong to the caller; everything else that a step touches is allocated here, once.
+/// The parameters are the caller's to change (then `packWeights`); everything else that a step touches is allocated here,
+/// once.
 public final class LanguageModel {
     public let configuration: ModelConfiguration
     /// B.
@@ -12,6 +13,8 @@ public final class LanguageModel {
     /// Global index of stream 0, for the dropout masks.
     private let firstStream: Int
 
+    /// Held because embedding, layers and output layer keep pointers into them.
+    private let arenas: [Arena]
     private let embedding: Embedding
     private let layers: [any RecurrentLayer]
     private let outputLayer: OutputLayer
@@ -20,7 +23,7 @@ public final class LanguageModel {
     private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
 
     private var dropout: Dropout?
-    private var inputs: UnsafePointer<Int32>?
+    private let inputs: UnsafeMutablePointer<Int32>  // [T, B], a copy: the backward pass needs them again
     private var steps = 0
 
     /// - Parameters:
@@ -37,6 +40,7 @@ public final class LanguageModel {
         self.batch = batch
         self.firstStream = firstStream
         maximumSteps = steps
+        arenas = [parameters] + (gradients.map { [$0] } ?? [])
         let rows = steps * batch
         let training = gradients != nil
         embedding = Embedding(
@@ -58,6 +62,8 @@ public final class LanguageModel {
         outputLayer = OutputLayer(
             weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
             weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows)
+        inputs = .allocate(capacity: rows)
+        inputs.initialize(repeating: 0, count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
         let drops = training && configuration.dropout > 0
         dropped = (0..<(drops ? configuration.layers : 0)).map { _ in Buffer(count: rows * configuration.hidden) }
@@ -65,6 +71,8 @@ public final class LanguageModel {
         gradientBuffers = (0..<(training ? 2 : 0)).map { _ in Buffer(count: rows * widest) }
         try packWeights()
     }
+
+    deinit { inputs.deallocate() }
 
     /// Repacks the recurrent weights; call after every change of the parameters.
     public func packWeights() throws {
@@ -80,12 +88,12 @@ public final class LanguageModel {
 
     /// Runs a chunk from the carried state on and carries the new state.
     /// - Parameters:
-    ///   - inputs: token ids [T, B], time-major; kept until `lossAndBackward`, which reads them again.
+    ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
     public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
-        self.inputs = inputs
+        self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
         let embedded = input(ofLayer: 0)
@@ -116,7 +124,7 @@ public final class LanguageModel {
 
     /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions.
     public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
-        guard let inputs else { preconditionFailure("backward before forward") }
+        precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
         let rows = steps * batch
         var above = Matrix(gradientBuffers[0].base, rows: rows, columns: configuration.hidden)

@@ -61,7 +61,8 @@ public final class Trainer {
     private let evaluator: Evaluator?
     private var chunks: ChunkIterator
     private var progress: TrainingProgress
-    private var lastValidation: (step: Int, evaluation: Evaluation)?
+    private var lastValidation: Evaluation?
+    private var validatedStep: Int?
     private var savedStep: Int?
     private let clock = ContinuousClock()
 
@@ -124,6 +125,7 @@ public final class Trainer {
         chunks = try ChunkIterator(
             chunks.tokens, partition: partition, streams: ownStreams, position: progress.position)
         savedStep = progress.step
+        if checkpoint.manifest.validationLoss != nil { validatedStep = progress.step }
         try step.parametersChanged()
     }
 
@@ -173,10 +175,11 @@ public final class Trainer {
             }
         }
         let finished = progress.step >= options.totalSteps
-        let improved = finished && lastValidation?.step != progress.step ? try validate(final: true) : false
-        if savedStep != progress.step || improved { try save(isBest: improved) }
+        let validatesLast = finished && evaluator != nil && validatedStep != progress.step
+        let improved = try validatesLast ? validate(final: true) : false
+        if savedStep != progress.step || validatesLast { try save(isBest: improved) }
         return TrainingResult(
-            step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation?.evaluation,
+            step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,
             folder: identity.folder, tokens: progress.tokens - firstToken,
             seconds: start.duration(to: clock.now).seconds, stepSeconds: stepSeconds)
     }
@@ -210,7 +213,8 @@ public final class Trainer {
         guard let evaluator else { return false }
         let evaluation = try evaluator.run()
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
-        lastValidation = (progress.step, evaluation)
+        lastValidation = evaluation
+        validatedStep = progress.step
         let improved = evaluation.nats < progress.best?.validationLoss ?? .infinity
         if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
         reporter?.validated(
@@ -267,7 +271,7 @@ public final class Trainer {
             programVersion: identity.programVersion, model: ModelSummary(options.model),
             configuration: identity.configuration, step: progress.step, epoch: progress.position.epoch,
             offset: progress.position.offset, tokens: progress.tokens, seed: options.seed, schedule: progress.numbers,
-            validationLoss: lastValidation.flatMap { $0.step == progress.step ? $0.evaluation.nats : nil },
+            validationLoss: validatedStep == progress.step ? lastValidation?.nats : nil,
             best: progress.best, datasetFiles: identity.datasetFiles, vocabularyHash: identity.vocabularyHash,
             ranks: communicator.size)
     }

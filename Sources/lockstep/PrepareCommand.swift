@@ -72,7 +72,9 @@ struct PrepareCommand: ParsableCommand {
         }
         if sample == nil, level == nil { throw ValidationError("Give --level char, byte or word.") }
         if split != nil, input.isEmpty { throw ValidationError("--split is for --input.") }
-        if sample == nil, problems != nil || seed != nil { throw ValidationError("--problems and --seed are for --sample.") }
+        if sample == nil, problems != nil || seed != nil {
+            throw ValidationError("--problems and --seed are for --sample.")
+        }
     }
 
     func run() throws {

@@ -25,7 +25,8 @@ import Testing
         // numpy.save of numpy.array([1, 2, 3], dtype='<u2'), NumPy 1.24.
         let expected =
             [0x93] + bytes("NUMPY") + [1, 0, 0x76, 0]
-            + bytes("{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }" + String(repeating: " ", count: 60) + "\n")
+            + bytes(
+                "{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }" + String(repeating: " ", count: 60) + "\n")
         #expect(expected.count == 128)
         #expect(ArrayHeader.encoded(elementSize: 2, count: 3) == expected)
         #expect(ArrayHeader.encoded(elementSize: 4, count: .max).count == 128)
@@ -48,7 +49,8 @@ import Testing
         for content in [
             file(Self.good), file(Self.good, version: [2, 0]),
             file(#"{"shape":(3),"fortran_order":False,"descr":"<u2"}"#),
-            file("{'descr': '<u4', 'fortran_order': False, 'shape': (3,)}", data: [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]),
+            file(
+                "{'descr': '<u4', 'fortran_order': False, 'shape': (3,)}", data: [1, 0, 0, 0, 2, 0, 0, 0, 3, 0, 0, 0]),
         ] {
             #expect(try open(content).tokens(in: 0..<3) == [1, 2, 3])
         }
@@ -84,10 +86,10 @@ import Testing
             (header("'<u2'", "False", "()"), .notOneDimensional(file: path, dimensions: 0)),
             (header("'<u2'", "False", "(3,1)"), .notOneDimensional(file: path, dimensions: 2)),
             (header("'<u2'", "False", "(4,)"), .sizeDisagrees(file: path, count: 4, elementSize: 2, found: 6)),
-            // Twice this count overflows to 6.
+            // Four times 2^62 + 1 is 4, but for the overflow.
             (
-                header("'<u2'", "False", "(9223372036854775807,)"),
-                .sizeDisagrees(file: path, count: .max, elementSize: 2, found: 6)
+                file("{'descr': '<u4', 'fortran_order': False, 'shape': (4611686018427387905,)}", data: [1, 0, 0, 0]),
+                .sizeDisagrees(file: path, count: (1 << 62) + 1, elementSize: 4, found: 4)
             ),
             (
                 header("'<u2'", "False", "(9223372036854775808,)"),
@@ -132,9 +134,9 @@ import Testing
     @Test func idsOutsideTheVocabularyAreFound() throws {
         let path = "\(folder.path)/w.npy"
         let writer = try TokenFileWriter(path, vocabularySize: 10)
-        var ids = [Int32](repeating: 9, count: 10_000)
+        var ids = [Int32](repeating: 9, count: 20_000)
         ids[8193] = 10
-        ids[9000] = 11
+        ids[13_000] = 11  // in another block
         try ids.withUnsafeBufferPointer { try writer.write($0) }
         _ = try writer.finish()
         let store = try TokenStore(contentsOf: path)

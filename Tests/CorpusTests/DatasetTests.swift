@@ -72,7 +72,8 @@ extension Dataset {
     func wordsAreTheSameWhateverTheBuffer(bufferSize: Int) throws {
         let text = "the cat  sat\n\n\ton the\u{2014}mat\r\nthe end"
         let dataset = try dataset(
-            .word, train: bytes(text), valid: bytes("the dog sat \n"), test: bytes("x\ny"), bufferSize: bufferSize, in: folder
+            .word, train: bytes(text), valid: bytes("the dog sat \n"), test: bytes("x\ny"), bufferSize: bufferSize,
+            in: folder
         ).dataset
         #expect(try dataset.text(.train) == bytes("the cat sat\n\non the\u{2014}mat\nthe end\n"))
         #expect(try dataset.text(.valid) == bytes("the <unk> sat\n"))
@@ -100,6 +101,9 @@ extension Dataset {
         }
         #expect(throws: TextError.invalidUTF8(file: path, offset: 3)) {
             try dataset(.word, train: bytes("abc"), valid: bytes("b a") + [0xFF], bufferSize: 2, in: folder)
+        }
+        #expect(throws: TextError.invalidUTF8(file: "\(folder.path)/train", offset: 4)) {
+            try dataset(.word, train: bytes("a bc") + [0xFF], valid: bytes("a"), bufferSize: 2, in: folder)
         }
         #expect(!Folder.exists("\(folder.path)/data"))
         #expect(try Folder.names(in: folder.path) == ["train", "valid"])
@@ -164,7 +168,9 @@ extension Dataset {
         let valid = try words.ids(.valid)
         #expect(lines.starts(with: train))
         #expect(train.last == newline)
-        #expect(train.count >= lines.count * percent / 100)
+        let cut = lines.count * percent / 100
+        #expect(train.count >= cut)
+        #expect((train.dropLast().lastIndex(of: newline) ?? -1) + 1 < cut)  // and no line more than that takes
         let rest = try words.vocabulary.encode(Array(lines.dropFirst(train.count)))
         #expect(valid == rest)
     }
@@ -195,6 +201,25 @@ extension Dataset {
         mkfifo(pipe, 0o600)
         #expect(throws: PrepareError.notAFile(path: pipe)) { try InputFile(pipe, name: "x", level: .byte) }
         #expect(throws: FileError.self) { try InputFile("\(folder.path)/missing", name: "x", level: .byte) }
+    }
+
+    @Test(arguments: [("train", "abd", true), ("train", "ab", true), ("valid", "a", true), ("train", "abcc", false)])
+    func inputsThatChangeMeanwhileAreNoticed(name: String, content: String, isNoticed: Bool) throws {
+        let train = try folder.write("abc", as: "train")
+        let valid = try folder.write("abcd", as: "valid")
+        let writer = try DatasetWriter(DatasetWriter.Options(level: .character)) { [folder] notice in
+            if notice == .progress("encoding train") { _ = try? folder.write(content, as: name) }
+        }
+        func write() throws {
+            _ = try writer.write(.separate(train: train, valid: valid, test: nil), to: "\(folder.path)/data")
+        }
+        if isNoticed {
+            #expect(throws: PrepareError.inputChanged(path: "\(folder.path)/\(name)")) { try write() }
+            #expect(try Folder.names(in: folder.path) == ["train", "valid"])
+        } else {  // what is appended later is not read
+            try write()
+            #expect(try Dataset(folder: "\(folder.path)/data").text(.train) == bytes("abc"))
+        }
     }
 
     @Test func percentagesMustAddUp() {
@@ -236,7 +261,9 @@ extension Dataset {
 
     @Test func otherFoldersAreLeftAlone() throws {
         let precious = try folder.write("x", as: "precious")
-        #expect(throws: PrepareError.outputNotEmpty(folder: folder.path)) { try prepare(to: folder.path, overwrite: true) }
+        #expect(throws: PrepareError.outputNotEmpty(folder: folder.path)) {
+            try prepare(to: folder.path, overwrite: true)
+        }
         #expect(throws: FileError.self) { try prepare(to: precious, overwrite: true) }
         #expect(try File.contents(of: precious) == bytes("x"))
         #expect(try Folder.names(in: folder.path) == ["input", "precious"])
@@ -248,7 +275,9 @@ extension Dataset {
     @Test func sameTextSameHash() throws {
         let first = try dataset(.byte, train: bytes("abc"), valid: bytes("b"), in: folder).dataset
         let other = TemporaryFolder()
-        #expect(try dataset(.byte, train: bytes("abc"), valid: bytes("b"), bufferSize: 1, in: other).dataset.hash == first.hash)
+        #expect(
+            try dataset(.byte, train: bytes("abc"), valid: bytes("b"), bufferSize: 1, in: other).dataset.hash
+                == first.hash)
         #expect(try dataset(.byte, train: bytes("abc"), valid: bytes("c"), in: other).dataset.hash != first.hash)
     }
 
@@ -269,8 +298,18 @@ extension Dataset {
         try make()
         try replace("dataset.json", "\"tokens\" : 3", "\"tokens\" : 4")
         #expect(
-            throws: DatasetError.disagrees(file: "\(path)/train.npy", quantity: "number of tokens", stated: "4", found: "3")
+            throws: DatasetError.disagrees(
+                file: "\(path)/train.npy", quantity: "number of tokens", stated: "4", found: "3")
         ) { try opening() }
+
+        for unknown in [-1, 4, Int.max] {
+            try make()
+            try replace("dataset.json", "\"unknown\" : 0", "\"unknown\" : \(unknown)")
+            #expect(
+                throws: DatasetError.impossibleUnknownCount(
+                    file: "\(path)/dataset.json", split: .train, unknown: unknown, tokens: 3)
+            ) { try opening() }
+        }
 
         try make()
         try replace("dataset.json", "\"level\" : \"character\"", "\"level\" : \"byte\"")

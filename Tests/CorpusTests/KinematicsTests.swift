@@ -11,8 +11,12 @@ import Testing
     /// Fixed once and for all: the embedded corpus is the same everywhere.
     @Test func bytesAreFixedByTheSeed() throws {
         let text = try Split.allCases.map { try KinematicsSample().text(of: $0) }.joined()
-        #expect(text.withContiguousStorage(Digest.sha256) == "870e93c5c904a641eb8e396366234b166ac3fd9b5e11bc8d5872b35f68b0fa6b")
-        #expect(try KinematicsSample(problems: 20, seed: 1).text(of: .train) != KinematicsSample(problems: 20, seed: 2).text(of: .train))
+        #expect(
+            text.withContiguousStorage(Digest.sha256)
+                == "870e93c5c904a641eb8e396366234b166ac3fd9b5e11bc8d5872b35f68b0fa6b")
+        #expect(
+            try KinematicsSample(problems: 20, seed: 1).text(of: .train)
+                != KinematicsSample(problems: 20, seed: 2).text(of: .train))
     }
 
     @Test func splitsAreDisjointAndEightToOneToOne() throws {
@@ -53,10 +57,15 @@ import Testing
                 let unit = (0..<places).reduce(1.0) { unit, _ in unit / 10 }
                 #expect(value.isFinite && abs(value - Double(result)!) <= 0.5000001 * unit, "\(problem)")
                 // Each number comes from the question, an earlier step or the formula's constants.
-                let known = problem.split(separator: "\n")[0].split { !$0.isNumber && $0 != "." }.map { $0.last == "." ? $0.dropLast() : $0 }
-                let constants: Set<Substring> = ["2", "0.5", "9.8", "3.6", "3.14", "0.259", "0.500", "0.707", "0.866", "0.966", "1.000"]
+                let known = problem.split(separator: "\n")[0].split { !$0.isNumber && $0 != "." }.map {
+                    $0.last == "." ? $0.dropLast() : $0
+                }
+                let constants: Set<Substring> = [
+                    "2", "0.5", "9.8", "3.6", "3.14", "0.259", "0.500", "0.707", "0.866", "0.966", "1.000",
+                ]
                 for number in sides[2].split(whereSeparator: { !$0.isNumber && $0 != "." }) {
-                    #expect(known.contains(number) || earlier.contains(number) || constants.contains(number), "\(problem)")
+                    #expect(
+                        known.contains(number) || earlier.contains(number) || constants.contains(number), "\(problem)")
                 }
                 earlier.append(result)
             }

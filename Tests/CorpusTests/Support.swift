@@ -28,7 +28,8 @@ final class TemporaryFolder {
 func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 
 /// The vocabulary of a training text.
-func vocabulary(_ text: String, _ level: TokenLevel, limit: Int? = nil, needsUnknown: Bool = false) throws -> Vocabulary {
+func vocabulary(_ text: String, _ level: TokenLevel, limit: Int? = nil, needsUnknown: Bool = false) throws -> Vocabulary
+{
     var counter = SymbolCounter(level: level)
     try bytes(text).withUnsafeBufferPointer {
         let consumed = try counter.count(TextPiece(bytes: $0, offset: 0, file: nil, isLast: true))

@@ -13,7 +13,8 @@ import Testing
 
     private func words(
         level: String = "\"word\"", tokens: String = #"["the","<eos>","<unk>"]"#, counts: String = "[5,2,0]",
-        unknown: String = "2", endOfSentence: String = "1", version: String = "1", format: String = "lockstep vocabulary"
+        unknown: String = "2", endOfSentence: String = "1", version: String = "1",
+        format: String = "lockstep vocabulary"
     ) -> String {
         """
         {"format":"\(format)","version":\(version),"level":\(level),"tokens":\(tokens),"counts":\(counts),
@@ -23,7 +24,8 @@ import Testing
 
     @Test(arguments: TokenLevel.allCases, [nil, 5])
     func readsWhatItWrites(level: TokenLevel, limit: Int?) throws {
-        let written = try vocabulary("\0\u{1}\"\\/ é\u{301} <unk>\u{2028} x\u{FEFF}y \u{FFFF} zz\r\n", level, limit: limit)
+        let written = try vocabulary(
+            "\0\u{1}\"\\/ é\u{301} <unk>\u{2028} x\u{FEFF}y \u{FFFF} zz\r\n", level, limit: limit)
         let read = try load(written.json())
         #expect(read.hash == written.hash)
         #expect(read.level == level)
@@ -36,7 +38,9 @@ import Testing
     @Test func byteTokensAreNumbers() throws {
         var counter = SymbolCounter(level: .byte)
         let text: [UInt8] = [0xFF, 0xFF, 0x00]
-        _ = try text.withUnsafeBufferPointer { try counter.count(TextPiece(bytes: $0, offset: 0, file: nil, isLast: true)) }
+        _ = try text.withUnsafeBufferPointer {
+            try counter.count(TextPiece(bytes: $0, offset: 0, file: nil, isLast: true))
+        }
         let read = try load(Vocabulary(counter, limit: nil, needsUnknown: true).json())
         #expect(read.bytes(of: 0) == [0xFF])
         #expect(try read.encode([0x00, 0xFF, 0x07]) == [1, 0, 2])
@@ -55,14 +59,20 @@ import Testing
             (words(tokens: #"["the","a b","<unk>"]"#), .invalidToken(file: path, id: 1, level: .word)),
             (words(tokens: #"["the",7,"<unk>"]"#), .invalidToken(file: path, id: 1, level: .word)),
             (words(level: "\"character\""), .invalidToken(file: path, id: 0, level: .character)),
-            (words(level: "\"character\"", tokens: #"["t","","<unk>"]"#), .invalidToken(file: path, id: 1, level: .character)),
+            (
+                words(level: "\"character\"", tokens: #"["t","","<unk>"]"#),
+                .invalidToken(file: path, id: 1, level: .character)
+            ),
             (words(level: "\"byte\"", tokens: #"[255,256,"<unk>"]"#), .invalidToken(file: path, id: 1, level: .byte)),
             (words(level: "\"byte\"", tokens: #"[255,-1,"<unk>"]"#), .invalidToken(file: path, id: 1, level: .byte)),
             (words(level: "\"byte\"", tokens: #"[255,"a","<unk>"]"#), .invalidToken(file: path, id: 1, level: .byte)),
             (words(tokens: #"["the","<eos>","the"]"#), .duplicateToken(file: path, id: 2, first: 0)),
             (words(unknown: "1"), .specialTokenMisplaced(file: path, token: "<unk>", stated: 1, found: 2)),
             (words(endOfSentence: "null"), .specialTokenMisplaced(file: path, token: "<eos>", stated: nil, found: 1)),
-            (words(tokens: #"["the","a","<unk>"]"#, endOfSentence: "null"), .specialTokenMissing(file: path, token: "<eos>")),
+            (
+                words(tokens: #"["the","a","<unk>"]"#, endOfSentence: "null"),
+                .specialTokenMissing(file: path, token: "<eos>")
+            ),
         ]
         for (json, error) in cases { #expect(throws: error) { try load(json) } }
     }

@@ -80,18 +80,19 @@ import Testing
     }
 
     /// First byte that cannot be part of a well-formed sequence starting where the offset says.
-    @Test(arguments: [
-        ([0x61, 0x80], 1),  // stray continuation
-        ([0x61, 0xC0, 0xAF], 1),  // overlong
-        ([0xE0, 0x9F, 0xBF], 0),  // overlong
-        ([0x61, 0x62, 0xED, 0xA0, 0x80], 2),  // surrogate
-        ([0xF4, 0x90, 0x80, 0x80], 0),  // above U+10FFFF
-        ([0xF0, 0x8F, 0xBF, 0xBF], 0),  // overlong
-        ([0xF5, 0x80, 0x80, 0x80], 0),
-        ([0x61, 0xE2, 0x82], 1),  // cut short by the end
-        ([0xE2, 0x28, 0xA1], 0),
-        ([0xC3, 0xA9, 0xFF], 2),
-    ] as [([UInt8], Int)])
+    @Test(
+        arguments: [
+            ([0x61, 0x80], 1),  // stray continuation
+            ([0x61, 0xC0, 0xAF], 1),  // overlong
+            ([0xE0, 0x9F, 0xBF], 0),  // overlong
+            ([0x61, 0x62, 0xED, 0xA0, 0x80], 2),  // surrogate
+            ([0xF4, 0x90, 0x80, 0x80], 0),  // above U+10FFFF
+            ([0xF0, 0x8F, 0xBF, 0xBF], 0),  // overlong
+            ([0xF5, 0x80, 0x80, 0x80], 0),
+            ([0x61, 0xE2, 0x82], 1),  // cut short by the end
+            ([0xE2, 0x28, 0xA1], 0),
+            ([0xC3, 0xA9, 0xFF], 2),
+        ] as [([UInt8], Int)])
     func invalidUTF8HasItsOffset(text: [UInt8], offset: Int) throws {
         let characters = try vocabulary("ab", .character, needsUnknown: true)
         #expect(throws: TextError.invalidUTF8(file: nil, offset: offset)) { try characters.encode(text) }
@@ -111,7 +112,9 @@ import Testing
         let words = try vocabulary("a", .word)
         let longest = [UInt8](repeating: 0x61, count: longestWord)
         #expect(try words.encode(longest).count == 2)
-        #expect(throws: TextError.wordTooLong(file: nil, offset: 2)) { try words.encode(bytes("a ") + longest + [0x61]) }
+        #expect(throws: TextError.wordTooLong(file: nil, offset: 2)) {
+            try words.encode(bytes("a ") + longest + [0x61])
+        }
     }
 
     @Test func manyWordsKeepTheirNumbers() throws {

@@ -1,0 +1,171 @@
+import Checkpoints
+import Collectives
+import Corpus
+import Files
+import Foundation
+import Kernels
+import Optimization
+import Recurrent
+import TestSupport
+import Testing
+import Training
+
+private func trainedParameters(_ configuration: ModelConfiguration) -> Arena {
+    let parameters = Arena(ParameterLayout(configuration))
+    parameters.initialise(range: 0.5, seed: 4)
+    return parameters
+}
+
+private let configuration = ModelConfiguration(cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 2)
+
+@Suite struct EvaluatorTests {
+    /// 205 tokens: 204 predictions, in 5 streams of 41 or 40, over several internal chunks and a partial one.
+    @Test(arguments: [1, 5]) func everyPredictionIsScoredOnceByAnyNumberOfRanks(streams: Int) throws {
+        let tokens = source.sample(205, seed: 9)
+        let parameters = trainedParameters(configuration)
+        let oracle = OracleModel(
+            cell: .lstm, layers: 2, vocabulary: 13, embedding: 7, hidden: 9, tied: false,
+            parameters: Dictionary(
+                uniqueKeysWithValues: parameters.layout.entries.map { ($0.name, parameters.values($0).map(Double.init)) }))
+        // The first 204 % 5 = 4 streams are one longer.
+        let partition = try StreamPartition(tokens: 205, streams: streams, remainder: .shared)
+        let expected = (0..<streams).reduce(0.0) { sum, stream in
+            let range = partition.start(of: stream)..<partition.start(of: stream) + partition.length(of: stream)
+            return sum
+                + oracle.run(
+                    OracleChunk(
+                        steps: range.count, batch: 1, inputs: Array(tokens[range]),
+                        targets: range.map { tokens[$0 + 1] }, initialState: oracle.zeroState(batch: 1))
+                ).loss
+        }
+        let values = parameters.buffer.elements.map { $0 }
+        for ranks in [1, 2, 3, 7] {
+            let evaluations = try withThreadRanks(ranks) { communicator in
+                let own = Arena(ParameterLayout(configuration))
+                _ = own.buffer.elements.update(fromContentsOf: values)
+                return try Evaluator(
+                    configuration, parameters: own, tokens: TokenStore(tokens), streams: streams,
+                    communicator: communicator
+                ).run()
+            }
+            #expect(evaluations.allSatisfy { $0 == evaluations[0] })
+            #expect(evaluations[0].tokens == 204)
+            #expect(abs(evaluations[0].total - expected) < 1e-5 * expected, "\(ranks) ranks")
+        }
+    }
+}
+
+@Suite struct NumericFailureTests {
+    /// The weights stay as they were, and every rank names the tensor and the rank it came from.
+    @Test(arguments: [1, 3]) func aGradientThatIsNotFiniteStopsAllRanksAlike(ranks: Int) throws {
+        let results = try withThreadRanks(ranks) { communicator -> (String, Bool) in
+            var options = SmallRun(tokens: [], folder: "").options
+            options.optimizer = OptimizerRule(.sgd)
+            let parameters = Arena(ParameterLayout(options.model))
+            parameters.initialise(range: 0.3, seed: 1)
+            // Two huge weights: the loss stays finite, the squares of the gradient do not.
+            parameters.matrix("decoder.weight").base[0] = 1e25
+            parameters.matrix("decoder.weight").base[12] = -1e25
+            let before = Array(parameters.buffer.elements)
+            let tokens = TokenStore(source.sample(1000, seed: 1))
+            let partition = try StreamPartition(tokens: 1000, streams: 12, remainder: .dropped)
+            let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: 12)
+            var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
+            let step = try TrainingStep(
+                options, communicator: communicator, parameters: parameters,
+                optimizer: Optimizer(options.optimizer, layout: parameters.layout), streams: own)
+            do {
+                _ = try step.run(1, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                return ("no error", false)
+            } catch {
+                return ("\(error)", Array(parameters.buffer.elements) == before)
+            }
+        }
+        for (message, unchanged) in results {
+            #expect(message == results[0].0)
+            #expect(message.contains("step 1"))
+            #expect(message.contains("not finite"))
+            #expect(message.contains(" of rank 0") || message.contains("on rank 0"))
+            #expect(unchanged)
+        }
+    }
+}
+
+@Suite struct GeneratorTests {
+    private func generate(_ options: SamplingOptions, seed: UInt64, excluded: Int? = nil, length: Int = 200) throws -> [Int32] {
+        let generator = try Generator(
+            configuration, parameters: trainedParameters(configuration), options: options, seed: seed)
+        var tokens: [Int32] = []
+        try generator.run(prompt: [1, 2, 3], length: length, excluded: excluded) {
+            tokens.append($0)
+            return true
+        }
+        return tokens
+    }
+
+    @Test func theSeedDecides() throws {
+        let first = try generate(SamplingOptions(), seed: 1)
+        #expect(first.count == 200)
+        #expect(try generate(SamplingOptions(), seed: 1) == first)
+        #expect(try generate(SamplingOptions(), seed: 2) != first)
+        #expect(Set(first).count > 5)
+    }
+
+    @Test func temperatureZeroAndOneCandidateTakeTheMostProbable() throws {
+        let greedy = try generate(SamplingOptions(temperature: 0), seed: 1)
+        #expect(try generate(SamplingOptions(topK: 1), seed: 2) == greedy)
+        #expect(try generate(SamplingOptions(topP: 1e-9), seed: 3) == greedy)
+        #expect(try generate(SamplingOptions(temperature: 1e-6), seed: 4) == greedy)
+    }
+
+    @Test func excludedTokensNeverCome() throws {
+        #expect(try generate(SamplingOptions(temperature: 5), seed: 1).contains(4))
+        #expect(try !generate(SamplingOptions(temperature: 5), seed: 1, excluded: 4).contains(4))
+    }
+
+    /// Frequencies of first tokens against the softmax that the scorer gives: top-k and top-p cut and renormalise.
+    @Test func frequenciesFollowTheDistribution() throws {
+        let parameters = trainedParameters(configuration)
+        parameters.matrix("decoder.bias").base[3] = 2  // something to choose from
+        let scorer = try Scorer(configuration, parameters: parameters, start: 1, carriesState: false)
+        let probabilities = try (0..<13).map { exp(try scorer.score([Int32($0)]).logProbability) }
+        #expect(abs(probabilities.reduce(0, +) - 1) < 1e-5)
+        let top = probabilities.indices.sorted { probabilities[$0] > probabilities[$1] }
+        for (options, kept) in [(SamplingOptions(), top), (SamplingOptions(topK: 3), Array(top.prefix(3)))] {
+            var counts = [Int](repeating: 0, count: 13)
+            for seed in 0..<3000 {
+                let generator = try Generator(configuration, parameters: parameters, options: options, seed: UInt64(seed))
+                try generator.run(prompt: [1], length: 1, excluded: nil) {
+                    counts[Int($0)] += 1
+                    return true
+                }
+            }
+            let mass = kept.reduce(0) { $0 + probabilities[$1] }
+            for token in 0..<13 {
+                let expected = kept.contains(token) ? probabilities[token] / mass : 0
+                #expect(abs(Double(counts[token]) / 3000 - expected) < 0.03)
+                if expected == 0 { #expect(counts[token] == 0) }
+            }
+        }
+    }
+}
+
+@Suite struct ScorerTests {
+    @Test func linesAreIndependentUnlessTheStateIsCarried() throws {
+        let parameters = trainedParameters(configuration)
+        let lines: [[Int32]] =
+            [[1, 2, 3, 0], [4, 0], source.sample(150, seed: 1) + [0]] + (1..<40).map { [$0 % 13, $0 * 5 % 13, 0] }
+        func scores(_ lines: [[Int32]], carries: Bool) throws -> [Double] {
+            let scorer = try Scorer(configuration, parameters: parameters, start: 0, carriesState: carries)
+            return try lines.map { try scorer.score($0).logProbability }
+        }
+        #expect(try scores(lines.reversed(), carries: false) == scores(lines, carries: false).reversed())
+        // Carried, they are one text: the evaluator's loss of it.
+        let text = [0] + lines.joined()
+        let whole = try Evaluator(
+            configuration, parameters: parameters, tokens: TokenStore(text), streams: 1, communicator: SingleRank()
+        ).run()
+        #expect(abs(try scores(lines, carries: true).reduce(0, +) + whole.total) < 1e-4)
+        #expect(abs(try scores(lines, carries: false).reduce(0, +) + whole.total) > 1e-2)
+    }
+}

@@ -1,0 +1,100 @@
+import Checkpoints
+import Collectives
+import Corpus
+import Files
+import Foundation
+import Optimization
+import Recurrent
+import Reporting
+import TestSupport
+import Training
+
+/// A small run on tokens in memory, in a folder of its own.
+struct SmallRun: Sendable {
+    var options: TrainingOptions
+    var tokens: [Int32]
+    var validation: [Int32]?
+    var folder: String
+
+    init(
+        cell: Cell = .lstm, vocabulary: Int = 13, tokens: [Int32], validation: [Int32]? = nil, folder: String,
+        streams: Int = 12, unroll: UnrollPlan = UnrollPlan(fixed: 5), steps: Int = 50, dropout: Float = 0,
+        optimizer: OptimizerRule = OptimizerRule(.adam), learningRate: Double = 0.01,
+        schedule: LearningRateSchedule.Kind = .constant, clip: GradientClip = .norm(1), layers: Int = 2,
+        embedding: Int = 7, hidden: Int = 11, tied: Bool = false, seed: UInt64 = 1
+    ) {
+        options = TrainingOptions(
+            model: ModelConfiguration(
+                cell: cell, vocabulary: vocabulary, embedding: tied ? hidden : embedding, hidden: hidden, layers: layers,
+                dropout: dropout, tied: tied, initialRange: 0.3),
+            streams: streams, unroll: unroll, totalSteps: steps, loss: .perToken, clip: clip, optimizer: optimizer,
+            schedule: LearningRateSchedule(schedule, base: learningRate), seed: seed,
+            checkpoints: .init(everySteps: 0, everyMinutes: 0, keep: 20),
+            validation: .init(everySteps: 0, everyEpoch: true, streams: 4), metricsEverySteps: 1)
+        self.tokens = tokens
+        self.validation = validation
+        self.folder = folder
+    }
+
+    /// Trains on one rank of `communicator`.
+    /// - Parameters:
+    ///   - stopAfter: ask for a stop in this step.
+    ///   - resume: go on from the latest checkpoint.
+    @discardableResult
+    func train(
+        on communicator: any Communicator = SingleRank(), stopAfter: Int? = nil, resume: Bool = false,
+        reporter: Recorder? = nil
+    ) throws -> TrainingResult {
+        try Folder.create(folder)
+        let vocabularyPath = "\(folder)/vocabulary.json"
+        if communicator.rank == 0 { try File.publish("{}", at: vocabularyPath) }
+        let trainer = try Trainer(
+            options, communicator: communicator, training: TokenStore(tokens),
+            validation: validation.map { TokenStore($0) },
+            identity: RunIdentity(
+                folder: folder, configuration: "", programVersion: "test", vocabularyPath: vocabularyPath,
+                vocabularyHash: "", datasetFiles: [:]),
+            reporter: communicator.rank == 0 ? reporter : nil, note: { _ in })
+        if resume {
+            let place = try communicator.together("finding the checkpoint") {
+                try CheckpointStore(runFolder: folder, keep: 1, note: { _ in }).latest()!
+            }
+            try trainer.restore(place)
+        }
+        var asked = 0
+        return try trainer.run {
+            asked += 1
+            return (stop: asked == stopAfter, save: false)
+        }
+    }
+
+    /// The bytes of a checkpoint's tensors.
+    func bytes(ofStep step: Int) throws -> [String: [UInt8]] {
+        let name = "step-" + String(repeating: "0", count: 9 - String(step).count) + String(step)
+        return try ["model.safetensors", "state.safetensors"].reduce(into: [:]) {
+            $0[$1] = try File.contents(of: "\(folder)/checkpoints/\(name)/\($1)")
+        }
+    }
+}
+
+/// Keeps what a run reports.
+final class Recorder: TrainingReporter, @unchecked Sendable {
+    private(set) var training: [TrainingRecord] = []
+    private(set) var validation: [ValidationRecord] = []
+    private(set) var warnings: [String] = []
+    func trained(_ record: TrainingRecord) { training.append(record) }
+    func validated(_ record: ValidationRecord) { validation.append(record) }
+    func saved(step: Int, folder: String, isBest: Bool) {}
+    func note(_ message: String) {}
+    func warning(_ message: String) { warnings.append(message) }
+    func finished() {}
+}
+
+func withTemporaryFolder<T>(_ body: (String) throws -> T) throws -> T {
+    let folder = NSTemporaryDirectory() + "lockstep-training-\(UUID().uuidString)"
+    try Folder.create(folder)
+    defer { try? Folder.remove(folder) }
+    return try body(folder)
+}
+
+let source = MarkovSource(tokens: 13, seed: 3)

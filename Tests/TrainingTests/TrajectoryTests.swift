@@ -1,0 +1,155 @@
+import Checkpoints
+import Corpus
+import Foundation
+import Optimization
+import Recurrent
+import TestSupport
+import Testing
+import Training
+
+/// Every rank walks the same trajectory, and it does not depend on how many ranks walk it or how often it is resumed.
+@Suite struct TrajectoryTests {
+    /// 50 steps cross two epoch ends and short last chunks (80 predictions per stream, 5 at a time; 12 streams do not
+    /// divide by 7 ranks).
+    @Test(arguments: Cell.allCases, [Float(0), 0.3])
+    func everyRankCountTakesTheSameSteps(cell: Cell, dropout: Float) throws {
+        let tokens = source.sample(12 * 83 + 5, seed: 1)
+        let losses = try [1, 2, 3, 4, 7].map { ranks in
+            try withTemporaryFolder { folder in
+                let run = SmallRun(
+                    cell: cell, tokens: tokens, validation: source.sample(500, seed: 2), folder: folder, dropout: dropout)
+                let recorder = Recorder()
+                let results = try withThreadRanks(ranks) { try run.train(on: $0, reporter: recorder) }
+                #expect(Set(results.map(\.step)) == [50])
+                return (recorder.training.map(\.loss), recorder.training.map(\.gradientNorm), recorder.validation.map(\.loss))
+            }
+        }
+        let one = losses[0]
+        #expect(one.0.count == 50 && one.2.count == 3)
+        #expect(one.0[49] < one.0[0] - 0.3, "training must change the loss, or equality shows nothing")
+        for other in losses.dropFirst() {
+            for (a, b) in zip(one.0 + one.1 + one.2, other.0 + other.1 + other.2) { #expect(abs(a - b) < 1e-4 * a) }
+        }
+    }
+
+    static let resumeCases: [(OptimizerRule, LearningRateSchedule.Kind, UnrollPlan)] = [
+        (OptimizerRule(.sgd), .constant, UnrollPlan(fixed: 5)),
+        (OptimizerRule(.momentum, nesterov: true), .decay(factor: 0.5, afterEpoch: 1), UnrollPlan(fixed: 5)),
+        (OptimizerRule(.adagrad), .plateau(factor: 0.5, patience: 0), UnrollPlan(random: 7, seed: 1)),
+        (OptimizerRule(.adam), .cosine(total: 40), UnrollPlan(fixed: 7)),
+        (OptimizerRule(.adamw, weightDecay: 0.01), .plateau(factor: 0.5, patience: 1), UnrollPlan(random: 9, seed: 1)),
+    ]
+
+    /// k steps, a stop, and the rest end in the bytes of one go: at the first step, mid-epoch, the epoch's last step and
+    /// the first of the next (12 streams of 83 predictions: with chunks of 5 the epoch ends with step 17).
+    @Test(arguments: resumeCases, [1, 9, 17, 18])
+    func resumedRunsEndInTheSameBytes(
+        run settings: (OptimizerRule, LearningRateSchedule.Kind, UnrollPlan), stop: Int
+    ) throws {
+        let tokens = source.sample(12 * 83 + 5, seed: 1)
+        let validation = source.sample(300, seed: 2)
+        try withTemporaryFolder { folder in
+            func run(_ name: String) -> SmallRun {
+                SmallRun(
+                    tokens: tokens, validation: validation, folder: "\(folder)/\(name)", unroll: settings.2, steps: 40,
+                    dropout: 0.3, optimizer: settings.0, learningRate: 0.02, schedule: settings.1)
+            }
+            let (whole, parted) = (Recorder(), Recorder())
+            try run("whole").train(reporter: whole)
+            let first = try run("parted").train(stopAfter: stop, reporter: parted)
+            #expect(!first.finished && first.step == stop)
+            try run("parted").train(resume: true, reporter: parted)
+            #expect(try run("whole").bytes(ofStep: 40) == run("parted").bytes(ofStep: 40))
+            #expect(whole.training.map(\.loss) == parted.training.map(\.loss))
+            #expect(whole.validation == parted.validation)
+        }
+    }
+
+    /// Saved by p ranks, resumed by q: the streams keep their state and the next steps are those of an undisturbed run.
+    @Test(arguments: [(3, 2), (1, 4), (4, 1), (2, 7)]) func anyNumberOfRanksGoesOn(from: Int, to: Int) throws {
+        let tokens = source.sample(12 * 83 + 5, seed: 1)
+        try withTemporaryFolder { folder in
+            @Sendable func run(_ name: String) -> SmallRun { SmallRun(tokens: tokens, folder: "\(folder)/\(name)", steps: 30, dropout: 0.2) }
+            let (whole, parted) = (Recorder(), Recorder())
+            try run("whole").train(reporter: whole)
+            _ = try withThreadRanks(from) { try run("parted").train(on: $0, stopAfter: 12, reporter: parted) }
+            _ = try withThreadRanks(to) { try run("parted").train(on: $0, resume: true, reporter: parted) }
+            #expect(parted.training.map(\.step) == Array(1...30))
+            for (a, b) in zip(whole.training, parted.training) { #expect(abs(a.loss - b.loss) < 1e-5 * a.loss) }
+            #expect(abs(whole.training[12].loss - parted.training[12].loss) < 1e-6 * whole.training[12].loss)
+        }
+    }
+
+    /// A stop on one rank is a stop on all, after the same step, with a checkpoint.
+    @Test func oneRanksStopStopsAll() throws {
+        try withTemporaryFolder { folder in
+            let run = SmallRun(tokens: source.sample(1000, seed: 1), folder: folder)
+            let results = try withThreadRanks(3) { try run.train(on: $0, stopAfter: $0.rank == 1 ? 6 : nil) }
+            #expect(results.allSatisfy { $0.step == 6 && !$0.finished })
+            #expect(try CheckpointStore(runFolder: folder, keep: 1, note: { _ in }).latest()?.manifest.step == 6)
+        }
+    }
+
+    /// The schedule and the best loss live on in the checkpoint; its records say what was learnt at which rate.
+    @Test func perStreamLossScalesTheGradientByTheStreams() throws {
+        try withTemporaryFolder { folder in
+            let tokens = source.sample(12 * 83 + 5, seed: 1)
+            var run = SmallRun(
+                tokens: tokens, folder: "\(folder)/a", steps: 1, optimizer: OptimizerRule(.sgd), clip: .none)
+            let (perToken, perStream) = (Recorder(), Recorder())
+            try run.train(reporter: perToken)
+            run.options.loss = .perStream
+            run.folder = "\(folder)/b"
+            try run.train(reporter: perStream)
+            // 12 streams x 5 steps: the sum over time is five times the mean over tokens.
+            #expect(abs(perStream.training[0].gradientNorm / perToken.training[0].gradientNorm - 5) < 1e-5)
+            #expect(perStream.training[0].loss == perToken.training[0].loss)
+        }
+    }
+}
+
+/// What a run reports and keeps.
+@Suite struct RunRecordTests {
+    @Test func aFinishedRunIsNotValidatedAgain() throws {
+        try withTemporaryFolder { folder in
+            let run = SmallRun(
+                tokens: source.sample(1000, seed: 1), validation: source.sample(300, seed: 2), folder: folder, steps: 20)
+            let recorder = Recorder()
+            try run.train(reporter: recorder)
+            #expect(recorder.validation.map(\.step) == [17, 20])
+            let again = Recorder()
+            let result = try run.train(resume: true, reporter: again)
+            #expect(result.finished && result.tokens == 0)
+            #expect(again.validation.isEmpty && again.training.isEmpty)
+        }
+    }
+
+    /// The plateau schedule must not see the extra validation at the end, or making a run longer would change it.
+    @Test func aLongerRunContinuesAsIfItHadBeenLongFromTheStart() throws {
+        try withTemporaryFolder { folder in
+            func run(_ name: String, steps: Int) -> SmallRun {
+                SmallRun(
+                    tokens: source.sample(1000, seed: 1), validation: source.sample(300, seed: 2),
+                    folder: "\(folder)/\(name)", steps: steps, learningRate: 0.5,
+                    schedule: .plateau(factor: 0.5, patience: 0))
+            }
+            try run("whole", steps: 60).train()
+            try run("grown", steps: 21).train()
+            try run("grown", steps: 60).train(resume: true)
+            #expect(try run("whole", steps: 60).bytes(ofStep: 60) == run("grown", steps: 60).bytes(ofStep: 60))
+        }
+    }
+
+    /// Nothing can be saved, because a file is where the folder should be; then it is out of the way.
+    @Test func aFailedSaveInTheMidstCostsAWarningAndNotTheRun() throws {
+        try withTemporaryFolder { folder in
+            var run = SmallRun(tokens: source.sample(1000, seed: 1), folder: folder, steps: 20)
+            run.options.checkpoints.everySteps = 5
+            try "in the way".write(toFile: "\(folder)/checkpoints", atomically: true, encoding: .utf8)
+            let recorder = Recorder()
+            #expect(throws: (any Error).self) { try run.train(reporter: recorder) }
+            #expect(recorder.training.count == 20 && recorder.warnings.count == 4)
+            #expect(recorder.warnings.allSatisfy { $0.contains("not saved") && $0.contains("checkpoints") })
+        }
+    }
+}
