@@ -85,7 +85,12 @@ private struct EvaluationText {
     init(data: String?, text: String?, split: Split, checkpoint: OpenedModel) throws {
         if let text {
             let bytes = try File.contents(of: text, limit: 1 << 32)
-            let ids = try checkpoint.vocabulary.encode(bytes)
+            let ids: [Int32]
+            do {
+                ids = try checkpoint.vocabulary.encode(bytes)
+            } catch let error as TextError {
+                throw UnreadableText(file: text, cause: error)
+            }
             tokens = TokenStore(ids, name: text)
             path = text
             self.split = nil

@@ -104,12 +104,19 @@ extension Vocabulary {
         return (try? encode([UInt8(ascii: "\n")]).first) ?? 0
     }
 
-    /// - Throws: `TextError` for a character that the vocabulary lacks.
+    /// - Throws: `UnknownInPrompt` for a character that the vocabulary lacks.
     func encode(prompt: String) throws -> [Int32] {
-        let ids = try encode(Array(prompt.utf8), completingLastLine: false)
+        let ids: [Int32]
+        do {
+            ids = try encode(Array(prompt.utf8), completingLastLine: false)
+        } catch TextError.notInVocabulary(let symbol, _, let offset) {
+            let before = String(decoding: prompt.utf8.prefix(offset), as: UTF8.self)
+            throw UnknownInPrompt(symbol: symbol, place: before.unicodeScalars.count)
+        }
         // At character and byte level `<unk>` in a prompt would be a riddle; at word level it is the usual meaning.
         if level != .word, let unknown, let place = ids.firstIndex(of: Int32(unknown)) {
-            throw UnknownInPrompt(symbol: String(Array(prompt.unicodeScalars)[min(place, prompt.unicodeScalars.count - 1)]), place: place)
+            let symbol = Array(prompt.unicodeScalars)[min(place, prompt.unicodeScalars.count - 1)]
+            throw UnknownInPrompt(symbol: "'\(symbol)'", place: place)
         }
         return ids
     }
@@ -122,7 +129,7 @@ private struct UnknownInPrompt: DiagnosedError {
     var kind: FailureKind { .usage }
     var diagnosis: Diagnosis {
         Diagnosis(
-            "'\(symbol)' is not in the model's vocabulary", location: "--prompt, character \(place + 1)",
+            "\(symbol) is not in the model's vocabulary", location: "--prompt, character \(place + 1)",
             remedy: "leave it out, or see the vocabulary with `lockstep inspect`")
     }
 }

@@ -26,6 +26,8 @@ struct Lockstep: ParsableCommand {
         signal(SIGPIPE, SIG_IGN)
         do {
             var command = try parseAsRoot()
+            // The others know nothing of ranks: under mpirun they run once.
+            guard command is TrainCommand || command is EvaluateCommand || Failure.launchedRank == 0 else { return }
             try command.run()
         } catch {
             Failure.exit(error)

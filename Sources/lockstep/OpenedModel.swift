@@ -54,3 +54,18 @@ struct OtherVocabulary: DiagnosedError {
             remedy: "use the dataset that the model was trained on, or evaluate a text file with --text")
     }
 }
+
+/// Text that was in memory when it turned out not to fit the vocabulary, with the place it came from.
+struct UnreadableText: DiagnosedError {
+    let file: String
+    var line: Int?
+    let cause: TextError
+
+    var kind: FailureKind { cause.kind }
+    var diagnosis: Diagnosis {
+        var diagnosis = cause.diagnosis
+        diagnosis.file = file
+        diagnosis.location = [line.map { "line \($0)" }, diagnosis.location].compactMap { $0 }.joined(separator: ", ")
+        return diagnosis
+    }
+}

@@ -44,25 +44,10 @@ struct ScoreCommand: ParsableCommand {
             do {
                 ids = try model.vocabulary.encode(line + [UInt8(ascii: "\n")])
             } catch let error as TextError {
-                throw LineError(file: name, line: number, cause: error)
+                throw UnreadableText(file: name, line: number, cause: error)
             }
             let score = try scorer.score(ids)
             guard StandardStream.output.write("\(Formatting.fixed(score.logProbability, decimals: 6))\t\(score.tokens)\n") else { return }
         }
-    }
-}
-
-/// A line that cannot be scored.
-private struct LineError: DiagnosedError {
-    let file: String
-    let line: Int
-    let cause: TextError
-
-    var kind: FailureKind { cause.kind }
-    var diagnosis: Diagnosis {
-        var diagnosis = cause.diagnosis
-        diagnosis.file = file
-        diagnosis.location = ["line \(line)", diagnosis.location].compactMap { $0 }.joined(separator: ", ")
-        return diagnosis
     }
 }

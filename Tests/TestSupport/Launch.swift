@@ -81,7 +81,7 @@ public enum Launch {
 
     /// This process's environment, without the traces of an MPI job it may itself be part of, and with what root and
     /// crowded cores need.
-    private static var mpiEnvironment: [String: String] {
+    public static var mpiEnvironment: [String: String] {
         var environment = ProcessInfo.processInfo.environment
         if environment["OMPI_COMM_WORLD_SIZE"] != nil {
             environment = environment.filter { !$0.key.hasPrefix("OMPI_") && !$0.key.hasPrefix("PMIX_") }

@@ -1,0 +1,123 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// Every mistake is answered with one line and the documented exit code.
+    struct BadInputTests {
+        @Test(arguments: Refusal.commandLines) func commandLine(_ refusal: Refusal) throws { try expect(refusal) }
+        @Test(arguments: Refusal.settings) func setting(_ refusal: Refusal) throws { try expect(refusal) }
+        @Test(arguments: Refusal.configurations) func configuration(_ refusal: Refusal) throws { try expect(refusal) }
+        @Test(arguments: Refusal.datasets) func dataset(_ refusal: Refusal) throws { try expect(refusal) }
+        @Test(arguments: Refusal.checkpoints) func checkpoint(_ refusal: Refusal) throws { try expect(refusal) }
+
+        /// What all ranks find alike is said once.
+        @Test(arguments: [
+            "unknown option", "--set trainig.streams=3", "--set training.streams=40000", "missing configuration",
+            "missing dataset", "another vocabulary to evaluate", "run with checkpoints", "truncated model",
+            "flipped bit", "weights of another shape", "run below a file",
+        ])
+        func onceFromTwoRanks(name: String) throws {
+            let refusal = try Refusal.named(name)
+            let outcome = try refusal.sandbox().lockstep(refusal.arguments, ranks: 2, timeout: 20)
+            expectRefusal(outcome, status: refusal.status, refusal.fragments, underMPI: true)
+        }
+
+        private func expect(_ refusal: Refusal) throws {
+            let sandbox = try refusal.sandbox()
+            let before = try checkpoints(sandbox)
+            expectRefusal(
+                try sandbox.lockstep(refusal.arguments, timeout: 20), status: refusal.status, refusal.fragments)
+            #expect(try checkpoints(sandbox) == before, "checkpoints have changed")
+            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new/checkpoints")))
+        }
+
+        /// Every file below `run/checkpoints`, with its content.
+        private func checkpoints(_ sandbox: Sandbox) throws -> [String: Data] {
+            let folder = sandbox.path("run/checkpoints")
+            return try FileManager.default.subpathsOfDirectory(atPath: folder).reduce(into: [:]) {
+                $0[$1] = FileManager.default.contents(atPath: "\(folder)/\($1)")
+            }
+        }
+
+        // MARK: Several ranks
+
+        @Test func fewerStreamsThanRanks() throws {
+            let outcome = try Sandbox().lockstep(
+                ["train", "--run", "new"] + Sandbox.small + ["--set", "training.streams=2"], ranks: 3, timeout: 20)
+            expectRefusal(outcome, status: 64, ["training.streams", "at least 3", "found 2"], underMPI: true)
+        }
+
+        /// One host without the data: all stop, and the one is named.
+        @Test(arguments: ["train", "evaluate"])
+        func missingOnOneRank(command: String) throws {
+            let sandbox = try Refusal.named("missing dataset").sandbox()
+            let elsewhere = "if [ \"$OMPI_COMM_WORLD_RANK\" = 1 ]; then cd /; fi; exec \"$@\""
+            let place = command == "train" ? ["--run", "new"] : ["--checkpoint", sandbox.path("run")]
+            let arguments = [command, "--data", "corpus"] + place
+            let outcome = try Launch.mpirun(
+                ranks: 3, "sh", ["-c", elsewhere, "sh", Launch.product("lockstep")] + arguments, folder: sandbox.folder,
+                timeout: 20)
+            expectRefusal(outcome, status: 65, ["rank 1:", "No such file"], underMPI: true)
+            #expect(!outcome.errors.contains("rank 0:"))
+        }
+
+        /// The same name for different data.
+        @Test func otherDataOnOneRank() throws {
+            let sandbox = try Refusal.named("another vocabulary to evaluate").sandbox()
+            let elsewhere =
+                "if [ \"$OMPI_COMM_WORLD_RANK\" = 1 ]; then data=other; fi; exec \"$@\" --data ${data:-corpus}"
+            let outcome = try Launch.mpirun(
+                ranks: 2, "sh", ["-c", elsewhere, "sh", Launch.product("lockstep"), "train", "--run", "new"],
+                folder: sandbox.folder, timeout: 20)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(outcome.errors.contains("rank 0") && outcome.errors.contains("rank 1"))
+            #expect([64, 65].contains(outcome.status))
+            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new/checkpoints")))
+        }
+
+        // MARK: While training
+
+        @Test(arguments: [nil, 2])
+        func divergenceStopsWithTheReason(ranks: Int?) throws {
+            let sandbox = try Sandbox()
+            let settings = ["training.clip.norm=null", "training.optimizer={name: sgd, learning_rate: 1.0e+38}"]
+            let outcome = try sandbox.lockstep(
+                ["train", "--run", "new"] + Sandbox.small + settings.flatMap { ["--set", $0] }, ranks: ranks,
+                timeout: 20)
+            #expect(!outcome.timedOut)
+            #expect(outcome.status == 70)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(complaints(outcome.errors).first?.contains("not finite") == true, "\(outcome.errors)")
+            #expect(complaints(outcome.errors).first?.contains("learning_rate") == true)
+        }
+
+        /// Two jobs in one run folder would take each other's checkpoints for their own.
+        @Test func secondJobInARunFolderIsRefused() throws {
+            let sandbox = try Sandbox()
+            let train = ["train", "--run", "run"] + Sandbox.small + ["--set", "training.steps=1000000"]
+            let outcome = try sandbox.interrupt(
+                train, when: "[ -s run/metrics.jsonl ]",
+                "\"$@\" --resume auto > second.out 2> second.err; echo $? > second.status; kill -TERM $job")
+            #expect(outcome.status == 75, "the first goes on")
+            #expect(try String(contentsOfFile: sandbox.path("second.status"), encoding: .utf8) == "74\n")
+            let errors = try String(contentsOfFile: sandbox.path("second.err"), encoding: .utf8)
+            #expect(complaints(errors).count == 1)
+            #expect(errors.contains("another job is training in this run folder"))
+        }
+
+        /// The newest checkpoint is damaged: the one before it serves, and the user is told.
+        @Test func damagedCheckpointIsPassedOver() throws {
+            let sandbox = try Refusal.named("flipped bit").sandbox()
+            let outcome = try sandbox.lockstep([
+                "train", "--run", "run", "--resume", "auto", "--set", "training.steps=201",
+            ])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let notes = outcome.errors.split(separator: "\n").filter {
+                $0.hasPrefix("note: going on from step-000000200")
+            }
+            #expect(notes.count == 1)
+            #expect(notes.first?.contains("decoder.bias") == true)
+        }
+    }
+}

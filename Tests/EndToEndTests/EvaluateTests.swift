@@ -1,0 +1,109 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    struct EvaluateTests {
+        private let sandbox: Sandbox
+        private let run = Shared.run
+
+        init() throws { sandbox = try Sandbox() }
+
+        /// With as many streams it is the same computation as the validation of the training run.
+        @Test(arguments: [nil, 2])
+        func agreesWithTheRunsOwnValidation(ranks: Int?) throws {
+            let settings = [
+                "validation={streams: 7, every_steps: 20}", "checkpoint.every_steps=20", "model.dropout=0.2",
+            ]
+            try sandbox.train("run", settings, ranks: ranks)
+            let validations = try sandbox.metrics("run").filter { $0.kind == "validation" }
+            #expect(validations.map(\.step) == [20, 40, 50])
+            for validation in validations {
+                let checkpoint = sandbox.checkpoint("run", step: validation.step)
+                let result = try sandbox.evaluate(checkpoint, ["--streams", "7"])
+                #expect(abs(result.nats_per_token - validation.loss) < 1e-6)
+                #expect(result.tokens == validation.tokens)
+                #expect(result.step == validation.step)
+            }
+        }
+
+        /// One stream, every token but the first predicted once, from left to right.
+        @Test func defaultIsOneStream() throws {
+            let result = try sandbox.evaluate(run)
+            #expect(try result == sandbox.evaluate(run, ["--streams", "1"]))
+            #expect(result.streams == 1)
+            #expect(result.tokens == 4709)
+            #expect(abs(result.nats_per_token - result.nll_sum / 4709) < 1e-12)
+            #expect(abs(result.bits_per_token - result.nats_per_token / log(2)) < 1e-12)
+            #expect(abs(result.perplexity - exp(result.nats_per_token)) < 1e-9)
+            #expect(try result.nll_sum != sandbox.evaluate(run, ["--streams", "10"]).nll_sum)
+        }
+
+        @Test(arguments: [1, 2, 10], [2, 3])
+        func ranksChangeNothing(streams: Int, ranks: Int) throws {
+            let options = ["--streams", "\(streams)"]
+            let (one, several) = try (sandbox.evaluate(run, options), sandbox.evaluate(run, options, ranks: ranks))
+            #expect(abs(one.nll_sum - several.nll_sum) <= 1e-9 * one.nll_sum)
+            #expect(one.tokens == several.tokens)
+        }
+
+        @Test func jsonNamesEverythingThatDecidesTheNumber() throws {
+            let output = try sandbox.succeed(["evaluate", "--checkpoint", run, "--split", "test", "--json"])
+            let object = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+            #expect(
+                Set(object.keys).isSuperset(of: [
+                    "nll_sum", "tokens", "nats_per_token", "bits_per_token", "perplexity", "unit", "split", "streams",
+                    "state",
+                    "unknown_tokens", "checkpoint", "step", "model_sha256", "vocabulary_sha256", "data", "data_sha256",
+                ]))
+            #expect(object["unit"] as? String == "character")
+            #expect(object["split"] as? String == "test")
+            #expect(object["tokens"] as? Int == 4682)
+            #expect(object["unknown_tokens"] as? Int == 0)
+            for name in ["model_sha256", "vocabulary_sha256", "data_sha256"] {
+                #expect((object[name] as? String)?.count == 64, "\(name)")
+            }
+            let model = "\(try #require(object["checkpoint"] as? String))/model.safetensors"
+            #expect(try object["model_sha256"] as? String == sha256(of: model))
+            #expect(try object["data_sha256"] as? String == sha256(of: "\(Shared.corpus)/test.npy"))
+        }
+
+        private func sha256(of path: String) throws -> String {
+            String(try Launch.run("sha256sum", [path]).output.prefix(64))
+        }
+
+        @Test func textForPeopleHasTheSameNumbers() throws {
+            let text = try sandbox.succeed(["evaluate", "--checkpoint", run])
+            let result = try sandbox.evaluate(run)
+            #expect(text.contains(String(format: "%.6f", result.perplexity)))
+            #expect(text.contains(String(format: "%.4f nats", result.nll_sum)))
+            #expect(text.contains("bits per character"))
+            #expect(text.contains("4709"))
+        }
+
+        /// The text that a split was made from gives what the split gives.
+        @Test func textFileEqualsItsSplit() throws {
+            let split = try sandbox.evaluate(run, ["--split", "test"])
+            let text = try sandbox.evaluate(run, ["--text", "\(Shared.corpus)/test.txt"])
+            #expect(split.nll_sum == text.nll_sum)
+            #expect(split.tokens == text.tokens)
+        }
+
+        /// `best` is what a run folder stands for.
+        @Test func aRunFolderMeansItsBestCheckpoint() throws {
+            try sandbox.train("run", ["checkpoint.every_steps=20"])
+            let best = try String(contentsOfFile: sandbox.path("run/checkpoints/best"), encoding: .utf8)
+            #expect(best == "step-000000050\n")
+            try "step-000000020\n".write(
+                toFile: sandbox.path("run/checkpoints/best"), atomically: true, encoding: .utf8)
+            #expect(try sandbox.evaluate("run").step == 20)
+            #expect(try sandbox.evaluate(sandbox.checkpoint("run", step: 40)).step == 40)
+        }
+
+        /// The first of several ranks alone prints.
+        @Test func oneReportFromSeveralRanks() throws {
+            let output = try sandbox.succeed(["evaluate", "--checkpoint", run], ranks: 3)
+            #expect(output.components(separatedBy: "perplexity").count == 2)
+        }
+    }
+}

@@ -1,0 +1,94 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// Help, and the ways to begin a run.
+    struct StartTests {
+        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect"])
+        func everyCommandHasHelp(command: String) throws {
+            let sandbox = try Sandbox()
+            let text = try sandbox.succeed([command, "--help"])
+            #expect(text.contains("USAGE: lockstep \(command)"))
+            #expect(try sandbox.succeed(["help", command]) == text)
+            #expect(try sandbox.succeed([]).contains(command))
+        }
+
+        @Test func tellsItsVersion() throws {
+            let text = try Sandbox().succeed(["--version"])
+            #expect(text.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil, "\(text)")
+        }
+
+        /// What a new run does with settings from the defaults, a file and options, in that order.
+        @Test func optionsOverrideTheFileAndTheFileTheDefaults() throws {
+            let sandbox = try Sandbox()
+            let file = try sandbox.write(
+                "model: {hidden: 20, embedding: 8, layers: 1}\ntraining: {steps: 3, streams: 4, unroll: 8}\n",
+                to: "my.yaml")
+            try sandbox.succeed([
+                "train", "--config", file, "--data", Shared.corpus, "--run", "run", "--set", "model.hidden=22",
+                "--set", "training.steps=2", "--set", "training.steps=4",
+            ])
+            let text = try String(contentsOfFile: sandbox.path("run/config.yaml"), encoding: .utf8)
+            for line in [
+                "hidden: 22", "embedding: 8", "steps: 4", "streams: 4", "dropout: 0", "path: \"\(Shared.corpus)\"",
+            ] {
+                #expect(text.contains(line), "\(line)")
+            }
+            #expect(try sandbox.metrics("run").last?.step == 4)
+
+            // The complete configuration, as run, runs again.
+            try sandbox.succeed(["train", "--config", "run/config.yaml", "--run", "again"])
+            #expect(try sandbox.tensors("again", step: 4) == sandbox.tensors("run", step: 4))
+        }
+
+        /// After the configuration file.
+        @Test func runFolderHasADefault() throws {
+            let sandbox = try Sandbox()
+            _ = try sandbox.write("training: {steps: 2}\nmodel: {hidden: 8}\n", to: "mine.yaml")
+            try sandbox.succeed(["train", "--config", "mine.yaml", "--data", Shared.corpus])
+            #expect(FileManager.default.fileExists(atPath: sandbox.path("runs/mine/checkpoints/latest")))
+        }
+
+        /// From a run, a checkpoint and a file; only the weights are taken.
+        @Test(arguments: ["", "/checkpoints/step-000000400", "/checkpoints/step-000000400/model.safetensors"])
+        func beginsWithGivenWeights(source: String) throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("new", ["training.steps=1"], ["--init-from", Shared.run + source])
+            let loss = try #require(try sandbox.losses("new").first)
+            let trained = try sandbox.evaluate(Shared.run).nats_per_token
+            #expect(loss < trained + 0.5, "a new model would begin near ln 57 = 4.04")
+            #expect(try sandbox.evaluate("new").step == 1)
+        }
+
+        @Test(arguments: [nil, 2])
+        func pathsMayHaveSpacesAndAnyCharacter(ranks: Int?) throws {
+            let sandbox = try Sandbox()
+            let (data, run) = ("d\u{E4}ta 'of' mine & yours", "r\u{FC}n #1: \u{2603}")
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path(data))
+            try sandbox.train(run, ["training.steps=2"], ["--data", data], ranks: ranks)
+            try sandbox.succeed(
+                ["train", "--run", run, "--resume", "auto", "--set", "training.steps=4"], ranks: ranks)
+            let result = try sandbox.evaluate(run)
+            #expect(result.step == 4)
+            #expect(try sandbox.evaluate(run, ["--data", data]) == result)
+            #expect(try sandbox.succeed(["inspect", run]).contains("step-000000004"))
+            #expect(try sandbox.succeed(["generate", "--checkpoint", run, "--length", "5"]).count == 6)
+        }
+
+        /// Other levels than characters, from a text to a sample.
+        @Test(arguments: [("word", "bits per word"), ("byte", "bits per byte")])
+        func otherLevels(level: String, unit: String) throws {
+            let sandbox = try Sandbox()
+            try sandbox.succeed([
+                "prepare", "--train", "\(Shared.corpus)/train.txt", "--valid", "\(Shared.corpus)/valid.txt",
+                "--level", level, "--output", "data",
+            ])
+            try sandbox.train("run", ["training.steps=20"], ["--data", "data"])
+            #expect(try sandbox.succeed(["evaluate", "--checkpoint", "run"]).contains(unit))
+            let text = try sandbox.succeed(["generate", "--checkpoint", "run", "--prompt", "A car", "--length", "10"])
+            #expect(text.hasPrefix("A car"))
+            #expect(text.hasSuffix("\n"))
+        }
+    }
+}
