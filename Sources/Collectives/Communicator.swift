@@ -16,6 +16,9 @@ public protocol Communicator: AnyObject {
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]?
     /// Every rank's bytes (lengths may differ), indexed by rank, on all ranks.
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
+    /// Memory shared by all ranks, of which this rank asks for `count` floats. It lives as long as the communicator.
+    /// - Returns: nil on every rank when they do not all run on one machine, or when sharing would gain nothing.
+    func shareMemory(_ count: Int) throws -> (any SharedMemory)?
     /// Returns once every rank has called it.
     func barrier() throws
     /// Ends the whole job at once with this exit code; for failures the other ranks cannot know of.

@@ -15,6 +15,7 @@ public final class SingleRank: Communicator {
         return [bytes]
     }
     public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    public func shareMemory(_ count: Int) throws -> (any SharedMemory)? { nil }
     public func barrier() {}
     public func abort(_ code: Int32) -> Never { exit(code) }
 }

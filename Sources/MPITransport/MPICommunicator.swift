@@ -12,6 +12,7 @@ public final class MPICommunicator: Communicator {
     public let size: Int
     private var handle: MPI_Comm?
     private let largestMessage: Int
+    private var windows: [MPI_Win?] = []
 
     init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
         precondition(largestMessage >= MemoryLayout<Double>.size && largestMessage <= CInt.max)
@@ -29,6 +30,8 @@ public final class MPICommunicator: Communicator {
     }
 
     func free() throws {
+        for index in windows.indices { try check(MPI_Win_free(&windows[index]), "MPI_Win_free") }
+        windows = []
         try check(MPI_Comm_free(&handle), "MPI_Comm_free")
     }
 
@@ -120,6 +123,42 @@ public final class MPICommunicator: Communicator {
         return parts
     }
 
+    /// The window is freed with the communicator and not with the object returned: freeing is collective, and a rank that
+    /// fails alone must not wait for the others.
+    public func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
+        if size == 1 { return nil }
+        var machine: MPI_Comm?
+        try check(
+            MPI_Comm_split_type(handle, lockstep_MPI_COMM_TYPE_SHARED(), CInt(rank), lockstep_MPI_INFO_NULL(), &machine),
+            "MPI_Comm_split_type")
+        var ranksHere: CInt = 0
+        try check(MPI_Comm_size(machine, &ranksHere), "MPI_Comm_size")
+        // Ranks of one machine see its size; the smallest of all machines decides for all.
+        var base: UnsafeMutableRawPointer?
+        var window: MPI_Win?
+        let here = Int(ranksHere) == size
+        if here {
+            try check(
+                MPI_Win_allocate_shared(
+                    MPI_Aint(count * MemoryLayout<Float>.stride), 1, lockstep_MPI_INFO_NULL(), machine, &base, &window),
+                "MPI_Win_allocate_shared")
+        }
+        try check(MPI_Comm_free(&machine), "MPI_Comm_free")
+        guard here else { return nil }
+        windows.append(window)
+        let parts = try (0..<size).map { rank in
+            var bytes: MPI_Aint = 0
+            var unit: CInt = 0
+            var start: UnsafeMutableRawPointer?
+            try check(MPI_Win_shared_query(window, CInt(rank), &bytes, &unit, &start), "MPI_Win_shared_query")
+            let floats = bytes / MemoryLayout<Float>.stride
+            return UnsafeMutableBufferPointer(start: start?.bindMemory(to: Float.self, capacity: floats), count: floats)
+        }
+        parts[rank].update(repeating: 0)
+        try barrier()
+        return MPISharedMemory(parts)
+    }
+
     public func barrier() throws {
         try check(MPI_Barrier(handle), "MPI_Barrier")
     }
@@ -128,6 +167,12 @@ public final class MPICommunicator: Communicator {
         MPI_Abort(handle, code)
         _exit(code)
     }
+}
+
+private final class MPISharedMemory: SharedMemory {
+    private let parts: [UnsafeMutableBufferPointer<Float>]
+    init(_ parts: [UnsafeMutableBufferPointer<Float>]) { self.parts = parts }
+    func part(of rank: Int) -> UnsafeMutableBufferPointer<Float> { parts[rank] }
 }
 
 /// Consecutive ranges that cover `0 ..< count`.

@@ -48,21 +48,29 @@ public final class Optimizer {
     public let slots: [Arena]
 
     public init(_ rule: OptimizerRule, layout: ParameterLayout) {
-        self.rule = rule
-        slots = rule.name.slots.map { _ in Arena(layout) }
+        self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
     }
 
-    /// One step.
+    /// - Parameter slots: as many as the rule has, zero at first.
+    public init(_ rule: OptimizerRule, slots: [Arena]) {
+        precondition(slots.count == rule.name.slots.count)
+        self.rule = rule
+        self.slots = slots
+    }
+
+    /// One step, for the parameters in `range` of the arena (by default all).
     /// - Parameters:
     ///   - scale: multiplies each gradient component first (1 / tokens, times the norm clip's factor).
     ///   - limit: then components are cut to [-limit, limit]; nil: not at all.
     ///   - update: 1 for the first step of the run, for Adam's bias correction.
     public func step(
-        _ parameters: Arena, gradients: Arena, learningRate: Double, scale: Float, limit: Float?, update: Int
+        _ parameters: Arena, gradients: Arena, range: Range<Int>? = nil, learningRate: Double, scale: Float,
+        limit: Float?, update: Int
     ) {
-        let p = parameters.buffer.base
-        let g = gradients.buffer.base
-        let count = parameters.buffer.count
+        let range = range ?? 0..<parameters.buffer.count
+        let count = range.count
+        let p = parameters.buffer.base + range.lowerBound
+        let g = gradients.buffer.base + range.lowerBound
         let limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
         let rate = Float(learningRate)
         let decay = rule.weightDecay
@@ -76,7 +84,7 @@ public final class Optimizer {
             vectorised(count) { j, n in p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
-            let v = slots[0].buffer.base
+            let v = slots[0].buffer.base + range.lowerBound
             let momentum = rule.momentum
             let nesterov = rule.nesterov
             vectorised(count) { j, n in
@@ -87,7 +95,7 @@ public final class Optimizer {
             }
         case .adagrad:
             // Duchi et al. 2011.
-            let sums = slots[0].buffer.base
+            let sums = slots[0].buffer.base + range.lowerBound
             let epsilon = rule.epsilon
             vectorised(count) { j, n in
                 let d = gradient(j, n, decayed: true)
@@ -97,7 +105,7 @@ public final class Optimizer {
             }
         case .adam, .adamw:
             // Kingma and Ba 2015, algorithm 1.
-            let (m, v) = (slots[0].buffer.base, slots[1].buffer.base)
+            let (m, v) = (slots[0].buffer.base + range.lowerBound, slots[1].buffer.base + range.lowerBound)
             let (beta1, beta2, epsilon) = (rule.beta1, rule.beta2, rule.epsilon)
             let decoupled = rule.name == .adamw
             let shrink = decoupled ? 1 - rate * decay : 1

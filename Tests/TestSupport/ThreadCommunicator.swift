@@ -54,6 +54,7 @@ private final class Meeting: @unchecked Sendable {
     private var completed = 0
     private var left: [Int] = []
     private var firstError: (any Error)?
+    private var kept: [AnyObject] = []
 
     init(count: Int) {
         self.count = count
@@ -84,6 +85,13 @@ private final class Meeting: @unchecked Sendable {
         return try exchanged.get()
     }
 
+    /// Until the last rank is done: the others may still read it.
+    func keep(_ memory: AnyObject) {
+        condition.lock()
+        defer { condition.unlock() }
+        kept.append(memory)
+    }
+
     func leave(_ rank: Int, _ error: (any Error)?) {
         condition.lock()
         defer { condition.unlock() }
@@ -98,6 +106,15 @@ private final class Meeting: @unchecked Sendable {
         while left.count < count { condition.wait() }
         if let firstError { throw firstError }
     }
+}
+
+private final class ThreadMemory: SharedMemory {
+    private let own: UnsafeMutableBufferPointer<Float>
+    var parts: [UnsafeMutableBufferPointer<Float>] = []
+
+    init(_ own: UnsafeMutableBufferPointer<Float>) { self.own = own }
+    deinit { own.deallocate() }
+    func part(of rank: Int) -> UnsafeMutableBufferPointer<Float> { parts[rank] }
 }
 
 private final class ThreadCommunicator: Communicator {
@@ -140,6 +157,26 @@ private final class ThreadCommunicator: Communicator {
 
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         try meeting.exchange(bytes, of: rank, call: "allGather")
+    }
+
+    /// One allocation, made by rank 0; the address is what the ranks exchange.
+    func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
+        let own = UnsafeMutableBufferPointer<Float>(
+            start: UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
+                .bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
+        own.initialize(repeating: 0)
+        let memory = ThreadMemory(own)
+        let address = withUnsafeBytes(of: (UInt(bitPattern: own.baseAddress), UInt(count))) { Array($0) }
+        for part in try meeting.exchange(address, of: rank, call: "shareMemory") {
+            part.withUnsafeBytes {
+                memory.parts.append(
+                    UnsafeMutableBufferPointer(
+                        start: UnsafeMutablePointer(bitPattern: $0.loadUnaligned(as: UInt.self)),
+                        count: Int($0.loadUnaligned(fromByteOffset: 8, as: UInt.self))))
+            }
+        }
+        meeting.keep(memory)
+        return memory
     }
 
     func barrier() throws { _ = try meeting.exchange([], of: rank, call: "barrier") }
