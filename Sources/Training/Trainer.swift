@@ -87,7 +87,7 @@ public final class Trainer {
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
         parameters = Arena(ParameterLayout(options.model))
-        parameters.initialise(range: options.model.initialRange, seed: options.seed)
+        parameters.initialise(options.model, seed: options.seed)
         optimizer = Optimizer(options.optimizer, layout: parameters.layout)
         step = try TrainingStep(
             options, communicator: communicator, parameters: parameters, optimizer: optimizer, streams: ownStreams)
@@ -142,6 +142,7 @@ public final class Trainer {
         var intervalSeconds = 0.0
         var lastSave = start
         var stopped = false
+        var improved = false
         let everyMinutes = options.checkpoints.everyMinutes
 
         while progress.step < options.totalSteps, !stopped {
@@ -168,15 +169,16 @@ public final class Trainer {
                 record(outcome, seconds: intervalSeconds)
                 intervalSeconds = 0
             }
-            let improved = validationIsDue(outcome) ? try validate(final: false) : false
-            if improved || saveIsDue(outcome) {
+            improved = validationIsDue(outcome) ? try validate(final: false) : false
+            let isLast = stopped || progress.step == options.totalSteps
+            if !isLast, improved || saveIsDue(outcome) {
                 try saveOrWarn(isBest: improved)
                 lastSave = clock.now
             }
         }
         let finished = progress.step >= options.totalSteps
         let validatesLast = finished && evaluator != nil && validatedStep != progress.step
-        let improved = try validatesLast ? validate(final: true) : false
+        if validatesLast { improved = try validate(final: true) }
         if savedStep != progress.step || validatesLast { try save(isBest: improved) }
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,
