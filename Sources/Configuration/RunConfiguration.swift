@@ -32,6 +32,9 @@ public struct RunConfiguration: Sendable, Equatable {
         public var tied = false
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.
         public var initialRange = 0.1
+        /// The same for the embedding alone; nil: as the other weights. PyTorch's embeddings start with a standard
+        /// deviation of 1, which is a range of 1.73.
+        public var initialEmbeddingRange: Double?
     }
 
     public enum Cell: String, SettingChoice {

@@ -54,6 +54,7 @@ extension RunConfiguration {
         Setting("model.dropout", \.model.dropout, .belowOne),
         Setting("model.tied", \.model.tied, .any, structural: true),
         Setting("model.initial_range", \.model.initialRange, .positive),
+        Setting("model.initial_embedding_range", \.model.initialEmbeddingRange, .nullOr(.positive)),
 
         Setting("training.streams", \.training.streams, .from(1, to: 65536), structural: true),
         Setting("training.unroll", \.training.unroll, .from(1, to: 65536)),

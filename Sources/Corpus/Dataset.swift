@@ -59,6 +59,11 @@ public struct Dataset: Sendable {
         hash = digest.hexadecimal()
     }
 
+    /// SHA-256 of each split's file, by file name, as `dataset.json` states them.
+    public var hashes: [String: String] {
+        manifest.splits.reduce(into: [:]) { $0[DatasetManifest.fileName(of: $1.key)] = $1.value.sha256 }
+    }
+
     public var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
 
     /// The splits there are, in the order train, valid, test.

@@ -73,7 +73,7 @@ public enum PartitionError: DiagnosedError, Equatable {
         switch self {
         case .tooFewTokens(let name, let tokens, let streams):
             Diagnosis(
-                "too few tokens for \(streams) streams", file: name, expected: "more than \(streams)",
+                "too few tokens for \(streams) stream\(streams == 1 ? "" : "s")", file: name, expected: "more than \(streams)",
                 found: "\(tokens)",
                 remedy: "use fewer streams or more text")
         case .fewerStreamsThanRanks(let streams, let ranks):

@@ -111,6 +111,11 @@ public struct Vocabulary: Sendable {
         }
     }
 
+    /// The content of a text file as `prepare` reads it: without a leading UTF-8 byte-order mark, except at byte level.
+    public func text(ofFile bytes: [UInt8]) -> [UInt8] {
+        level != .byte && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
+    }
+
     /// The text the ids stand for. Characters and bytes come back as they were; words are separated by one space, and
     /// `<eos>` is a newline.
     public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {

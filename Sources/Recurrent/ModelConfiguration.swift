@@ -48,10 +48,13 @@ public struct ModelConfiguration: Sendable, Equatable {
     public var tied: Bool
     /// Weights start uniform in (-range, range); biases at zero.
     public var initialRange: Float
+    /// The same for the embedding alone; nil: `initialRange`.
+    public var initialEmbeddingRange: Float?
 
     public init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
-        dropout: Float = 0, tied: Bool = false, initialRange: Float = 0.1
+        dropout: Float = 0, tied: Bool = false, initialRange: Float = 0.1,
+        initialEmbeddingRange: Float? = nil
     ) {
         precondition(vocabulary > 0 && embedding > 0 && hidden > 0 && layers > 0)
         precondition(!tied || embedding == hidden, "tied weights need embedding == hidden")
@@ -64,6 +67,7 @@ public struct ModelConfiguration: Sendable, Equatable {
         self.dropout = dropout
         self.tied = tied
         self.initialRange = initialRange
+        self.initialEmbeddingRange = initialEmbeddingRange
     }
 
     /// Width of the input of layer `index`.

@@ -73,14 +73,16 @@ public final class Arena {
         UnsafeMutableBufferPointer(rebasing: buffer.elements[entry.range])
     }
 
-    /// Weights uniform in (-range, range), biases zero; a function of the seed and the tensor's place in the layout.
-    public func initialise(range: Float, seed: UInt64) {
+    /// Weights uniform in plus or minus the model's initial range, biases zero; a function of the seed and the tensor's
+    /// place in the layout.
+    public func initialise(_ model: ModelConfiguration, seed: UInt64) {
         for (index, entry) in layout.entries.enumerated() {
             let values = values(entry)
             guard entry.shape.count == 2 else {
                 values.update(repeating: 0)
                 continue
             }
+            let range = index == 0 ? model.initialEmbeddingRange ?? model.initialRange : model.initialRange
             var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
             for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
         }

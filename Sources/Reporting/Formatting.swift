@@ -52,7 +52,10 @@ public enum Formatting {
         }
     }
 
-    public static func fixed(_ value: Double, decimals: Int) -> String { printed("%.\(decimals)f", value) }
+    /// With `decimals` places; in scientific notation where those could not mean anything.
+    public static func fixed(_ value: Double, decimals: Int) -> String {
+        printed(abs(value) < 1e15 ? "%.\(decimals)f" : "%.\(decimals)e", value)
+    }
 
     static func padded(_ text: String, to width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
@@ -62,8 +65,7 @@ public enum Formatting {
 
     /// C's `printf` with one number.
     private static func printed(_ format: String, _ value: Double) -> String {
-        // 309 digits before the point at most, as many decimals as asked for.
-        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 512) { buffer in
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             _ = withVaList([value]) { vsnprintf(buffer.baseAddress!, buffer.count, format, $0) }
             return String(cString: buffer.baseAddress!)
         }

@@ -85,7 +85,7 @@ public final class Trainer {
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
         step = try TrainingStep(options, communicator: communicator, streams: ownStreams)
-        if step.fillsParameters { step.parameters.initialise(range: options.model.initialRange, seed: options.seed) }
+        if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
         evaluator = try validation.map { [step] in
             try Evaluator(
                 options.model, parameters: step.parameters, tokens: $0, streams: options.validation.streams,
@@ -136,6 +136,7 @@ public final class Trainer {
         var intervalSeconds = 0.0
         var lastSave = start
         var stopped = false
+        var improved = false
         let everyMinutes = options.checkpoints.everyMinutes
 
         while progress.step < options.totalSteps, !stopped {
@@ -162,15 +163,16 @@ public final class Trainer {
                 record(outcome, seconds: intervalSeconds)
                 intervalSeconds = 0
             }
-            let improved = validationIsDue(outcome) ? try validate(final: false) : false
-            if improved || saveIsDue(outcome) {
+            improved = validationIsDue(outcome) ? try validate(final: false) : false
+            let isLast = stopped || progress.step == options.totalSteps
+            if !isLast, improved || saveIsDue(outcome) {
                 try saveOrWarn(isBest: improved)
                 lastSave = clock.now
             }
         }
         let finished = progress.step >= options.totalSteps
         let validatesLast = finished && evaluator != nil && validatedStep != progress.step
-        let improved = try validatesLast ? validate(final: true) : false
+        if validatesLast { improved = try validate(final: true) }
         if savedStep != progress.step || validatesLast { try save(isBest: improved) }
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,

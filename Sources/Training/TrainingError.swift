@@ -10,7 +10,7 @@ public enum TrainingError: DiagnosedError, Equatable {
     public var kind: FailureKind { .internal }
 
     public var diagnosis: Diagnosis {
-        let remedy = "lower training.optimizer.learning_rate or training.clip, then go on from the last checkpoint with --resume auto"
+        let remedy = "lower training.optimizer.learning_rate or training.clip and start again; --resume auto goes on from the last checkpoint, if there is one"
         switch self {
         case .gradientNotFinite(let step, let tensor, let culprits):
             return Diagnosis(

@@ -87,7 +87,7 @@ private struct EvaluationText {
             let bytes = try File.contents(of: text, limit: 1 << 32)
             let ids: [Int32]
             do {
-                ids = try checkpoint.vocabulary.encode(bytes)
+                ids = try checkpoint.vocabulary.encode(checkpoint.vocabulary.text(ofFile: bytes))
             } catch let error as TextError {
                 throw UnreadableText(file: text, cause: error)
             }

@@ -27,7 +27,7 @@ struct GenerateCommand: ParsableCommand {
     @Option(help: "Tokens to generate.")
     var length = 500
 
-    @Option(help: "Below 1 bolder, above 1 wilder; 0 always takes the most probable token.")
+    @Option(parsing: .unconditional, help: "Below 1 more cautious, above 1 more varied; 0 always takes the most probable token.")
     var temperature = 1.0
 
     @Option(help: "Draw from the K most probable tokens only.")

@@ -51,7 +51,7 @@ extension CheckpointSummary {
                 checkpoint.bytes.map { "\($0)" } ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid",
             ]
         }
-        let heading = ["checkpoint", "epoch", "validation loss", "bytes", "pointers", "state"]
+        let heading = ["checkpoint", "epochs done", "validation loss", "bytes", "pointers", "state"]
         return lockstep.table([heading] + rows, textColumns: [0, 4, 5])
     }
 }

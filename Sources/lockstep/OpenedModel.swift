@@ -29,7 +29,10 @@ struct OpenedModel {
 
     /// Where the training data was, from the configuration in the manifest.
     func dataFolder() throws -> String {
-        try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: "\(checkpoint.folder)/manifest.json").data.path
+        let manifest = "\(checkpoint.folder)/manifest.json"
+        let folder = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest).data.path
+        guard Folder.isFolder(folder) else { throw DataNotThere(folder: folder) }
+        return folder
     }
 
     /// Ids mean the same words only with the same vocabulary.
@@ -46,12 +49,24 @@ struct OtherVocabulary: DiagnosedError {
     let file: String
     let expected: String
     let found: String
+    var remedy = "use the dataset that the model was trained on, or evaluate a text file with --text"
 
     var kind: FailureKind { .data }
     var diagnosis: Diagnosis {
         Diagnosis(
-            "the data's vocabulary is not the checkpoint's", file: file, expected: expected, found: found,
-            remedy: "use the dataset that the model was trained on, or evaluate a text file with --text")
+            "the data's vocabulary is not the checkpoint's", file: file, expected: expected, found: found, remedy: remedy)
+    }
+}
+
+/// The dataset folder that a configuration names, seen from another working directory perhaps.
+struct DataNotThere: DiagnosedError {
+    let folder: String
+
+    var kind: FailureKind { .data }
+    var diagnosis: Diagnosis {
+        Diagnosis(
+            "the data that the model was trained on is not there", file: folder,
+            remedy: "say where it is with --data DIR, or evaluate a text file with --text")
     }
 }
 

@@ -3,6 +3,7 @@ import Collectives
 import Configuration
 import Diagnostics
 import Files
+import Glibc
 
 /// Where a run lives and where it begins: decided by rank 0, followed by all.
 struct RunPlan {
@@ -44,6 +45,8 @@ struct RunPlan {
         case nil:
             // An error here, too: folders of damaged checkpoints are not to be trained over.
             guard let latest = try store.latest() else { return nil }
+            // A mistyped setting is worth saying first.
+            _ = try RunConfiguration.load(file: command.config, overrides: settings(command))
             throw UsageError(
                 "the run folder holds checkpoints already", location: folder,
                 found: "step \(latest.manifest.step)",
@@ -53,6 +56,7 @@ struct RunPlan {
             if latest == nil { note("\(folder) has no checkpoint yet: beginning at step 0") }
             return latest?.folder
         case let path?:
+            guard Folder.exists(path) else { throw FileError(operation: "open", path: path, code: ENOENT) }
             if Folder.isFolder("\(path)/checkpoints") {
                 guard let latest = try CheckpointStore(runFolder: path, keep: 1, note: note).latest() else {
                     throw CheckpointError.noCheckpointYet(folder: path)
@@ -65,8 +69,7 @@ struct RunPlan {
 
     /// The configuration of the command line; when resuming without a file, the one that the checkpoint carries.
     func configuration(_ command: TrainCommand) throws -> RunConfiguration {
-        var overrides = command.overrides
-        if let data = command.data { overrides.insert("data.path=\(RunPlan.quoted(data))", at: 0) }
+        let overrides = RunPlan.settings(command)
         guard let checkpoint else { return try RunConfiguration.load(file: command.config, overrides: overrides) }
         let manifest = "\(checkpoint.folder)/manifest.json"
         let saved = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest)
@@ -86,6 +89,11 @@ struct RunPlan {
             }
         }
         return configuration
+    }
+
+    /// What the command line sets, in order.
+    private static func settings(_ command: TrainCommand) -> [String] {
+        (command.data.map { ["data.path=\(quoted($0))"] } ?? []) + command.overrides
     }
 
     /// A YAML scalar that is a string whatever its characters.

@@ -40,9 +40,10 @@ struct ScoreCommand: ParsableCommand {
         var number = 0
         while let line = try lines.next() {
             number += 1
+            let text = number == 1 ? model.vocabulary.text(ofFile: line) : line
             let ids: [Int32]
             do {
-                ids = try model.vocabulary.encode(line + [UInt8(ascii: "\n")])
+                ids = try model.vocabulary.encode(text + [UInt8(ascii: "\n")])
             } catch let error as TextError {
                 throw UnreadableText(file: name, line: number, cause: error)
             }

@@ -88,10 +88,17 @@ private struct TrainingSetup {
         try communicator.agree(on: dataset.hash, named: "the dataset's SHA-256", kind: .data)
         if let checkpoint {
             try communicator.together("comparing the dataset with the checkpoint's") {
+                let remedy = "use the dataset that the run began with, or begin a new run, with --init-from \(checkpoint.folder) to keep the weights"
                 guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
                     throw OtherVocabulary(
                         file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,
-                        found: dataset.vocabulary.hash)
+                        found: dataset.vocabulary.hash, remedy: remedy)
+                }
+                let (then, now) = (checkpoint.manifest.datasetFiles["train.npy"], dataset.hashes["train.npy"])
+                guard then == now else {
+                    throw UsageError(
+                        "a resumed run cannot change its training data", location: "\(dataset.folder)/train.npy",
+                        expected: "SHA-256 \(then ?? "unknown")", found: now, remedy: remedy)
                 }
             }
         }
@@ -111,7 +118,7 @@ private struct TrainingSetup {
         let identity = RunIdentity(
             folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
             vocabularyPath: dataset.vocabularyPath, vocabularyHash: dataset.vocabulary.hash,
-            datasetFiles: dataset.manifest.splits.reduce(into: [:]) { $0["\($1.key.rawValue).npy"] = $1.value.sha256 })
+            datasetFiles: dataset.hashes)
         let (lock, reporter) = try communicator.together("opening the run folder") { [plan] () -> (RunLock?, RunReporter?) in
             guard isFirst else { return (nil, nil) }
             try Folder.create(plan.folder)

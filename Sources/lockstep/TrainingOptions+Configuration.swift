@@ -39,7 +39,8 @@ extension ModelConfiguration {
         self.init(
             cell: Cell(rawValue: model.cell.rawValue)!, activation: Activation(rawValue: model.activation.rawValue)!,
             vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
-            dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange))
+            dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange),
+            initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
     }
 }
 

@@ -15,6 +15,7 @@ import Testing
         it.model.dropout = 0.1 + 0.2
         it.model.tied = true
         it.model.initialRange = 1e-300
+        it.model.initialEmbeddingRange = 1.73
         it.training.streams = 65536
         it.training.unroll = 1
         it.training.randomUnroll = true
@@ -80,6 +81,7 @@ import Testing
                   dropout: 0
                   tied: false
                   initial_range: 0.1
+                  initial_embedding_range: null
                 training:
                   streams: 32
                   unroll: 64
@@ -132,7 +134,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 8)
+        #expect((json?["model"] as? [String: Any])?.count == 9)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

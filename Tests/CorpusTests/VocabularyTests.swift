@@ -39,6 +39,14 @@ import Testing
         #expect(try vocabulary.decode(vocabulary.encode(bytes("a\nb a"))) == bytes("a\nb a\n"))
     }
 
+    @Test func onlyBytesKeepALeadingByteOrderMark() throws {
+        let text = bytes("\u{FEFF}ab\u{FEFF}")
+        for level in [TokenLevel.character, .word] {
+            #expect(try vocabulary("ab", level).text(ofFile: text) == bytes("ab\u{FEFF}"))
+        }
+        #expect(try vocabulary("ab", .byte).text(ofFile: text) == text)
+    }
+
     @Test func specialTokensInTheTextAreTheSpecialTokens() throws {
         let vocabulary = try vocabulary("<unk> a <unk> <eos> <unk>\n", .word)
         #expect(vocabulary.strings == ["<unk>", "<eos>", "a"])

@@ -107,7 +107,7 @@ import Testing
     @Test(arguments: Cell.allCases) func carriedStateContinuesTheSequence(cell: Cell) throws {
         let configuration = ModelConfiguration(cell: cell, vocabulary: 9, embedding: 5, hidden: 7, layers: 2, initialRange: 0.5)
         let parameters = Arena(ParameterLayout(configuration))
-        parameters.initialise(range: 0.5, seed: 1)
+        parameters.initialise(configuration, seed: 1)
         let tokens: [Int32] = (0..<24).map { Int32(($0 * 5 + $0 / 3) % 9) }  // [T=8, B=3]
         let targets: [Int32] = tokens.map { ($0 + 2) % 9 }
         let long = try LanguageModel(configuration, parameters: parameters, batch: 3, steps: 8)
@@ -128,10 +128,11 @@ import Testing
 
     /// A vocabulary so large that the logits come in several blocks gives the gradients of one block.
     @Test func blocksOfLogitsAddUp() throws {
-        let large = ModelConfiguration(cell: .elman, vocabulary: 2_000_000, embedding: 2, hidden: 3, layers: 1)
+        let large = ModelConfiguration(
+            cell: .elman, vocabulary: 2_000_000, embedding: 2, hidden: 3, layers: 1, initialRange: 0.3)
         let layout = ParameterLayout(large)
         let (parameters, gradients) = (Arena(layout), Arena(layout))
-        parameters.initialise(range: 0.3, seed: 2)
+        parameters.initialise(large, seed: 2)
         let model = try LanguageModel(large, parameters: parameters, gradients: gradients, batch: 2, steps: 5)
         let tokens: [Int32] = (0..<10).map { $0 * 199_999 }
         try model.forward(tokens, steps: 5)
@@ -142,6 +143,26 @@ import Testing
         let bias = gradients.values(layout["decoder.bias"])
         #expect(abs(bias.reduce(0.0) { $0 + Double($1) }) < 1e-3)
         for token in tokens { #expect(abs(bias[Int(token)] + 1) < 1e-3) }
+    }
+}
+
+@Suite struct InitialisationTests {
+    @Test func weightsFillTheirRangesAndBiasesAreZero() {
+        let configuration = ModelConfiguration(
+            cell: .gru, vocabulary: 300, embedding: 40, hidden: 50, layers: 2, initialRange: 0.1, initialEmbeddingRange: 2)
+        let layout = ParameterLayout(configuration)
+        let (one, same, other) = (Arena(layout), Arena(layout), Arena(layout))
+        one.initialise(configuration, seed: 1)
+        same.initialise(configuration, seed: 1)
+        other.initialise(configuration, seed: 2)
+        for entry in layout.entries {
+            let values = Array(one.values(entry))
+            let range: Float = entry.shape.count == 1 ? 0 : entry.name == "encoder.weight" ? 2 : 0.1
+            #expect(values.allSatisfy { abs($0) <= range })
+            #expect(abs(values.max()! - range) <= 0.01 * range && abs(values.min()! + range) <= 0.01 * range)
+            #expect(values == Array(same.values(entry)))
+            #expect(range == 0 || values != Array(other.values(entry)))
+        }
     }
 }
 

@@ -12,11 +12,12 @@ import Training
 
 private func trainedParameters(_ configuration: ModelConfiguration) -> Arena {
     let parameters = Arena(ParameterLayout(configuration))
-    parameters.initialise(range: 0.5, seed: 4)
+    parameters.initialise(configuration, seed: 4)
     return parameters
 }
 
-private let configuration = ModelConfiguration(cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 2)
+private let configuration = ModelConfiguration(
+    cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 2, initialRange: 0.5)
 
 @Suite struct EvaluatorTests {
     /// 205 tokens: 204 predictions, in 5 streams of 41 or 40, over several internal chunks and a partial one.
@@ -68,7 +69,7 @@ private let configuration = ModelConfiguration(cell: .lstm, vocabulary: 13, embe
             let step = try TrainingStep(options, communicator: communicator, streams: own)
             let parameters = step.parameters
             if step.fillsParameters {
-                parameters.initialise(range: 0.3, seed: 1)
+                parameters.initialise(options.model, seed: 1)
                 // Two huge weights: the loss stays finite, the squares of the gradient do not.
                 parameters.matrix("decoder.weight").base[0] = 1e25
                 parameters.matrix("decoder.weight").base[12] = -1e25
