@@ -13,15 +13,16 @@ enum Failure {
         return 0
     }
 
-    /// Ends the process. What all ranks found alike is said by rank 0 alone.
+    /// Ends the process. What every rank finds alike, before MPI is up, is said by rank 0 alone.
     static func exit(_ error: any Error) -> Never {
-        let speaks = launchedRank == 0
+        // The first rank to exit makes mpirun end the others: rank 0 must have spoken by then.
+        if launchedRank != 0 { sleep(2) }
         guard let diagnosed = error as? any DiagnosedError else {
             // The parser's own errors, help and version among them.
-            if speaks { Lockstep.exit(withError: error) }
+            if launchedRank == 0 { Lockstep.exit(withError: error) }
             Glibc.exit(Lockstep.exitCode(for: error).rawValue)
         }
-        if speaks { say("lockstep: \(diagnosed)") }
+        if launchedRank == 0 { say("lockstep: \(diagnosed)") }
         Glibc.exit(diagnosed.kind.rawValue)
     }
 

@@ -17,9 +17,11 @@ enum Job {
         let session = try MPISession()
         do {
             try body(session.communicator)
-        } catch where isShared(error) || session.communicator.size == 1 {
+        } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {
+            // Said before the ranks part: the first to exit makes mpirun end the others, rank 0 perhaps among them.
+            if session.communicator.rank == 0 { Failure.say("lockstep: \(error)") }
             try session.finalize()
-            throw error
+            exit(error.kind.rawValue)
         } catch {
             let kind = (error as? any DiagnosedError)?.kind ?? .internal
             Failure.say("lockstep: rank \(session.communicator.rank), host \(hostName): \(error)")
@@ -28,7 +30,7 @@ enum Job {
         try session.finalize()
     }
 
-    private static func isShared(_ error: any Error) -> Bool {
+    private static func isShared(_ error: any DiagnosedError) -> Bool {
         error is CollectiveFailure || error is TrainingError || error is StoppedOnRequest || error is UsageError
     }
 
