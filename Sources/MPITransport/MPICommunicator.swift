@@ -133,14 +133,16 @@ public final class MPICommunicator: Communicator {
             "MPI_Comm_split_type")
         var ranksHere: CInt = 0
         try check(MPI_Comm_size(machine, &ranksHere), "MPI_Comm_size")
-        // Ranks of one machine see its size; the smallest of all machines decides for all.
+        // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
+        let alignment = 64
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
         let here = Int(ranksHere) == size
         if here {
             try check(
                 MPI_Win_allocate_shared(
-                    MPI_Aint(count * MemoryLayout<Float>.stride), 1, lockstep_MPI_INFO_NULL(), machine, &base, &window),
+                    MPI_Aint(count * MemoryLayout<Float>.stride + alignment), 1, lockstep_MPI_INFO_NULL(), machine, &base,
+                    &window),
                 "MPI_Win_allocate_shared")
         }
         try check(MPI_Comm_free(&machine), "MPI_Comm_free")
@@ -151,8 +153,9 @@ public final class MPICommunicator: Communicator {
             var unit: CInt = 0
             var start: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, CInt(rank), &bytes, &unit, &start), "MPI_Win_shared_query")
-            let floats = bytes / MemoryLayout<Float>.stride
-            return UnsafeMutableBufferPointer(start: start?.bindMemory(to: Float.self, capacity: floats), count: floats)
+            let floats = (Int(bytes) - alignment) / MemoryLayout<Float>.stride
+            let aligned = start?.alignedUp(toMultipleOf: alignment).bindMemory(to: Float.self, capacity: floats)
+            return UnsafeMutableBufferPointer(start: aligned, count: floats)
         }
         parts[rank].update(repeating: 0)
         try barrier()

@@ -47,7 +47,7 @@ public final class Optimizer {
     /// In the order of `rule.name.slots`.
     public let slots: [Arena]
 
-    public init(_ rule: OptimizerRule, layout: ParameterLayout) {
+    public convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
     }
 
