@@ -8,7 +8,7 @@ import Glibc
 public func crossEntropyGradient(_ logits: UnsafeMutablePointer<Float>, count: Int, target: Int) -> Double {
     let (largest, total) = exponentials(logits, count: count, of: logits[target])
     let scale = 1 / Float(total.sum)
-    vectorised(count) { j, lanes in logits.store(logits.load(j, lanes) * scale, j, lanes) }
+    for (j, lanes) in LaneBlocks(count) { logits.store(logits.load(j, lanes) * scale, j, lanes) }
     logits[target] -= 1
     return log(total.sum) - Double(total.kept - largest)
 }
@@ -23,7 +23,7 @@ public func crossEntropy(_ logits: UnsafeMutablePointer<Float>, count: Int, targ
 public func softmax(_ logits: UnsafeMutablePointer<Float>, count: Int) {
     let (_, total) = exponentials(logits, count: count, of: 0)
     let scale = 1 / Float(total.sum)
-    vectorised(count) { j, lanes in logits.store(logits.load(j, lanes) * scale, j, lanes) }
+    for (j, lanes) in LaneBlocks(count) { logits.store(logits.load(j, lanes) * scale, j, lanes) }
 }
 
 /// `logits[j] = e^(logits[j] - largest)`; returns the largest logit and the sum of the exponentials.
@@ -50,7 +50,7 @@ private func exponentials(
         let length = min(1024, count - start)
         let block = logits + start
         var partial = Lanes.zero
-        vectorised(length) { offset, lanes in
+        for (offset, lanes) in LaneBlocks(length) {
             let e = exponential(block.load(offset, lanes) - largest)
             block.store(e, offset, lanes)
             if lanes == 8 {

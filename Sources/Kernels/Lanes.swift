@@ -3,16 +3,23 @@
 public typealias Lanes = SIMD8<Float>
 public typealias IntegerLanes = SIMD8<Int32>
 
-/// Runs `body(offset, lanes)` over `count` elements, eight at a time; the last call may cover fewer than eight.
+/// The offsets 0, 8, 16, ... of `count` elements, each with the number of lanes to be used there: eight, but for the last.
 ///
-/// `body` is called in one place only, or the compiler would not inline it. The test for a full vector in each load and
-/// store is always predicted right.
-@inlinable @inline(__always)
-public func vectorised(_ count: Int, _ body: (_ offset: Int, _ lanes: Int) -> Void) {
-    var offset = 0
-    while offset < count {
-        body(offset, min(8, count &- offset))
-        offset &+= 8
+/// A sequence and not a function that takes a closure, since the compiler does not inline a closure of some size. The test
+/// for a full vector in each load and store is always predicted right.
+@frozen
+public struct LaneBlocks: Sequence, IteratorProtocol {
+    @usableFromInline let count: Int
+    @usableFromInline var offset = 0
+
+    @inlinable @inline(__always)
+    public init(_ count: Int) { self.count = count }
+
+    @inlinable @inline(__always)
+    public mutating func next() -> (offset: Int, lanes: Int)? {
+        guard offset < count else { return nil }
+        defer { offset &+= 8 }
+        return (offset, Swift.min(8, count &- offset))
     }
 }
 

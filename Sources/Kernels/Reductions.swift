@@ -6,7 +6,7 @@ public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
     while start < count {
         let length = min(512, count - start)
         var partial = Lanes.zero
-        vectorised(length) { offset, lanes in
+        for (offset, lanes) in LaneBlocks(length) {
             let v = values.load(start &+ offset, lanes)
             partial += v * v
         }
@@ -27,7 +27,7 @@ public func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, ac
         for i in 0..<matrix.rows {
             let row = matrix.row(i) + first
             let sum = sums + first
-            vectorised(width) { j, lanes in sum.store(sum.load(j, lanes) + row.load(j, lanes), j, lanes) }
+            for (j, lanes) in LaneBlocks(width) { sum.store(sum.load(j, lanes) + row.load(j, lanes), j, lanes) }
         }
         first += width
     }

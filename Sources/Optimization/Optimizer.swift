@@ -81,13 +81,13 @@ public final class Optimizer {
         }
         switch rule.name {
         case .sgd:
-            vectorised(count) { j, n in p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
+            for (j, n) in LaneBlocks(count) { p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
             let v = slots[0].buffer.base + range.lowerBound
             let momentum = rule.momentum
             let nesterov = rule.nesterov
-            vectorised(count) { j, n in
+            for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: true)
                 let velocity = v.load(j, n) * momentum + d
                 v.store(velocity, j, n)
@@ -97,7 +97,7 @@ public final class Optimizer {
             // Duchi et al. 2011.
             let sums = slots[0].buffer.base + range.lowerBound
             let epsilon = rule.epsilon
-            vectorised(count) { j, n in
+            for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: true)
                 let sum = sums.load(j, n) + d * d
                 sums.store(sum, j, n)
@@ -113,7 +113,7 @@ public final class Optimizer {
             let correction2 = 1 - pow(Double(beta2), Double(update))
             let stepSize = Float(learningRate / correction1)
             let root = Float(1 / correction2.squareRoot())
-            vectorised(count) { j, n in
+            for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: !decoupled)
                 let mean = m.load(j, n) * beta1 + d * (1 - beta1)
                 let square = v.load(j, n) * beta2 + d * d * (1 - beta2)

@@ -45,12 +45,12 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         let bias = bias.base
         switch activation {
         case .tanh:
-            vectorised(hidden) { j, n in row.store(hyperbolicTangent(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(hyperbolicTangent(row.load(j, n) + bias.load(j, n)), j, n) }
         case .sigmoid:
-            vectorised(hidden) { j, n in row.store(logistic(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(logistic(row.load(j, n) + bias.load(j, n)), j, n) }
         case .relu:
             // max(0, x) in this order keeps a NaN visible.
-            vectorised(hidden) { j, n in row.store(maximum(row.load(j, n) + bias.load(j, n), Lanes.zero), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(maximum(row.load(j, n) + bias.load(j, n), Lanes.zero), j, n) }
         }
     }
 
@@ -65,17 +65,17 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             let next = hiddenGradient.base
             switch activation {
             case .tanh:
-                vectorised(block) { j, n in
+                for (j, n) in LaneBlocks(block) {
                     let y = h.load(j, n)
                     d.store((d.load(j, n) + next.load(j, n)) * (1 - y * y), j, n)
                 }
             case .sigmoid:
-                vectorised(block) { j, n in
+                for (j, n) in LaneBlocks(block) {
                     let y = h.load(j, n)
                     d.store((d.load(j, n) + next.load(j, n)) * y * (1 - y), j, n)
                 }
             case .relu:
-                vectorised(block) { j, n in
+                for (j, n) in LaneBlocks(block) {
                     let sum = d.load(j, n) + next.load(j, n)
                     d.store(sum.replacing(with: 0, where: h.load(j, n) .<= 0), j, n)
                 }
@@ -95,5 +95,5 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 func add(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
 ) {
-    vectorised(count) { j, n in sum.store(a.load(j, n) + b.load(j, n), j, n) }
+    for (j, n) in LaneBlocks(count) { sum.store(a.load(j, n) + b.load(j, n), j, n) }
 }

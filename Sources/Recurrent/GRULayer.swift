@@ -65,7 +65,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             try gateProduct.run(previous(t), into: gate)
             for b in 0..<batch {
                 let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
-                vectorised(size) { j, k in
+                for (j, k) in LaneBlocks(size) {
                     let r = logistic(row.load(j, k) + bias.load(j, k))
                     row.store(r, j, k)
                     row.store(logistic(row.load(j + size, k) + bias.load(j + size, k)), j + size, k)
@@ -75,7 +75,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             try candidateProduct.run(reset, into: gate + 2 * size)
             for b in 0..<batch {
                 let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
-                vectorised(size) { j, k in
+                for (j, k) in LaneBlocks(size) {
                     let n = hyperbolicTangent(row.load(j + 2 * size, k) + bias.load(j + 2 * size, k))
                     row.store(n, j + 2 * size, k)
                     after.store(n.addingProduct(row.load(j + size, k), h.load(j, k) - n), j, k)
@@ -98,7 +98,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let above = outputGradient.base + t * block + b * size
                 let (recurrent, direct) = (hiddenGradient.base + b * size, directGradient.base + b * size)
-                vectorised(size) { j, k in
+                for (j, k) in LaneBlocks(size) {
                     let z = row.load(j + size, k)
                     let n = row.load(j + 2 * size, k)
                     let dh = above.load(j, k) + recurrent.load(j, k) + direct.load(j, k)
@@ -111,7 +111,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
-                vectorised(size) { j, k in
+                for (j, k) in LaneBlocks(size) {
                     let r = row.load(j, k)
                     let d = drh.load(j, k)
                     row.store(d * h.load(j, k) * r * (1 - r), j, k)

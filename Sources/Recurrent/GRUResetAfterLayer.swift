@@ -54,7 +54,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     ) {
         let size = hidden
         let (bi, bh) = (weights.inputBias.base, weights.recurrentBias.base)
-        vectorised(size) { j, k in
+        for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
             let r = logistic(gate.load(j, k) + product.load(j, k) + bi.load(j, k) + bh.load(j, k))
             let z = logistic(gate.load(jz, k) + product.load(jz, k) + bi.load(jz, k) + bh.load(jz, k))
@@ -96,7 +96,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, directGradient: UnsafeMutablePointer<Float>
     ) {
         let size = hidden
-        vectorised(size) { j, k in
+        for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
             let r = gate.load(j, k)
             let z = gate.load(jz, k)

@@ -63,7 +63,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     ) {
         let size = hidden
         let bias = bias.base
-        vectorised(size) { j, n in
+        for (j, n) in LaneBlocks(size) {
             let i = logistic(gate.load(j, n) + bias.load(j, n))
             let f = logistic(gate.load(j + size, n) + bias.load(j + size, n))
             let g = hyperbolicTangent(gate.load(j + 2 * size, n) + bias.load(j + 2 * size, n))
@@ -107,7 +107,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, cellGradient: UnsafeMutablePointer<Float>
     ) {
         let size = hidden
-        vectorised(size) { j, n in
+        for (j, n) in LaneBlocks(size) {
             let i = gate.load(j, n)
             let f = gate.load(j + size, n)
             let g = gate.load(j + 2 * size, n)

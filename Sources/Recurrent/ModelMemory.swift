@@ -1,4 +1,5 @@
-/// Memory of one rank, in bytes, computed before anything is allocated.
+/// Memory of one rank, in bytes, computed before anything is allocated. Where ranks share a machine, parameters and slots
+/// exist once for all of them; each still counts them, as its resident memory does.
 ///
 /// With P parameters, B streams, T steps, L layers (4 bytes a float):
 ///

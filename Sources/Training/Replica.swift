@@ -98,7 +98,7 @@ final class Replica {
     private func addBlock(
         _ sources: [UnsafePointer<Float>], from start: Int, count: Int, into sums: UnsafeMutablePointer<Float>
     ) {
-        vectorised(count) { j, n in
+        for (j, n) in LaneBlocks(count) {
             var sum = sources[0].load(start + j, n)
             for source in sources.dropFirst() { sum += source.load(start + j, n) }
             sums.store(sum, start + j, n)

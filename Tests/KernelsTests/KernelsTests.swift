@@ -44,7 +44,7 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
     /// Every length round a multiple of eight; nothing outside the range is touched.
     @Test(arguments: 0...25) func partialVectorsCoverEachElementOnce(count: Int) {
         let buffer = Buffer(count: count + 2)
-        vectorised(count) { offset, lanes in
+        for (offset, lanes) in LaneBlocks(count) {
             (buffer.base + 1).store((buffer.base + 1).load(offset, lanes) + 1, offset, lanes)
         }
         #expect(Array(buffer.elements) == [0] + [Float](repeating: 1, count: count) + [0])
