@@ -110,3 +110,17 @@ public func hyperbolicTangent(_ x: Lanes) -> Lanes {
     let near = x.addingProduct(p * z, x)
     return far.replacing(with: near, where: magnitude .< 0.625)
 }
+
+/// The square root of numbers >= 0, within 1 unit in the last place. `SIMD8.squareRoot()` compiles to calls of `sqrtf`.
+///
+/// Newton's iteration for 1 / sqrt(x), from an estimate made of halved exponent bits (Lomont 2003), then one step on
+/// x / sqrt(x). Free of divisions, so that 0 gives 0.
+@inlinable @inline(__always)
+public func squareRoot(_ x: Lanes) -> Lanes {
+    let estimate = IntegerLanes(repeating: 0x5F37_5A86) &- (unsafeBitCast(x, to: IntegerLanes.self) &>> 1)
+    var y = unsafeBitCast(estimate, to: Lanes.self)
+    let half = x * 0.5
+    for _ in 0..<3 { y *= 1.5 - half * y * y }
+    let root = x * y
+    return root.addingProduct(y * 0.5, x - root * root)
+}

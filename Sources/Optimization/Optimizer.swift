@@ -101,7 +101,7 @@ public final class Optimizer {
                 let d = gradient(j, n, decayed: true)
                 let sum = sums.load(j, n) + d * d
                 sums.store(sum, j, n)
-                p.store(p.load(j, n) - d * rate / (sum.squareRoot() + epsilon), j, n)
+                p.store(p.load(j, n) - d * rate / (squareRoot(sum) + epsilon), j, n)
             }
         case .adam, .adamw:
             // Kingma and Ba 2015, algorithm 1.
@@ -119,7 +119,7 @@ public final class Optimizer {
                 let square = v.load(j, n) * beta2 + d * d * (1 - beta2)
                 m.store(mean, j, n)
                 v.store(square, j, n)
-                p.store(p.load(j, n) * shrink - mean * stepSize / (square.squareRoot() * root + epsilon), j, n)
+                p.store(p.load(j, n) * shrink - mean * stepSize / (squareRoot(square) * root + epsilon), j, n)
             }
         }
     }

@@ -19,10 +19,11 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
@@ -30,9 +31,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(output, rows: steps * batch, columns: hidden))
+        try project(input, into: output)
         for t in 0..<steps {
             let h = current(t)
             try recurrent.run(previous(t), into: h)

@@ -39,13 +39,14 @@ final class GRULayer: LayerBase, RecurrentLayer {
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         directGradient = Buffer(count: shape.training ? b * h : 0)
         resetGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
     /// U_n starts below U_r and U_z.
     private var candidateWeights: UnsafeMutablePointer<Float> { weights.recurrentWeights.row(2 * hidden) }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try gateProduct.pack(weights.recurrentWeights.base)
         try candidateProduct.pack(candidateWeights)
         try gateBackward?.pack(weights.recurrentWeights.base)
@@ -55,9 +56,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        try project(input, into: gates.base)
         let (size, bias) = (hidden, bias.base)
         for t in 0..<steps {
             let gate = gates.base + t * 3 * block

@@ -22,19 +22,18 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         products = Buffer(count: shape.steps * b * 3 * h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         directGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        try project(input, into: gates.base)
         for t in 0..<steps {
             let product = products.base + t * 3 * block
             try recurrent.run(previous(t), into: product)

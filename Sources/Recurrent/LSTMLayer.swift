@@ -23,10 +23,11 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         cells = Buffer(count: (shape.steps + 1) * b * h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         cellGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
@@ -35,9 +36,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     func forward(_ input: Matrix, steps: Int) throws {
         copy(state[0].base, to: hiddenStates.base, count: block)
         copy(state[1].base, to: cells.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 4 * hidden))
+        try project(input, into: gates.base)
         for t in 0..<steps {
             let gate = gates.base + t * 4 * block
             try recurrent.run(previous(t), into: gate)

@@ -59,7 +59,7 @@ public final class LanguageModel {
             }
         }
         let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
-        outputLayer = OutputLayer(
+        outputLayer = try OutputLayer(
             weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
             weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows)
         inputs = .allocate(capacity: rows)
@@ -74,9 +74,10 @@ public final class LanguageModel {
 
     deinit { inputs.deallocate() }
 
-    /// Repacks the recurrent weights; call after every change of the parameters.
+    /// Packs the weights for the products; call after every change of the parameters.
     public func packWeights() throws {
         for layer in layers { try layer.packWeights() }
+        try outputLayer.packWeights()
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
