@@ -29,10 +29,12 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         try multiply(
             input, by: weights.inputWeights, bTransposed: true,
             into: Matrix(output, rows: steps * batch, columns: hidden))
+        clock.enter(.recurrence)
         for t in 0..<steps {
             let h = current(t)
             try recurrent.run(previous(t), into: h)
@@ -56,6 +58,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
@@ -82,11 +85,13 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(d, into: next) }
         }
+        clock.enter(.weightGradients)
         let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: hidden)
+        clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 }

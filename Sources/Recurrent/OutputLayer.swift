@@ -28,6 +28,7 @@ final class OutputLayer {
     private let biasGradients: UnsafeMutablePointer<Float>?
     private let logits: Buffer  // [blockRows, V]
     private let blockRows: Int
+    private let clock: PhaseClock
 
     /// Floats of logits held at once (32 MiB), unless one row alone is larger.
     private static let budget = 8 << 20
@@ -38,11 +39,12 @@ final class OutputLayer {
         return max(1, (rows + blocks - 1) / blocks)
     }
 
-    init(weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int) {
+    init(weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int, clock: PhaseClock) {
         self.weights = weights
         self.bias = bias.base
         self.weightGradients = weightGradients
         self.biasGradients = biasGradients?.base
+        self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
         logits = Buffer(count: blockRows * weights.rows)
     }
@@ -53,7 +55,9 @@ final class OutputLayer {
     private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
+            clock.enter(.output)
             try multiply(hidden.rows(first, count: block.rows), by: weights, bTransposed: true, into: block)
+            clock.enter(.softmax)
             for i in 0..<block.rows { add(block.row(i), bias, into: block.row(i), count: vocabulary) }
             try body(first, block)
         }
@@ -90,6 +94,7 @@ final class OutputLayer {
                     block.row(i).update(repeating: 0, count: vocabulary)
                 }
             }
+            clock.enter(.outputBackward)
             let rows = hidden.rows(first, count: block.rows)
             try multiply(block, by: weights, into: hiddenGradient.rows(first, count: block.rows))
             try multiply(block, aTransposed: true, by: rows, into: weightGradients, accumulate: first > 0)
