@@ -30,8 +30,10 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: output)
+        clock.enter(.recurrence)
         for t in 0..<steps {
             let h = current(t)
             try recurrent.run(previous(t), into: h)
@@ -55,6 +57,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
@@ -81,11 +84,13 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(d, into: next) }
         }
+        clock.enter(.weightGradients)
         let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: hidden)
+        clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 }

@@ -55,8 +55,10 @@ final class GRULayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: gates.base)
+        clock.enter(.recurrence)
         let (size, bias) = (hidden, bias.base)
         for t in 0..<steps {
             let gate = gates.base + t * 3 * block
@@ -88,6 +90,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
         guard let gradients, let gateBackward, let candidateBackward else {
             preconditionFailure("a layer made for evaluation")
         }
+        clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         directGradient.fill(0)
         let size = hidden
@@ -119,6 +122,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base) }
         }
+        clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 3 * size)
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(
@@ -130,6 +134,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             into: gradients.recurrentWeights.rows(2 * size, count: size))
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 3 * size)
+        clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 }

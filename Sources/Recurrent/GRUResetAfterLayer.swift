@@ -32,8 +32,10 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: gates.base)
+        clock.enter(.recurrence)
         for t in 0..<steps {
             let product = products.base + t * 3 * block
             try recurrent.run(previous(t), into: product)
@@ -69,6 +71,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
 
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         directGradient.fill(0)
         for t in (0..<steps).reversed() {
@@ -81,12 +84,14 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base) }
         }
+        clock.enter(.weightGradients)
         let inputDeltas = Matrix(gates.base, rows: steps * batch, columns: 3 * hidden)
         let recurrentDeltas = Matrix(products.base, rows: steps * batch, columns: 3 * hidden)
         try multiply(inputDeltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(recurrentDeltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(inputDeltas, into: gradients.inputBias.base)
         sumRows(recurrentDeltas, into: gradients.recurrentBias.base)
+        clock.enter(.projectionBackward)
         try multiply(inputDeltas, by: weights.inputWeights, into: inputGradient)
     }
 

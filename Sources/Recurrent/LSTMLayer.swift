@@ -34,9 +34,11 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         copy(state[1].base, to: cells.base, count: block)
         try project(input, into: gates.base)
+        clock.enter(.recurrence)
         for t in 0..<steps {
             let gate = gates.base + t * 4 * block
             try recurrent.run(previous(t), into: gate)
@@ -79,6 +81,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
 
     func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         cellGradient.fill(0)
         for t in (0..<steps).reversed() {
@@ -92,11 +95,13 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base) }
         }
+        clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
         try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 4 * hidden)
+        clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 

@@ -12,6 +12,7 @@ public final class LanguageModel {
     public let maximumSteps: Int
     /// Global index of stream 0, for the dropout masks.
     private let firstStream: Int
+    private let clock: PhaseClock
 
     /// Held because embedding, layers and output layer keep pointers into them.
     private let arenas: [Arena]
@@ -30,15 +31,17 @@ public final class LanguageModel {
     ///   - gradients: nil for evaluation; then no memory is spent on the backward pass and dropout is off.
     ///   - batch: B, the streams of this rank.
     ///   - steps: T, the longest chunk.
+    ///   - clock: told of every phase.
     /// - Throws: `KernelError`.
     public init(
         _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
-        firstStream: Int = 0
+        firstStream: Int = 0, clock: PhaseClock = PhaseClock()
     ) throws {
         precondition(batch > 0 && steps > 0)
         self.configuration = configuration
         self.batch = batch
         self.firstStream = firstStream
+        self.clock = clock
         maximumSteps = steps
         arenas = [parameters] + (gradients.map { [$0] } ?? [])
         let rows = steps * batch
@@ -48,7 +51,7 @@ public final class LanguageModel {
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(
                 cell: configuration.cell, steps: steps, batch: batch, inputs: configuration.inputs(ofLayer: index),
-                hidden: configuration.hidden, training: training)
+                hidden: configuration.hidden, training: training, clock: clock)
             let weights = LayerParameters(parameters, layer: index)
             let gradients = gradients.map { LayerParameters($0, layer: index) }
             return switch configuration.cell {
@@ -61,7 +64,7 @@ public final class LanguageModel {
         let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
         outputLayer = try OutputLayer(
             weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
-            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows)
+            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows, clock: clock)
         inputs = .allocate(capacity: rows)
         inputs.initialize(repeating: 0, count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
@@ -97,6 +100,7 @@ public final class LanguageModel {
         self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
+        clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         embedding.forward(inputs, into: embedded)
         drop(embedded, into: embedded, site: 0)
@@ -140,6 +144,7 @@ public final class LanguageModel {
             above = below
         }
         drop(above, into: above, site: 0)
+        clock.enter(.embeddingBackward)
         embedding.backward(inputs, outputGradient: above, keep: configuration.tied)
         return loss
     }
@@ -159,6 +164,8 @@ public final class LanguageModel {
     }
 
     private func drop(_ source: Matrix, into result: Matrix, site: Int) {
-        dropout?.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+        guard let dropout else { return }
+        clock.enter(.dropout)
+        dropout.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
     }
 }

@@ -29,6 +29,7 @@ final class OutputLayer {
     private let product: PackedProduct  // [blockRows, H] x W^T
     private let logits: Buffer  // [blockRows, V]
     private let blockRows: Int
+    private let clock: PhaseClock
 
     /// Floats of logits held at once (32 MiB), unless one row alone is larger.
     private static let budget = 8 << 20
@@ -39,11 +40,14 @@ final class OutputLayer {
         return max(1, (rows + blocks - 1) / blocks)
     }
 
-    init(weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int) throws {
+    init(
+        weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int, clock: PhaseClock
+    ) throws {
         self.weights = weights
         self.bias = bias.base
         self.weightGradients = weightGradients
         self.biasGradients = biasGradients?.base
+        self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
         product = try PackedProduct(
             rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
@@ -58,7 +62,9 @@ final class OutputLayer {
     private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
+            clock.enter(.output)
             try product.run(hidden.row(first), into: block.base, rows: block.rows)
+            clock.enter(.softmax)
             try body(first, block)
         }
     }
@@ -97,6 +103,7 @@ final class OutputLayer {
                     block.row(i).update(repeating: 0, count: vocabulary)
                 }
             }
+            clock.enter(.outputBackward)
             let rows = hidden.rows(first, count: block.rows)
             try multiply(block, by: weights, into: hiddenGradient.rows(first, count: block.rows))
             try multiply(block, aTransposed: true, by: rows, into: weightGradients, accumulate: first > 0)

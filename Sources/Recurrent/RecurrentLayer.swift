@@ -49,6 +49,7 @@ class LayerBase {
     /// h before each step and after the last, [T+1, B, H]: row block 0 is the carried state.
     let hiddenStates: Buffer
     let state: [Buffer]
+    let clock: PhaseClock
 
     init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         projection = try PackedProduct(
@@ -58,6 +59,7 @@ class LayerBase {
         hidden = shape.hidden
         self.weights = weights
         self.gradients = gradients
+        clock = shape.clock
         hiddenStates = Buffer(count: (shape.steps + 1) * shape.batch * shape.hidden)
         state = (0..<shape.cell.stateVectors).map { _ in Buffer(count: shape.batch * shape.hidden) }
     }
@@ -82,7 +84,7 @@ class LayerBase {
     final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
 }
 
-/// Sizes that a layer's memory follows from.
+/// Sizes that a layer's memory follows from, and the clock it reports to.
 struct LayerShape {
     let cell: Cell
     let steps: Int  // the longest chunk
@@ -90,4 +92,5 @@ struct LayerShape {
     let inputs: Int
     let hidden: Int
     let training: Bool
+    let clock: PhaseClock
 }

@@ -17,14 +17,16 @@ final class Replica {
     let part: Range<Int>
 
     private let communicator: any Communicator
+    private let clock: PhaseClock
     /// Everyone's gradients, by rank; nil when memory is not shared.
     private let shared: (any SharedMemory)?
     private let signals: UnsafeMutableBufferPointer<Double>
     private let squares: UnsafeMutableBufferPointer<Double>
 
     /// Collective. - Throws: transport errors.
-    init(_ layout: ParameterLayout, rule: OptimizerRule, communicator: any Communicator) throws {
+    init(_ layout: ParameterLayout, rule: OptimizerRule, communicator: any Communicator, clock: PhaseClock) throws {
         self.communicator = communicator
+        self.clock = clock
         let isFirst = communicator.rank == 0
         shared = try communicator.shareMemory(layout.count)
         if let shared {
@@ -64,23 +66,32 @@ final class Replica {
     /// Collective. Call when every rank's gradient is complete: sums it, in `part`, and the signals.
     /// - Returns: the same on every rank.
     func reduce(_ own: StepSignals) throws -> (StepSignals, GradientNorm) {
-        guard communicator.size > 1 else { return (own, GradientNorm(gradients)) }
+        guard communicator.size > 1 else {
+            clock.enter(.update)
+            return (own, GradientNorm(gradients))
+        }
+        clock.enter(.wait)
         signals[0] = own.loss.total
         signals[1] = Double(own.loss.tokens)  // exact up to 2^53
         signals[2] = Double(own.stop)
         signals[3] = Double(own.save)
-        // With shared memory this is also where the ranks wait for one another's gradients.
+        // Here the ranks wait for one another's gradients, shared or to be summed.
         try communicator.sum(signals)
+        clock.enter(.exchange)
         var total = StepSignals(loss: LossSum(total: signals[0], tokens: Int(signals[1])))
         total.stop = Int(signals[2])
         total.save = Int(signals[3])
         guard let shared else {
             try communicator.sum(gradients.buffer.elements)
+            clock.enter(.update)
             return (total, GradientNorm(gradients))
         }
         sumPart(shared)
+        clock.enter(.update)
         for (index, square) in GradientNorm.squares(gradients, range: part).enumerated() { squares[index] = square }
+        clock.enter(.wait)
         try communicator.sum(squares)
+        clock.enter(.update)
         return (total, GradientNorm(squares: Array(squares), layout: gradients.layout))
     }
 
@@ -110,6 +121,9 @@ final class Replica {
         optimizer.step(
             parameters, gradients: gradients, range: part, learningRate: learningRate, scale: scale, limit: limit,
             update: update)
-        if shared != nil { try communicator.barrier() }
+        guard shared != nil else { return }
+        clock.enter(.wait)
+        try communicator.barrier()
+        clock.enter(.update)
     }
 }

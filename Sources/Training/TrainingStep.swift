@@ -17,6 +17,9 @@ public final class TrainingStep {
         public let endsEpoch: Bool
     }
 
+    /// Of this rank; `run` enters the phases, any thread may ask for the current one.
+    public let clock = PhaseClock()
+
     private let options: TrainingOptions
     private let communicator: any Communicator
     private let replica: Replica
@@ -30,10 +33,10 @@ public final class TrainingStep {
     public init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>) throws {
         self.options = options
         self.communicator = communicator
-        replica = try Replica(ParameterLayout(options.model), rule: options.optimizer, communicator: communicator)
+        replica = try Replica(ParameterLayout(options.model), rule: options.optimizer, communicator: communicator, clock: clock)
         model = try LanguageModel(
             options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count,
-            steps: options.unroll.maximumLength, firstStream: streams.lowerBound)
+            steps: options.unroll.maximumLength, firstStream: streams.lowerBound, clock: clock)
         inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
         targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
         inputs.initialize(repeating: 0)
@@ -66,6 +69,7 @@ public final class TrainingStep {
     public func run(
         _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
+        clock.enter(.other)
         let epoch = chunks.position.epoch + 1
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
         if chunk.startsEpoch { model.resetState() }
@@ -90,7 +94,9 @@ public final class TrainingStep {
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
         try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        clock.enter(.packing)
         try model.packWeights()
+        clock.enter(.other)
         return Outcome(
             signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,
             endsEpoch: chunk.endsEpoch)
