@@ -15,9 +15,9 @@ public func crossEntropyGradient(
     let scale = 1 / Float(sum)
     logits[target] -= Float(sum)
     for (j, lanes) in LaneBlocks(count) {
-        let d = logits.load(j, lanes) * scale
+        let d = logits.load(j) * scale
         logits.store(d, j, lanes)
-        biasGradient.store(biasGradient.load(j, lanes) + d, j, lanes)
+        biasGradient.store(biasGradient.load(j) + d, j, lanes)
     }
     return log(sum) - Double(chosen - largest)
 }
@@ -35,7 +35,7 @@ public func crossEntropy(
 public func softmax(_ logits: UnsafeMutablePointer<Float>, count: Int) {
     let largest = UnsafeBufferPointer(start: logits, count: count).max() ?? 0
     let scale = 1 / Float(exponentiate(logits, count: count, minus: largest))
-    for (j, lanes) in LaneBlocks(count) { logits.store(logits.load(j, lanes) * scale, j, lanes) }
+    for (j, lanes) in LaneBlocks(count) { logits.store(logits.load(j) * scale, j, lanes) }
 }
 
 /// `logits[j] = e^(logits[j] + bias[j] - largest)`; returns the largest logit and the sum of the exponentials.
@@ -82,7 +82,7 @@ private func exponentiate(_ values: UnsafeMutablePointer<Float>, count: Int, min
         }
         sum += Double((partial.0 + partial.1).sum())
         for (j, lanes) in LaneBlocks(length - whole) {
-            let e = exponential(block.load(whole + j, lanes) - largest)
+            let e = exponential(block.load(whole + j) - largest)
             block.store(e, whole + j, lanes)
             for lane in 0..<lanes { sum += Double(e[lane]) }
         }

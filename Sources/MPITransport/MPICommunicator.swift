@@ -135,13 +135,14 @@ public final class MPICommunicator: Communicator {
         try check(MPI_Comm_size(machine, &ranksHere), "MPI_Comm_size")
         // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
         let alignment = 64
+        let extra = alignment + 32
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
         let here = Int(ranksHere) == size
         if here {
             try check(
                 MPI_Win_allocate_shared(
-                    MPI_Aint(count * MemoryLayout<Float>.stride + alignment), 1, lockstep_MPI_INFO_NULL(), machine, &base,
+                    MPI_Aint(count * MemoryLayout<Float>.stride + extra), 1, lockstep_MPI_INFO_NULL(), machine, &base,
                     &window),
                 "MPI_Win_allocate_shared")
         }
@@ -153,7 +154,7 @@ public final class MPICommunicator: Communicator {
             var unit: CInt = 0
             var start: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, CInt(rank), &bytes, &unit, &start), "MPI_Win_shared_query")
-            let floats = (Int(bytes) - alignment) / MemoryLayout<Float>.stride
+            let floats = (Int(bytes) - extra) / MemoryLayout<Float>.stride
             let aligned = start?.alignedUp(toMultipleOf: alignment).bindMemory(to: Float.self, capacity: floats)
             return UnsafeMutableBufferPointer(start: aligned, count: floats)
         }

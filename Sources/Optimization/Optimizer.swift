@@ -76,12 +76,12 @@ public final class Optimizer {
         let decay = rule.weightDecay
         /// The gradient as the rule sees it.
         @inline(__always) func gradient(_ j: Int, _ n: Int, decayed: Bool) -> Lanes {
-            let clipped = minimum(maximum(g.load(j, n) * scale, -limit), limit)
-            return decayed ? clipped + p.load(j, n) * decay : clipped
+            let clipped = minimum(maximum(g.load(j) * scale, -limit), limit)
+            return decayed ? clipped + p.load(j) * decay : clipped
         }
         switch rule.name {
         case .sgd:
-            for (j, n) in LaneBlocks(count) { p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
+            for (j, n) in LaneBlocks(count) { p.store(p.load(j) - gradient(j, n, decayed: true) * rate, j, n) }
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
             let v = slots[0].buffer.base + range.lowerBound
@@ -89,9 +89,9 @@ public final class Optimizer {
             let nesterov = rule.nesterov
             for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: true)
-                let velocity = v.load(j, n) * momentum + d
+                let velocity = v.load(j) * momentum + d
                 v.store(velocity, j, n)
-                p.store(p.load(j, n) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
+                p.store(p.load(j) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
             }
         case .adagrad:
             // Duchi et al. 2011.
@@ -99,9 +99,9 @@ public final class Optimizer {
             let epsilon = rule.epsilon
             for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: true)
-                let sum = sums.load(j, n) + d * d
+                let sum = sums.load(j) + d * d
                 sums.store(sum, j, n)
-                p.store(p.load(j, n) - d * rate / (squareRoot(sum) + epsilon), j, n)
+                p.store(p.load(j) - d * rate / (squareRoot(sum) + epsilon), j, n)
             }
         case .adam, .adamw:
             // Kingma and Ba 2015, algorithm 1.
@@ -115,11 +115,11 @@ public final class Optimizer {
             let root = Float(1 / correction2.squareRoot())
             for (j, n) in LaneBlocks(count) {
                 let d = gradient(j, n, decayed: !decoupled)
-                let mean = m.load(j, n) * beta1 + d * (1 - beta1)
-                let square = v.load(j, n) * beta2 + d * d * (1 - beta2)
+                let mean = m.load(j) * beta1 + d * (1 - beta1)
+                let square = v.load(j) * beta2 + d * d * (1 - beta2)
                 m.store(mean, j, n)
                 v.store(square, j, n)
-                p.store(p.load(j, n) * shrink - mean * stepSize / (squareRoot(square) * root + epsilon), j, n)
+                p.store(p.load(j) * shrink - mean * stepSize / (squareRoot(square) * root + epsilon), j, n)
             }
         }
     }

@@ -46,12 +46,12 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         let bias = bias.base
         switch activation {
         case .tanh:
-            for (j, n) in LaneBlocks(hidden) { row.store(hyperbolicTangent(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(hyperbolicTangent(row.load(j) + bias.load(j)), j, n) }
         case .sigmoid:
-            for (j, n) in LaneBlocks(hidden) { row.store(logistic(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(logistic(row.load(j) + bias.load(j)), j, n) }
         case .relu:
             // max(0, x) in this order keeps a NaN visible.
-            for (j, n) in LaneBlocks(hidden) { row.store(maximum(row.load(j, n) + bias.load(j, n), Lanes.zero), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(maximum(row.load(j) + bias.load(j), Lanes.zero), j, n) }
         }
     }
 
@@ -68,18 +68,18 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             switch activation {
             case .tanh:
                 for (j, n) in LaneBlocks(block) {
-                    let y = h.load(j, n)
-                    d.store((d.load(j, n) + next.load(j, n)) * (1 - y * y), j, n)
+                    let y = h.load(j)
+                    d.store((d.load(j) + next.load(j)) * (1 - y * y), j, n)
                 }
             case .sigmoid:
                 for (j, n) in LaneBlocks(block) {
-                    let y = h.load(j, n)
-                    d.store((d.load(j, n) + next.load(j, n)) * y * (1 - y), j, n)
+                    let y = h.load(j)
+                    d.store((d.load(j) + next.load(j)) * y * (1 - y), j, n)
                 }
             case .relu:
                 for (j, n) in LaneBlocks(block) {
-                    let sum = d.load(j, n) + next.load(j, n)
-                    d.store(sum.replacing(with: 0, where: h.load(j, n) .<= 0), j, n)
+                    let sum = d.load(j) + next.load(j)
+                    d.store(sum.replacing(with: 0, where: h.load(j) .<= 0), j, n)
                 }
             }
             if t > 0 { try recurrentBackward.run(d, into: next) }
@@ -99,5 +99,5 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 func add(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
 ) {
-    for (j, n) in LaneBlocks(count) { sum.store(a.load(j, n) + b.load(j, n), j, n) }
+    for (j, n) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, n) }
 }

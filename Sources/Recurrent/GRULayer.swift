@@ -67,19 +67,19 @@ final class GRULayer: LayerBase, RecurrentLayer {
             for b in 0..<batch {
                 let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
                 for (j, k) in LaneBlocks(size) {
-                    let r = logistic(row.load(j, k) + bias.load(j, k))
+                    let r = logistic(row.load(j) + bias.load(j))
                     row.store(r, j, k)
-                    row.store(logistic(row.load(j + size, k) + bias.load(j + size, k)), j + size, k)
-                    rh.store(r * h.load(j, k), j, k)
+                    row.store(logistic(row.load(j + size) + bias.load(j + size)), j + size, k)
+                    rh.store(r * h.load(j), j, k)
                 }
             }
             try candidateProduct.run(reset, into: gate + 2 * size)
             for b in 0..<batch {
                 let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
                 for (j, k) in LaneBlocks(size) {
-                    let n = hyperbolicTangent(row.load(j + 2 * size, k) + bias.load(j + 2 * size, k))
+                    let n = hyperbolicTangent(row.load(j + 2 * size) + bias.load(j + 2 * size))
                     row.store(n, j + 2 * size, k)
-                    after.store(n.addingProduct(row.load(j + size, k), h.load(j, k) - n), j, k)
+                    after.store(n.addingProduct(row.load(j + size), h.load(j) - n), j, k)
                 }
             }
         }
@@ -101,10 +101,10 @@ final class GRULayer: LayerBase, RecurrentLayer {
                 let above = outputGradient.base + t * block + b * size
                 let (recurrent, direct) = (hiddenGradient.base + b * size, directGradient.base + b * size)
                 for (j, k) in LaneBlocks(size) {
-                    let z = row.load(j + size, k)
-                    let n = row.load(j + 2 * size, k)
-                    let dh = above.load(j, k) + recurrent.load(j, k) + direct.load(j, k)
-                    row.store(dh * (h.load(j, k) - n) * z * (1 - z), j + size, k)
+                    let z = row.load(j + size)
+                    let n = row.load(j + 2 * size)
+                    let dh = above.load(j) + recurrent.load(j) + direct.load(j)
+                    row.store(dh * (h.load(j) - n) * z * (1 - z), j + size, k)
                     row.store(dh * (1 - z) * (1 - n * n), j + 2 * size, k)
                     direct.store(dh * z, j, k)
                 }
@@ -114,10 +114,10 @@ final class GRULayer: LayerBase, RecurrentLayer {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
                 for (j, k) in LaneBlocks(size) {
-                    let r = row.load(j, k)
-                    let d = drh.load(j, k)
-                    row.store(d * h.load(j, k) * r * (1 - r), j, k)
-                    direct.store(direct.load(j, k).addingProduct(d, r), j, k)
+                    let r = row.load(j)
+                    let d = drh.load(j)
+                    row.store(d * h.load(j) * r * (1 - r), j, k)
+                    direct.store(direct.load(j).addingProduct(d, r), j, k)
                 }
             }
             if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base) }

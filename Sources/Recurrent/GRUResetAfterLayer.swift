@@ -57,15 +57,15 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         let (bi, bh) = (weights.inputBias.base, weights.recurrentBias.base)
         for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
-            let r = logistic(gate.load(j, k) + product.load(j, k) + bi.load(j, k) + bh.load(j, k))
-            let z = logistic(gate.load(jz, k) + product.load(jz, k) + bi.load(jz, k) + bh.load(jz, k))
-            let q = product.load(jn, k) + bh.load(jn, k)
-            let n = hyperbolicTangent((gate.load(jn, k) + bi.load(jn, k)).addingProduct(r, q))
+            let r = logistic(gate.load(j) + product.load(j) + bi.load(j) + bh.load(j))
+            let z = logistic(gate.load(jz) + product.load(jz) + bi.load(jz) + bh.load(jz))
+            let q = product.load(jn) + bh.load(jn)
+            let n = hyperbolicTangent((gate.load(jn) + bi.load(jn)).addingProduct(r, q))
             gate.store(r, j, k)
             gate.store(z, jz, k)
             gate.store(n, jn, k)
             product.store(q, jn, k)
-            after.store(n.addingProduct(z, before.load(j, k) - n), j, k)
+            after.store(n.addingProduct(z, before.load(j) - n), j, k)
         }
     }
 
@@ -102,13 +102,13 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         let size = hidden
         for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
-            let r = gate.load(j, k)
-            let z = gate.load(jz, k)
-            let n = gate.load(jn, k)
-            let q = product.load(jn, k)
-            let dh = above.load(j, k) + hiddenGradient.load(j, k) + directGradient.load(j, k)
+            let r = gate.load(j)
+            let z = gate.load(jz)
+            let n = gate.load(jn)
+            let q = product.load(jn)
+            let dh = above.load(j) + hiddenGradient.load(j) + directGradient.load(j)
             let dn = dh * (1 - z) * (1 - n * n)
-            let dz = dh * (before.load(j, k) - n) * z * (1 - z)
+            let dz = dh * (before.load(j) - n) * z * (1 - z)
             let dr = dn * q * r * (1 - r)
             gate.store(dr, j, k)
             gate.store(dz, jz, k)

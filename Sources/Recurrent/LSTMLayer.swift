@@ -65,11 +65,11 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         let size = hidden
         let bias = bias.base
         for (j, n) in LaneBlocks(size) {
-            let i = logistic(gate.load(j, n) + bias.load(j, n))
-            let f = logistic(gate.load(j + size, n) + bias.load(j + size, n))
-            let g = hyperbolicTangent(gate.load(j + 2 * size, n) + bias.load(j + 2 * size, n))
-            let o = logistic(gate.load(j + 3 * size, n) + bias.load(j + 3 * size, n))
-            let c = (i * g).addingProduct(f, before.load(j, n))
+            let i = logistic(gate.load(j) + bias.load(j))
+            let f = logistic(gate.load(j + size) + bias.load(j + size))
+            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
+            let o = logistic(gate.load(j + 3 * size) + bias.load(j + 3 * size))
+            let c = (i * g).addingProduct(f, before.load(j))
             gate.store(i, j, n)
             gate.store(f, j + size, n)
             gate.store(g, j + 2 * size, n)
@@ -112,15 +112,15 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     ) {
         let size = hidden
         for (j, n) in LaneBlocks(size) {
-            let i = gate.load(j, n)
-            let f = gate.load(j + size, n)
-            let g = gate.load(j + 2 * size, n)
-            let o = gate.load(j + 3 * size, n)
-            let y = hyperbolicTangent(after.load(j, n))
-            let dh = above.load(j, n) + hiddenGradient.load(j, n)
-            let dc = cellGradient.load(j, n).addingProduct(dh * o, 1 - y * y)
+            let i = gate.load(j)
+            let f = gate.load(j + size)
+            let g = gate.load(j + 2 * size)
+            let o = gate.load(j + 3 * size)
+            let y = hyperbolicTangent(after.load(j))
+            let dh = above.load(j) + hiddenGradient.load(j)
+            let dc = cellGradient.load(j).addingProduct(dh * o, 1 - y * y)
             gate.store(dc * g * i * (1 - i), j, n)
-            gate.store(dc * before.load(j, n) * f * (1 - f), j + size, n)
+            gate.store(dc * before.load(j) * f * (1 - f), j + size, n)
             gate.store(dc * i * (1 - g * g), j + 2 * size, n)
             gate.store(dh * y * o * (1 - o), j + 3 * size, n)
             cellGradient.store(dc * f, j, n)

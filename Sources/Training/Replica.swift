@@ -110,8 +110,8 @@ final class Replica {
         _ sources: [UnsafePointer<Float>], from start: Int, count: Int, into sums: UnsafeMutablePointer<Float>
     ) {
         for (j, n) in LaneBlocks(count) {
-            var sum = sources[0].load(start + j, n)
-            for source in sources.dropFirst() { sum += source.load(start + j, n) }
+            var sum = sources[0].load(start + j)
+            for source in sources.dropFirst() { sum += source.load(start + j) }
             sums.store(sum, start + j, n)
         }
     }

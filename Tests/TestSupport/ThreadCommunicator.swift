@@ -161,10 +161,9 @@ private final class ThreadCommunicator: Communicator {
 
     /// One allocation, made by rank 0; the address is what the ranks exchange.
     func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
-        let own = UnsafeMutableBufferPointer<Float>(
-            start: UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
-                .bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
-        own.initialize(repeating: 0)
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: count * 4 + 32, alignment: 64)
+        let start = bytes.initializeMemory(as: Float.self, repeating: 0, count: count + 8)
+        let own = UnsafeMutableBufferPointer(start: start, count: count)
         let memory = ThreadMemory(own)
         let address = withUnsafeBytes(of: (UInt(bitPattern: own.baseAddress), UInt(count))) { Array($0) }
         for part in try meeting.exchange(address, of: rank, call: "shareMemory") {
