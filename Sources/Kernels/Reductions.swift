@@ -12,7 +12,7 @@ public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
             partial += v * v
         }
         total += Double(partial.sum())
-        for j in start + whole..<start + length { total += Double(values[j]) * Double(values[j]) }
+        for j in start + whole..<start + length { total += Double(values[j] * values[j]) }
         start += length
     }
     return total

@@ -97,6 +97,7 @@ public final class LanguageModel {
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
     public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
+        if !configuration.tied { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
         self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
@@ -127,7 +128,8 @@ public final class LanguageModel {
         try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
-    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions.
+    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions. Once for each
+    /// `forward`, which clears the untied embedding's rows again.
     public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
@@ -145,7 +147,7 @@ public final class LanguageModel {
         }
         drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
-        embedding.backward(inputs, outputGradient: above, keep: configuration.tied)
+        embedding.backward(inputs, outputGradient: above)
         return loss
     }
 
