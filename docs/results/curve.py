@@ -47,6 +47,6 @@ for p in valid:
     print('<circle cx="%.1f" cy="%.1f" r="4" fill="#ee6677"/>' % at(p))
 print(f'<text x="{(W + LEFT) / 2}" y="{H - 8}" text-anchor="middle">million tokens trained</text>')
 print(f'<text x="14" y="{H / 2}" transform="rotate(-90 14 {H / 2})" text-anchor="middle">perplexity (logarithmic)</text>')
-print(f'<text x="{W - RIGHT - 8}" y="{TOP + 16}" text-anchor="end"><tspan fill="#4477aa">training</tspan>  '
-      f'<tspan fill="#ee6677">● validation</tspan></text>')
+print(f'<text x="{W - RIGHT - 90}" y="{TOP + 16}" text-anchor="end" fill="#4477aa">— training</text>')
+print(f'<text x="{W - RIGHT - 8}" y="{TOP + 16}" text-anchor="end" fill="#ee6677">● validation</text>')
 print("</svg>")
