@@ -1,7 +1,7 @@
 import Diagnostics
 import Files
 
-/// Makes dataset folders from text, in two passes over it and in memory that depends on the vocabulary's size only.
+/// Makes dataset folders from text.
 public struct DatasetWriter {
     public struct Options: Sendable {
         public var level: TokenLevel
@@ -12,7 +12,7 @@ public struct DatasetWriter {
         /// How it was made, for `dataset.json`.
         public var recipe: [String: String] = [:]
         /// Bytes read at once.
-        public var bufferSize = 1 << 20
+        public var bufferSize = 1 << 17
 
         public init(level: TokenLevel) { self.level = level }
     }
@@ -85,10 +85,25 @@ public struct DatasetWriter {
         }
         for (split, regions) in source.regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
 
-        let vocabulary = try countVocabulary(of: source.regions)
+        var encoder = TextEncoder(level: options.level, folder: folder, bufferSize: options.bufferSize)
+        for (split, regions) in source.regions {
+            notify(.progress("counting \(split.rawValue)"))
+            try encoder.count(split, regions)
+        }
+        let inputs = source.inputs.map { $0.record() }
+        let vocabulary = encoder.vocabulary(limit: options.vocabularySize)
         var splits: [Split: DatasetManifest.SplitRecord] = [:]
         for (split, regions) in source.regions {
-            splits[split] = try encode(split, regions, with: vocabulary, into: folder)
+            notify(.progress("encoding \(split.rawValue)"))
+            let record = try encoder.encode(split, regions, with: vocabulary)
+            // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
+            if options.level == .word ? record.unknown > record.tokens / 2 : record.unknown > 0 {
+                notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
+            }
+            splits[split] = record
+        }
+        for (input, record) in zip(source.inputs, inputs) where encoder.readsTwice {
+            guard input.record() == record else { throw PrepareError.inputChanged(path: input.file.path) }
         }
 
         let json = try vocabulary.json()
@@ -99,59 +114,8 @@ public struct DatasetWriter {
             vocabulary: DatasetManifest.VocabularyRecord(
                 size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
                 sha256: try Digest.sha256(ofFile: vocabularyPath)),
-            splits: splits, inputs: source.inputs.map { $0.record() }, options: options.recipe)
+            splits: splits, inputs: inputs, options: options.recipe)
         try File.publish(JSONFile.text(manifest), at: "\(folder)/\(DatasetManifest.fileName)")
         return manifest
-    }
-
-    /// First pass. Words outside the training split are `<unk>` in any case, so that only characters and bytes need a
-    /// look at the other splits: whether there must be an `<unk>`.
-    private func countVocabulary(of splits: [(split: Split, regions: [TextRegion])]) throws -> Vocabulary {
-        var training = SymbolCounter(level: options.level)
-        var others = SymbolCounter(level: options.level)
-        for (split, regions) in splits where split == .train || options.level != .word {
-            notify(.progress("counting \(split.rawValue)"))
-            for region in regions {
-                try region.forEachPiece(bufferSize: options.bufferSize, hashing: false) {
-                    try split == .train ? training.count($0) : others.count($0)
-                }
-            }
-        }
-        return Vocabulary(
-            training, limit: options.vocabularySize, needsUnknown: others.hasSymbols(missingIn: training))
-    }
-
-    /// Second pass.
-    private func encode(
-        _ split: Split, _ regions: [TextRegion], with vocabulary: Vocabulary, into folder: String
-    ) throws -> DatasetManifest.SplitRecord {
-        notify(.progress("encoding \(split.rawValue)"))
-        let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
-        let writer = try TokenFileWriter(path, vocabularySize: vocabulary.count)
-        var occurrences = [Int](repeating: 0, count: vocabulary.count)
-        var ids: [Int32] = []
-        for region in regions {
-            try region.forEachPiece(bufferSize: options.bufferSize, hashing: true) { piece in
-                if ids.count <= piece.bytes.count { ids = [Int32](repeating: 0, count: piece.bytes.count + 1) }
-                return try ids.withUnsafeMutableBufferPointer { ids in
-                    let (consumed, produced) = try vocabulary.encode(piece, into: ids.baseAddress!)
-                    let encoded = UnsafeBufferPointer(rebasing: ids[..<produced])
-                    for id in encoded { occurrences[Int(id)] += 1 }
-                    try writer.write(encoded)
-                    return consumed
-                }
-            }
-        }
-        guard split != .train || occurrences == vocabulary.occurrences else {
-            throw PrepareError.inputChanged(path: regions[0].input.file.path)
-        }
-        let record = DatasetManifest.SplitRecord(
-            tokens: writer.count, unknown: vocabulary.unknown.map { occurrences[$0] } ?? 0, bytes: try writer.finish(),
-            sha256: try Digest.sha256(ofFile: path))
-        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
-        if options.level == .word ? record.unknown > record.tokens / 2 : record.unknown > 0 {
-            notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
-        }
-        return record
     }
 }
