@@ -1,7 +1,7 @@
 import Diagnostics
 import Files
 
-/// Makes dataset folders from text.
+/// Makes dataset folders from text or from ready-made tokens.
 public struct DatasetWriter {
     public struct Options: Sendable {
         public var level: TokenLevel
@@ -65,6 +65,32 @@ public struct DatasetWriter {
         }
     }
 
+    /// Writes a dataset folder from token ids that another program made: `.npy` files of one dimension, unsigned of 16 or 32
+    /// bits or signed of 32 or 64.
+    /// - Parameters:
+    ///   - source: percentages are of the number of tokens.
+    ///   - vocabulary: what the ids stand for; its counts become those of the training part.
+    /// - Throws: `FileError`, `TokenInputError`, `PrepareError`.
+    public func write(
+        tokens source: TextSource, vocabulary: Vocabulary, to folder: String
+    ) throws -> DatasetManifest {
+        try staged(folder) { staging in
+            let (inputs, regions) = try source.openTokens()
+            for (split, regions) in regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
+            var vocabulary = vocabulary
+            var splits: [Split: DatasetManifest.SplitRecord] = [:]
+            for (split, regions) in regions {
+                notify(.progress("reading \(split.rawValue)"))
+                let path = "\(staging.path)/\(DatasetManifest.fileName(of: split))"
+                let (record, occurrences) = try regions.write(to: path, vocabulary: vocabulary)
+                if split == .train { vocabulary.occurrences = occurrences }
+                splits[split] = record
+                warn(of: record, split, vocabulary.level)
+            }
+            return try publish(vocabulary, splits, inputs.map { $0.record() }, in: staging.path)
+        }
+    }
+
     private func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
         let staging = try StagedFolder(for: folder, replacing: options.overwrite)
         do {
@@ -96,21 +122,32 @@ public struct DatasetWriter {
         for (split, regions) in source.regions {
             notify(.progress("encoding \(split.rawValue)"))
             let record = try encoder.encode(split, regions, with: vocabulary)
-            // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
-            if options.level == .word ? record.unknown > record.tokens / 2 : record.unknown > 0 {
-                notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
-            }
             splits[split] = record
+            warn(of: record, split, options.level)
         }
         for (input, record) in zip(source.inputs, inputs) where encoder.readsTwice {
             guard input.record() == record else { throw PrepareError.inputChanged(path: input.file.path) }
         }
 
+        return try publish(vocabulary, splits, inputs, in: folder)
+    }
+
+    private func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {
+        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
+        if level.isSpaced ? record.unknown > record.tokens / 2 : record.unknown > 0 {
+            notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
+        }
+    }
+
+    private func publish(
+        _ vocabulary: Vocabulary, _ splits: [Split: DatasetManifest.SplitRecord],
+        _ inputs: [DatasetManifest.InputRecord], in folder: String
+    ) throws -> DatasetManifest {
         let json = try vocabulary.json()
         let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
         try File.publish(json, at: vocabularyPath)
         let manifest = DatasetManifest(
-            level: options.level,
+            level: vocabulary.level,
             vocabulary: DatasetManifest.VocabularyRecord(
                 size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
                 sha256: try Digest.sha256(ofFile: vocabularyPath)),

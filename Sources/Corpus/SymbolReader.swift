@@ -7,7 +7,9 @@ struct SymbolReader {
 
     static let (unknown, endOfSentence) = (Int32(0), Int32(1))
 
+    /// - Parameter level: not pieces, which another program cuts.
     init(level: TokenLevel) {
+        precondition(level != .piece)
         self.level = level
         if level == .word {
             for special in [Vocabulary.unknownToken, Vocabulary.endOfSentenceToken] { _ = words.insert(special.utf8) }
@@ -44,6 +46,7 @@ struct SymbolReader {
                 produced += 1
             }
             return (consumed, produced)
+        case .piece: preconditionFailure()
         }
     }
 
@@ -52,7 +55,7 @@ struct SymbolReader {
         switch level {
         case .byte: [UInt8(symbol)]
         case .character: Array(UTF8.encode(Unicode.Scalar(UInt32(symbol))!)!)
-        case .word: Array(words[symbol])
+        case .word, .piece: Array(words[symbol])
         }
     }
 }

@@ -1,6 +1,6 @@
 import Files
 
-/// Where a dataset's text comes from.
+/// Where a dataset's text comes from, or its tokens when they are ready-made.
 public enum TextSource: Sendable, Equatable {
     /// Files one after the other, cut in three: percentages of the bytes for train, valid and test, each cut moved on
     /// to the next start of a character (at word level, of a line).
@@ -93,7 +93,7 @@ extension TextSource {
         }
     }
 
-    private static func part(_ percent: Int, of total: Int) -> Int {
+    static func part(_ percent: Int, of total: Int) -> Int {
         total / 100 * percent + total % 100 * percent / 100  // total * percent / 100, no overflow
     }
 

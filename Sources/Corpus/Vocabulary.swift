@@ -1,11 +1,12 @@
 import Files
 
 /// Token ids and the strings they stand for. Id 0 is the most frequent token of the training split; ties are broken
-/// by the strings' bytes.
+/// by the strings' bytes. The ids of pieces are those of their tokenizer.
 ///
 /// At word level there are always two special tokens, spelled `<unk>` (every word outside the vocabulary) and `<eos>`
 /// (the end of a line); a word of the text with that spelling *is* the special token. At character and byte level
-/// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long.
+/// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long. Pieces have
+/// what their tokenizer gave them; the two spellings mean the same as for words.
 public struct Vocabulary: Sendable {
     public static let unknownToken = "<unk>"
     public static let endOfSentenceToken = "<eos>"
@@ -13,16 +14,16 @@ public struct Vocabulary: Sendable {
     public let level: TokenLevel
     /// Id of `<unk>`.
     public let unknown: Int?
-    /// Id of `<eos>`; word level only.
+    /// Id of `<eos>`; never at character and byte level.
     public let endOfSentence: Int?
     /// Occurrences of each id in the training split, `<unk>` standing for what was cut off.
-    public let occurrences: [Int]
+    public internal(set) var occurrences: [Int]
     /// SHA-256 over the level's name and each token's length (8 bytes, little endian) and bytes, in id order: equal
     /// for vocabularies that encode alike.
     public let hash: String
 
     private let tokens: ByteStringTable
-    /// Ids of bytes or characters; none at word level.
+    /// Ids of bytes or characters; none at the other levels.
     private let direct: SymbolIds
 
     /// The number of ids, V.
@@ -37,11 +38,11 @@ public struct Vocabulary: Sendable {
         self.tokens = tokens
         self.occurrences = occurrences
         unknown = tokens.find(Vocabulary.unknownToken)
-        endOfSentence = level == .word ? tokens.find(Vocabulary.endOfSentenceToken) : nil
+        endOfSentence = level.isSpaced ? tokens.find(Vocabulary.endOfSentenceToken) : nil
 
         let other = Int32(unknown ?? -1)
         var direct: [Int32] = []
-        if level != .word {
+        if !level.isSpaced {
             for id in 0..<tokens.count where id != unknown {
                 let symbol = level == .byte ? Int(tokens[id].first!) : Int(Vocabulary.scalar(tokens[id]))
                 if symbol >= direct.count {
@@ -111,7 +112,7 @@ public struct Vocabulary: Sendable {
     public func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
-    /// - Parameter completingLastLine: whether, at word level, a last line without newline gets its `<eos>`; false for
+    /// - Parameter completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
     ///   a prompt that is to be continued.
     /// - Throws: `TextError` with the byte offset.
     public func encode(_ text: [UInt8], completingLastLine: Bool = true) throws -> [Int32] {
@@ -128,15 +129,15 @@ public struct Vocabulary: Sendable {
         level != .byte && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     }
 
-    /// The text the ids stand for. Characters and bytes come back as they were; words are separated by one space, and
-    /// `<eos>` is a newline.
+    /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
+    /// space, and `<eos>` is a newline.
     public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
         var text: [UInt8] = []
         for id in ids.lazy.map(Int.init) {
             if id == endOfSentence {
                 text.append(newline)
             } else {
-                if level == .word, let last = text.last, last != newline { text.append(UInt8(ascii: " ")) }
+                if level.isSpaced, let last = text.last, last != newline { text.append(UInt8(ascii: " ")) }
                 text.append(contentsOf: tokens[id])
             }
         }
@@ -164,18 +165,22 @@ public struct Vocabulary: Sendable {
             produced = piece.bytes.count
         case .character:
             produced = try piece.readCharacters(into: ids).produced
-        case .word:
-            let (unknown, endOfSentence) = (Int32(unknown!), Int32(endOfSentence!))
+        case .word, .piece:
             _ = try piece.scanWords(completingLastLine: completingLastLine) { word, index in
                 if let id = tokens.find(word) {
                     ids[produced] = Int32(id)
                 } else {
                     try piece.requireUTF8(word, at: index)
-                    ids[produced] = unknown
+                    guard let unknown else {
+                        let start = String(reflecting: String(decoding: word.prefix(40), as: UTF8.self))
+                        throw TextError.notInVocabulary(symbol: start, file: piece.file, offset: piece.offset + index)
+                    }
+                    ids[produced] = Int32(unknown)
                 }
                 produced += 1
             } lineEnd: {
-                ids[produced] = endOfSentence
+                guard let endOfSentence else { return }
+                ids[produced] = Int32(endOfSentence)
                 produced += 1
             }
             return produced

@@ -22,7 +22,7 @@ import Testing
         """
     }
 
-    @Test(arguments: TokenLevel.allCases, [nil, 5])
+    @Test(arguments: [TokenLevel.byte, .character, .word], [nil, 5])
     func readsWhatItWrites(level: TokenLevel, limit: Int?) throws {
         let written = try vocabulary(
             "\0\u{1}\"\\/ é\u{301} <unk>\u{2028} x\u{FEFF}y \u{FFFF} zz\r\n", level, limit: limit)
