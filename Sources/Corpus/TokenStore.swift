@@ -20,11 +20,11 @@ public final class TokenStore: @unchecked Sendable {
     /// - Throws: `FileError`, `ArrayFileError`.
     public init(contentsOf path: String) throws {
         let file = try MappedFile(path)
-        let header = try ArrayHeader(parsing: file.bytes, file: path)
+        let header = try ArrayHeader(parsing: file.bytes, fileSize: file.bytes.count, file: path)
         self.path = path
         self.file = file
         count = header.count
-        elementSize = header.elementSize
+        elementSize = header.elementType.size
         dataOffset = header.dataOffset
         elements = UnsafeRawBufferPointer(rebasing: file.bytes[header.dataOffset...])
     }

@@ -48,6 +48,17 @@ public final class File {
         return count
     }
 
+    /// Fills the whole buffer.
+    /// - Throws: `FileError`, also when the file ends before.
+    public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
+        var done = 0
+        while done < buffer.count {
+            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))
+            guard count > 0 else { throw FileError(operation: "read \(buffer.count) bytes of", path: path, code: EIO) }
+            done += count
+        }
+    }
+
     /// Writes every byte, however many calls it takes.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var done = 0

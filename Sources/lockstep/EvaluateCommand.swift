@@ -159,6 +159,7 @@ private struct EvaluationReport: Encodable {
             switch unit {
             case "character": "bits per character"
             case "byte": "bits per byte"
+            case "piece": "bits per piece"
             default: "bits per word"
             }
         let rows = [
