@@ -21,10 +21,12 @@ public struct BenchmarkOptions: Sendable {
     public var pieceBytes: Int
     /// Networks to predict for.
     public var links: [(name: String, model: AllReduceModel)]
+    /// Leaves out exchange by messages, prediction and inference.
+    public var stepsOnly: Bool
 
     public init(
         training: TrainingOptions, tokens: TokenStore, steps: Int, warmup: Int, program: String, host: String,
-        threads: Int, pieceBytes: Int, links: [(name: String, model: AllReduceModel)]
+        threads: Int, pieceBytes: Int, links: [(name: String, model: AllReduceModel)], stepsOnly: Bool = false
     ) {
         precondition(steps > 0 && warmup >= 0 && training.unroll.base == training.unroll.maximumLength)
         self.training = training
@@ -36,6 +38,7 @@ public struct BenchmarkOptions: Sendable {
         self.threads = threads
         self.pieceBytes = pieceBytes
         self.links = links
+        self.stepsOnly = stepsOnly
     }
 }
 
@@ -84,6 +87,9 @@ public struct Benchmark {
             RankMeasurement(
                 host: options.host, batch: batch, samples: samples, peak: peak, readBandwidth: readBandwidth,
                 triadBandwidth: triadBandwidth, peakMemory: memory, secondsToFirstStep: age))
+        if options.stepsOnly {
+            return communicator.rank == 0 ? BenchmarkReport(options, ranks: ranks, exchange: nil, alone: nil) : nil
+        }
         let exchange = communicator.size > 1 ? try measureExchange(steps: ranks.map(\.samples.steps)) : nil
 
         say("measuring rank 0 alone, evaluation, generation")

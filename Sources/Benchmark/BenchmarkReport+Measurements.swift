@@ -5,7 +5,7 @@ extension BenchmarkReport {
     /// From what was measured to what is reported.
     init(
         _ options: BenchmarkOptions, ranks measured: [RankMeasurement], exchange: ExchangeMeasurement?,
-        alone: AloneMeasurement
+        alone: AloneMeasurement?
     ) {
         let training = options.training
         let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base) }
@@ -30,27 +30,32 @@ extension BenchmarkReport {
 
         let gradientBytes = ParameterLayout(training.model).count * MemoryLayout<Float>.stride
         self.exchange = exchange.map {
-            Exchange($0, gradientBytes: gradientBytes, alone: alone.medianSeconds!, ranks: measured.count, options.pieceBytes)
+            Exchange($0, gradientBytes: gradientBytes, alone: alone!.medianSeconds!, ranks: measured.count, options.pieceBytes)
         }
         // A node is what was measured: all ranks where they are on one machine, else the slowest rank's own work.
         let node = hardware.hosts == 1 ? step.medianSeconds : ranks[slowestRank].computeSeconds
         let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
-        scaling = links.map {
+        scaling = (options.stepsOnly ? [] : links).map {
             Scaling($0, nodeSeconds: node, gradientBytes: gradientBytes, pieceBytes: options.pieceBytes)
         }
-        let weightBytes = training.model.productWeightBytes
-        let bound = alone.weightBandwidth / Double(weightBytes)
-        inference = Inference(
-            weightBytes: weightBytes, weightBandwidth: alone.weightBandwidth, boundTokensPerSecond: bound, evaluationTokensPerSecond: alone.evaluation,
-            evaluationShare: alone.evaluation / bound, generationTokensPerSecond: alone.generation,
-            generationShare: alone.generation / bound)
+        inference = alone.map { Inference($0, weightBytes: training.model.productWeightBytes) }
+    }
+}
+
+extension BenchmarkReport.Inference {
+    fileprivate init(_ measured: AloneMeasurement, weightBytes: Int) {
+        let bound = measured.weightBandwidth / Double(weightBytes)
+        self.init(
+            weightBytes: weightBytes, weightBandwidth: measured.weightBandwidth, boundTokensPerSecond: bound,
+            evaluationTokensPerSecond: measured.evaluation, evaluationShare: measured.evaluation / bound,
+            generationTokensPerSecond: measured.generation, generationShare: measured.generation / bound)
     }
 }
 
 extension BenchmarkReport.Step {
     /// - Parameter peak: of all ranks together.
     fileprivate init(
-        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement,
+        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement?,
         peak: Double
     ) {
         let steps = slowest(measured.map(\.samples.steps))
@@ -72,8 +77,8 @@ extension BenchmarkReport.Step {
         allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
         peakMemoryBytes = measured.compactMap(\.peakMemory).max()
         secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
-        medianSecondsAlone = alone.medianSeconds
-        efficiency = alone.medianSeconds.map { $0 / typical }
+        medianSecondsAlone = alone?.medianSeconds
+        efficiency = medianSecondsAlone.map { $0 / typical }
     }
 }
 

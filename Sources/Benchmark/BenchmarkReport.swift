@@ -8,10 +8,10 @@ public struct BenchmarkReport: Codable, Sendable {
     public var ranks: [Rank]
     /// The rank whose own work takes longest.
     public var slowestRank: Int
-    /// Nil for one rank.
+    /// Nil for one rank and when only steps were measured, as what follows is empty or nil then.
     public var exchange: Exchange?
     public var scaling: [Scaling]
-    public var inference: Inference
+    public var inference: Inference?
 
     public struct Hardware: Codable, Sendable {
         /// Of rank 0's machine, as are cores and cache.

@@ -46,6 +46,9 @@ struct BenchCommand: JobCommand {
             """)
     var links: [NetworkLink] = []
 
+    @Flag(help: "Measure the training steps alone: no sums over ranks, no prediction, no evaluation and generation.")
+    var stepsOnly = false
+
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
@@ -93,7 +96,7 @@ struct BenchCommand: JobCommand {
                 tokens: file ?? RandomText.tokens(count: count, vocabulary: vocabulary, seed: training.seed),
                 steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Job.hostName,
                 threads: Job.threads, pieceBytes: MPISession.largestMessage,
-                links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) })
+                links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)
         }
     }
 

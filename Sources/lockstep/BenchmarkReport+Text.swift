@@ -18,6 +18,7 @@ extension BenchmarkReport {
                 \(checkLine(exchange))
                 """)
         }
+        guard let inference else { return parts.joined(separator: "\n\n") }
         parts.append(
             """
             predicted efficiency on nodes like this one (same streams for each), one all-reduce between them, nothing overlapped
@@ -26,7 +27,7 @@ extension BenchmarkReport {
         parts.append(
             """
             one stream on one rank
-            \(table(inferenceRows, textColumns: numbers))
+            \(table(inferenceRows(inference), textColumns: numbers))
             """)
         return parts.joined(separator: "\n\n")
     }
@@ -106,7 +107,7 @@ extension BenchmarkReport {
             + scaling.map { [$0.link] + $0.nodes.map { percent($0.efficiency) } }
     }
 
-    private var inferenceRows: [[String]] {
+    private func inferenceRows(_ inference: Inference) -> [[String]] {
         let bound = inference.boundTokensPerSecond
         return [
             ["", "tokens/s", "of bound"],

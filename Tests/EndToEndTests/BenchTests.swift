@@ -61,7 +61,7 @@ extension CommandTests {
             let slowest = report.ranks.max { $0.computeSeconds < $1.computeSeconds }
             #expect(report.slowestRank == slowest?.rank)
 
-            let inference = report.inference
+            let inference = try #require(report.inference)
             #expect(inference.weightBytes == 4 * (256 * (40 + 64 + 64 + 64) + 301 * 64))
             #expect(isClose(inference.evaluationShare, inference.evaluationTokensPerSecond / inference.boundTokensPerSecond))
             #expect(isClose(inference.generationShare, inference.generationTokensPerSecond / inference.boundTokensPerSecond))
@@ -96,6 +96,14 @@ extension CommandTests {
             for word in ["tokens/s", "recurrence backward", "of peak", "25 Gbit/s, 10 us", "vocabulary 57", "generation"] {
                 #expect(text.contains(word), "\(word)")
             }
+        }
+
+        @Test func stepsAlone() throws {
+            let report = try BenchReport(sandbox.succeed(Self.model + ["--steps-only", "--json"], ranks: 2))
+            #expect(report.ranks.count == 2 && report.step.tokens == 192)
+            #expect(report.exchange == nil && report.inference == nil && report.scaling.isEmpty)
+            let text = try sandbox.succeed(Self.model + ["--steps-only"])
+            #expect(text.contains("tokens/s") && !text.contains("generation"))
         }
 
         /// Steps of an epoch's end, shorter than the others, are not among those measured.
@@ -203,7 +211,7 @@ private struct BenchReport: Decodable {
     let slowestRank: Int
     let exchange: Exchange?
     let scaling: [Scaling]
-    let inference: Inference
+    let inference: Inference?
 
     init(_ json: String) throws {
         let decoder = JSONDecoder()
