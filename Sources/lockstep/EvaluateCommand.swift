@@ -10,7 +10,7 @@ import Recurrent
 import Reporting
 import Training
 
-struct EvaluateCommand: ParsableCommand {
+struct EvaluateCommand: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
         abstract: "The loss and perplexity of a text under a model.",

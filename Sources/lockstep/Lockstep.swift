@@ -18,7 +18,7 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self,
+            InspectCommand.self, BenchCommand.self,
         ])
 
     static func main() {
@@ -27,12 +27,15 @@ struct Lockstep: ParsableCommand {
         do {
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.
-            guard command is TrainCommand || command is EvaluateCommand || Failure.launchedRank == 0 else { return }
+            guard command is any JobCommand || Failure.launchedRank == 0 else { return }
             try command.run()
         } catch {
             Failure.exit(error)
         }
     }
 }
+
+/// A subcommand that runs on all ranks of mpirun together.
+protocol JobCommand: ParsableCommand {}
 
 let programVersion = "0.1.0"

@@ -9,7 +9,7 @@ import Recurrent
 import Reporting
 import Training
 
-struct TrainCommand: ParsableCommand {
+struct TrainCommand: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Train a model, alone or on all ranks of mpirun.",

@@ -1,0 +1,153 @@
+import Kernels
+import Recurrent
+
+extension BenchmarkReport {
+    /// From what was measured to what is reported.
+    init(
+        _ options: BenchmarkOptions, ranks measured: [RankMeasurement], exchange: ExchangeMeasurement?,
+        alone: AloneMeasurement?
+    ) {
+        let training = options.training
+        let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base) }
+        let peak = mean(measured.map(\.peak))
+        program = options.program
+        hardware = Hardware(
+            processor: Machine.processor, cores: Machine.cores, lastCacheBytes: Machine.lastCache, ranks: measured.count,
+            hosts: Set(measured.map(\.host)).count, threadsPerRank: options.threads, products: Arithmetic.products,
+            peakPerCore: peak, readBandwidth: mean(measured.map(\.readBandwidth)),
+            triadBandwidth: mean(measured.map(\.triadBandwidth)))
+        model = Model(
+            cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
+            hidden: training.model.hidden, vocabulary: training.model.vocabulary, tied: training.model.tied,
+            dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
+            optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
+        phases = PhaseClock.Phase.allCases.map { Phase($0, measured, products, peak: peak * Double(options.threads)) }
+        ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
+        slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank
+        step = Step(options, measured, products, alone: alone, peak: peak * Double(options.threads * measured.count))
+        step.shareOfExchangeAndUpdate =
+            phases.filter { $0.name == "exchange" || $0.name == "update" }.reduce(0) { $0 + $1.medianSeconds } / step.medianSeconds
+
+        let gradientBytes = ParameterLayout(training.model).count * MemoryLayout<Float>.stride
+        self.exchange = exchange.map {
+            Exchange($0, gradientBytes: gradientBytes, alone: alone!.medianSeconds!, ranks: measured.count, options.pieceBytes)
+        }
+        // A node is what was measured: all ranks where they are on one machine, else the slowest rank's own work.
+        let node = hardware.hosts == 1 ? step.medianSeconds : ranks[slowestRank].computeSeconds
+        let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
+        scaling = (options.stepsOnly ? [] : links).map {
+            Scaling($0, nodeSeconds: node, gradientBytes: gradientBytes, pieceBytes: options.pieceBytes)
+        }
+        inference = alone.map { Inference($0, weightBytes: training.model.productWeightBytes) }
+    }
+}
+
+extension BenchmarkReport.Inference {
+    fileprivate init(_ measured: AloneMeasurement, weightBytes: Int) {
+        let bound = measured.weightBandwidth / Double(weightBytes)
+        self.init(
+            weightBytes: weightBytes, weightBandwidth: measured.weightBandwidth, boundTokensPerSecond: bound,
+            evaluationTokensPerSecond: measured.evaluation, evaluationShare: measured.evaluation / bound,
+            generationTokensPerSecond: measured.generation, generationShare: measured.generation / bound)
+    }
+}
+
+extension BenchmarkReport.Step {
+    /// - Parameter peak: of all ranks together.
+    fileprivate init(
+        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement?,
+        peak: Double
+    ) {
+        let steps = slowest(measured.map(\.samples.steps))
+        let typical = median(steps)
+        let operations = products.reduce(0) { $0 + $1.total }
+        self.measured = options.steps
+        tokens = measured[0].samples.tokens / options.steps
+        medianSeconds = typical
+        bestSeconds = steps.min()!
+        meanSeconds = mean(steps)
+        tokensPerSecond = Double(tokens) / typical
+        productOperations = operations
+        operationsPerSecond = Double(operations) / typical
+        shareOfPeak = operationsPerSecond / peak
+        shareOfExchangeAndUpdate = 0
+        let perStep = measured.compactMap(\.samples.allocations).map { (calls: $0.calls, bytes: $0.bytes) }
+        let complete = perStep.count == measured.count
+        allocationsPerStep = complete ? Double(perStep.map(\.calls).max()!) / Double(options.steps) : nil
+        allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
+        peakMemoryBytes = measured.compactMap(\.peakMemory).max()
+        secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
+        medianSecondsAlone = alone?.medianSeconds
+        efficiency = medianSecondsAlone.map { $0 / typical }
+    }
+}
+
+extension BenchmarkReport.Phase {
+    /// - Parameter peak: of one rank.
+    fileprivate init(
+        _ phase: PhaseClock.Phase, _ measured: [RankMeasurement], _ products: [ProductCount], peak: Double
+    ) {
+        let times = measured.map { $0.samples.phases.map { $0[Int(phase.rawValue)] } }
+        name = "\(phase)"
+        medianSeconds = mean(times.map(median))
+        meanSeconds = mean(times.map(mean))
+        productOperations = products.reduce(0) { $0 + $1[phase] }
+        let perRank = Double(productOperations) / Double(measured.count)
+        operationsPerSecond = productOperations > 0 ? perRank / medianSeconds : nil
+        shareOfPeak = operationsPerSecond.map { $0 / peak }
+    }
+}
+
+extension BenchmarkReport.Rank {
+    fileprivate init(_ rank: Int, _ measured: RankMeasurement) {
+        let (wait, exchange) = (Int(PhaseClock.Phase.wait.rawValue), Int(PhaseClock.Phase.exchange.rawValue))
+        let phases = measured.samples.phases
+        self.rank = rank
+        host = measured.host
+        streams = measured.batch
+        meanStepSeconds = mean(measured.samples.steps)
+        computeSeconds = median(phases.map { $0.reduce(0, +) - $0[wait] - $0[exchange] })
+        waitSeconds = median(phases.map { $0[wait] })
+        exchangeSeconds = median(phases.map { $0[exchange] })
+        peakPerCore = measured.peak
+        peakMemoryBytes = measured.peakMemory
+        allocationsPerStep = measured.samples.allocations.map { Double($0.calls) / Double(phases.count) }
+    }
+}
+
+extension BenchmarkReport.Exchange {
+    fileprivate init(
+        _ measured: ExchangeMeasurement, gradientBytes: Int, alone: Double, ranks: Int, _ pieceBytes: Int
+    ) {
+        let model = AllReduceModel(fitting: measured.sums, ranks: ranks, pieceBytes: pieceBytes)
+        let predicted = alone + model.seconds(bytes: gradientBytes, ranks: ranks, pieceBytes: pieceBytes)
+        self.init(
+            gradientBytes: gradientBytes, stepsShareMemory: measured.stepsShareMemory,
+            sums: measured.sums.map {
+                Sum(
+                    bytes: $0.bytes, seconds: $0.seconds,
+                    modelSeconds: model.seconds(bytes: $0.bytes, ranks: ranks, pieceBytes: pieceBytes))
+            },
+            model: model,
+            check: Check(
+                predictedSeconds: predicted, measuredSeconds: measured.medianSeconds,
+                error: predicted / measured.medianSeconds - 1))
+    }
+}
+
+extension BenchmarkReport.Scaling {
+    fileprivate init(
+        _ link: (name: String, model: AllReduceModel), nodeSeconds: Double, gradientBytes: Int, pieceBytes: Int
+    ) {
+        self.init(
+            link: link.name, model: link.model, nodeSeconds: nodeSeconds,
+            nodes: (1...8).map { 1 << $0 }.map { nodes in
+                let exchange = link.model.seconds(bytes: gradientBytes, ranks: nodes, pieceBytes: pieceBytes)
+                return Point(
+                    nodes: nodes, exchangeSeconds: exchange, stepSeconds: nodeSeconds + exchange,
+                    efficiency: nodeSeconds / (nodeSeconds + exchange))
+            })
+    }
+}
+
+private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }

@@ -1,0 +1,51 @@
+import Collectives
+import Kernels
+
+/// Sums of different sizes over all ranks, timed.
+enum ExchangeTiming {
+    /// Bytes from 1 KiB to the size of the gradient, in steps of four, and that size itself.
+    static func sizes(upTo bytes: Int) -> [Int] {
+        var sizes = Array(sequence(first: 1 << 10) { $0 * 4 }.prefix { $0 < bytes })
+        if let last = sizes.last, Double(bytes) < 1.5 * Double(last) { sizes.removeLast() }
+        return sizes + [bytes]
+    }
+
+    /// Collective. For each size the median over several sums of the time from when all ranks are there until the last
+    /// of them is done.
+    static func measure(gradientBytes: Int, communicator: any Communicator) throws -> [AllReduceModel.Measurement] {
+        let buffer = Buffer(count: gradientBytes / MemoryLayout<Float>.stride)
+        let sizes = sizes(upTo: gradientBytes)
+        let own = try sizes.map { bytes in
+            let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<(bytes / MemoryLayout<Float>.stride)])
+            // The number of repetitions follows from the size alone, so that all ranks agree on it.
+            let times = try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
+                try communicator.barrier()
+                return try timed { try communicator.sum(part) }
+            }
+            return median(times)
+        }
+        let slowest = try communicator.gatherCoded(own)
+        return sizes.indices.map { index in
+            .init(bytes: sizes[index], seconds: slowest.map { $0[index] }.max()!)
+        }
+    }
+}
+
+/// The ranks of another communicator, as if each were on a machine of its own: memory is not shared, all goes through
+/// messages.
+final class MessagesOnly: Communicator {
+    private let base: any Communicator
+
+    init(_ base: any Communicator) { self.base = base }
+
+    var rank: Int { base.rank }
+    var size: Int { base.size }
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try base.sum(buffer) }
+    func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try base.sum(buffer) }
+    func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(buffer, from: root) }
+    func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? { try base.gather(bytes, at: root) }
+    func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try base.allGather(bytes) }
+    func shareMemory(_ count: Int) -> (any SharedMemory)? { nil }
+    func barrier() throws { try base.barrier() }
+    func abort(_ code: Int32) -> Never { base.abort(code) }
+}
