@@ -24,7 +24,7 @@ enum Job {
             exit(error.kind.rawValue)
         } catch {
             let kind = (error as? any DiagnosedError)?.kind ?? .internal
-            Failure.say("lockstep: rank \(session.communicator.rank), host \(hostName): \(error)")
+            Failure.say("lockstep: rank \(session.communicator.rank), host \(Host.name): \(error)")
             session.communicator.abort(kind.rawValue)
         }
         try session.finalize()
@@ -37,12 +37,6 @@ enum Job {
     /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.
     static var threads: Int {
         getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
-    }
-
-    static var hostName: String {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

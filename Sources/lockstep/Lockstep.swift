@@ -24,6 +24,14 @@ struct Lockstep: ParsableCommand {
     static func main() {
         // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
         signal(SIGPIPE, SIG_IGN)
+        // Started with a closed standard stream, the next file opened would be that stream, and get its messages.
+        while true {
+            let descriptor = open("/dev/null", O_RDWR)
+            guard (0...2).contains(descriptor) else {
+                close(descriptor)
+                break
+            }
+        }
         do {
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.

@@ -49,8 +49,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        StopRequests.install()
         try Job.run { communicator in
-            StopRequests.install()
             let setup = try TrainingSetup(self, communicator)
             try setup.train()
         }
@@ -123,6 +123,7 @@ private struct TrainingSetup {
             guard isFirst else { return (nil, nil) }
             try Folder.create(plan.folder)
             let lock = try RunLock(runFolder: plan.folder)
+            try RunEnding.clear(plan.folder)
             try File.publish(configuration.yaml, at: plan.configurationPath)
             let metrics = try MetricsLog(
                 path: "\(plan.folder)/metrics.jsonl", keepingThrough: checkpoint?.manifest.step ?? 0)
@@ -159,6 +160,7 @@ private struct TrainingSetup {
         let result = try trainer.run(requests: StopRequests.take)
         try withExtendedLifetime(lock) {
             reporter?.finished()
+            if communicator.rank == 0 { RunEnding.write(result, to: plan.folder) }
             guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder) }
             if communicator.rank == 0 { print(RunSummary.ending(result, folder: plan.folder)) }
         }
