@@ -9,6 +9,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var checkpoint = Checkpoint()
     public var validation = Validation()
     public var metrics = Metrics()
+    public var watchdog = Watchdog()
 
     public init() {}
 
@@ -135,5 +136,10 @@ public struct RunConfiguration: Sendable, Equatable {
 
     public struct Metrics: Sendable, Equatable {
         public var everySteps = 10
+    }
+
+    public struct Watchdog: Sendable, Equatable {
+        /// Without progress of any rank for so long the job ends; 0 means that it waits for ever.
+        public var seconds = 300.0
     }
 }

@@ -89,6 +89,8 @@ extension RunConfiguration {
         Setting("validation.streams", \.validation.streams, .from(1, to: 65536)),
 
         Setting("metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000)),
+
+        Setting("watchdog.seconds", \.watchdog.seconds, .notNegative),
     ]
 }
 

@@ -19,6 +19,7 @@ public final class TrainingStep {
 
     private let options: TrainingOptions
     private let communicator: any Communicator
+    private let heartbeat: Heartbeat
     private let replica: Replica
     private let model: LanguageModel
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
@@ -27,8 +28,11 @@ public final class TrainingStep {
     /// Collective. Parameters and slots are zero at first.
     /// - Parameter streams: this rank's.
     /// - Throws: `KernelError`, transport errors.
-    public init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>) throws {
+    public init(
+        _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
+    ) throws {
         self.options = options
+        self.heartbeat = heartbeat
         self.communicator = communicator
         replica = try Replica(ParameterLayout(options.model), rule: options.optimizer, communicator: communicator)
         model = try LanguageModel(
@@ -67,6 +71,7 @@ public final class TrainingStep {
         _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
         let epoch = chunks.position.epoch + 1
+        heartbeat.enter(.compute)
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
         if chunk.startsEpoch { model.resetState() }
         let dropout = Dropout(rate: options.model.dropout, seed: options.seed, step: step)
@@ -74,6 +79,7 @@ public final class TrainingStep {
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
         local.loss = try model.lossAndBackward(targets.baseAddress!)
+        heartbeat.enter(.exchange)
         let (global, norm) = try replica.reduce(local)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
@@ -90,6 +96,7 @@ public final class TrainingStep {
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
         try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        heartbeat.enter(.compute)
         try model.packWeights()
         return Outcome(
             signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,

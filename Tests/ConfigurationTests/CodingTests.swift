@@ -46,6 +46,7 @@ import Testing
         it.validation.everyEpoch = false
         it.validation.streams = 1
         it.metrics.everySteps = 1
+        it.watchdog.seconds = 0
         return it
     }()
 
@@ -119,6 +120,8 @@ import Testing
                   streams: 10
                 metrics:
                   every_steps: 10
+                watchdog:
+                  seconds: 300
 
                 """)
     }
