@@ -64,6 +64,9 @@ public struct RunConfiguration: Sendable, Equatable {
         public var optimizer = Optimizer()
         public var schedule = Schedule()
         public var seed: UInt64 = 1
+        /// Steps between comparisons of the copies of the parameters that ranks on different machines hold; 0 means
+        /// only before each save.
+        public var verifyEverySteps = 1000
     }
 
     /// What the gradient is the gradient of. Published learning rates and clip thresholds assume one of them.

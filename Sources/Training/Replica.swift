@@ -58,6 +58,9 @@ final class Replica {
         squares.deallocate()
     }
 
+    /// Whether each rank has parameters of its own, which must stay the same.
+    var isPrivate: Bool { shared == nil && communicator.size > 1 }
+
     /// Whether this rank is the one to fill in parameters and slots: every rank, unless they are shared.
     var fillsParameters: Bool { shared == nil || communicator.rank == 0 }
 

@@ -162,6 +162,8 @@ public final class Trainer {
             progress.clippedSteps += outcome.clipped ? 1 : 0
             progress.elapsed = earlier + start.duration(to: clock.now).seconds
             stopped = outcome.signals.stop > 0
+            let plan = options.verifyEverySteps
+            if plan > 0, progress.step % plan == 0 { try step.verifyReplicas(step: progress.step) }
             for warning in try stragglers.check(step: progress.step, heartbeat, communicator) { reporter?.warning(warning) }
 
             heartbeat.enter(.metrics)
@@ -179,7 +181,10 @@ public final class Trainer {
         let finished = progress.step >= options.totalSteps
         let validatesLast = finished && evaluator != nil && validatedStep != progress.step
         if validatesLast { improved = try validate(final: true) }
-        if savedStep != progress.step || validatesLast { try save(isBest: improved) }
+        if savedStep != progress.step || validatesLast {
+            try verify()
+            try save(isBest: improved)
+        }
         heartbeat.enter(.ending)
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,
@@ -236,9 +241,20 @@ public final class Trainer {
         return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
     }
 
+    /// Collective. What is about to be saved was learnt from the right data, and is the same on all ranks.
+    private func verify() throws {
+        heartbeat.enter(.exchange)
+        try step.verifyReplicas(step: progress.step)
+        guard let hash = identity.datasetFiles["train.npy"] else { return }
+        try communicator.together("checking the training data after step \(progress.step)") {
+            try chunks.tokens.check(hash: hash)
+        }
+    }
+
     /// A save in the midst of a run that fails (a full disk) costs no training: it is reported and tried again when the
     /// next is due. Only the last save must succeed.
     private func saveOrWarn(isBest: Bool) throws {
+        try verify()
         do {
             try save(isBest: isBest)
         } catch let failure as CollectiveFailure {

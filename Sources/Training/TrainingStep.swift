@@ -57,6 +57,12 @@ public final class TrainingStep {
     /// Whether this rank has to fill in parameters and slots; the others share its.
     public var fillsParameters: Bool { replica.fillsParameters }
 
+    /// Collective. Compares the ranks' parameters, where each has its own.
+    /// - Throws: `TrainingError.replicasDiffer` on all ranks alike; transport errors.
+    public func verifyReplicas(step: Int) throws {
+        if replica.isPrivate { try ReplicaCheck.run(parameters, step: step, communicator) }
+    }
+
     /// Collective. Takes the parameters as every rank has filled them in.
     public func begin() throws {
         try communicator.barrier()

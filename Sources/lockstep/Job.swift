@@ -1,5 +1,6 @@
 import Collectives
 import Diagnostics
+import Files
 import Glibc
 import Kernels
 import MPITransport
@@ -16,6 +17,8 @@ enum Job {
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         endWithLauncher()
         let session = try MPISession()
+        // After MPI's own handlers.
+        MappedRegions.nameFaults(speaker: "lockstep: rank \(session.communicator.rank), host \(Host.name)")
         do {
             try body(session.communicator)
         } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Glibc
 import Kernels
 
@@ -32,6 +33,8 @@ struct Lockstep: ParsableCommand {
                 break
             }
         }
+        SignalHandler.provideStack()
+        MappedRegions.nameFaults(speaker: "lockstep")
         do {
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.

@@ -17,7 +17,6 @@ enum StopRequests {
         stop.store(false, ordering: .relaxed)
         interrupted.store(false, ordering: .relaxed)
         save.store(false, ordering: .relaxed)
-        SignalHandler.provideStack()
         SignalHandler.install(SIGTERM) { _ in StopRequests.stop.store(true, ordering: .relaxed) }
         SignalHandler.install(SIGINT) { number in
             StopRequests.stop.store(true, ordering: .relaxed)

@@ -78,7 +78,9 @@ private struct TrainingSetup {
             try plan.configuration(command)
         }
         try communicator.agree(on: programVersion, named: "the version of lockstep")
-        try communicator.agree(on: configuration.yaml, named: "the configuration")
+        let program = try communicator.together("reading the program") { try Digest.sha256(ofFile: "/proc/self/exe") }
+        try communicator.agree(on: program, named: "the program's SHA-256")
+        try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         let (dataset, training, validation) = try communicator.together("opening the dataset") {
             let dataset = try Dataset(folder: configuration.data.path)

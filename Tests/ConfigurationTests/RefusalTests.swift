@@ -173,6 +173,7 @@ import Testing
         ("training.schedule.warmup_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("training.schedule.minimum", ["-1"], "a number of at least 0"),
         ("training.seed", ["-1", "18446744073709551616"], "a whole number from 0 to 18446744073709551615"),
+        ("training.verify_every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("checkpoint.every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("checkpoint.every_minutes", ["-1", "1e999"], "a number of at least 0"),
         ("checkpoint.keep", ["0", "-1"], "a whole number from 1 to 1000000"),

@@ -7,9 +7,9 @@ import Foundation
 /// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
 public func withThreadRanks<T: Sendable>(
-    _ count: Int, _ body: @escaping @Sendable (any Communicator) throws -> T
+    _ count: Int, sharingMemory: Bool = true, _ body: @escaping @Sendable (any Communicator) throws -> T
 ) throws -> [T] {
-    let meeting = Meeting(count: count)
+    let meeting = Meeting(count: count, sharesMemory: sharingMemory)
     let results = Results<T>(count: count)
     for rank in 0..<count {
         let thread = Thread {
@@ -46,6 +46,7 @@ private final class Results<T: Sendable>: @unchecked Sendable {
 /// The one thing thread ranks do together: each brings bytes, all leave with everyone's.
 private final class Meeting: @unchecked Sendable {
     let count: Int
+    let sharesMemory: Bool
     private let condition = NSCondition()
     private var arrived: [(call: String, bytes: [UInt8])?]
     /// What the last complete meeting exchanged. The next cannot complete before every rank has taken it, because it
@@ -56,8 +57,9 @@ private final class Meeting: @unchecked Sendable {
     private var firstError: (any Error)?
     private var kept: [AnyObject] = []
 
-    init(count: Int) {
+    init(count: Int, sharesMemory: Bool) {
         self.count = count
+        self.sharesMemory = sharesMemory
         arrived = Array(repeating: nil, count: count)
     }
 
@@ -161,6 +163,7 @@ private final class ThreadCommunicator: Communicator {
 
     /// One allocation, made by rank 0; the address is what the ranks exchange.
     func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
+        guard meeting.sharesMemory else { return nil }
         let own = UnsafeMutableBufferPointer<Float>(
             start: UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
                 .bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
