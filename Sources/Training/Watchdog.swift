@@ -123,7 +123,13 @@ public final class Watchdog: Sendable {
         if milliseconds(now) - exchanged.load(ordering: .relaxed) > milliseconds(start + interval * 3) {
             findings.append("the run folder does not answer")
         }
-        if findings.isEmpty { findings = ["every rank is alive and waits for the others: messages do not arrive"] }
+        if findings.isEmpty {
+            let hosts = Set(board.known.compactMap { $0?.line.host }).union([Host.name]).sorted()
+            findings = [
+                "every rank is alive and waits for the others: messages do not arrive"
+                    + (hosts.count > 1 ? " between \(hosts.joined(separator: ", "))" : "")
+            ]
+        }
         return WatchdogAlarm(rank: rank, step: own.step, phase: own.phase, seconds: seconds, findings: findings)
     }
 

@@ -15,7 +15,7 @@ enum Job {
     static func run(_ body: (any Communicator) throws -> Void) throws {
         Arithmetic.prepare(threads: threads)
         guard MPISession.isLaunched else { return try body(SingleRank()) }
-        endWithLauncher()
+        Launcher.shareFate()
         let session = try MPISession()
         // After MPI's own handlers.
         MappedRegions.nameFaults(speaker: "lockstep: rank \(session.communicator.rank), host \(Host.name)")
@@ -36,16 +36,6 @@ enum Job {
 
     private static func isShared(_ error: any DiagnosedError) -> Bool {
         error is CollectiveFailure || error is TrainingError || error is StoppedOnRequest || error is UsageError
-    }
-
-    /// A rank whose mpirun was killed must not live on, not even when it is stopped itself. Other launchers than Open MPI's
-    /// may start ranks from a thread that ends early, which this signal would take for the launcher's end.
-    private static func endWithLauncher() {
-        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return }
-        // Glibc declares it with "...", which Swift cannot call.
-        typealias Control = @convention(c) (CInt, CUnsignedLong, CUnsignedLong, CUnsignedLong, CUnsignedLong) -> CInt
-        guard let symbol = dlsym(nil, "prctl") else { return }
-        _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
     }
 
     /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.

@@ -158,6 +158,7 @@ private struct TrainingSetup {
                 trainer.heartbeat, runFolder: plan.folder, rank: communicator.rank, size: communicator.size, limit: limit
             ) { alarm in
                 if let alarm { Failure.say("lockstep: \(alarm)") }
+                Launcher.endIfItStays()
                 // Not by MPI, which the training thread is in, nor through what runs at exit.
                 _exit(FailureKind.inputOutput.rawValue)
             }
