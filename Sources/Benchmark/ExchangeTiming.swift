@@ -45,7 +45,8 @@ final class MessagesOnly: Communicator {
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(buffer, from: root) }
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? { try base.gather(bytes, at: root) }
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try base.allGather(bytes) }
-    func shareMemory(_ count: Int) -> (any SharedMemory)? { nil }
+    func machines() -> Machines { Machines(here: SingleRank(), across: base) }
+    func shareMemory(_ count: Int) throws -> any SharedMemory { try base.shareMemory(count) }
     func barrier() throws { try base.barrier() }
     func abort(_ code: Int32) -> Never { base.abort(code) }
 }

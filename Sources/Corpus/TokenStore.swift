@@ -78,6 +78,11 @@ public final class TokenStore: @unchecked Sendable {
             vocabularySize: vocabularySize)
     }
 
+    /// Before what was learnt from the file is kept.
+    /// - Parameter hash: the file's SHA-256.
+    /// - Throws: `FileChanged`, `FileError`.
+    public func check(hash: String) throws { try file?.check(hash: hash) }
+
     private func copy<Element: FixedWidthInteger>(
         _: Element.Type, from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int
     ) {

@@ -86,6 +86,20 @@ public final class File {
         return Int(info.st_size)
     }
 
+    /// Changes whenever the content does.
+    struct Stamp: Equatable {
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    func stamp() throws -> Stamp {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw FileError(operation: "examine", path: path) }
+        return Stamp(
+            size: Int(info.st_size), seconds: Int(info.st_mtim.tv_sec), nanoseconds: Int(info.st_mtim.tv_nsec))
+    }
+
     /// Cuts or extends the file to `size` bytes.
     public func truncate(to size: Int) throws {
         guard retrying({ ftruncate(descriptor, off_t(size)) }) == 0 else {

@@ -94,7 +94,7 @@ struct BenchCommand: JobCommand {
             return BenchmarkOptions(
                 training: training,
                 tokens: file ?? RandomText.tokens(count: count, vocabulary: vocabulary, seed: training.seed),
-                steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Job.hostName,
+                steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Host.name,
                 threads: Job.threads, pieceBytes: MPISession.largestMessage,
                 links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)
         }

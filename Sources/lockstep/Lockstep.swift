@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Glibc
 import Kernels
 
@@ -24,6 +25,16 @@ struct Lockstep: ParsableCommand {
     static func main() {
         // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
         signal(SIGPIPE, SIG_IGN)
+        // Started with a closed standard stream, the next file opened would be that stream, and get its messages.
+        while true {
+            let descriptor = open("/dev/null", O_RDWR)
+            guard (0...2).contains(descriptor) else {
+                close(descriptor)
+                break
+            }
+        }
+        SignalHandler.provideStack()
+        MappedRegions.nameFaults(speaker: "lockstep")
         do {
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.
