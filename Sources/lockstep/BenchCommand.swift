@@ -3,6 +3,7 @@ import Benchmark
 import Collectives
 import Configuration
 import Corpus
+import Diagnostics
 import FoundationEssentials
 import MPITransport
 import Training
