@@ -25,7 +25,9 @@ import Testing
         ("untyped", "without a diagnosis"), ("escape", "not a printable line"),
     ])
     func seesFaults(fault: String, message: String) throws {
-        let outcome = try Launch.run(Launch.product("lockstep-fuzz"), ["test-\(fault)", "10000"], timeout: 120)
+        let sandbox = try Sandbox()
+        let outcome = try Launch.run(
+            "env", ["TMPDIR=\(sandbox.folder)", Launch.product("lockstep-fuzz"), "test-\(fault)", "10000"], timeout: 120)
         #expect(outcome.status == 1)
         #expect(outcome.errors.contains(#/seed 1, input \d+: FAULT: /#), "\(outcome.errors)")
         #expect(outcome.errors.contains(message), "\(outcome.errors)")
