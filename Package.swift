@@ -80,6 +80,7 @@ let package = Package(
         // Tests mirror Sources
         .target(
             name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
@@ -102,8 +103,16 @@ let package = Package(
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],
             path: "Tests/MPIConformance"),
+        // Reads damaged files with every parser.
+        .executableTarget(
+            name: "lockstep-fuzz",
+            dependencies: [
+                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files", "Randomness",
+                "Diagnostics",
+            ],
+            path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
-        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "Files", "Checkpoints", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Files", "Checkpoints", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -66,7 +66,9 @@ struct ByteStringTable: Sendable {
     }
 
     private func holds(_ string: UnsafeBufferPointer<UInt8>, _ number: Int) -> Bool {
-        arena.withUnsafeBufferPointer { memcmp($0.baseAddress! + start(of: number), string.baseAddress!, string.count) == 0 }
+        arena.withUnsafeBufferPointer {
+            memcmp($0.baseAddress! + start(of: number), string.baseAddress!, string.count) == 0
+        }
     }
 
     private mutating func grow() {

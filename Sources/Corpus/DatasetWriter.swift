@@ -65,8 +65,8 @@ public struct DatasetWriter {
         }
     }
 
-    /// Writes a dataset folder from token ids that another program made: `.npy` files of one dimension, unsigned of 16 or 32
-    /// bits or signed of 32 or 64.
+    /// Writes a dataset folder from token ids that another program made: `.npy` files of one dimension, unsigned of 16
+    /// or 32 bits or signed of 32 or 64.
     /// - Parameters:
     ///   - source: percentages are of the number of tokens.
     ///   - vocabulary: what the ids stand for; its counts become those of the training part.
