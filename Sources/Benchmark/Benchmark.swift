@@ -112,18 +112,18 @@ public struct Benchmark {
         let sums = try ExchangeTiming.measure(
             gradientBytes: layout.count * MemoryLayout<Float>.stride, communicator: communicator)
         guard try communicator.shareMemory(1) != nil else {
-            return ExchangeMeasurement(sums: sums, medianSeconds: median(slowest(steps)), stepsShareMemory: false)
+            return ExchangeMeasurement(sums: sums, bestSeconds: slowest(steps).min()!, stepsShareMemory: false)
         }
         say("measuring training steps that exchange by messages")
         let run = try StepRun(options.training, tokens: options.tokens, communicator: MessagesOnly(communicator))
         try run.warmUp(options.warmup)
         let messages = try communicator.gatherCoded(run.measure(options.steps).steps)
-        return ExchangeMeasurement(sums: sums, medianSeconds: median(slowest(messages)), stepsShareMemory: true)
+        return ExchangeMeasurement(sums: sums, bestSeconds: slowest(messages).min()!, stepsShareMemory: true)
     }
 
     /// - Parameter run: rank 0's own when it is the only one.
     private func measureAlone(_ run: StepRun?, batch: Int) throws -> AloneMeasurement {
-        var seconds: Double?
+        var steps: [Double]?
         let alone: StepRun
         if let run {
             alone = run
@@ -132,11 +132,11 @@ public struct Benchmark {
             training.streams = batch
             alone = try StepRun(training, tokens: options.tokens, communicator: SingleRank())
             try alone.warmUp(options.warmup)
-            seconds = median(try alone.measure(options.steps).steps)
+            steps = try alone.measure(options.steps).steps
         }
         let model = options.training.model
         return AloneMeasurement(
-            medianSeconds: seconds, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
+            steps: steps, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
             evaluation: try Inference.evaluation(model, parameters: alone.parameters),
             generation: try Inference.generation(model, parameters: alone.parameters))
     }
@@ -157,13 +157,13 @@ struct RankMeasurement: Codable {
 struct ExchangeMeasurement {
     var sums: [AllReduceModel.Measurement]
     /// Of a step in which all is exchanged by messages.
-    var medianSeconds: Double
+    var bestSeconds: Double
     var stepsShareMemory: Bool
 }
 
 struct AloneMeasurement {
-    /// Of a step; nil when there is one rank and its steps are the job's.
-    var medianSeconds: Double?
+    /// Seconds of each; nil when there is one rank and its steps are the job's.
+    var steps: [Double]?
     /// Of reading as many bytes as the weights have, again and again.
     var weightBandwidth: Double
     var evaluation: Double

@@ -30,7 +30,7 @@ extension BenchmarkReport {
 
         let gradientBytes = ParameterLayout(training.model).count * MemoryLayout<Float>.stride
         self.exchange = exchange.map {
-            Exchange($0, gradientBytes: gradientBytes, alone: alone!.medianSeconds!, ranks: measured.count, options.pieceBytes)
+            Exchange($0, gradientBytes: gradientBytes, alone: alone!.steps!.min()!, ranks: measured.count, options.pieceBytes)
         }
         // A node is what was measured: all ranks where they are on one machine, else the slowest rank's own work.
         let node = hardware.hosts == 1 ? step.medianSeconds : ranks[slowestRank].computeSeconds
@@ -77,8 +77,10 @@ extension BenchmarkReport.Step {
         allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
         peakMemoryBytes = measured.compactMap(\.peakMemory).max()
         secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
-        medianSecondsAlone = alone?.medianSeconds
+        medianSecondsAlone = alone?.steps.map(median)
+        bestSecondsAlone = alone?.steps?.min()
         efficiency = medianSecondsAlone.map { $0 / typical }
+        efficiencyOfBest = bestSecondsAlone.map { $0 / steps.min()! }
     }
 }
 
@@ -130,8 +132,8 @@ extension BenchmarkReport.Exchange {
             },
             model: model,
             check: Check(
-                predictedSeconds: predicted, measuredSeconds: measured.medianSeconds,
-                error: predicted / measured.medianSeconds - 1))
+                predictedSeconds: predicted, measuredSeconds: measured.bestSeconds,
+                error: predicted / measured.bestSeconds - 1))
     }
 }
 

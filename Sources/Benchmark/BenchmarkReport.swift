@@ -68,8 +68,10 @@ public struct BenchmarkReport: Codable, Sendable {
         public var secondsToFirstStep: Double?
         /// Rank 0 with its own streams while the others rest; nil for one rank.
         public var medianSecondsAlone: Double?
-        /// The step alone by the step of all: 1 when more ranks cost nothing.
+        public var bestSecondsAlone: Double?
+        /// The step alone by the step of all, both medians or both the best: 1 when more ranks cost nothing.
         public var efficiency: Double?
+        public var efficiencyOfBest: Double?
     }
 
     public struct Phase: Codable, Sendable {
@@ -115,7 +117,8 @@ public struct BenchmarkReport: Codable, Sendable {
             public var modelSeconds: Double
         }
 
-        /// The step of all ranks by messages: rank 0's step alone plus the model's exchange, and what it really takes.
+        /// The step of all ranks by messages: rank 0's alone plus the model's exchange, and what it really takes. Both the
+        /// best of their kind.
         public struct Check: Codable, Sendable {
             public var predictedSeconds: Double
             public var measuredSeconds: Double

@@ -10,24 +10,21 @@ enum ExchangeTiming {
         return sizes + [bytes]
     }
 
-    /// Collective. For each size the median over several sums of the time from when all ranks are there until the last
-    /// of them is done.
+    /// Collective. For each size the time from when all ranks are there until the last of them is done: the shortest of
+    /// several, for that is what the link can do when nothing else disturbs it.
     static func measure(gradientBytes: Int, communicator: any Communicator) throws -> [AllReduceModel.Measurement] {
         let buffer = Buffer(count: gradientBytes / MemoryLayout<Float>.stride)
         let sizes = sizes(upTo: gradientBytes)
         let own = try sizes.map { bytes in
             let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<(bytes / MemoryLayout<Float>.stride)])
             // The number of repetitions follows from the size alone, so that all ranks agree on it.
-            let times = try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
+            return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
                 try communicator.barrier()
                 return try timed { try communicator.sum(part) }
             }
-            return median(times)
         }
-        let slowest = try communicator.gatherCoded(own)
-        return sizes.indices.map { index in
-            .init(bytes: sizes[index], seconds: slowest.map { $0[index] }.max()!)
-        }
+        let all = try communicator.gatherCoded(own)
+        return sizes.indices.map { index in .init(bytes: sizes[index], seconds: slowest(all.map { $0[index] }).min()!) }
     }
 }
 

@@ -47,8 +47,8 @@ extension BenchmarkReport {
             ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP a step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of peak"],
             ["exchange + update", "\(percent(step.shareOfExchangeAndUpdate)) of the step"],
         ]
-        if let alone = step.medianSecondsAlone, let efficiency = step.efficiency {
-            rows.append(["efficiency", "\(percent(efficiency)): rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(Formatting.fixed(efficiency * Double(hardware.ranks), decimals: 2)) times its speed on \(hardware.ranks) ranks"])
+        if let alone = step.medianSecondsAlone, let efficiency = step.efficiency, let best = step.efficiencyOfBest {
+            rows.append(["efficiency", "\(percent(efficiency)), \(percent(best)) of the best steps: rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(milliseconds(step.bestSecondsAlone!)) ms at best"])
         }
         let allocations = step.allocationsPerStep.map { "\(Formatting.fixed($0, decimals: 1)) a step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!)))" }
         rows.append(["allocations", allocations ?? "not counted on this platform"])
@@ -98,7 +98,7 @@ extension BenchmarkReport {
 
     private func checkLine(_ exchange: Exchange) -> String {
         let how = exchange.stepsShareMemory ? ", if they exchanged by messages" : ""
-        return "step of \(ranks.count) ranks\(how): predicted \(milliseconds(exchange.check.predictedSeconds)) ms (rank 0 alone + model), "
+        return "best step of \(ranks.count) ranks\(how): predicted \(milliseconds(exchange.check.predictedSeconds)) ms (rank 0 alone + model), "
             + "measured \(milliseconds(exchange.check.measuredSeconds)) ms, error \(signedPercent(exchange.check.error))"
     }
 
