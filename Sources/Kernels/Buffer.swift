@@ -1,9 +1,11 @@
 import Synchronization
 
-/// Zero-initialised memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register).
+/// Memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register): zero-initialised memory of its
+/// own, or memory that ranks share.
 public final class Buffer {
     public let base: UnsafeMutablePointer<Float>
     public let count: Int
+    private let owner: AnyObject?
 
     /// Counts the bytes of buffers made within `Buffer.$tally.withValue(...)`, to check the memory formula against.
     @TaskLocal public static var tally: Tally?
@@ -15,16 +17,29 @@ public final class Buffer {
         fileprivate func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
     }
 
+    /// Floats behind the last one that may be read: the rest of a vector.
+    public static let slack = 8
+
     public init(count: Int) {
         precondition(count >= 0)
         self.count = count
+        owner = nil
         Buffer.tally?.add(count * MemoryLayout<Float>.stride)
-        let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-        base = bytes.bindMemory(to: Float.self, capacity: max(count, 1))
-        base.initialize(repeating: 0, count: max(count, 1))
+        let room = count + Buffer.slack
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: room * MemoryLayout<Float>.stride, alignment: 64)
+        base = bytes.bindMemory(to: Float.self, capacity: room)
+        base.initialize(repeating: 0, count: room)
     }
 
-    deinit { UnsafeMutableRawPointer(base).deallocate() }
+    /// Uses memory that belongs to `owner`, which is kept, with `slack` floats behind it.
+    public init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject) {
+        precondition(UInt(bitPattern: memory.baseAddress) % 64 == 0)
+        base = memory.baseAddress!
+        count = memory.count
+        self.owner = owner
+    }
+
+    deinit { if owner == nil { UnsafeMutableRawPointer(base).deallocate() } }
 
     public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
 

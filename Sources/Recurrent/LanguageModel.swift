@@ -12,6 +12,7 @@ public final class LanguageModel {
     public let maximumSteps: Int
     /// Global index of stream 0, for the dropout masks.
     private let firstStream: Int
+    private let clock: PhaseClock
 
     /// Held because embedding, layers and output layer keep pointers into them.
     private let arenas: [Arena]
@@ -30,15 +31,17 @@ public final class LanguageModel {
     ///   - gradients: nil for evaluation; then no memory is spent on the backward pass and dropout is off.
     ///   - batch: B, the streams of this rank.
     ///   - steps: T, the longest chunk.
+    ///   - clock: told of every phase.
     /// - Throws: `KernelError`.
     public init(
         _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
-        firstStream: Int = 0
+        firstStream: Int = 0, clock: PhaseClock = PhaseClock()
     ) throws {
         precondition(batch > 0 && steps > 0)
         self.configuration = configuration
         self.batch = batch
         self.firstStream = firstStream
+        self.clock = clock
         maximumSteps = steps
         arenas = [parameters] + (gradients.map { [$0] } ?? [])
         let rows = steps * batch
@@ -48,7 +51,7 @@ public final class LanguageModel {
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(
                 cell: configuration.cell, steps: steps, batch: batch, inputs: configuration.inputs(ofLayer: index),
-                hidden: configuration.hidden, training: training)
+                hidden: configuration.hidden, training: training, clock: clock)
             let weights = LayerParameters(parameters, layer: index)
             let gradients = gradients.map { LayerParameters($0, layer: index) }
             return switch configuration.cell {
@@ -59,9 +62,9 @@ public final class LanguageModel {
             }
         }
         let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
-        outputLayer = OutputLayer(
+        outputLayer = try OutputLayer(
             weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
-            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows)
+            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows, clock: clock)
         inputs = .allocate(capacity: rows)
         inputs.initialize(repeating: 0, count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
@@ -74,9 +77,10 @@ public final class LanguageModel {
 
     deinit { inputs.deallocate() }
 
-    /// Repacks the recurrent weights; call after every change of the parameters.
+    /// Packs the weights for the products; call after every change of the parameters.
     public func packWeights() throws {
         for layer in layers { try layer.packWeights() }
+        try outputLayer.packWeights()
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
@@ -93,9 +97,11 @@ public final class LanguageModel {
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
     public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
+        if !configuration.tied { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
         self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
+        clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         embedding.forward(inputs, into: embedded)
         drop(embedded, into: embedded, site: 0)
@@ -122,7 +128,8 @@ public final class LanguageModel {
         try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
-    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions.
+    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions. Once for each
+    /// `forward`, which clears the untied embedding's rows again.
     public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
@@ -139,7 +146,8 @@ public final class LanguageModel {
             above = below
         }
         drop(above, into: above, site: 0)
-        embedding.backward(inputs, outputGradient: above, keep: configuration.tied)
+        clock.enter(.embeddingBackward)
+        embedding.backward(inputs, outputGradient: above)
         return loss
     }
 
@@ -158,6 +166,8 @@ public final class LanguageModel {
     }
 
     private func drop(_ source: Matrix, into result: Matrix, site: Int) {
-        dropout?.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+        guard let dropout else { return }
+        clock.enter(.dropout)
+        dropout.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
     }
 }

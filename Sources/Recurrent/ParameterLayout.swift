@@ -55,9 +55,11 @@ public final class Arena {
     public let layout: ParameterLayout
     public let buffer: Buffer
 
-    public init(_ layout: ParameterLayout) {
+    /// - Parameter buffer: memory to use instead of new memory.
+    public init(_ layout: ParameterLayout, in buffer: Buffer? = nil) {
+        precondition(buffer == nil || buffer?.count == layout.count)
         self.layout = layout
-        buffer = Buffer(count: layout.count)
+        self.buffer = buffer ?? Buffer(count: layout.count)
     }
 
     /// A two-dimensional parameter; a vector is one row.

@@ -55,8 +55,6 @@ public final class Trainer {
     private let reporter: (any TrainingReporter)?
     private let store: CheckpointStore
     private let ownStreams: Range<Int>
-    private let parameters: Arena
-    private let optimizer: Optimizer
     private let step: TrainingStep
     private let evaluator: Evaluator?
     private var chunks: ChunkIterator
@@ -86,14 +84,11 @@ public final class Trainer {
             tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path)
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
-        parameters = Arena(ParameterLayout(options.model))
-        parameters.initialise(options.model, seed: options.seed)
-        optimizer = Optimizer(options.optimizer, layout: parameters.layout)
-        step = try TrainingStep(
-            options, communicator: communicator, parameters: parameters, optimizer: optimizer, streams: ownStreams)
-        evaluator = try validation.map { [parameters] in
+        step = try TrainingStep(options, communicator: communicator, streams: ownStreams)
+        if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
+        evaluator = try validation.map { [step] in
             try Evaluator(
-                options.model, parameters: parameters, tokens: $0, streams: options.validation.streams,
+                options.model, parameters: step.parameters, tokens: $0, streams: options.validation.streams,
                 communicator: communicator)
         }
         chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
@@ -105,16 +100,15 @@ public final class Trainer {
     /// Takes only the weights of `file`; everything else starts anew.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `KernelError`.
     public func initialise(from file: SafetensorsFile) throws {
-        try ModelFile.load(file, into: parameters, model: options.model)
-        try step.parametersChanged()
+        if step.fillsParameters { try ModelFile.load(file, into: step.parameters, model: options.model) }
     }
 
     /// Goes on where `checkpoint` stands, whatever number of ranks saved it.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
     public func restore(_ checkpoint: LoadedCheckpoint) throws {
-        try ModelFile.load(checkpoint.model, into: parameters, model: options.model)
-        for (slot, name) in zip(optimizer.slots, options.optimizer.name.slots) {
-            for entry in parameters.layout.entries {
+        try initialise(from: checkpoint.model)
+        for (slot, name) in zip(step.optimizer.slots, options.optimizer.name.slots) where step.fillsParameters {
+            for entry in slot.layout.entries {
                 try checkpoint.state.read(
                     "optimizer.\(name).\(entry.name)", shape: entry.shape, into: slot.values(entry))
             }
@@ -126,7 +120,6 @@ public final class Trainer {
             chunks.tokens, partition: partition, streams: ownStreams, position: progress.position)
         savedStep = progress.step
         if checkpoint.manifest.validationLoss != nil { validatedStep = progress.step }
-        try step.parametersChanged()
     }
 
     // MARK: The loop
@@ -135,6 +128,7 @@ public final class Trainer {
     /// - Parameter requests: asked before each step.
     /// - Throws: `TrainingError`, `KernelError`, transport errors, and what saving the last checkpoint throws.
     public func run(requests: () -> (stop: Bool, save: Bool)) throws -> TrainingResult {
+        try step.begin()
         let start = clock.now
         let earlier = progress.elapsed
         let firstToken = progress.tokens
@@ -252,7 +246,7 @@ public final class Trainer {
             guard let carried else { return }
             let folder = try store.save(
                 CheckpointContent(
-                    manifest: manifest(), model: ModelFile.tensors(parameters, model: options.model),
+                    manifest: manifest(), model: ModelFile.tensors(step.parameters, model: options.model),
                     state: optimizerTensors() + carried, vocabularyPath: identity.vocabularyPath),
                 isBest: isBest)
             reporter?.saved(step: progress.step, folder: folder, isBest: isBest)
@@ -261,7 +255,7 @@ public final class Trainer {
     }
 
     private func optimizerTensors() -> [NamedTensor] {
-        zip(optimizer.slots, options.optimizer.name.slots).flatMap { slot, name in
+        zip(step.optimizer.slots, options.optimizer.name.slots).flatMap { slot, name in
             slot.layout.entries.map {
                 NamedTensor("optimizer.\(name).\($0.name)", shape: $0.shape, UnsafeBufferPointer(slot.values($0)))
             }

@@ -17,31 +17,28 @@ public final class TrainingStep {
         public let endsEpoch: Bool
     }
 
+    /// Of this rank; `run` enters the phases, any thread may ask for the current one.
+    public let clock = PhaseClock()
+
     private let options: TrainingOptions
     private let communicator: any Communicator
-    private let exchange: GradientExchange
-    private let parameters: Arena
-    private let gradients: Arena
-    private let optimizer: Optimizer
+    private let replica: Replica
     private let model: LanguageModel
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
     private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
 
+    /// Collective. Parameters and slots are zero at first.
     /// - Parameter streams: this rank's.
-    /// - Throws: `KernelError`.
-    public init(
-        _ options: TrainingOptions, communicator: any Communicator, parameters: Arena, optimizer: Optimizer,
-        streams: Range<Int>
-    ) throws {
+    /// - Throws: `KernelError`, transport errors.
+    public init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>) throws {
         self.options = options
         self.communicator = communicator
-        self.parameters = parameters
-        self.optimizer = optimizer
-        exchange = GradientExchange(communicator)
-        gradients = Arena(parameters.layout)
+        replica = try Replica(
+            options.model, rule: options.optimizer, tokens: options.unroll.maximumLength * streams.count,
+            communicator: communicator, clock: clock)
         model = try LanguageModel(
-            options.model, parameters: parameters, gradients: gradients, batch: streams.count,
-            steps: options.unroll.maximumLength, firstStream: streams.lowerBound)
+            options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count,
+            steps: options.unroll.maximumLength, firstStream: streams.lowerBound, clock: clock)
         inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
         targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
         inputs.initialize(repeating: 0)
@@ -56,8 +53,16 @@ public final class TrainingStep {
     /// The carried state of this rank's streams, as `LanguageModel.state`.
     public var carriedState: [Buffer] { model.state }
 
-    /// Takes the parameters as they are now; call after loading them.
-    public func parametersChanged() throws { try model.packWeights() }
+    public var parameters: Arena { replica.parameters }
+    public var optimizer: Optimizer { replica.optimizer }
+    /// Whether this rank has to fill in parameters and slots; the others share its.
+    public var fillsParameters: Bool { replica.fillsParameters }
+
+    /// Collective. Takes the parameters as every rank has filled them in.
+    public func begin() throws {
+        try communicator.barrier()
+        try model.packWeights()
+    }
 
     /// - Parameters:
     ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
@@ -66,6 +71,7 @@ public final class TrainingStep {
     public func run(
         _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
+        clock.enter(.other)
         let epoch = chunks.position.epoch + 1
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
         if chunk.startsEpoch { model.resetState() }
@@ -74,9 +80,7 @@ public final class TrainingStep {
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
         local.loss = try model.lossAndBackward(targets.baseAddress!)
-        let global = try exchange.sum(gradients, local)
-
-        let norm = GradientNorm(gradients)
+        let (global, norm) = try replica.reduce(local, inputs: inputs.baseAddress!, count: chunk.steps * model.batch)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
         }
@@ -91,9 +95,10 @@ public final class TrainingStep {
         }
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
-        optimizer.step(
-            parameters, gradients: gradients, learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        clock.enter(.packing)
         try model.packWeights()
+        clock.enter(.other)
         return Outcome(
             signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,
             endsEpoch: chunk.endsEpoch)
@@ -105,10 +110,11 @@ public final class TrainingStep {
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
+        replica.clearTouchedRows()
         model.rewind()
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         _ = try model.lossAndBackward(targets.baseAddress!)
-        let own = GradientNorm(gradients).nonFinite ?? ""
+        let own = GradientNorm(replica.gradients).nonFinite ?? ""
         let culprits = try communicator.allGather(Array(own.utf8)).enumerated()
             .filter { !$0.element.isEmpty }
             .map { "\(String(decoding: $0.element, as: UTF8.self)) of rank \($0.offset)" }

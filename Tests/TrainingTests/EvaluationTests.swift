@@ -62,19 +62,20 @@ private let configuration = ModelConfiguration(
         let results = try withThreadRanks(ranks) { communicator -> (String, Bool) in
             var options = SmallRun(tokens: [], folder: "").options
             options.optimizer = OptimizerRule(.sgd)
-            let parameters = Arena(ParameterLayout(options.model))
-            parameters.initialise(options.model, seed: 1)
-            // Two huge weights: the loss stays finite, the squares of the gradient do not.
-            parameters.matrix("decoder.weight").base[0] = 1e25
-            parameters.matrix("decoder.weight").base[12] = -1e25
-            let before = Array(parameters.buffer.elements)
             let tokens = TokenStore(source.sample(1000, seed: 1))
             let partition = try StreamPartition(tokens: 1000, streams: 12, remainder: .dropped)
             let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: 12)
             var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
-            let step = try TrainingStep(
-                options, communicator: communicator, parameters: parameters,
-                optimizer: Optimizer(options.optimizer, layout: parameters.layout), streams: own)
+            let step = try TrainingStep(options, communicator: communicator, streams: own)
+            let parameters = step.parameters
+            if step.fillsParameters {
+                parameters.initialise(options.model, seed: 1)
+                // Two huge weights: the loss stays finite, the squares of the gradient do not.
+                parameters.matrix("decoder.weight").base[0] = 1e25
+                parameters.matrix("decoder.weight").base[12] = -1e25
+            }
+            try step.begin()
+            let before = Array(parameters.buffer.elements)
             do {
                 _ = try step.run(1, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
                 return ("no error", false)

@@ -30,17 +30,15 @@ import Training
             schedule: LearningRateSchedule(.constant, base: fixture.learningRate), seed: 1,
             checkpoints: .init(everySteps: 0, everyMinutes: 0, keep: 1),
             validation: .init(everySteps: 0, everyEpoch: false, streams: 1), metricsEverySteps: 1)
-        let parameters = Arena(ParameterLayout(model))
-        for entry in parameters.layout.entries {
-            _ = parameters.values(entry).update(fromContentsOf: fixture.parameters[entry.name]!.values.map(Float.init))
-        }
         let tokens = TokenStore(fixture.tokens)
         let partition = try StreamPartition(tokens: tokens.count, streams: fixture.streams, remainder: .dropped)
         let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: fixture.streams)
         var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
-        let step = try TrainingStep(
-            options, communicator: communicator, parameters: parameters,
-            optimizer: Optimizer(options.optimizer, layout: parameters.layout), streams: own)
+        let step = try TrainingStep(options, communicator: communicator, streams: own)
+        for entry in step.parameters.layout.entries where step.fillsParameters {
+            _ = step.parameters.values(entry).update(fromContentsOf: fixture.parameters[entry.name]!.values.map(Float.init))
+        }
+        try step.begin()
         return try (1...10).map {
             try step.run($0, chunks: &chunks, schedule: options.schedule, signals: StepSignals()).signals.loss.mean
         }

@@ -1,0 +1,81 @@
+import Glibc
+import Synchronization
+
+/// Where the time of a training step goes: the code that begins a phase says so, and the clock adds up how long each
+/// lasted. Allocates nothing after `init`; `enter` costs one reading of the monotonic clock.
+///
+/// One thread enters phases and reads the sums. Any thread may ask for the current `phase`: `Sendable` rests on that,
+/// not on the compiler.
+public final class PhaseClock: @unchecked Sendable {
+    /// The parts of a step. Raw values index `nanoseconds`.
+    public enum Phase: UInt8, Sendable, CaseIterable {
+        /// Between steps, and what is in no other phase.
+        case other
+        /// Rows of the embedding to the first layer's input.
+        case embedding
+        /// W x of a layer, all time steps at once.
+        case projection
+        /// U h, gates and states of a layer, step by step.
+        case recurrence
+        case dropout
+        /// The logits' product.
+        case output
+        /// Bias, softmax, cross-entropy and its gradient.
+        case softmax
+        /// Gradients of the output layer's input, weights and bias.
+        case outputBackward
+        /// The gates' gradients and U's product with them, step by step.
+        case recurrenceBackward
+        /// Gradients of a layer's input weights, recurrent weights and biases.
+        case weightGradients
+        /// Gradient of a layer's input.
+        case projectionBackward
+        case embeddingBackward
+        /// For other ranks to get there too.
+        case wait
+        /// Gradients between ranks, once all are there.
+        case exchange
+        /// Norm, clip, optimizer.
+        case update
+        /// The new weights into the layout that the products want.
+        case packing
+    }
+
+    /// One for each phase.
+    private let sums: UnsafeMutablePointer<UInt64>
+    /// Began at `since`; `visible` is the same for other threads.
+    private var current = Phase.other
+    private var since: UInt64
+    private let visible = Atomic<UInt8>(Phase.other.rawValue)
+
+    public init() {
+        sums = .allocate(capacity: Phase.allCases.count)
+        sums.initialize(repeating: 0, count: Phase.allCases.count)
+        since = PhaseClock.now
+    }
+
+    deinit { sums.deallocate() }
+
+    /// Ends the current phase and begins `phase`, which may be the same.
+    public func enter(_ phase: Phase) {
+        let now = PhaseClock.now
+        sums[Int(current.rawValue)] &+= now &- since
+        since = now
+        current = phase
+        visible.store(phase.rawValue, ordering: .relaxed)
+    }
+
+    /// The phase this clock's thread is in; from any thread.
+    public var phase: Phase { Phase(rawValue: visible.load(ordering: .relaxed))! }
+
+    /// Time spent in each phase so far, by raw value, up to the last `enter`; valid as long as the clock.
+    public var nanoseconds: UnsafeBufferPointer<UInt64> {
+        UnsafeBufferPointer(start: sums, count: Phase.allCases.count)
+    }
+
+    private static var now: UInt64 {
+        var time = timespec()
+        clock_gettime(CLOCK_MONOTONIC, &time)
+        return UInt64(time.tv_sec) &* 1_000_000_000 &+ UInt64(time.tv_nsec)
+    }
+}
