@@ -16,11 +16,26 @@ public protocol Communicator: AnyObject {
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]?
     /// Every rank's bytes (lengths may differ), indexed by rank, on all ranks.
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
-    /// Memory shared by all ranks, of which this rank asks for `count` floats. It lives as long as the communicator.
-    /// - Returns: nil on every rank when they do not all run on one machine, or when sharing would gain nothing.
-    func shareMemory(_ count: Int) throws -> (any SharedMemory)?
+    /// How these ranks lie on machines. Call once: what it returns lives as long as this communicator.
+    func machines() throws -> Machines
+    /// Memory shared by all ranks, who must be on one machine, of which this one asks for `count` floats. It lives as
+    /// long as the communicator.
+    func shareMemory(_ count: Int) throws -> any SharedMemory
     /// Returns once every rank has called it.
     func barrier() throws
     /// Ends the whole job at once with this exit code; for failures the other ranks cannot know of.
     func abort(_ code: Int32) -> Never
+}
+
+/// Ranks by the machine they run on. Where the machines do not hold equally many, each rank counts as one of its own.
+public struct Machines {
+    /// The ranks of this rank's machine.
+    public let here: any Communicator
+    /// The ranks that have this one's number on each machine, one of each; their number there is their machine's.
+    public let across: any Communicator
+
+    public init(here: any Communicator, across: any Communicator) {
+        self.here = here
+        self.across = across
+    }
 }

@@ -15,7 +15,24 @@ public final class SingleRank: Communicator {
         return [bytes]
     }
     public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    public func shareMemory(_ count: Int) throws -> (any SharedMemory)? { nil }
+    public func machines() -> Machines { Machines(here: self, across: self) }
+    public func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
     public func barrier() {}
     public func abort(_ code: Int32) -> Never { exit(code) }
+}
+
+private final class OwnMemory: SharedMemory {
+    private let bytes: UnsafeMutableRawPointer
+    private let floats: UnsafeMutableBufferPointer<Float>
+
+    init(_ count: Int) {
+        let room = count + 8
+        bytes = .allocate(byteCount: room * MemoryLayout<Float>.stride, alignment: 64)
+        let start = bytes.initializeMemory(as: Float.self, repeating: 0, count: room)
+        floats = UnsafeMutableBufferPointer(start: start, count: count)
+    }
+
+    deinit { bytes.deallocate() }
+
+    func part(of rank: Int) -> UnsafeMutableBufferPointer<Float> { floats }
 }

@@ -17,17 +17,21 @@ public final class Buffer {
         fileprivate func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
     }
 
+    /// Floats behind the last one that may be read: the rest of a vector.
+    public static let slack = 8
+
     public init(count: Int) {
         precondition(count >= 0)
         self.count = count
         owner = nil
         Buffer.tally?.add(count * MemoryLayout<Float>.stride)
-        let bytes = UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * MemoryLayout<Float>.stride, alignment: 64)
-        base = bytes.bindMemory(to: Float.self, capacity: max(count, 1))
-        base.initialize(repeating: 0, count: max(count, 1))
+        let room = count + Buffer.slack
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: room * MemoryLayout<Float>.stride, alignment: 64)
+        base = bytes.bindMemory(to: Float.self, capacity: room)
+        base.initialize(repeating: 0, count: room)
     }
 
-    /// Uses memory that belongs to `owner`, which is kept.
+    /// Uses memory that belongs to `owner`, which is kept, with `slack` floats behind it.
     public init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject) {
         precondition(UInt(bitPattern: memory.baseAddress) % 64 == 0)
         base = memory.baseAddress!

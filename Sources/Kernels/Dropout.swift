@@ -76,7 +76,7 @@ public struct Dropout {
     ) {
         let lanes = min(8, width - column)
         if lanes <= 0 { return }
-        let kept = (input.load(column, lanes) * scale).replacing(with: 0, where: bits .< threshold)
+        let kept = (input.load(column) * scale).replacing(with: 0, where: bits .< threshold)
         output.store(kept, column, lanes)
     }
 

@@ -3,38 +3,36 @@
 public typealias Lanes = SIMD8<Float>
 public typealias IntegerLanes = SIMD8<Int32>
 
-/// Runs `body(offset, lanes)` over `count` elements, eight at a time; the last call may cover fewer than eight.
+/// The offsets 0, 8, 16, ... of `count` elements, each with the number of lanes to be used there: eight, but for the last.
 ///
-/// `body` is called in one place only, or the compiler would not inline it. The test for a full vector in each load and
-/// store is always predicted right.
-@inlinable @inline(__always)
-public func vectorised(_ count: Int, _ body: (_ offset: Int, _ lanes: Int) -> Void) {
-    var offset = 0
-    while offset < count {
-        body(offset, min(8, count &- offset))
-        offset &+= 8
+/// A sequence and not a function that takes a closure, since the compiler does not inline a closure of some size. The test
+/// for a full vector in each store is always predicted right.
+@frozen
+public struct LaneBlocks: Sequence, IteratorProtocol {
+    @usableFromInline let count: Int
+    @usableFromInline var offset = 0
+
+    @inlinable @inline(__always)
+    public init(_ count: Int) { self.count = count }
+
+    @inlinable @inline(__always)
+    public mutating func next() -> (offset: Int, lanes: Int)? {
+        guard offset < count else { return nil }
+        defer { offset &+= 8 }
+        return (offset, Swift.min(8, count &- offset))
     }
 }
 
 extension UnsafePointer<Float> {
-    /// Eight floats from `offset` on; lanes past `lanes` are zero and their memory is not read.
+    /// Eight floats from `offset` on, of which the last may lie past the end of what is meant: every `Buffer` has room
+    /// behind it for that. (A load with a case for fewer lanes would make the compiler split all vectors in halves.)
     @inlinable @inline(__always)
-    public func load(_ offset: Int, _ lanes: Int = 8) -> Lanes {
-        lanes == 8 ? UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) : loadPart(offset, lanes)
-    }
-
-    /// Out of line, to keep the loops small enough to be optimised.
-    @usableFromInline @inline(never)
-    func loadPart(_ offset: Int, _ lanes: Int) -> Lanes {
-        var result = Lanes.zero
-        for lane in 0..<lanes { result[lane] = self[offset &+ lane] }
-        return result
-    }
+    public func load(_ offset: Int) -> Lanes { UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }
 }
 
 extension UnsafeMutablePointer<Float> {
     @inlinable @inline(__always)
-    public func load(_ offset: Int, _ lanes: Int = 8) -> Lanes { UnsafePointer(self).load(offset, lanes) }
+    public func load(_ offset: Int) -> Lanes { UnsafePointer(self).load(offset) }
 
     /// Writes the first `lanes` lanes.
     @inlinable @inline(__always)
@@ -42,13 +40,11 @@ extension UnsafeMutablePointer<Float> {
         if lanes == 8 {
             UnsafeMutableRawPointer(self + offset).storeBytes(of: value, as: Lanes.self)
         } else {
-            storePart(value, offset, lanes)
+            // By way of memory, or the compiler would work on halves of vectors from the start.
+            withUnsafeBytes(of: value) {
+                UnsafeMutableRawPointer(self + offset).copyMemory(from: $0.baseAddress!, byteCount: 4 &* lanes)
+            }
         }
-    }
-
-    @usableFromInline @inline(never)
-    func storePart(_ value: Lanes, _ offset: Int, _ lanes: Int) {
-        for lane in 0..<lanes { self[offset &+ lane] = value[lane] }
     }
 }
 
@@ -87,7 +83,9 @@ public func exponential(_ x: Lanes) -> Lanes {
 public func logistic(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
 
 /// tanh x: (1 - e) / (1 + e) with e = e^-2|x|, and for |x| < 0.625, where that cancels, Cephes' odd polynomial.
-@inlinable @inline(__always)
+///
+/// Transparent, since the compiler takes it for too large to be inlined, and a call would pass vectors in halves.
+@_transparent
 public func hyperbolicTangent(_ x: Lanes) -> Lanes {
     let signBit = IntegerLanes(repeating: Int32.min)
     let bits = unsafeBitCast(x, to: IntegerLanes.self)
@@ -102,4 +100,18 @@ public func hyperbolicTangent(_ x: Lanes) -> Lanes {
     p = Lanes(repeating: -3.333_328_2e-1).addingProduct(p, z)
     let near = x.addingProduct(p * z, x)
     return far.replacing(with: near, where: magnitude .< 0.625)
+}
+
+/// The square root of numbers >= 0, within 1 unit in the last place. `SIMD8.squareRoot()` compiles to calls of `sqrtf`.
+///
+/// Newton's iteration for 1 / sqrt(x), from an estimate made of halved exponent bits (Lomont 2003), then one step on
+/// x / sqrt(x). Free of divisions, so that 0 gives 0.
+@inlinable @inline(__always)
+public func squareRoot(_ x: Lanes) -> Lanes {
+    let estimate = IntegerLanes(repeating: 0x5F37_5A86) &- (unsafeBitCast(x, to: IntegerLanes.self) &>> 1)
+    var y = unsafeBitCast(estimate, to: Lanes.self)
+    let half = x * 0.5
+    for _ in 0..<3 { y *= 1.5 - half * y * y }
+    let root = x * y
+    return root.addingProduct(y * 0.5, x - root * root)
 }

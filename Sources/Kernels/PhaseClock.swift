@@ -35,8 +35,10 @@ public final class PhaseClock: @unchecked Sendable {
         case wait
         /// Gradients between ranks, once all are there.
         case exchange
-        /// Norm, clip, optimizer, packing the weights.
+        /// Norm, clip, optimizer.
         case update
+        /// The new weights into the layout that the products want.
+        case packing
     }
 
     /// One for each phase.

@@ -36,16 +36,25 @@ public func multiply(
     guard status == dnnl_success else { throw KernelError(operation: "sgemm [\(m),\(k)] x [\(k),\(n)]", status: Int32(status.rawValue)) }
 }
 
-/// A product `c = a W` (or `c += a W`) of one fixed shape whose weights change rarely: they are packed once into the
-/// layout that oneDNN finds best for the shape, then serve many products (the recurrent product serves T time steps).
+/// A product `c = a W` (or `c += a W`) whose weights are packed once after each change, into the layout that oneDNN finds
+/// best for the shape. It serves many products (the recurrent product T time steps), and it spares large ones the
+/// orientation in which `multiply` is slow (weights stored transposed).
 public final class PackedProduct {
     private let handle: OpaquePointer
     private let packed: Buffer
     private let scratch: Buffer
-    private let shape: String
+    private let rows: Int
+    private let inputs: Int
+    private let outputs: Int
+    private let inputStride: Int
+    private let outputStride: Int
+    private let transposed: Bool
+    private let accumulate: Bool
+    /// The weights last packed, for numbers of rows that want another packing.
+    private var weights: UnsafePointer<Float>?
 
     /// - Parameters:
-    ///   - rows: m, rows of `a` [m, k] and `c` [m, n].
+    ///   - rows: m, rows of `a` [m, k] and `c` [m, n]; the most that `run` will be asked for.
     ///   - inputs: k. `inputStride`: distance between rows of `a`, default k.
     ///   - outputs: n. `outputStride`: distance between rows of `c`, default n.
     ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
@@ -55,12 +64,20 @@ public final class PackedProduct {
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
         accumulate: Bool
     ) throws {
-        shape = "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]"
+        self.rows = rows
+        self.inputs = inputs
+        self.outputs = outputs
+        self.inputStride = inputStride ?? inputs
+        self.outputStride = outputStride ?? outputs
+        self.transposed = transposed
+        self.accumulate = accumulate
         var product: OpaquePointer?
         let status = lockstep_product_create(
-            &product, Int64(rows), Int64(inputs), Int64(outputs), Int64(inputStride ?? inputs),
-            Int64(outputStride ?? outputs), transposed ? 1 : 0, accumulate ? 1 : 0)
-        guard status == 0, let product else { throw KernelError(operation: shape, status: status) }
+            &product, Int64(rows), Int64(inputs), Int64(outputs), Int64(self.inputStride), Int64(self.outputStride),
+            transposed ? 1 : 0, accumulate ? 1 : 0)
+        guard status == 0, let product else {
+            throw KernelError(operation: "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]", status: status)
+        }
         handle = product
         packed = Buffer(count: (lockstep_product_packed_size(product) + 3) / 4)
         scratch = Buffer(count: (lockstep_product_scratch_size(product) + 3) / 4)
@@ -71,14 +88,28 @@ public final class PackedProduct {
     /// Bytes that the packed weights and scratch take.
     public var bytes: Int { (packed.count + scratch.count) * MemoryLayout<Float>.stride }
 
+    private var shape: String { "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]" }
+
+    /// - Parameter weights: must stay where they are, unchanged, until they are packed anew.
     public func pack(_ weights: UnsafePointer<Float>) throws {
+        self.weights = weights
         let status = lockstep_product_pack(handle, weights, packed.base)
         guard status == 0 else { throw KernelError(operation: "packing for \(shape)", status: status) }
     }
 
-    public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>) throws {
-        let status = lockstep_product_run(handle, a, packed.base, c, scratch.base)
-        guard status == 0 else { throw KernelError(operation: shape, status: status) }
+    /// - Parameter rows: of `a` and `c`, when fewer than the product was made for.
+    public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
+        let rows = rows ?? self.rows
+        let status = lockstep_product_run(handle, Int64(rows), a, packed.base, c, scratch.base)
+        if status == 0 { return }
+        guard status == LOCKSTEP_OTHER_PACKING, let weights else { throw KernelError(operation: shape, status: status) }
+        let plain = Matrix(
+            UnsafeMutablePointer(mutating: weights), rows: transposed ? outputs : inputs,
+            columns: transposed ? inputs : outputs)
+        try multiply(
+            Matrix(UnsafeMutablePointer(mutating: a), rows: rows, columns: inputs, stride: inputStride), by: plain,
+            bTransposed: transposed, into: Matrix(c, rows: rows, columns: outputs, stride: outputStride),
+            accumulate: accumulate)
     }
 }
 

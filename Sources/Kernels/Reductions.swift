@@ -5,12 +5,14 @@ public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
     var start = 0
     while start < count {
         let length = min(512, count - start)
+        let whole = length & ~7
         var partial = Lanes.zero
-        vectorised(length) { offset, lanes in
-            let v = values.load(start &+ offset, lanes)
+        for j in stride(from: start, to: start + whole, by: 8) {
+            let v = values.load(j)
             partial += v * v
         }
         total += Double(partial.sum())
+        for j in start + whole..<start + length { total += Double(values[j] * values[j]) }
         start += length
     }
     return total
@@ -27,7 +29,7 @@ public func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, ac
         for i in 0..<matrix.rows {
             let row = matrix.row(i) + first
             let sum = sums + first
-            vectorised(width) { j, lanes in sum.store(sum.load(j, lanes) + row.load(j, lanes), j, lanes) }
+            for (j, lanes) in LaneBlocks(width) { sum.store(sum.load(j) + row.load(j), j, lanes) }
         }
         first += width
     }

@@ -13,11 +13,17 @@ public final class MPICommunicator: Communicator {
     private var handle: MPI_Comm?
     private let largestMessage: Int
     private var windows: [MPI_Win?] = []
+    private var parts: [MPICommunicator] = []
 
-    init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
-        precondition(largestMessage >= MemoryLayout<Double>.size && largestMessage <= CInt.max)
+    convenience init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
         var handle: MPI_Comm?
         try check(MPI_Comm_dup(parent, &handle), "MPI_Comm_dup")
+        try self.init(handle, largestMessage: largestMessage)
+    }
+
+    /// - Parameter handle: this communicator's from now on.
+    private init(_ handle: MPI_Comm?, largestMessage: Int) throws {
+        precondition(largestMessage >= MemoryLayout<Double>.size && largestMessage <= CInt.max)
         try check(MPI_Comm_set_errhandler(handle, lockstep_MPI_ERRORS_RETURN()), "MPI_Comm_set_errhandler")
         var rank: CInt = 0
         var size: CInt = 0
@@ -30,6 +36,8 @@ public final class MPICommunicator: Communicator {
     }
 
     func free() throws {
+        for part in parts { try part.free() }
+        parts = []
         for index in windows.indices { try check(MPI_Win_free(&windows[index]), "MPI_Win_free") }
         windows = []
         try check(MPI_Comm_free(&handle), "MPI_Comm_free")
@@ -123,37 +131,52 @@ public final class MPICommunicator: Communicator {
         return parts
     }
 
+    /// Machines are where memory can be shared; or, so that one machine can play several, groups of as many ranks as the
+    /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` says.
+    public func machines() throws -> Machines {
+        var machine: MPI_Comm?
+        if let pretended = getenv("LOCKSTEP_RANKS_PER_MACHINE").flatMap({ Int(String(cString: $0)) }), pretended > 0 {
+            try check(MPI_Comm_split(handle, CInt(rank / pretended), CInt(rank), &machine), "MPI_Comm_split")
+        } else {
+            try check(
+                MPI_Comm_split_type(handle, lockstep_MPI_COMM_TYPE_SHARED(), CInt(rank), lockstep_MPI_INFO_NULL(), &machine),
+                "MPI_Comm_split_type")
+        }
+        let here = try part(machine)
+        let equal = try allGather([UInt8](withUnsafeBytes(of: here.size) { Array($0) })).allSatisfy {
+            $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } == here.size
+        }
+        guard equal else { return Machines(here: SingleRank(), across: self) }
+        var peers: MPI_Comm?
+        try check(MPI_Comm_split(handle, CInt(here.rank), CInt(rank), &peers), "MPI_Comm_split")
+        return Machines(here: here, across: try part(peers))
+    }
+
+    private func part(_ handle: MPI_Comm?) throws -> MPICommunicator {
+        let part = try MPICommunicator(handle, largestMessage: largestMessage)
+        parts.append(part)
+        return part
+    }
+
     /// The window is freed with the communicator and not with the object returned: freeing is collective, and a rank that
     /// fails alone must not wait for the others.
-    public func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
-        if size == 1 { return nil }
-        var machine: MPI_Comm?
-        try check(
-            MPI_Comm_split_type(handle, lockstep_MPI_COMM_TYPE_SHARED(), CInt(rank), lockstep_MPI_INFO_NULL(), &machine),
-            "MPI_Comm_split_type")
-        var ranksHere: CInt = 0
-        try check(MPI_Comm_size(machine, &ranksHere), "MPI_Comm_size")
+    public func shareMemory(_ count: Int) throws -> any SharedMemory {
         // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
         let alignment = 64
+        let extra = alignment + 32
         var base: UnsafeMutableRawPointer?
         var window: MPI_Win?
-        let here = Int(ranksHere) == size
-        if here {
-            try check(
-                MPI_Win_allocate_shared(
-                    MPI_Aint(count * MemoryLayout<Float>.stride + alignment), 1, lockstep_MPI_INFO_NULL(), machine, &base,
-                    &window),
-                "MPI_Win_allocate_shared")
-        }
-        try check(MPI_Comm_free(&machine), "MPI_Comm_free")
-        guard here else { return nil }
+        try check(
+            MPI_Win_allocate_shared(
+                MPI_Aint(count * MemoryLayout<Float>.stride + extra), 1, lockstep_MPI_INFO_NULL(), handle, &base, &window),
+            "MPI_Win_allocate_shared")
         windows.append(window)
         let parts = try (0..<size).map { rank in
             var bytes: MPI_Aint = 0
             var unit: CInt = 0
             var start: UnsafeMutableRawPointer?
             try check(MPI_Win_shared_query(window, CInt(rank), &bytes, &unit, &start), "MPI_Win_shared_query")
-            let floats = (Int(bytes) - alignment) / MemoryLayout<Float>.stride
+            let floats = (Int(bytes) - extra) / MemoryLayout<Float>.stride
             let aligned = start?.alignedUp(toMultipleOf: alignment).bindMemory(to: Float.self, capacity: floats)
             return UnsafeMutableBufferPointer(start: aligned, count: floats)
         }

@@ -18,22 +18,24 @@ public struct GradientNorm: Sendable {
 
     /// In layout order, in double precision: the same bits for the same gradient.
     public init(_ gradients: Arena) {
-        self.init(squares: GradientNorm.squares(gradients), layout: gradients.layout)
+        let squares = UnsafeMutableBufferPointer<Double>.allocate(capacity: gradients.layout.entries.count)
+        defer { squares.deallocate() }
+        GradientNorm.squares(gradients, range: 0..<gradients.buffer.count, into: squares)
+        self.init(squares: squares, layout: gradients.layout)
     }
 
     /// From the sum of squares of each tensor, in layout order.
-    public init(squares: [Double], layout: ParameterLayout) {
+    public init(squares: UnsafeMutableBufferPointer<Double>, layout: ParameterLayout) {
         // A comparison with NaN is false: `square > limit` would let it through.
         nonFinite = squares.firstIndex { !$0.isFinite }.map { layout.entries[$0].name }
         value = squares.reduce(0, +).squareRoot()
     }
 
-    /// The sum of squares of each tensor, of what lies in `range` of the arena (by default all).
-    public static func squares(_ gradients: Arena, range: Range<Int>? = nil) -> [Double] {
-        let range = range ?? 0..<gradients.buffer.count
-        return gradients.layout.entries.map { entry in
+    /// The sum of squares of each tensor, of what lies in `range` of the arena.
+    public static func squares(_ gradients: Arena, range: Range<Int>, into squares: UnsafeMutableBufferPointer<Double>) {
+        for (index, entry) in gradients.layout.entries.enumerated() {
             let own = entry.range.clamped(to: range)
-            return sumOfSquares(gradients.buffer.base + own.lowerBound, count: own.count)
+            squares[index] = sumOfSquares(gradients.buffer.base + own.lowerBound, count: own.count)
         }
     }
 }

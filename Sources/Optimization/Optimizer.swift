@@ -27,6 +27,9 @@ public struct OptimizerRule: Sendable, Equatable {
     /// Added to the gradient (L2), but decoupled from it for adamw (Loshchilov and Hutter 2019).
     public var weightDecay: Float
 
+    /// Whether a parameter whose gradient is zero stays as it is.
+    public var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
+
     public init(
         _ name: Name, momentum: Float = 0.9, nesterov: Bool = false, beta1: Float = 0.9, beta2: Float = 0.999,
         epsilon: Float = 1e-8, weightDecay: Float = 0
@@ -41,7 +44,7 @@ public struct OptimizerRule: Sendable, Equatable {
     }
 }
 
-/// Applies an `OptimizerRule` and owns its slots. Scaling, clipping and update are one pass over the memory.
+/// An `OptimizerRule` with its slots.
 public final class Optimizer {
     public let rule: OptimizerRule
     /// In the order of `rule.name.slots`.
@@ -58,68 +61,86 @@ public final class Optimizer {
         self.slots = slots
     }
 
-    /// One step, for the parameters in `range` of the arena (by default all).
+    /// What one step does to every parameter.
     /// - Parameters:
     ///   - scale: multiplies each gradient component first (1 / tokens, times the norm clip's factor).
     ///   - limit: then components are cut to [-limit, limit]; nil: not at all.
     ///   - update: 1 for the first step of the run, for Adam's bias correction.
-    public func step(
-        _ parameters: Arena, gradients: Arena, range: Range<Int>? = nil, learningRate: Double, scale: Float,
-        limit: Float?, update: Int
-    ) {
-        let range = range ?? 0..<parameters.buffer.count
+    public func step(learningRate: Double, scale: Float, limit: Float?, update: Int) -> OptimizerStep {
+        OptimizerStep(self, learningRate: learningRate, scale: scale, limit: limit, update: update)
+    }
+}
+
+/// Scaling, clipping and update in one pass over the memory.
+public struct OptimizerStep {
+    private let rule: OptimizerRule
+    private let slots: [UnsafeMutablePointer<Float>]
+    private let scale: Float
+    private let limit: Lanes
+    private let rate: Float
+    /// Adam: the learning rate over the first bias correction, and one over the root of the second.
+    private let stepSize: Float
+    private let root: Float
+
+    fileprivate init(_ optimizer: Optimizer, learningRate: Double, scale: Float, limit: Float?, update: Int) {
+        rule = optimizer.rule
+        slots = optimizer.slots.map(\.buffer.base)
+        self.scale = scale
+        self.limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
+        rate = Float(learningRate)
+        stepSize = Float(learningRate / (1 - pow(Double(rule.beta1), Double(update))))
+        root = Float(1 / (1 - pow(Double(rule.beta2), Double(update))).squareRoot())
+    }
+
+    /// For the parameters in `range` of the arena; to each parameter once.
+    public func apply(to parameters: Arena, gradients: Arena, range: Range<Int>) {
         let count = range.count
         let p = parameters.buffer.base + range.lowerBound
         let g = gradients.buffer.base + range.lowerBound
-        let limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
-        let rate = Float(learningRate)
-        let decay = rule.weightDecay
+        let (scale, limit, rate, decay) = (scale, limit, rate, rule.weightDecay)
         /// The gradient as the rule sees it.
-        @inline(__always) func gradient(_ j: Int, _ n: Int, decayed: Bool) -> Lanes {
-            let clipped = minimum(maximum(g.load(j, n) * scale, -limit), limit)
-            return decayed ? clipped + p.load(j, n) * decay : clipped
+        @inline(__always) func gradient(_ j: Int, decayed: Bool) -> Lanes {
+            let clipped = minimum(maximum(g.load(j) * scale, -limit), limit)
+            return decayed ? clipped + p.load(j) * decay : clipped
         }
         switch rule.name {
         case .sgd:
-            vectorised(count) { j, n in p.store(p.load(j, n) - gradient(j, n, decayed: true) * rate, j, n) }
+            for (j, n) in LaneBlocks(count) { p.store(p.load(j) - gradient(j, decayed: true) * rate, j, n) }
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
-            let v = slots[0].buffer.base + range.lowerBound
+            let v = slots[0] + range.lowerBound
             let momentum = rule.momentum
             let nesterov = rule.nesterov
-            vectorised(count) { j, n in
-                let d = gradient(j, n, decayed: true)
-                let velocity = v.load(j, n) * momentum + d
+            for (j, n) in LaneBlocks(count) {
+                let d = gradient(j, decayed: true)
+                let velocity = v.load(j) * momentum + d
                 v.store(velocity, j, n)
-                p.store(p.load(j, n) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
+                p.store(p.load(j) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
             }
         case .adagrad:
             // Duchi et al. 2011.
-            let sums = slots[0].buffer.base + range.lowerBound
+            let sums = slots[0] + range.lowerBound
             let epsilon = rule.epsilon
-            vectorised(count) { j, n in
-                let d = gradient(j, n, decayed: true)
-                let sum = sums.load(j, n) + d * d
+            for (j, n) in LaneBlocks(count) {
+                let d = gradient(j, decayed: true)
+                let sum = sums.load(j) + d * d
                 sums.store(sum, j, n)
-                p.store(p.load(j, n) - d * rate / (sum.squareRoot() + epsilon), j, n)
+                p.store(p.load(j) - d * rate / (squareRoot(sum) + epsilon), j, n)
             }
         case .adam, .adamw:
             // Kingma and Ba 2015, algorithm 1.
-            let (m, v) = (slots[0].buffer.base + range.lowerBound, slots[1].buffer.base + range.lowerBound)
+            let (m, v) = (slots[0] + range.lowerBound, slots[1] + range.lowerBound)
             let (beta1, beta2, epsilon) = (rule.beta1, rule.beta2, rule.epsilon)
+            let (stepSize, root) = (stepSize, root)
             let decoupled = rule.name == .adamw
             let shrink = decoupled ? 1 - rate * decay : 1
-            let correction1 = 1 - pow(Double(beta1), Double(update))
-            let correction2 = 1 - pow(Double(beta2), Double(update))
-            let stepSize = Float(learningRate / correction1)
-            let root = Float(1 / correction2.squareRoot())
-            vectorised(count) { j, n in
-                let d = gradient(j, n, decayed: !decoupled)
-                let mean = m.load(j, n) * beta1 + d * (1 - beta1)
-                let square = v.load(j, n) * beta2 + d * d * (1 - beta2)
+            for (j, n) in LaneBlocks(count) {
+                let d = gradient(j, decayed: !decoupled)
+                let mean = m.load(j) * beta1 + d * (1 - beta1)
+                let square = v.load(j) * beta2 + d * d * (1 - beta2)
                 m.store(mean, j, n)
                 v.store(square, j, n)
-                p.store(p.load(j, n) * shrink - mean * stepSize / (square.squareRoot() * root + epsilon), j, n)
+                p.store(p.load(j) * shrink - mean * stepSize / (squareRoot(square) * root + epsilon), j, n)
             }
         }
     }

@@ -19,10 +19,11 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
@@ -31,9 +32,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(output, rows: steps * batch, columns: hidden))
+        try project(input, into: output)
         clock.enter(.recurrence)
         for t in 0..<steps {
             let h = current(t)
@@ -47,12 +46,12 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         let bias = bias.base
         switch activation {
         case .tanh:
-            vectorised(hidden) { j, n in row.store(hyperbolicTangent(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(hyperbolicTangent(row.load(j) + bias.load(j)), j, n) }
         case .sigmoid:
-            vectorised(hidden) { j, n in row.store(logistic(row.load(j, n) + bias.load(j, n)), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(logistic(row.load(j) + bias.load(j)), j, n) }
         case .relu:
             // max(0, x) in this order keeps a NaN visible.
-            vectorised(hidden) { j, n in row.store(maximum(row.load(j, n) + bias.load(j, n), Lanes.zero), j, n) }
+            for (j, n) in LaneBlocks(hidden) { row.store(maximum(row.load(j) + bias.load(j), Lanes.zero), j, n) }
         }
     }
 
@@ -68,19 +67,19 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             let next = hiddenGradient.base
             switch activation {
             case .tanh:
-                vectorised(block) { j, n in
-                    let y = h.load(j, n)
-                    d.store((d.load(j, n) + next.load(j, n)) * (1 - y * y), j, n)
+                for (j, n) in LaneBlocks(block) {
+                    let y = h.load(j)
+                    d.store((d.load(j) + next.load(j)) * (1 - y * y), j, n)
                 }
             case .sigmoid:
-                vectorised(block) { j, n in
-                    let y = h.load(j, n)
-                    d.store((d.load(j, n) + next.load(j, n)) * y * (1 - y), j, n)
+                for (j, n) in LaneBlocks(block) {
+                    let y = h.load(j)
+                    d.store((d.load(j) + next.load(j)) * y * (1 - y), j, n)
                 }
             case .relu:
-                vectorised(block) { j, n in
-                    let sum = d.load(j, n) + next.load(j, n)
-                    d.store(sum.replacing(with: 0, where: h.load(j, n) .<= 0), j, n)
+                for (j, n) in LaneBlocks(block) {
+                    let sum = d.load(j) + next.load(j)
+                    d.store(sum.replacing(with: 0, where: h.load(j) .<= 0), j, n)
                 }
             }
             if t > 0 { try recurrentBackward.run(d, into: next) }
@@ -100,5 +99,5 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 func add(
     _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
 ) {
-    vectorised(count) { j, n in sum.store(a.load(j, n) + b.load(j, n), j, n) }
+    for (j, n) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, n) }
 }

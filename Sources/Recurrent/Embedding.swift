@@ -10,14 +10,19 @@ struct Embedding {
         for i in 0..<output.rows { copy(weights.row(Int(tokens[i])), to: output.row(i), count: weights.columns) }
     }
 
-    /// Adds row i of `outputGradient` [N, E] to the gradient of token i, in the order of the tokens.
-    /// - Parameter keep: the gradient already holds the output layer's share (tied weights); else it starts from zero.
-    func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix, keep: Bool) {
+    /// Adds row i of `outputGradient` [N, E] to the gradient of token i, in the order of the tokens. The rest of the
+    /// gradient is left as it is: zero, if rows are cleared after use, or the output layer's share with tied weights.
+    func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix) {
         guard let gradients else { preconditionFailure("a model made for evaluation") }
-        if !keep { gradients.base.update(repeating: 0, count: gradients.rows * gradients.columns) }
         for i in 0..<outputGradient.rows {
             let sum = gradients.row(Int(tokens[i]))
             add(sum, outputGradient.row(i), into: sum, count: gradients.columns)
         }
+    }
+
+    /// The gradients of these tokens become zero again: a few rows, where all of the gradient would be V.
+    func clearGradients(of tokens: UnsafePointer<Int32>, count: Int) {
+        guard let gradients else { return }
+        for i in 0..<count { gradients.row(Int(tokens[i])).update(repeating: 0, count: gradients.columns) }
     }
 }

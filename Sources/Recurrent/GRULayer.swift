@@ -39,13 +39,14 @@ final class GRULayer: LayerBase, RecurrentLayer {
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         directGradient = Buffer(count: shape.training ? b * h : 0)
         resetGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
     /// U_n starts below U_r and U_z.
     private var candidateWeights: UnsafeMutablePointer<Float> { weights.recurrentWeights.row(2 * hidden) }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try gateProduct.pack(weights.recurrentWeights.base)
         try candidateProduct.pack(candidateWeights)
         try gateBackward?.pack(weights.recurrentWeights.base)
@@ -56,9 +57,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        try project(input, into: gates.base)
         clock.enter(.recurrence)
         let (size, bias) = (hidden, bias.base)
         for t in 0..<steps {
@@ -67,20 +66,20 @@ final class GRULayer: LayerBase, RecurrentLayer {
             try gateProduct.run(previous(t), into: gate)
             for b in 0..<batch {
                 let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
-                vectorised(size) { j, k in
-                    let r = logistic(row.load(j, k) + bias.load(j, k))
+                for (j, k) in LaneBlocks(size) {
+                    let r = logistic(row.load(j) + bias.load(j))
                     row.store(r, j, k)
-                    row.store(logistic(row.load(j + size, k) + bias.load(j + size, k)), j + size, k)
-                    rh.store(r * h.load(j, k), j, k)
+                    row.store(logistic(row.load(j + size) + bias.load(j + size)), j + size, k)
+                    rh.store(r * h.load(j), j, k)
                 }
             }
             try candidateProduct.run(reset, into: gate + 2 * size)
             for b in 0..<batch {
                 let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
-                vectorised(size) { j, k in
-                    let n = hyperbolicTangent(row.load(j + 2 * size, k) + bias.load(j + 2 * size, k))
+                for (j, k) in LaneBlocks(size) {
+                    let n = hyperbolicTangent(row.load(j + 2 * size) + bias.load(j + 2 * size))
                     row.store(n, j + 2 * size, k)
-                    after.store(n.addingProduct(row.load(j + size, k), h.load(j, k) - n), j, k)
+                    after.store(n.addingProduct(row.load(j + size), h.load(j) - n), j, k)
                 }
             }
         }
@@ -101,11 +100,11 @@ final class GRULayer: LayerBase, RecurrentLayer {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let above = outputGradient.base + t * block + b * size
                 let (recurrent, direct) = (hiddenGradient.base + b * size, directGradient.base + b * size)
-                vectorised(size) { j, k in
-                    let z = row.load(j + size, k)
-                    let n = row.load(j + 2 * size, k)
-                    let dh = above.load(j, k) + recurrent.load(j, k) + direct.load(j, k)
-                    row.store(dh * (h.load(j, k) - n) * z * (1 - z), j + size, k)
+                for (j, k) in LaneBlocks(size) {
+                    let z = row.load(j + size)
+                    let n = row.load(j + 2 * size)
+                    let dh = above.load(j) + recurrent.load(j) + direct.load(j)
+                    row.store(dh * (h.load(j) - n) * z * (1 - z), j + size, k)
                     row.store(dh * (1 - z) * (1 - n * n), j + 2 * size, k)
                     direct.store(dh * z, j, k)
                 }
@@ -114,11 +113,11 @@ final class GRULayer: LayerBase, RecurrentLayer {
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
-                vectorised(size) { j, k in
-                    let r = row.load(j, k)
-                    let d = drh.load(j, k)
-                    row.store(d * h.load(j, k) * r * (1 - r), j, k)
-                    direct.store(direct.load(j, k).addingProduct(d, r), j, k)
+                for (j, k) in LaneBlocks(size) {
+                    let r = row.load(j)
+                    let d = drh.load(j)
+                    row.store(d * h.load(j) * r * (1 - r), j, k)
+                    direct.store(direct.load(j).addingProduct(d, r), j, k)
                 }
             }
             if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base) }

@@ -22,10 +22,11 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         products = Buffer(count: shape.steps * b * 3 * h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         directGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
     }
@@ -33,9 +34,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 3 * hidden))
+        try project(input, into: gates.base)
         clock.enter(.recurrence)
         for t in 0..<steps {
             let product = products.base + t * 3 * block
@@ -56,17 +55,17 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     ) {
         let size = hidden
         let (bi, bh) = (weights.inputBias.base, weights.recurrentBias.base)
-        vectorised(size) { j, k in
+        for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
-            let r = logistic(gate.load(j, k) + product.load(j, k) + bi.load(j, k) + bh.load(j, k))
-            let z = logistic(gate.load(jz, k) + product.load(jz, k) + bi.load(jz, k) + bh.load(jz, k))
-            let q = product.load(jn, k) + bh.load(jn, k)
-            let n = hyperbolicTangent((gate.load(jn, k) + bi.load(jn, k)).addingProduct(r, q))
+            let r = logistic(gate.load(j) + product.load(j) + bi.load(j) + bh.load(j))
+            let z = logistic(gate.load(jz) + product.load(jz) + bi.load(jz) + bh.load(jz))
+            let q = product.load(jn) + bh.load(jn)
+            let n = hyperbolicTangent((gate.load(jn) + bi.load(jn)).addingProduct(r, q))
             gate.store(r, j, k)
             gate.store(z, jz, k)
             gate.store(n, jn, k)
             product.store(q, jn, k)
-            after.store(n.addingProduct(z, before.load(j, k) - n), j, k)
+            after.store(n.addingProduct(z, before.load(j) - n), j, k)
         }
     }
 
@@ -101,15 +100,15 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, directGradient: UnsafeMutablePointer<Float>
     ) {
         let size = hidden
-        vectorised(size) { j, k in
+        for (j, k) in LaneBlocks(size) {
             let (jz, jn) = (j + size, j + 2 * size)
-            let r = gate.load(j, k)
-            let z = gate.load(jz, k)
-            let n = gate.load(jn, k)
-            let q = product.load(jn, k)
-            let dh = above.load(j, k) + hiddenGradient.load(j, k) + directGradient.load(j, k)
+            let r = gate.load(j)
+            let z = gate.load(jz)
+            let n = gate.load(jn)
+            let q = product.load(jn)
+            let dh = above.load(j) + hiddenGradient.load(j) + directGradient.load(j)
             let dn = dh * (1 - z) * (1 - n * n)
-            let dz = dh * (before.load(j, k) - n) * z * (1 - z)
+            let dz = dh * (before.load(j) - n) * z * (1 - z)
             let dr = dn * q * r * (1 - r)
             gate.store(dr, j, k)
             gate.store(dz, jz, k)

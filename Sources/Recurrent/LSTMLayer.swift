@@ -23,10 +23,11 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         cells = Buffer(count: (shape.steps + 1) * b * h)
         hiddenGradient = Buffer(count: shape.training ? b * h : 0)
         cellGradient = Buffer(count: shape.training ? b * h : 0)
-        super.init(of: shape, weights: weights, gradients: gradients)
+        try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    func packWeights() throws {
+    override func packWeights() throws {
+        try super.packWeights()
         try recurrent.pack(weights.recurrentWeights.base)
         try recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
@@ -36,9 +37,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         clock.enter(.projection)
         copy(state[0].base, to: hiddenStates.base, count: block)
         copy(state[1].base, to: cells.base, count: block)
-        try multiply(
-            input, by: weights.inputWeights, bTransposed: true,
-            into: Matrix(gates.base, rows: steps * batch, columns: 4 * hidden))
+        try project(input, into: gates.base)
         clock.enter(.recurrence)
         for t in 0..<steps {
             let gate = gates.base + t * 4 * block
@@ -65,12 +64,12 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     ) {
         let size = hidden
         let bias = bias.base
-        vectorised(size) { j, n in
-            let i = logistic(gate.load(j, n) + bias.load(j, n))
-            let f = logistic(gate.load(j + size, n) + bias.load(j + size, n))
-            let g = hyperbolicTangent(gate.load(j + 2 * size, n) + bias.load(j + 2 * size, n))
-            let o = logistic(gate.load(j + 3 * size, n) + bias.load(j + 3 * size, n))
-            let c = (i * g).addingProduct(f, before.load(j, n))
+        for (j, n) in LaneBlocks(size) {
+            let i = logistic(gate.load(j) + bias.load(j))
+            let f = logistic(gate.load(j + size) + bias.load(j + size))
+            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
+            let o = logistic(gate.load(j + 3 * size) + bias.load(j + 3 * size))
+            let c = (i * g).addingProduct(f, before.load(j))
             gate.store(i, j, n)
             gate.store(f, j + size, n)
             gate.store(g, j + 2 * size, n)
@@ -112,16 +111,16 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, cellGradient: UnsafeMutablePointer<Float>
     ) {
         let size = hidden
-        vectorised(size) { j, n in
-            let i = gate.load(j, n)
-            let f = gate.load(j + size, n)
-            let g = gate.load(j + 2 * size, n)
-            let o = gate.load(j + 3 * size, n)
-            let y = hyperbolicTangent(after.load(j, n))
-            let dh = above.load(j, n) + hiddenGradient.load(j, n)
-            let dc = cellGradient.load(j, n).addingProduct(dh * o, 1 - y * y)
+        for (j, n) in LaneBlocks(size) {
+            let i = gate.load(j)
+            let f = gate.load(j + size)
+            let g = gate.load(j + 2 * size)
+            let o = gate.load(j + 3 * size)
+            let y = hyperbolicTangent(after.load(j))
+            let dh = above.load(j) + hiddenGradient.load(j)
+            let dc = cellGradient.load(j).addingProduct(dh * o, 1 - y * y)
             gate.store(dc * g * i * (1 - i), j, n)
-            gate.store(dc * before.load(j, n) * f * (1 - f), j + size, n)
+            gate.store(dc * before.load(j) * f * (1 - f), j + size, n)
             gate.store(dc * i * (1 - g * g), j + 2 * size, n)
             gate.store(dh * y * o * (1 - o), j + 3 * size, n)
             cellGradient.store(dc * f, j, n)

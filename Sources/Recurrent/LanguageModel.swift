@@ -62,7 +62,7 @@ public final class LanguageModel {
             }
         }
         let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
-        outputLayer = OutputLayer(
+        outputLayer = try OutputLayer(
             weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
             weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows, clock: clock)
         inputs = .allocate(capacity: rows)
@@ -77,9 +77,10 @@ public final class LanguageModel {
 
     deinit { inputs.deallocate() }
 
-    /// Repacks the recurrent weights; call after every change of the parameters.
+    /// Packs the weights for the products; call after every change of the parameters.
     public func packWeights() throws {
         for layer in layers { try layer.packWeights() }
+        try outputLayer.packWeights()
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
@@ -96,6 +97,7 @@ public final class LanguageModel {
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
     public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
+        if !configuration.tied { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
         self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
@@ -126,7 +128,8 @@ public final class LanguageModel {
         try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
-    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions.
+    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions. Once for each
+    /// `forward`, which clears the untied embedding's rows again.
     public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
@@ -144,7 +147,7 @@ public final class LanguageModel {
         }
         drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
-        embedding.backward(inputs, outputGradient: above, keep: configuration.tied)
+        embedding.backward(inputs, outputGradient: above)
         return loss
     }
 

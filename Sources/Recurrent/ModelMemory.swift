@@ -1,11 +1,12 @@
-/// Memory of one rank, in bytes, computed before anything is allocated.
+/// Memory of one rank, in bytes, computed before anything is allocated. Where ranks share a machine, parameters and slots
+/// exist once for all of them; each still counts them, as its resident memory does.
 ///
 /// With P parameters, B streams, T steps, L layers (4 bytes a float):
 ///
 ///     parameters   P          gradients   P          optimizer   slots * P
 ///     layer        (T+1) B H for h, plus T B G for the gates, plus per cell
 ///                  LSTM (T+1) B H for c     GRU T B H for r h     reset-after T B 3H for U h
-///     packed U     G H forward, G H backward
+///     packed       W: G in    U: G H forward, G H backward    output layer: V H
 ///     dropout      T B H per layer          embedding T B E
 ///     gradients of activations  2 T B max(E, H)
 ///     logits       one block of rows x V, at most 32 MiB or one row
@@ -31,10 +32,10 @@ public struct ModelMemory: Sendable, Equatable {
             if model.cell != .elman { active += chunk * rows }
             if model.cell == .gru { active += chunk * h }
             if model.cell == .gruResetAfter { active += chunk * rows }
-            active += rows * h * (training ? 2 : 1)
+            active += rows * (h * (training ? 2 : 1) + Double(model.inputs(ofLayer: layer)))
             if training && model.dropout > 0 { active += chunk * h }
         }
-        active += chunk * Double(model.embedding)
+        active += chunk * Double(model.embedding) + model.vocabulary.multiplied(model.hidden)
         if training { active += 2 * chunk * Double(max(model.embedding, model.hidden)) }
         guard count < 0x1p60, active < 0x1p60, chunk * Double(model.vocabulary) < 0x1p60 else { return nil }
         active += Double(OutputLayer.blockRows(rows: steps * batch, vocabulary: model.vocabulary) * model.vocabulary)

@@ -26,6 +26,7 @@ final class OutputLayer {
     private let bias: UnsafeMutablePointer<Float>  // [V]
     private let weightGradients: Matrix?
     private let biasGradients: UnsafeMutablePointer<Float>?
+    private let product: PackedProduct  // [blockRows, H] x W^T
     private let logits: Buffer  // [blockRows, V]
     private let blockRows: Int
     private let clock: PhaseClock
@@ -39,26 +40,31 @@ final class OutputLayer {
         return max(1, (rows + blocks - 1) / blocks)
     }
 
-    init(weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int, clock: PhaseClock) {
+    init(
+        weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int, clock: PhaseClock
+    ) throws {
         self.weights = weights
         self.bias = bias.base
         self.weightGradients = weightGradients
         self.biasGradients = biasGradients?.base
         self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
+        product = try PackedProduct(
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
         logits = Buffer(count: blockRows * weights.rows)
     }
 
+    func packWeights() throws { try product.pack(weights.base) }
+
     private var vocabulary: Int { weights.rows }
 
-    /// Rows of `hidden` [N, H] by blocks: `body(first row, logits [n, V] with the bias added)`.
+    /// Rows of `hidden` [N, H] by blocks: `body(first row, W h [n, V])`, without the bias.
     private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
             clock.enter(.output)
-            try multiply(hidden.rows(first, count: block.rows), by: weights, bTransposed: true, into: block)
+            try product.run(hidden.row(first), into: block.base, rows: block.rows)
             clock.enter(.softmax)
-            for i in 0..<block.rows { add(block.row(i), bias, into: block.row(i), count: vocabulary) }
             try body(first, block)
         }
     }
@@ -73,7 +79,7 @@ final class OutputLayer {
         var sum = LossSum()
         try forEachBlock(hidden) { first, block in
             for i in 0..<block.rows where targets[first + i] >= 0 {
-                let nats = crossEntropy(block.row(i), count: vocabulary, target: Int(targets[first + i]))
+                let nats = crossEntropy(block.row(i), bias: bias, count: vocabulary, target: Int(targets[first + i]))
                 sum += LossSum(total: nats, tokens: 1)
                 each?(first + i, nats)
             }
@@ -85,11 +91,14 @@ final class OutputLayer {
     func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
         guard let weightGradients, let biasGradients else { preconditionFailure("a model made for evaluation") }
         var sum = LossSum()
+        biasGradients.update(repeating: 0, count: vocabulary)
         try forEachBlock(hidden) { first, block in
             for i in 0..<block.rows {
                 let target = Int(targets[first + i])
                 if target >= 0 {
-                    sum += LossSum(total: crossEntropyGradient(block.row(i), count: vocabulary, target: target), tokens: 1)
+                    let nats = crossEntropyGradient(
+                        block.row(i), bias: bias, biasGradient: biasGradients, count: vocabulary, target: target)
+                    sum += LossSum(total: nats, tokens: 1)
                 } else {
                     block.row(i).update(repeating: 0, count: vocabulary)
                 }
@@ -98,14 +107,15 @@ final class OutputLayer {
             let rows = hidden.rows(first, count: block.rows)
             try multiply(block, by: weights, into: hiddenGradient.rows(first, count: block.rows))
             try multiply(block, aTransposed: true, by: rows, into: weightGradients, accumulate: first > 0)
-            sumRows(block, into: biasGradients, accumulate: first > 0)
         }
         return sum
     }
 
     /// Logits [1, V] of one row; valid until the next call.
     func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float> {
-        try forEachBlock(Matrix(hidden, rows: 1, columns: weights.columns)) { _, _ in }
+        try forEachBlock(Matrix(hidden, rows: 1, columns: weights.columns)) { _, block in
+            add(block.base, bias, into: block.base, count: vocabulary)
+        }
         return UnsafeMutableBufferPointer(start: logits.base, count: vocabulary)
     }
 }

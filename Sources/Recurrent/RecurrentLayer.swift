@@ -10,7 +10,7 @@ protocol RecurrentLayer: AnyObject {
     /// Carried state [B, H] each: h, and for the LSTM c. Input of the next `forward`, replaced by it.
     var state: [Buffer] { get }
 
-    /// Repacks the recurrent weights; call after every change of the parameters.
+    /// Packs the weights; call after every change of the parameters.
     func packWeights() throws
 
     /// From `input` [steps*B, in] to `output` [steps*B, H], from and to the carried state.
@@ -45,12 +45,16 @@ class LayerBase {
     let hidden: Int  // H
     let weights: LayerParameters
     let gradients: LayerParameters?
+    private let projection: PackedProduct  // [T*B, in] x W^T
     /// h before each step and after the last, [T+1, B, H]: row block 0 is the carried state.
     let hiddenStates: Buffer
     let state: [Buffer]
     let clock: PhaseClock
 
-    init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) {
+    init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+        projection = try PackedProduct(
+            rows: shape.steps * shape.batch, inputs: shape.inputs, outputs: shape.cell.gates * shape.hidden,
+            transposed: true, accumulate: false)
         batch = shape.batch
         hidden = shape.hidden
         self.weights = weights
@@ -58,6 +62,14 @@ class LayerBase {
         clock = shape.clock
         hiddenStates = Buffer(count: (shape.steps + 1) * shape.batch * shape.hidden)
         state = (0..<shape.cell.stateVectors).map { _ in Buffer(count: shape.batch * shape.hidden) }
+    }
+
+    func packWeights() throws { try projection.pack(weights.inputWeights.base) }
+
+    /// `W x` of every step, [steps*B, G].
+    final func project(_ input: Matrix, into result: UnsafeMutablePointer<Float>) throws {
+        precondition(input.stride == input.columns)
+        try projection.run(input.base, into: result, rows: input.rows)
     }
 
     /// Floats of one [B, H] block.

@@ -3,52 +3,64 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// Parameters, gradients and optimizer slots of one rank, and how the ranks make one step of them.
+/// Parameters, gradients and optimizer slots, and how the ranks make one step of them.
 ///
-/// Where all ranks are on one machine, parameters and slots exist once, in shared memory, and each rank sums, measures
-/// and updates its own part of them, reading the others' gradients in place. Nothing is copied, and the sum is always
-/// made in rank order. Across machines each rank holds everything and the gradient is all-reduced.
+/// On each machine parameters and slots exist once, in shared memory, and so do all gradients of its ranks: each rank
+/// sums, measures and updates its own part of them in place, in rank order. Between machines, ranks with the same part
+/// all-reduce it. Of an untied embedding only the rows of the tokens read are summed, sent and updated.
 final class Replica {
     let parameters: Arena
-    /// This rank's own gradient; after `reduce`, in `part`, the sum over ranks.
+    /// This rank's own gradient; after `reduce`, in this rank's part, the sum over all ranks.
     let gradients: Arena
     let optimizer: Optimizer
-    /// What this rank sums and updates.
-    let part: Range<Int>
 
+    private let machines: Machines
     private let communicator: any Communicator
     private let clock: PhaseClock
-    /// Everyone's gradients, by rank; nil when memory is not shared.
-    private let shared: (any SharedMemory)?
+    /// The gradients of the ranks on this machine.
+    private let shared: any SharedMemory
+    private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+    /// What this rank sums and updates beside rows of the embedding.
+    private let part: Range<Int>
+    /// Nil when the embedding is tied, which gives all its rows a gradient.
+    private let rows: TouchedRows?
+    private let embedding: ParameterLayout.Entry
+    /// Touched rows side by side, [rows, E], on their way between machines.
+    private var packedRows = Buffer(count: 0)
     private let signals: UnsafeMutableBufferPointer<Double>
     private let squares: UnsafeMutableBufferPointer<Double>
 
-    /// Collective. - Throws: transport errors.
-    init(_ layout: ParameterLayout, rule: OptimizerRule, communicator: any Communicator, clock: PhaseClock) throws {
+    /// Collective.
+    /// - Parameter tokens: the most that this rank reads in a step.
+    /// - Throws: transport errors.
+    init(
+        _ model: ModelConfiguration, rule: OptimizerRule, tokens: Int, communicator: any Communicator, clock: PhaseClock
+    ) throws {
+        let layout = ParameterLayout(model)
+        let machines = try communicator.machines()
+        let here = machines.here
         self.communicator = communicator
+        self.machines = machines
         self.clock = clock
-        let isFirst = communicator.rank == 0
-        shared = try communicator.shareMemory(layout.count)
-        if let shared {
-            func once() throws -> Arena {
-                guard let memory = try communicator.shareMemory(isFirst ? layout.count : 0) else {
-                    preconditionFailure("memory can be shared for the gradients, but not for the parameters")
-                }
-                return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))
-            }
-            gradients = Arena(layout, in: Buffer(shared.part(of: communicator.rank), of: shared))
-            parameters = try once()
-            optimizer = Optimizer(rule, slots: try rule.name.slots.map { _ in try once() })
-            // Whole cache lines, so that no two ranks write to one.
-            let lines = layout.count / 16
-            let cut = { rank in 16 * (lines * rank / communicator.size) }
-            part = cut(communicator.rank)..<cut(communicator.rank + 1)
-        } else {
-            gradients = Arena(layout)
-            parameters = Arena(layout)
-            optimizer = Optimizer(rule, layout: layout)
-            part = 0..<layout.count
+        func once() throws -> Arena {
+            let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
+            return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))
         }
+        shared = try here.shareMemory(layout.count)
+        gradients = Arena(layout, in: Buffer(shared.part(of: here.rank), of: shared))
+        parameters = try once()
+        optimizer = Optimizer(rule, slots: try rule.name.slots.map { _ in try once() })
+        sources = .allocate(capacity: here.size)
+        for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(shared.part(of: rank).baseAddress!)) }
+
+        embedding = layout.entries[0]
+        rows = model.tied ? nil : try TouchedRows(vocabulary: model.vocabulary, tokens: tokens, machines: machines)
+        // Whole cache lines, so that no two ranks write to one.
+        let first = model.tied ? 0 : layout.entries[1].offset / 16
+        let lines = layout.count / 16 - first
+        let cut = { rank in 16 * (first + lines * rank / here.size) }
+        part = cut(here.rank)..<cut(here.rank + 1)
+
         signals = .allocate(capacity: 4)
         signals.initialize(repeating: 0)
         squares = .allocate(capacity: layout.entries.count)
@@ -56,74 +68,128 @@ final class Replica {
     }
 
     deinit {
+        sources.deallocate()
         signals.deallocate()
         squares.deallocate()
     }
 
-    /// Whether this rank is the one to fill in parameters and slots: every rank, unless they are shared.
-    var fillsParameters: Bool { shared == nil || communicator.rank == 0 }
+    /// Whether this rank is the one to fill in parameters and slots.
+    var fillsParameters: Bool { machines.here.rank == 0 }
 
-    /// Collective. Call when every rank's gradient is complete: sums it, in `part`, and the signals.
+    /// Collective. Call when this rank's gradient is complete: sums all ranks' gradients, each rank its part, and signals.
+    /// - Parameters:
+    ///   - inputs: the tokens of this rank's chunk, `count` of them.
     /// - Returns: the same on every rank.
-    func reduce(_ own: StepSignals) throws -> (StepSignals, GradientNorm) {
-        guard communicator.size > 1 else {
-            clock.enter(.update)
-            return (own, GradientNorm(gradients))
-        }
+    func reduce(
+        _ own: StepSignals, inputs: UnsafePointer<Int32>, count: Int
+    ) throws -> (signals: StepSignals, norm: GradientNorm) {
         clock.enter(.wait)
+        rows?.publish(inputs, count: count)
+        let total = try sum(own)
+        clock.enter(.exchange)
+        try rows?.collect()
+        addOthers()
+        if machines.across.size > 1 { try addOtherMachines() }
+        clock.enter(.update)
+        measure()
+        clock.enter(.wait)
+        try machines.here.sum(squares)
+        clock.enter(.update)
+        return (total, GradientNorm(squares: squares, layout: gradients.layout))
+    }
+
+    /// Also the place where the ranks wait for one another's gradients.
+    private func sum(_ own: StepSignals) throws -> StepSignals {
         signals[0] = own.loss.total
         signals[1] = Double(own.loss.tokens)  // exact up to 2^53
         signals[2] = Double(own.stop)
         signals[3] = Double(own.save)
-        // Here the ranks wait for one another's gradients, shared or to be summed.
         try communicator.sum(signals)
-        clock.enter(.exchange)
         var total = StepSignals(loss: LossSum(total: signals[0], tokens: Int(signals[1])))
         total.stop = Int(signals[2])
         total.save = Int(signals[3])
-        guard let shared else {
-            try communicator.sum(gradients.buffer.elements)
-            clock.enter(.update)
-            return (total, GradientNorm(gradients))
-        }
-        sumPart(shared)
-        clock.enter(.update)
-        for (index, square) in GradientNorm.squares(gradients, range: part).enumerated() { squares[index] = square }
-        clock.enter(.wait)
-        try communicator.sum(squares)
-        clock.enter(.update)
-        return (total, GradientNorm(squares: Array(squares), layout: gradients.layout))
+        return total
     }
 
-    /// `gradients[part] = sum over ranks, in rank order`.
-    private func sumPart(_ shared: any SharedMemory) {
-        let others = (0..<communicator.size).map { UnsafePointer(shared.part(of: $0).baseAddress!) }
-        let sums = gradients.buffer.base
+    /// `gradients = sum over this machine's ranks, in rank order`, in this rank's part.
+    private func addOthers() {
+        if sources.count == 1 { return }
+        forEachOwnRange { addBlocks($0) }
+    }
+
+    private func addBlocks(_ range: Range<Int>) {
         // Blocks of 16 KiB stay in the first cache while all ranks' gradients are added.
-        for start in stride(from: part.lowerBound, to: part.upperBound, by: 4096) {
-            let count = min(4096, part.upperBound - start)
-            addBlock(others, from: start, count: count, into: sums)
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
+            let sums = gradients.buffer.base + start
+            for (j, lanes) in LaneBlocks(min(4096, range.upperBound - start)) {
+                var sum = sources[0].load(start + j)
+                for source in 1..<sources.count { sum += sources[source].load(start + j) }
+                sums.store(sum, j, lanes)
+            }
         }
     }
 
-    private func addBlock(
-        _ sources: [UnsafePointer<Float>], from start: Int, count: Int, into sums: UnsafeMutablePointer<Float>
-    ) {
-        vectorised(count) { j, n in
-            var sum = sources[0].load(start + j, n)
-            for source in sources.dropFirst() { sum += source.load(start + j, n) }
-            sums.store(sum, start + j, n)
+    /// The same between machines, where this rank's part is sent.
+    private func addOtherMachines() throws {
+        try machines.across.sum(UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[part]))
+        guard let rows else { return }
+        let width = embedding.shape[1]
+        let needed = rows.own.count * width
+        if packedRows.count < needed { packedRows = Buffer(count: needed + needed / 4) }
+        for (place, row) in rows.own.enumerated() {
+            copy(gradients.buffer.base + range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
+        }
+        try machines.across.sum(UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]))
+        for (place, row) in rows.own.enumerated() {
+            copy(packedRows.base + place * width, to: gradients.buffer.base + range(ofRow: row).lowerBound, count: width)
+        }
+    }
+
+    /// Sums of squares of each tensor, of this rank's part.
+    private func measure() {
+        GradientNorm.squares(gradients, range: part, into: squares)
+        guard let rows else { return }
+        for row in rows.own {
+            let range = range(ofRow: row)
+            squares[0] += sumOfSquares(gradients.buffer.base + range.lowerBound, count: range.count)
         }
     }
 
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
-        optimizer.step(
-            parameters, gradients: gradients, range: part, learningRate: learningRate, scale: scale, limit: limit,
-            update: update)
-        guard shared != nil else { return }
+        let step = optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update)
+        if rows == nil || optimizer.rule.leavesUntouchedAlone {
+            forEachOwnRange { step.apply(to: parameters, gradients: gradients, range: $0) }
+        } else {
+            step.apply(to: parameters, gradients: gradients, range: part)
+            for row in stride(from: machines.here.rank, to: embedding.shape[0], by: machines.here.size) {
+                step.apply(to: parameters, gradients: gradients, range: range(ofRow: Int32(row)))
+            }
+        }
+        clearTouchedRows()
         clock.enter(.wait)
-        try communicator.barrier()
+        try machines.here.barrier()
         clock.enter(.update)
+    }
+
+    /// Rows that other ranks touched are no business of this rank's next step.
+    func clearTouchedRows() {
+        guard let rows else { return }
+        for row in rows.own {
+            let range = range(ofRow: row)
+            (gradients.buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
+        }
+    }
+
+    /// This rank's part: the ranges in which it sums and updates.
+    private func forEachOwnRange(_ body: (Range<Int>) -> Void) {
+        if let rows { for row in rows.own { body(range(ofRow: row)) } }
+        body(part)
+    }
+
+    /// Floats of a row of the embedding in the arena.
+    private func range(ofRow row: Int32) -> Range<Int> {
+        let start = embedding.offset + Int(row) * embedding.shape[1]
+        return start..<start + embedding.shape[1]
     }
 }

@@ -33,7 +33,9 @@ public final class TrainingStep {
     public init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>) throws {
         self.options = options
         self.communicator = communicator
-        replica = try Replica(ParameterLayout(options.model), rule: options.optimizer, communicator: communicator, clock: clock)
+        replica = try Replica(
+            options.model, rule: options.optimizer, tokens: options.unroll.maximumLength * streams.count,
+            communicator: communicator, clock: clock)
         model = try LanguageModel(
             options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count,
             steps: options.unroll.maximumLength, firstStream: streams.lowerBound, clock: clock)
@@ -78,7 +80,7 @@ public final class TrainingStep {
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
         local.loss = try model.lossAndBackward(targets.baseAddress!)
-        let (global, norm) = try replica.reduce(local)
+        let (global, norm) = try replica.reduce(local, inputs: inputs.baseAddress!, count: chunk.steps * model.batch)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
         }
@@ -94,6 +96,7 @@ public final class TrainingStep {
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
         try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        clock.enter(.packing)
         try model.packWeights()
         clock.enter(.other)
         return Outcome(
@@ -107,6 +110,7 @@ public final class TrainingStep {
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
+        replica.clearTouchedRows()
         model.rewind()
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         _ = try model.lossAndBackward(targets.baseAddress!)

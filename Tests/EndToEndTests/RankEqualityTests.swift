@@ -1,3 +1,4 @@
+import TestSupport
 import Testing
 
 extension CommandTests {
@@ -19,6 +20,18 @@ extension CommandTests {
                 "training.random_unroll=true", "training.loss=per_stream",
                 "training.optimizer={name: sgd, learning_rate: 0.05}",
             ])
+        }
+
+        /// Ranks of one machine that take themselves for 2 machines of 2 ranks, for 4 of one, and for machines of 3 and 1.
+        @Test(arguments: [2, 1, 3]) func sameOnSeveralMachines(ranksPerMachine: Int) throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("one")
+            let outcome = try Launch.mpirun(
+                ranks: 4, Launch.product("lockstep"), ["train", "--run", "many"] + Sandbox.small,
+                environment: ["LOCKSTEP_RANKS_PER_MACHINE": "\(ranksPerMachine)"], folder: sandbox.folder)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            for (a, b) in zip(try sandbox.losses("one"), try sandbox.losses("many")) { #expect(abs(a - b) < 1e-4 * a) }
+            #expect(try sandbox.losses("many").count == 50)
         }
 
         /// An mpirun of one rank is no different from none.

@@ -41,11 +41,24 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         #expect(hyperbolicTangent(x)[7] == 1e-30)
     }
 
+    @Test func squareRootIsAccurateFromTheSmallestToTheLargest() {
+        #expect(squareRoot(Lanes.zero) == Lanes.zero)
+        var worst = 0.0
+        for exponent in -125...127 {
+            for mantissa in stride(from: Float(1), to: 2, by: 0.037) {
+                let x = mantissa * Float(sign: .plus, exponent: exponent, significand: 1)
+                let root = Double(x).squareRoot()
+                worst = max(worst, abs(Double(squareRoot(Lanes(repeating: x))[0]) - root) / root)
+            }
+        }
+        #expect(worst < 1.2e-7)
+    }
+
     /// Every length round a multiple of eight; nothing outside the range is touched.
     @Test(arguments: 0...25) func partialVectorsCoverEachElementOnce(count: Int) {
         let buffer = Buffer(count: count + 2)
-        vectorised(count) { offset, lanes in
-            (buffer.base + 1).store((buffer.base + 1).load(offset, lanes) + 1, offset, lanes)
+        for (offset, lanes) in LaneBlocks(count) {
+            (buffer.base + 1).store((buffer.base + 1).load(offset) + 1, offset, lanes)
         }
         #expect(Array(buffer.elements) == [0] + [Float](repeating: 1, count: count) + [0])
     }
@@ -103,23 +116,49 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
             }
         }
     }
+
+    @Test(arguments: shapes, [true, false])
+    func packedProductTakesFewerRows(shape: (Int, Int, Int), transposed: Bool) throws {
+        let (m, k, n) = shape
+        let a = randomBuffer(m * k, seed: 7)
+        let w = randomBuffer(k * n, seed: 8)
+        let product = try PackedProduct(rows: m, inputs: k, outputs: n, transposed: transposed, accumulate: false)
+        try product.pack(w.base)
+        let all = Buffer(count: m * n)
+        try product.run(a.base, into: all.base)
+        for rows in Set([1, (m + 1) / 2, max(1, m - 1)]) {
+            for _ in 0..<2 {
+                let some = Buffer(count: m * n)
+                some.fill(7)
+                try product.run(a.base, into: some.base, rows: rows)
+                for i in 0..<rows * n { #expect(abs(some.base[i] - all.base[i]) < 1e-5) }
+                for i in rows * n..<m * n { #expect(some.base[i] == 7) }
+            }
+        }
+    }
 }
 
 @Suite struct CrossEntropyTests {
     @Test(arguments: [1, 2, 7, 8, 65, 1000, 4099]) func gradientIsSoftmaxMinusOneHot(count: Int) {
         let logits = randomBuffer(count, seed: UInt64(count), scale: 20)
+        let bias = randomBuffer(count, seed: 1, scale: 5)
+        let biasGradient = Buffer(count: count)
+        biasGradient.fill(2)
         let target = count / 2
-        let values = logits.elements.map(Double.init)
+        let values = zip(logits.elements, bias.elements).map { Double($0 + $1) }
         let largest = values.max()!
         let total = values.reduce(0) { $0 + exp($1 - largest) }
         let copy = Buffer(count: count)
         copy.base.update(from: logits.base, count: count)
         let loss = log(total) + largest - values[target]
-        #expect(abs(crossEntropy(copy.base, count: count, target: target) - loss) < 2e-6 * max(1, loss))
-        #expect(abs(crossEntropyGradient(logits.base, count: count, target: target) - loss) < 2e-6 * max(1, loss))
+        #expect(abs(crossEntropy(copy.base, bias: bias.base, count: count, target: target) - loss) < 2e-6 * max(1, loss))
+        let again = crossEntropyGradient(
+            logits.base, bias: bias.base, biasGradient: biasGradient.base, count: count, target: target)
+        #expect(abs(again - loss) < 2e-6 * max(1, loss))
         for j in 0..<count {
             let want = exp(values[j] - largest) / total - (j == target ? 1 : 0)
             #expect(abs(Double(logits.base[j]) - want) < 1e-6)
+            #expect(abs(Double(biasGradient.base[j]) - 2 - want) < 1e-6)
         }
     }
 
@@ -127,10 +166,12 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         let logits = Buffer(count: 9)
         logits.fill(-3e38)
         logits.base[8] = 3e38
-        #expect(crossEntropyGradient(logits.base, count: 9, target: 8) == 0)
+        let none = Buffer(count: 9)
+        let gradient = Buffer(count: 9)
+        #expect(crossEntropyGradient(logits.base, bias: none.base, biasGradient: gradient.base, count: 9, target: 8) == 0)
         logits.fill(1)
         logits.base[3] = .nan
-        #expect(crossEntropy(logits.base, count: 9, target: 8).isNaN)
+        #expect(crossEntropy(logits.base, bias: none.base, count: 9, target: 8).isNaN)
     }
 }
 

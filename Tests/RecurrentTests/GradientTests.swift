@@ -62,6 +62,8 @@ import Testing
         let layout = ParameterLayout(configuration)
         let (parameters, gradients) = (Arena(layout), Arena(layout))
         gradients.buffer.fill(.nan)  // whatever is not written shows
+        // The embedding's gradient is added to.
+        if !configuration.tied { gradients.values(layout["encoder.weight"]).update(repeating: 0) }
         for entry in layout.entries {
             _ = parameters.values(entry).update(fromContentsOf: oracle.parameters[entry.name]!.map(Float.init))
         }
@@ -73,6 +75,9 @@ import Testing
         var losses: [Int: Double] = [:]
         try model.forward(chunk.inputs, steps: Self.steps, dropout: dropout)
         _ = try model.loss(chunk.targets) { losses[$0] = $1 }
+        _ = try model.lossAndBackward(chunk.targets)
+        model.rewind()
+        try model.forward(chunk.inputs, steps: Self.steps, dropout: dropout)
         let loss = try model.lossAndBackward(chunk.targets)
 
         #expect(loss.tokens == expected.count)

@@ -16,6 +16,7 @@ public func checkConformance(
         try checkGathers(communicator, length)
     }
     try checkBarrier(communicator)
+    try checkMachines(communicator)
     try checkTogether(communicator)
     try checkAgree(communicator)
 }
@@ -108,6 +109,42 @@ private func checkBarrier(_ communicator: any Communicator) throws {
             let arrival = bytes.withUnsafeBytes { $0.loadUnaligned(as: UInt64.self) }
             try expect(departure >= arrival, communicator, "left the barrier before rank \(other) came")
         }
+    }
+}
+
+/// Machines and numbers on machines cover the ranks, in order, and each group works as a communicator.
+private func checkMachines(_ communicator: any Communicator) throws {
+    let machines = try communicator.machines()
+    let (here, across) = (machines.here, machines.across)
+    let place = across.rank * here.size + here.rank
+    try expect(
+        place == communicator.rank && here.size * across.size == communicator.size, communicator,
+        "place \(place) of \(across.size) machines with \(here.size) ranks")
+    let mine = UInt8(communicator.rank)
+    let neighbours = (0..<here.size).map { [UInt8(across.rank * here.size + $0)] }
+    try expect(try here.allGather([mine]) == neighbours, communicator, "ranks of this machine")
+    let peers = (0..<across.size).map { [UInt8($0 * here.size + here.rank)] }
+    try expect(try across.allGather([mine]) == peers, communicator, "ranks with this number")
+    try checkSharedMemory(here)
+}
+
+/// Parts of unequal lengths, aligned, zero at first; what one rank writes all others read.
+private func checkSharedMemory(_ communicator: any Communicator) throws {
+    let rank = communicator.rank
+    let length = { (rank: Int) in rank % 3 * 1001 }
+    let memory = try communicator.shareMemory(length(rank))
+    for other in 0..<communicator.size {
+        let part = memory.part(of: other)
+        try expect(part.count == length(other), communicator, "part of rank \(other) has \(part.count) floats")
+        try expect(Int(bitPattern: part.baseAddress) % 64 == 0, communicator, "part of rank \(other) is not aligned")
+        try expect(part.allSatisfy { $0 == 0 }, communicator, "part of rank \(other) is not zero at first")
+    }
+    try communicator.barrier()
+    memory.part(of: rank).update(repeating: Float(rank + 1))
+    try communicator.barrier()
+    for other in 0..<communicator.size {
+        try expect(
+            memory.part(of: other).allSatisfy { $0 == Float(other + 1) }, communicator, "what rank \(other) wrote")
     }
 }
 

@@ -5,11 +5,12 @@ import Foundation
 ///
 /// Sums are made in rank order, so a test repeats to the bit. Nothing hangs that would hang under MPI: a rank that
 /// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
+/// - Parameter ranksPerMachine: how many of them `machines` takes to be on one machine; nil: all.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
 public func withThreadRanks<T: Sendable>(
-    _ count: Int, _ body: @escaping @Sendable (any Communicator) throws -> T
+    _ count: Int, ranksPerMachine: Int? = nil, _ body: @escaping @Sendable (any Communicator) throws -> T
 ) throws -> [T] {
-    let meeting = Meeting(count: count)
+    let meeting = Meeting(count: count, ranksPerMachine: ranksPerMachine ?? count)
     let results = Results<T>(count: count)
     for rank in 0..<count {
         let thread = Thread {
@@ -55,9 +56,12 @@ private final class Meeting: @unchecked Sendable {
     private var left: [Int] = []
     private var firstError: (any Error)?
     private var kept: [AnyObject] = []
+    private var parts: [String: Meeting] = [:]
+    let ranksPerMachine: Int
 
-    init(count: Int) {
+    init(count: Int, ranksPerMachine: Int) {
         self.count = count
+        self.ranksPerMachine = ranksPerMachine
         arrived = Array(repeating: nil, count: count)
     }
 
@@ -85,6 +89,16 @@ private final class Meeting: @unchecked Sendable {
         return try exchanged.get()
     }
 
+    /// The meeting of some of these ranks, the same for all who use the name.
+    func part(_ name: String, count: Int) -> Meeting {
+        condition.lock()
+        defer { condition.unlock() }
+        if let part = parts[name] { return part }
+        let part = Meeting(count: count, ranksPerMachine: count)
+        parts[name] = part
+        return part
+    }
+
     /// Until the last rank is done: the others may still read it.
     func keep(_ memory: AnyObject) {
         condition.lock()
@@ -97,6 +111,7 @@ private final class Meeting: @unchecked Sendable {
         defer { condition.unlock() }
         left.append(rank)
         if firstError == nil { firstError = error }
+        for part in parts.values { part.leave(rank, nil) }
         condition.broadcast()
     }
 
@@ -159,12 +174,20 @@ private final class ThreadCommunicator: Communicator {
         try meeting.exchange(bytes, of: rank, call: "allGather")
     }
 
-    /// One allocation, made by rank 0; the address is what the ranks exchange.
-    func shareMemory(_ count: Int) throws -> (any SharedMemory)? {
-        let own = UnsafeMutableBufferPointer<Float>(
-            start: UnsafeMutableRawPointer.allocate(byteCount: max(count, 1) * 4, alignment: 64)
-                .bindMemory(to: Float.self, capacity: max(count, 1)), count: count)
-        own.initialize(repeating: 0)
+    func machines() throws -> Machines {
+        let perMachine = meeting.ranksPerMachine
+        guard size % perMachine == 0 else { return Machines(here: SingleRank(), across: self) }
+        let (machine, number) = rank.quotientAndRemainder(dividingBy: perMachine)
+        return Machines(
+            here: ThreadCommunicator(rank: number, meeting: meeting.part("machine \(machine)", count: perMachine)),
+            across: ThreadCommunicator(rank: machine, meeting: meeting.part("number \(number)", count: size / perMachine)))
+    }
+
+    /// One allocation by each rank; the addresses are what they exchange.
+    func shareMemory(_ count: Int) throws -> any SharedMemory {
+        let bytes = UnsafeMutableRawPointer.allocate(byteCount: count * 4 + 32, alignment: 64)
+        let start = bytes.initializeMemory(as: Float.self, repeating: 0, count: count + 8)
+        let own = UnsafeMutableBufferPointer(start: start, count: count)
         let memory = ThreadMemory(own)
         let address = withUnsafeBytes(of: (UInt(bitPattern: own.baseAddress), UInt(count))) { Array($0) }
         for part in try meeting.exchange(address, of: rank, call: "shareMemory") {

@@ -44,8 +44,7 @@ import Training
                 ? [try Self.measure(cell, on: SingleRank())] : try withThreadRanks(ranks) { try Self.measure(cell, on: $0) }
             for (phases, whole) in results {
                 for phase in PhaseClock.Phase.allCases {
-                    let expected = ranks > 1 || phase != .wait && phase != .exchange
-                    #expect((phases[Int(phase.rawValue)] > 0) == expected, "\(phase) on \(ranks) ranks")
+                    #expect(phases[Int(phase.rawValue)] > 0, "\(phase) on \(ranks) ranks")
                 }
                 // The other clock is read a moment before and after.
                 #expect(abs(Double(phases.reduce(0, +)) - whole) < 0.01 * whole + 1e5)

@@ -32,6 +32,35 @@ import Training
         }
     }
 
+    static let placements = [(2, 2), (2, 1), (4, 2), (3, 1), (4, 3)]
+    static let placementRules = [OptimizerRule(.sgd), OptimizerRule(.adagrad), OptimizerRule(.momentum), OptimizerRule(.adamw)]
+
+    /// Ranks on one machine, on several, and on machines of different sizes; with rows of the embedding that are touched
+    /// in some steps only, and some never.
+    @Test(arguments: placements, placementRules)
+    func machinesDoNotChangeTheSteps(placement: (ranks: Int, perMachine: Int), rule: OptimizerRule) throws {
+        let tokens = source.sample(12 * 43, seed: 1).enumerated().map { $1 * 3 + Int32($0 / 97 % 3) }
+        for tied in [false, true] {
+            try withTemporaryFolder { folder in
+                @Sendable func run(_ name: String) -> SmallRun {
+                    SmallRun(
+                        vocabulary: 45, tokens: tokens, folder: "\(folder)/\(name)", steps: 30, optimizer: rule,
+                        learningRate: rule.name == .sgd ? 1 : 0.02, tied: tied)
+                }
+                let (one, many) = (Recorder(), Recorder())
+                try run("one").train(reporter: one)
+                _ = try withThreadRanks(placement.ranks, ranksPerMachine: placement.perMachine) {
+                    try run("many").train(on: $0, reporter: many)
+                }
+                #expect(many.training.count == 30 && one.training[29].loss < one.training[0].loss - 0.1)
+                for (a, b) in zip(one.training, many.training) {
+                    #expect(abs(a.loss - b.loss) < 1e-4 * a.loss)
+                    #expect(abs(a.gradientNorm - b.gradientNorm) < 1e-4 * a.gradientNorm)
+                }
+            }
+        }
+    }
+
     static let resumeCases: [(OptimizerRule, LearningRateSchedule.Kind, UnrollPlan)] = [
         (OptimizerRule(.sgd), .constant, UnrollPlan(fixed: 5)),
         (OptimizerRule(.momentum, nesterov: true), .decay(factor: 0.5, afterEpoch: 1), UnrollPlan(fixed: 5)),

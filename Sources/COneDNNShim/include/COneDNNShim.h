@@ -21,7 +21,10 @@ size_t lockstep_product_packed_size(const lockstep_product *product);
 size_t lockstep_product_scratch_size(const lockstep_product *product);
 
 int lockstep_product_pack(lockstep_product *product, const float *weights, void *packed);
-int lockstep_product_run(lockstep_product *product, const float *a, const void *packed, float *c, void *scratch);
+// With `rows` rows of A and C instead of m; each number of rows is prepared when it first occurs (this allocates).
+// Returns LOCKSTEP_OTHER_PACKING when oneDNN wants the weights packed in another way for that many rows.
+int lockstep_product_run(lockstep_product *product, int64_t rows, const float *a, const void *packed, float *c, void *scratch);
+#define LOCKSTEP_OTHER_PACKING (-1)
 
 // Threads that one oneDNN call may use. No effect when oneDNN was built without OpenMP.
 void lockstep_set_threads(int threads);

@@ -1,0 +1,70 @@
+import Collectives
+import Kernels
+
+/// The rows of the embedding that have a gradient in a step: those of the tokens that any rank read. They are few beside
+/// the vocabulary, so that summing, measuring and updating these alone is a fraction of the work.
+final class TouchedRows {
+    /// The touched rows that this rank sums and updates, ascending: of the rows of its number among its machine's ranks.
+    private(set) var own: UnsafeMutableBufferPointer<Int32>
+
+    private let machines: Machines
+    private let lists: any SharedMemory
+    private let room: UnsafeMutableBufferPointer<Int32>
+    private let marks: UnsafeMutableBufferPointer<Bool>  // [V]
+
+    /// Collective.
+    /// - Parameter tokens: the most that this rank reads in a step.
+    init(vocabulary: Int, tokens: Int, machines: Machines) throws {
+        self.machines = machines
+        lists = try machines.here.shareMemory(tokens + 1)
+        marks = .allocate(capacity: vocabulary)
+        marks.initialize(repeating: false)
+        room = .allocate(capacity: vocabulary)
+        own = UnsafeMutableBufferPointer(rebasing: room[..<0])
+    }
+
+    deinit {
+        marks.deallocate()
+        room.deallocate()
+    }
+
+    /// Tells the ranks of this machine what this one has read; they see it after the next collective call.
+    func publish(_ tokens: UnsafePointer<Int32>, count: Int) {
+        let list = list(of: machines.here.rank)
+        list[0] = Int32(count)
+        (list + 1).update(from: tokens, count: count)
+    }
+
+    /// Collective among the machines. Finds `own` from what all ranks have published.
+    func collect() throws {
+        marks.update(repeating: false)
+        for rank in 0..<machines.here.size {
+            let list = list(of: rank)
+            for i in 1..<1 + Int(list[0]) { marks[Int(list[i])] = true }
+        }
+        own = markedOwn()
+        guard machines.across.size > 1 else { return }
+        for rows in try machines.across.allGather(Array(UnsafeRawBufferPointer(own))) {
+            rows.withUnsafeBytes { bytes in
+                for offset in stride(from: 0, to: bytes.count, by: 4) {
+                    marks[Int(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))] = true
+                }
+            }
+        }
+        own = markedOwn()
+    }
+
+    /// Every m-th row is a rank's, since frequent tokens, which are touched most, have neighbouring ids.
+    private func markedOwn() -> UnsafeMutableBufferPointer<Int32> {
+        var count = 0
+        for row in stride(from: machines.here.rank, to: marks.count, by: machines.here.size) where marks[row] {
+            room[count] = Int32(row)
+            count += 1
+        }
+        return UnsafeMutableBufferPointer(rebasing: room[..<count])
+    }
+
+    private func list(of rank: Int) -> UnsafeMutablePointer<Int32> {
+        UnsafeMutableRawPointer(lists.part(of: rank).baseAddress!).assumingMemoryBound(to: Int32.self)
+    }
+}
