@@ -29,26 +29,24 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
         }
     }
 
-    /// The model with the least sum of squared relative errors over sums of different sizes by the same ranks; neither
-    /// latency nor transfer time is below zero.
+    /// The model that is right for the smallest and the largest of these sums, made by the same ranks: latency is what
+    /// the one consists of, and the other is what training needs. Neither latency nor transfer time is below zero; where
+    /// the two points would have it so, the latency is zero.
     public init(fitting measurements: [Measurement], ranks: Int, pieceBytes: Int) {
-        precondition(ranks > 1 && !measurements.isEmpty)
-        // t = a alpha + b / B, divided by the measured t: x alpha + y / B = 1.
-        let terms = measurements.map { measurement in
-            let (a, b) = AllReduceModel.factors(bytes: measurement.bytes, ranks: ranks, pieceBytes: pieceBytes)
-            return (x: a / measurement.seconds, y: b / measurement.seconds)
+        precondition(ranks > 1)
+        let small = measurements.min { $0.bytes < $1.bytes }!
+        let large = measurements.max { $0.bytes < $1.bytes }!
+        let (a, b) = AllReduceModel.factors(bytes: small.bytes, ranks: ranks, pieceBytes: pieceBytes)
+        let (c, d) = AllReduceModel.factors(bytes: large.bytes, ranks: ranks, pieceBytes: pieceBytes)
+        // a alpha + b / B = t(small), c alpha + d / B = t(large), by Cramer's rule.
+        let determinant = a * d - b * c
+        let alpha = (small.seconds * d - b * large.seconds) / determinant
+        let inverse = (a * large.seconds - c * small.seconds) / determinant
+        if determinant > 0, alpha >= 0, inverse > 0 {
+            self.init(latency: alpha, bytesPerSecond: 1 / inverse)
+        } else {
+            self.init(latency: 0, bytesPerSecond: d / large.seconds)
         }
-        let xx = terms.reduce(0) { $0 + $1.x * $1.x }
-        let xy = terms.reduce(0) { $0 + $1.x * $1.y }
-        let yy = terms.reduce(0) { $0 + $1.y * $1.y }
-        let (sx, sy) = (terms.reduce(0) { $0 + $1.x }, terms.reduce(0) { $0 + $1.y })
-        let determinant = xx * yy - xy * xy
-        var (alpha, inverse) = determinant > 0 ? ((sx * yy - sy * xy) / determinant, (sy * xx - sx * xy) / determinant) : (-1, -1)
-        if alpha < 0 || inverse <= 0 {
-            // One of the two alone; latency alone cannot be, or no sum would take longer than another.
-            (alpha, inverse) = (0, sy / yy)
-        }
-        self.init(latency: alpha, bytesPerSecond: 1 / inverse)
     }
 
     /// - Parameter pieceBytes: more than this is summed in several pieces.

@@ -87,17 +87,19 @@ public struct Benchmark {
             RankMeasurement(
                 host: options.host, batch: batch, samples: samples, peak: peak, readBandwidth: readBandwidth,
                 triadBandwidth: triadBandwidth, peakMemory: memory, secondsToFirstStep: age))
+        let machines = try communicator.machines()
         if options.stepsOnly {
-            return communicator.rank == 0 ? BenchmarkReport(options, ranks: ranks, exchange: nil, alone: nil) : nil
+            guard communicator.rank == 0 else { return nil }
+            return BenchmarkReport(options, ranks: ranks, machines: machines.across.size, exchange: nil, alone: nil)
         }
-        let exchange = communicator.size > 1 ? try measureExchange(steps: ranks.map(\.samples.steps)) : nil
-
+        let exchange = communicator.size > 1 ? try measureExchange(machines, steps: ranks.map(\.samples.steps)) : nil
         say("measuring rank 0 alone, evaluation, generation")
         let alone = try communicator.together("measuring rank 0 alone") {
             communicator.rank == 0 ? try measureAlone(run, batch: batch) : nil
         }
         guard let alone else { return nil }
-        return BenchmarkReport(options, ranks: ranks, exchange: exchange, alone: alone)
+        return BenchmarkReport(
+            options, ranks: ranks, machines: machines.across.size, exchange: exchange, alone: alone)
     }
 
     private func arithmeticPeak() throws -> Double {
@@ -106,24 +108,48 @@ public struct Benchmark {
     }
 
     /// - Parameter steps: seconds of each rank's steps, as already measured.
-    private func measureExchange(steps: [[Double]]) throws -> ExchangeMeasurement {
-        say("measuring sums over \(communicator.size) ranks")
-        let layout = ParameterLayout(options.training.model)
-        let sums = try ExchangeTiming.measure(
-            gradientBytes: layout.count * MemoryLayout<Float>.stride, communicator: communicator)
-        guard try communicator.shareMemory(1) != nil else {
-            return ExchangeMeasurement(sums: sums, medianSeconds: median(slowest(steps)), stepsShareMemory: false)
+    private func measureExchange(_ machines: Machines, steps: [[Double]]) throws -> ExchangeMeasurement {
+        let gradientBytes = ParameterLayout(options.training.model).count * MemoryLayout<Float>.stride
+        if machines.across.size > 1 {
+            say("measuring sums over \(machines.across.size) machines")
+            let sums = try ExchangeTiming.measure(
+                gradientBytes: gradientBytes, across: machines.across, here: machines.here.size, all: communicator)
+            return ExchangeMeasurement(
+                machines: machines.across.size, ranksPerMachine: machines.here.size, sums: sums,
+                bestSeconds: slowest(steps).min()!, stepsShareMemory: false, machineAlone: try measureMachine(machines.here))
         }
+        say("measuring sums over \(communicator.size) ranks by messages")
+        let sums = try ExchangeTiming.measure(
+            gradientBytes: gradientBytes, across: communicator, here: 1, all: communicator)
         say("measuring training steps that exchange by messages")
         let run = try StepRun(options.training, tokens: options.tokens, communicator: MessagesOnly(communicator))
         try run.warmUp(options.warmup)
         let messages = try communicator.gatherCoded(run.measure(options.steps).steps)
-        return ExchangeMeasurement(sums: sums, medianSeconds: median(slowest(messages)), stepsShareMemory: true)
+        return ExchangeMeasurement(
+            machines: communicator.size, ranksPerMachine: 1, sums: sums, bestSeconds: slowest(messages).min()!,
+            stepsShareMemory: true, machineAlone: nil)
+    }
+
+    /// Collective. Steps of the ranks of rank 0's machine with their own streams, while the other machines rest; nil when
+    /// it has one rank only, and on other machines.
+    private func measureMachine(_ here: any Communicator) throws -> [Double]? {
+        if here.size == 1 { return nil }
+        say("measuring rank 0's machine alone")
+        return try communicator.together("measuring rank 0's machine alone") {
+            guard try here.gatherCoded(communicator.rank).contains(0) else { return nil }
+            let batches = try here.gatherCoded(
+                StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.training.streams).count)
+            var training = options.training
+            training.streams = batches.reduce(0, +)
+            let run = try StepRun(training, tokens: options.tokens, communicator: here)
+            try run.warmUp(options.warmup)
+            return slowest(try here.gatherCoded(run.measure(options.steps).steps))
+        }
     }
 
     /// - Parameter run: rank 0's own when it is the only one.
     private func measureAlone(_ run: StepRun?, batch: Int) throws -> AloneMeasurement {
-        var seconds: Double?
+        var steps: [Double]?
         let alone: StepRun
         if let run {
             alone = run
@@ -132,11 +158,11 @@ public struct Benchmark {
             training.streams = batch
             alone = try StepRun(training, tokens: options.tokens, communicator: SingleRank())
             try alone.warmUp(options.warmup)
-            seconds = median(try alone.measure(options.steps).steps)
+            steps = try alone.measure(options.steps).steps
         }
         let model = options.training.model
         return AloneMeasurement(
-            medianSeconds: seconds, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
+            steps: steps, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
             evaluation: try Inference.evaluation(model, parameters: alone.parameters),
             generation: try Inference.generation(model, parameters: alone.parameters))
     }
@@ -155,15 +181,21 @@ struct RankMeasurement: Codable {
 }
 
 struct ExchangeMeasurement {
+    /// Where the ranks are on one machine only, each counts as one.
+    var machines: Int
+    var ranksPerMachine: Int
     var sums: [AllReduceModel.Measurement]
-    /// Of a step in which all is exchanged by messages.
-    var medianSeconds: Double
+    /// Of a step of these machines.
+    var bestSeconds: Double
+    /// The job's steps exchange through shared memory only, so these are others.
     var stepsShareMemory: Bool
+    /// Seconds of the steps of a machine alone; nil when that is a rank.
+    var machineAlone: [Double]?
 }
 
 struct AloneMeasurement {
-    /// Of a step; nil when there is one rank and its steps are the job's.
-    var medianSeconds: Double?
+    /// Seconds of each; nil when there is one rank and its steps are the job's.
+    var steps: [Double]?
     /// Of reading as many bytes as the weights have, again and again.
     var weightBandwidth: Double
     var evaluation: Double

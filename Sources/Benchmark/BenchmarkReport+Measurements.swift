@@ -4,7 +4,7 @@ import Recurrent
 extension BenchmarkReport {
     /// From what was measured to what is reported.
     init(
-        _ options: BenchmarkOptions, ranks measured: [RankMeasurement], exchange: ExchangeMeasurement?,
+        _ options: BenchmarkOptions, ranks measured: [RankMeasurement], machines: Int, exchange: ExchangeMeasurement?,
         alone: AloneMeasurement?
     ) {
         let training = options.training
@@ -13,7 +13,7 @@ extension BenchmarkReport {
         program = options.program
         hardware = Hardware(
             processor: Machine.processor, cores: Machine.cores, lastCacheBytes: Machine.lastCache, ranks: measured.count,
-            hosts: Set(measured.map(\.host)).count, threadsPerRank: options.threads, products: Arithmetic.products,
+            machines: machines, threadsPerRank: options.threads, products: Arithmetic.products,
             peakPerCore: peak, readBandwidth: mean(measured.map(\.readBandwidth)),
             triadBandwidth: mean(measured.map(\.triadBandwidth)))
         model = Model(
@@ -28,17 +28,20 @@ extension BenchmarkReport {
         step.shareOfExchangeAndUpdate =
             phases.filter { $0.name == "exchange" || $0.name == "update" }.reduce(0) { $0 + $1.medianSeconds } / step.medianSeconds
 
-        let gradientBytes = ParameterLayout(training.model).count * MemoryLayout<Float>.stride
-        self.exchange = exchange.map {
-            Exchange($0, gradientBytes: gradientBytes, alone: alone!.medianSeconds!, ranks: measured.count, options.pieceBytes)
-        }
-        // A node is what was measured: all ranks where they are on one machine, else the slowest rank's own work.
-        let node = hardware.hosts == 1 ? step.medianSeconds : ranks[slowestRank].computeSeconds
-        let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
-        scaling = (options.stepsOnly ? [] : links).map {
-            Scaling($0, nodeSeconds: node, gradientBytes: gradientBytes, pieceBytes: options.pieceBytes)
-        }
         inference = alone.map { Inference($0, weightBytes: training.model.productWeightBytes) }
+        scaling = []
+        if options.stepsOnly { return }
+        let volume = GradientVolume(training.model, tokens: options.tokens)
+        let machineAlone = exchange?.machineAlone ?? alone?.steps
+        self.exchange = exchange.map {
+            Exchange($0, volume, alone: machineAlone!.min()!, tokens: step.tokens, pieceBytes: options.pieceBytes)
+        }
+        // A node is what was measured: all ranks, where they are on one machine.
+        let node = hardware.machines == 1 ? step.medianSeconds : median(machineAlone!)
+        let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
+        scaling = links.map {
+            Scaling($0, volume, nodeSeconds: node, nodeTokens: step.tokens / hardware.machines, pieceBytes: options.pieceBytes)
+        }
     }
 }
 
@@ -77,8 +80,10 @@ extension BenchmarkReport.Step {
         allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
         peakMemoryBytes = measured.compactMap(\.peakMemory).max()
         secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
-        medianSecondsAlone = alone?.medianSeconds
+        medianSecondsAlone = alone?.steps.map(median)
+        bestSecondsAlone = alone?.steps?.min()
         efficiency = medianSecondsAlone.map { $0 / typical }
+        efficiencyOfBest = bestSecondsAlone.map { $0 / steps.min()! }
     }
 }
 
@@ -116,36 +121,43 @@ extension BenchmarkReport.Rank {
 }
 
 extension BenchmarkReport.Exchange {
+    /// - Parameter alone: the best step of one of the machines.
     fileprivate init(
-        _ measured: ExchangeMeasurement, gradientBytes: Int, alone: Double, ranks: Int, _ pieceBytes: Int
+        _ measured: ExchangeMeasurement, _ volume: GradientVolume, alone: Double, tokens: Int, pieceBytes: Int
     ) {
-        let model = AllReduceModel(fitting: measured.sums, ranks: ranks, pieceBytes: pieceBytes)
-        let predicted = alone + model.seconds(bytes: gradientBytes, ranks: ranks, pieceBytes: pieceBytes)
+        // The ranks of a machine each sum a part.
+        let pieceBytes = pieceBytes * measured.ranksPerMachine
+        let model = AllReduceModel(fitting: measured.sums, ranks: measured.machines, pieceBytes: pieceBytes)
+        let predicted =
+            alone + volume.seconds(model, machines: measured.machines, tokens: tokens, pieceBytes: pieceBytes)
         self.init(
-            gradientBytes: gradientBytes, stepsShareMemory: measured.stepsShareMemory,
+            gradientBytes: volume.all, sentBytes: volume.dense + volume.touched(tokens: tokens),
+            stepsShareMemory: measured.stepsShareMemory,
             sums: measured.sums.map {
                 Sum(
                     bytes: $0.bytes, seconds: $0.seconds,
-                    modelSeconds: model.seconds(bytes: $0.bytes, ranks: ranks, pieceBytes: pieceBytes))
+                    modelSeconds: model.seconds(bytes: $0.bytes, ranks: measured.machines, pieceBytes: pieceBytes))
             },
             model: model,
             check: Check(
-                predictedSeconds: predicted, measuredSeconds: measured.medianSeconds,
-                error: predicted / measured.medianSeconds - 1))
+                predictedSeconds: predicted, measuredSeconds: measured.bestSeconds,
+                error: predicted / measured.bestSeconds - 1))
     }
 }
 
 extension BenchmarkReport.Scaling {
     fileprivate init(
-        _ link: (name: String, model: AllReduceModel), nodeSeconds: Double, gradientBytes: Int, pieceBytes: Int
+        _ link: (name: String, model: AllReduceModel), _ volume: GradientVolume, nodeSeconds: Double, nodeTokens: Int,
+        pieceBytes: Int
     ) {
         self.init(
             link: link.name, model: link.model, nodeSeconds: nodeSeconds,
             nodes: (1...8).map { 1 << $0 }.map { nodes in
-                let exchange = link.model.seconds(bytes: gradientBytes, ranks: nodes, pieceBytes: pieceBytes)
+                let tokens = nodes * nodeTokens
+                let exchange = volume.seconds(link.model, machines: nodes, tokens: tokens, pieceBytes: pieceBytes)
                 return Point(
-                    nodes: nodes, exchangeSeconds: exchange, stepSeconds: nodeSeconds + exchange,
-                    efficiency: nodeSeconds / (nodeSeconds + exchange))
+                    nodes: nodes, sentBytes: volume.dense + volume.touched(tokens: tokens), exchangeSeconds: exchange,
+                    stepSeconds: nodeSeconds + exchange, efficiency: nodeSeconds / (nodeSeconds + exchange))
             })
     }
 }

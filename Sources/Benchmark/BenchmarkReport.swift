@@ -19,7 +19,8 @@ public struct BenchmarkReport: Codable, Sendable {
         public var cores: Int
         public var lastCacheBytes: Int
         public var ranks: Int
-        public var hosts: Int
+        /// Between which the gradient is sent.
+        public var machines: Int
         public var threadsPerRank: Int
         /// What computes the products.
         public var products: String
@@ -68,8 +69,10 @@ public struct BenchmarkReport: Codable, Sendable {
         public var secondsToFirstStep: Double?
         /// Rank 0 with its own streams while the others rest; nil for one rank.
         public var medianSecondsAlone: Double?
-        /// The step alone by the step of all: 1 when more ranks cost nothing.
+        public var bestSecondsAlone: Double?
+        /// The step alone by the step of all, both medians or both the best: 1 when more ranks cost nothing.
         public var efficiency: Double?
+        public var efficiencyOfBest: Double?
     }
 
     public struct Phase: Codable, Sendable {
@@ -100,9 +103,11 @@ public struct BenchmarkReport: Codable, Sendable {
         public var allocationsPerStep: Double?
     }
 
-    /// Sums over all ranks by messages.
+    /// Sums over machines by messages; where there is only one, over its ranks.
     public struct Exchange: Codable, Sendable {
         public var gradientBytes: Int
+        /// What a step sums in fact: without the rows of an untied embedding that no token touches.
+        public var sentBytes: Int
         /// Whether the steps above exchange through shared memory instead.
         public var stepsShareMemory: Bool
         public var sums: [Sum]
@@ -115,7 +120,8 @@ public struct BenchmarkReport: Codable, Sendable {
             public var modelSeconds: Double
         }
 
-        /// The step of all ranks by messages: rank 0's step alone plus the model's exchange, and what it really takes.
+        /// A step by messages: that of rank 0 alone (of its machine, where there are several) plus the model's exchange,
+        /// and what it really takes. Both the best of their kind.
         public struct Check: Codable, Sendable {
             public var predictedSeconds: Double
             public var measuredSeconds: Double
@@ -124,7 +130,7 @@ public struct BenchmarkReport: Codable, Sendable {
         }
     }
 
-    /// The same work on every node, one all-reduce of the whole gradient between the nodes, nothing overlapped.
+    /// The same work on every node, the gradient summed between the nodes, nothing overlapped.
     public struct Scaling: Codable, Sendable {
         /// "measured", or the assumption.
         public var link: String
@@ -135,6 +141,8 @@ public struct BenchmarkReport: Codable, Sendable {
 
         public struct Point: Codable, Sendable {
             public var nodes: Int
+            /// Of each node, at most.
+            public var sentBytes: Int
             public var exchangeSeconds: Double
             public var stepSeconds: Double
             /// Tokens a second by node, as a share of one node's alone.

@@ -13,7 +13,7 @@ extension BenchmarkReport {
         if let exchange {
             parts.append(
                 """
-                all-reduce of \(ranks.count) ranks by messages; model: latency \(microseconds(exchange.model.latency)) us, \(gigabytes(exchange.model.bytesPerSecond)) GB/s
+                all-reduce \(exchange.stepsShareMemory ? "of \(ranks.count) ranks by messages" : "between \(hardware.machines) machines"), of the gradient's \(Formatting.bytes(exchange.gradientBytes)) a step sends \(Formatting.bytes(exchange.sentBytes)); model: latency \(microseconds(exchange.model.latency)) us, \(gigabytes(exchange.model.bytesPerSecond)) GB/s
                 \(table(sumRows(exchange), textColumns: []))
                 \(checkLine(exchange))
                 """)
@@ -21,7 +21,7 @@ extension BenchmarkReport {
         guard let inference else { return parts.joined(separator: "\n\n") }
         parts.append(
             """
-            predicted efficiency on nodes like this one (same streams for each), one all-reduce between them, nothing overlapped
+            predicted efficiency on nodes like this one, the same streams for each, the gradient summed between them, nothing overlapped
             \(table(scalingRows, textColumns: numbers))
             """)
         parts.append(
@@ -37,7 +37,7 @@ extension BenchmarkReport {
         let together = hardware.ranks > 1 ? ", all ranks at once" : ""
         var rows = [
             ["machine", "\(hardware.processor), \(hardware.cores) cores, last cache \(Formatting.bytes(hardware.lastCacheBytes))"],
-            ["ranks", "\(hardware.ranks) on \(hardware.hosts) host\(hardware.hosts == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each"],
+            ["ranks", "\(hardware.ranks) on \(hardware.machines) machine\(hardware.machines == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each"],
             ["products", hardware.products],
             ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds\(together)"],
             ["memory", "\(gigabytes(hardware.readBandwidth)) GB/s read, \(gigabytes(hardware.triadBandwidth)) GB/s triad, for each rank\(together)"],
@@ -47,8 +47,8 @@ extension BenchmarkReport {
             ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP a step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of peak"],
             ["exchange + update", "\(percent(step.shareOfExchangeAndUpdate)) of the step"],
         ]
-        if let alone = step.medianSecondsAlone, let efficiency = step.efficiency {
-            rows.append(["efficiency", "\(percent(efficiency)): rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(Formatting.fixed(efficiency * Double(hardware.ranks), decimals: 2)) times its speed on \(hardware.ranks) ranks"])
+        if let alone = step.medianSecondsAlone, let efficiency = step.efficiency, let best = step.efficiencyOfBest {
+            rows.append(["efficiency", "\(percent(efficiency)), \(percent(best)) of the best steps: rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(milliseconds(step.bestSecondsAlone!)) ms at best"])
         }
         let allocations = step.allocationsPerStep.map { "\(Formatting.fixed($0, decimals: 1)) a step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!)))" }
         rows.append(["allocations", allocations ?? "not counted on this platform"])
@@ -98,7 +98,8 @@ extension BenchmarkReport {
 
     private func checkLine(_ exchange: Exchange) -> String {
         let how = exchange.stepsShareMemory ? ", if they exchanged by messages" : ""
-        return "step of \(ranks.count) ranks\(how): predicted \(milliseconds(exchange.check.predictedSeconds)) ms (rank 0 alone + model), "
+        let alone = hardware.ranks > hardware.machines && !exchange.stepsShareMemory ? "one machine" : "rank 0"
+        return "best step of \(ranks.count) ranks\(how): predicted \(milliseconds(exchange.check.predictedSeconds)) ms (\(alone) alone + model), "
             + "measured \(milliseconds(exchange.check.measuredSeconds)) ms, error \(signedPercent(exchange.check.error))"
     }
 
