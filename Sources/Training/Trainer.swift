@@ -162,8 +162,9 @@ public final class Trainer {
             progress.clippedSteps += outcome.clipped ? 1 : 0
             progress.elapsed = earlier + start.duration(to: clock.now).seconds
             stopped = outcome.signals.stop > 0
-            let plan = options.verifyEverySteps
-            if plan > 0, progress.step % plan == 0 { try step.verifyReplicas(step: progress.step) }
+            heartbeat.enter(.exchange)
+            let every = options.verifyEverySteps
+            if every > 0, progress.step % every == 0 { try step.verifyReplicas(step: progress.step) }
             for warning in try stragglers.check(step: progress.step, heartbeat, communicator) { reporter?.warning(warning) }
 
             heartbeat.enter(.metrics)

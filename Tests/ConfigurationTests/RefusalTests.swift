@@ -73,6 +73,10 @@ import Testing
             "config.yaml, line 1, column 14: data.path cannot have this value; expected a path, found nothing"
         ),
         (
+            "data: {path: \"a\\uFEFFb\"}",
+            "config.yaml, line 1, column 14: data.path cannot have this value; expected a path, found \"a\\u{FEFF}b\""
+        ),
+        (
             "data: {path: \"a\\0b\"}",
             "config.yaml, line 1, column 14: data.path cannot have this value; expected a path, found \"a?b\""
         ),

@@ -45,10 +45,10 @@ same two one 60 && row "$apart" yes "60 steps, the bytes of two ranks on one hos
     row "$apart" NO "other bytes than two ranks on one host"
 
 limit=10
-"${hosts[@]}" "${train[@]}" --set training.steps=1000000 --set checkpoint.every_steps=50 \
+"${hosts[@]}" "${train[@]}" --set training.steps=1000000 --set checkpoint.every_steps=20 \
     --set watchdog.seconds=$limit --run cut >out 2>&1 &
 job=$!
-until [[ -e cut/checkpoints/step-000000100 ]]; do
+until [[ -e cut/checkpoints/step-000000040 ]]; do
     kill -0 $job 2>/dev/null || { cat out >&2; row "$cut" NO "training failed"; exit 1; }
     sleep 0.05
 done
