@@ -27,6 +27,7 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "COneDNNShim", dependencies: ["COneDNN"]),
+        .target(name: "CBenchmarkShim"),
 
         // Bottom layer: errors that explain themselves, checked file operations
         .target(name: "Diagnostics"),
@@ -60,10 +61,17 @@ let package = Package(
                 "Randomness", "Diagnostics",
             ],
             swiftSettings: vectorised),
+        // Measures: machine, training step, exchange
+        .target(
+            name: "Benchmark",
+            dependencies: [
+                "Training", "Recurrent", "Corpus", "Collectives", "Kernels", "Files", "Randomness", "Diagnostics",
+                "CBenchmarkShim",
+            ]),
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
+                "Benchmark", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
                 "Configuration", "Reporting", "Kernels", "Files", "Randomness", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -72,6 +80,7 @@ let package = Package(
         // Tests mirror Sources
         .target(
             name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
+        .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
@@ -89,12 +98,21 @@ let package = Package(
                 "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
+        .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "TestSupport"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],
             path: "Tests/MPIConformance"),
+        // Reads damaged files with every parser.
+        .executableTarget(
+            name: "lockstep-fuzz",
+            dependencies: [
+                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files", "Randomness",
+                "Diagnostics",
+            ],
+            path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
-        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "Files", "Checkpoints", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Files", "Checkpoints", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

@@ -65,6 +65,9 @@ public struct LoadedCheckpoint: Sendable {
     /// The copy of the dataset's vocabulary.
     public var vocabularyPath: String { "\(folder)/\(CheckpointFile.vocabulary)" }
 
+    /// Bytes of all files but the manifest.
+    public var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
+
     /// Opens the folder. Sizes and headers are always checked.
     /// - Parameter verifying: also compare the checksum of each file, which reads them whole.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.

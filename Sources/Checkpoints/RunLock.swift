@@ -1,3 +1,4 @@
+import Diagnostics
 import Files
 import Glibc
 
@@ -16,12 +17,6 @@ public final class RunLock {
             throw CheckpointError.inUse(folder: runFolder, holder: text.isEmpty ? "unknown" : text)
         }
         try file.truncate(to: 0)
-        try file.write("\(getpid()) on \(Self.hostName())\n")
-    }
-
-    private static func hostName() -> String {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        try file.write("\(getpid()) on \(Host.name)\n")
     }
 }

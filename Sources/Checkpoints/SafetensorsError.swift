@@ -92,17 +92,3 @@ public enum SafetensorsError: DiagnosedError, Equatable {
 func describe(shape: [Int]) -> String {
     "[" + shape.prefix(8).map(String.init).joined(separator: ", ") + (shape.count > 8 ? ", ...]" : "]")
 }
-
-extension String {
-    /// Fit for a line of a message: text from a stranger's file can be of any length and steer a terminal.
-    public var printable: String {
-        var result = ""
-        for scalar in unicodeScalars.prefix(100) {
-            switch scalar.properties.generalCategory {
-            case .control, .format, .lineSeparator, .paragraphSeparator: result += scalar.escaped(asASCII: true)
-            default: result.unicodeScalars.append(scalar)
-            }
-        }
-        return result.unicodeScalars.count < unicodeScalars.count ? result + "..." : result
-    }
-}

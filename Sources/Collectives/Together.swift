@@ -32,6 +32,31 @@ extension Communicator {
         let voices = voices(values.enumerated().map { (rank: $0.offset, bytes: $0.element[...]) })
         guard voices.count == 1 else { throw CollectiveFailure.disagreement(name: name, kind: kind, voices: voices) }
     }
+
+    /// As above for a list of names and values, of which the first that differs is named.
+    ///
+    /// Collective.
+    /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
+    public func agree(on values: [(name: String, value: String)], kind: FailureKind = .usage) throws {
+        // No name or value holds a line feed or a zero byte, unless escaped as here.
+        let lines = values.map { "\($0.name)\0\($0.value.replacing("\n", with: "\\n"))" }.joined(separator: "\n")
+        let all = try allGather(Array(lines.utf8))
+        guard all.contains(where: { $0 != all[0] }) else { return }
+        let tables = all.map { bytes in
+            bytes.split(separator: UInt8(ascii: "\n")).map { $0.split(separator: 0, maxSplits: 1, omittingEmptySubsequences: false) }
+        }
+        for (index, entry) in tables[0].enumerated() {
+            let others = tables.map { index < $0.count ? $0[index] : [] }
+            guard others.contains(where: { $0 != entry }) else { continue }
+            throw CollectiveFailure.disagreement(
+                name: String(decoding: entry[0], as: UTF8.self), kind: kind,
+                voices: voices(others.enumerated().map { (rank: $0.offset, bytes: $0.element.last ?? []) }))
+        }
+        // All of rank 0's, and more on others: another program.
+        throw CollectiveFailure.disagreement(
+            name: "the list of settings", kind: kind,
+            voices: voices(tables.enumerated().map { (rank: $0.offset, bytes: Array("\($0.element.count) settings".utf8)[...]) }))
+    }
 }
 
 /// The same verdict on every rank, about what differed between ranks.

@@ -11,8 +11,15 @@ extension RunConfiguration {
         try load(yaml: file.map(text) ?? "", name: file ?? "", overrides: overrides)
     }
 
+    /// Yams compares keys with all that is nested in them, depth times size: the limit bounds a hostile text's time.
+    private static let largest = 1 << 14
+
     /// As above, from YAML that is in memory already (a checkpoint's); `name` is what errors call it.
     public static func load(yaml: String, name: String, overrides: [String] = []) throws -> RunConfiguration {
+        guard yaml.utf8.count <= largest else {
+            throw ConfigurationError.syntax(
+                "\(yaml.utf8.count) bytes (limit \(largest))", .init(file: name, location: "the whole text"))
+        }
         var configuration = RunConfiguration()
         try configuration.apply(YAMLDocument(yaml) { .init(file: name, location: $0) })
         for override in overrides {
@@ -31,11 +38,9 @@ extension RunConfiguration {
 
     /// Reads a file that should be a small text.
     private static func text(of file: String) throws -> String {
-        // Yams compares keys with all that is nested in them, depth times size: the limit bounds a hostile file's time.
-        let limit = 1 << 14
         let bytes: [UInt8]
         do {
-            bytes = try File.contents(of: file, limit: limit)
+            bytes = try File.contents(of: file, limit: largest)
         } catch let error as FileError {
             throw ConfigurationError.unreadable(error)
         }

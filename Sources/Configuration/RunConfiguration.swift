@@ -9,6 +9,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var checkpoint = Checkpoint()
     public var validation = Validation()
     public var metrics = Metrics()
+    public var watchdog = Watchdog()
 
     public init() {}
 
@@ -63,6 +64,9 @@ public struct RunConfiguration: Sendable, Equatable {
         public var optimizer = Optimizer()
         public var schedule = Schedule()
         public var seed: UInt64 = 1
+        /// Steps between comparisons of the copies of the parameters that ranks on different machines hold; 0 means
+        /// only before each save.
+        public var verifyEverySteps = 1000
     }
 
     /// What the gradient is the gradient of. Published learning rates and clip thresholds assume one of them.
@@ -135,5 +139,10 @@ public struct RunConfiguration: Sendable, Equatable {
 
     public struct Metrics: Sendable, Equatable {
         public var everySteps = 10
+    }
+
+    public struct Watchdog: Sendable, Equatable {
+        /// Without progress of any rank for so long the job ends; 0 means that it waits for ever.
+        public var seconds = 300.0
     }
 }

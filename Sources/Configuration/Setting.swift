@@ -79,6 +79,7 @@ extension RunConfiguration {
         Setting("training.schedule.warmup_steps", \.training.schedule.warmupSteps, .from(0, to: 1_000_000_000_000)),
         Setting("training.schedule.minimum", \.training.schedule.minimum, .notNegative),
         Setting("training.seed", \.training.seed, .any, structural: true),
+        Setting("training.verify_every_steps", \.training.verifyEverySteps, .from(0, to: 1_000_000_000_000)),
 
         Setting("checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000)),
         Setting("checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative),
@@ -89,6 +90,8 @@ extension RunConfiguration {
         Setting("validation.streams", \.validation.streams, .from(1, to: 65536)),
 
         Setting("metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000)),
+
+        Setting("watchdog.seconds", \.watchdog.seconds, .notNegative),
     ]
 }
 

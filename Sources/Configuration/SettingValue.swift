@@ -109,7 +109,12 @@ extension Domain where Value == Bool {
 }
 
 extension Domain where Value == String {
-    static var path: Domain { Domain(description: "a path") { !$0.isEmpty && !$0.utf8.contains(0) } }
+    /// Yams takes a byte-order mark from the start of a text, so that a path with one would not be read back.
+    static var path: Domain {
+        Domain(description: "a path") {
+            !$0.isEmpty && !$0.utf8.contains(0) && !$0.unicodeScalars.contains("\u{FEFF}")
+        }
+    }
 }
 
 extension Domain where Value: SettingChoice {

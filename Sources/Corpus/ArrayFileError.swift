@@ -7,7 +7,7 @@ public enum ArrayFileError: DiagnosedError, Equatable {
     case unsupportedVersion(file: String, version: String)
     case headerTooLong(file: String, size: Int)
     case malformedHeader(file: String, offset: Int, expected: String)
-    case unsupportedType(file: String, type: String)
+    case unsupportedType(file: String, type: String, accepted: [String])
     case fortranOrder(file: String)
     case notOneDimensional(file: String, dimensions: Int)
     case sizeDisagrees(file: String, count: Int, elementSize: Int, found: Int)
@@ -34,9 +34,10 @@ public enum ArrayFileError: DiagnosedError, Equatable {
                     expected: "at most \(ArrayHeader.longestText) bytes", found: "\(size)")
             case .malformedHeader(let file, let offset, let expected):
                 Diagnosis("malformed header", file: file, location: "byte \(offset)", expected: expected)
-            case .unsupportedType(let file, let type):
+            case .unsupportedType(let file, let type, let accepted):
                 Diagnosis(
-                    "unsupported element type", file: file, location: "descr", expected: "<u2 or <u4", found: type)
+                    "unsupported element type", file: file, location: "descr",
+                    expected: accepted.joined(separator: " or "), found: type)
             case .fortranOrder(let file):
                 Diagnosis(
                     "unsupported element order", file: file, location: "fortran_order", expected: "False", found: "True"

@@ -1,13 +1,31 @@
 import Diagnostics
 
-/// The header of a NumPy array file (`numpy.lib.format`, versions 1.0 and 2.0), for one-dimensional arrays of unsigned
-/// 16- or 32-bit little-endian integers.
+/// The header of a NumPy array file (`numpy.lib.format`, versions 1.0 and 2.0), for one-dimensional arrays of
+/// little-endian integers.
 ///
 /// Layout: `\x93NUMPY`, major and minor version, the header text's length (2 bytes in version 1, 4 in version 2, little
 /// endian), the header text (a Python dictionary, padded with spaces, ending in a newline), the elements.
 struct ArrayHeader: Equatable {
-    /// Bytes per element: 2 or 4.
-    var elementSize: Int
+    /// Those of token files, and those that other programs' ids come in.
+    enum ElementType: String, CaseIterable {
+        case unsigned16 = "<u2"
+        case unsigned32 = "<u4"
+        case signed32 = "<i4"
+        case signed64 = "<i8"
+
+        /// In bytes.
+        var size: Int {
+            switch self {
+            case .unsigned16: 2
+            case .unsigned32, .signed32: 4
+            case .signed64: 8
+            }
+        }
+
+        static let stored = [unsigned16, unsigned32]
+    }
+
+    var elementType: ElementType
     var count: Int
     /// Offset of the first element in the file.
     var dataOffset: Int
@@ -17,6 +35,8 @@ struct ArrayHeader: Equatable {
     static let writtenSize = 128
     /// NumPy refuses longer header texts too (`max_header_size`).
     static let longestText = 10_000
+    /// Bytes of a file that hold any header.
+    static let largestSize = 12 + longestText
 
     /// `ArrayHeader.writtenSize` bytes, version 1.0.
     static func encoded(elementSize: Int, count: Int) -> [UInt8] {
@@ -27,10 +47,15 @@ struct ArrayHeader: Equatable {
     }
 
     /// - Parameters:
-    ///   - bytes: the whole file.
+    ///   - bytes: the start of the file, or all of it: `largestSize` bytes if it has as many.
+    ///   - fileSize: in bytes.
     ///   - file: its path, for errors.
+    ///   - accepted: the element types wanted.
     /// - Throws: `ArrayFileError`.
-    init(parsing bytes: UnsafeRawBufferPointer, file: String) throws {
+    init(
+        parsing bytes: UnsafeRawBufferPointer, fileSize: Int, file: String,
+        accepting accepted: [ElementType] = ElementType.stored
+    ) throws {
         guard bytes.count >= ArrayHeader.magic.count,
             bytes.prefix(ArrayHeader.magic.count).elementsEqual(ArrayHeader.magic)
         else { throw ArrayFileError.notAnArray(file: file) }
@@ -60,20 +85,20 @@ struct ArrayHeader: Equatable {
 
         var parser = DictionaryParser(text: Array(bytes[textStart..<dataOffset]), file: file, textStart: textStart)
         let dictionary = try parser.parse()
-        switch dictionary.type {
-        case "<u2": elementSize = 2
-        case "<u4": elementSize = 4
-        case let type: throw ArrayFileError.unsupportedType(file: file, type: type)
+        guard let type = ElementType(rawValue: dictionary.type), accepted.contains(type) else {
+            throw ArrayFileError.unsupportedType(
+                file: file, type: dictionary.type, accepted: accepted.map(\.rawValue))
         }
+        elementType = type
         guard !dictionary.fortranOrder else { throw ArrayFileError.fortranOrder(file: file) }
         guard dictionary.shape.count == 1 else {
             throw ArrayFileError.notOneDimensional(file: file, dimensions: dictionary.shape.count)
         }
         count = dictionary.shape[0]
-        let (dataSize, overflow) = count.multipliedReportingOverflow(by: elementSize)
-        guard !overflow, dataSize == bytes.count - dataOffset else {
+        let (dataSize, overflow) = count.multipliedReportingOverflow(by: type.size)
+        guard !overflow, dataSize == fileSize - dataOffset else {
             throw ArrayFileError.sizeDisagrees(
-                file: file, count: count, elementSize: elementSize, found: bytes.count - dataOffset)
+                file: file, count: count, elementSize: type.size, found: fileSize - dataOffset)
         }
     }
 }

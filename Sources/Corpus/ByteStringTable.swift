@@ -4,30 +4,40 @@ import Glibc
 /// with linear probing. No allocation per string, and `String` (whose equality is that of canonical Unicode
 /// equivalence, not of bytes) stays out of it.
 struct ByteStringTable: Sendable {
+    /// A string's length and, up to eight bytes, its content, which decide without a look at the arena; of a longer one
+    /// the key is a hash.
+    private struct Slot {
+        var key: UInt64 = 0
+        var length: UInt32 = 0
+        /// Plus one; 0 in a free slot.
+        var number: UInt32 = 0
+    }
+
     private var arena: [UInt8] = []
     /// String i is `arena[ends[i - 1] ..< ends[i]]`.
     private var ends: [Int] = []
-    /// Upper half: the upper half of the string's hash. Lower half: its number plus one; 0 is a free slot.
-    private var slots = [UInt64](repeating: 0, count: 1024)
+    private var slots = [Slot](repeating: Slot(), count: 1024)
+    /// Drawn anew for each table, so that nobody can make a file whose strings all collide.
+    private let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max) | 1)
 
     var count: Int { ends.count }
 
-    subscript(_ number: Int) -> ArraySlice<UInt8> { arena[(number == 0 ? 0 : ends[number - 1])..<ends[number]] }
+    subscript(_ number: Int) -> ArraySlice<UInt8> { arena[start(of: number)..<ends[number]] }
 
     func find(_ string: UnsafeBufferPointer<UInt8>) -> Int? {
-        let number = slots[slot(of: string, hash: ByteStringTable.hash(string))] & 0xFFFF_FFFF
+        let number = slots[place(of: string, key: key(of: string))].number
         return number == 0 ? nil : Int(number) - 1
     }
 
     /// The string's number and whether it is new.
     mutating func insert(_ string: UnsafeBufferPointer<UInt8>) -> (number: Int, isNew: Bool) {
-        let hash = ByteStringTable.hash(string)
-        let place = slot(of: string, hash: hash)
-        if slots[place] != 0 { return (Int(slots[place] & 0xFFFF_FFFF) - 1, false) }
+        let key = key(of: string)
+        let place = place(of: string, key: key)
+        if slots[place].number != 0 { return (Int(slots[place].number) - 1, false) }
         arena.append(contentsOf: string)
         ends.append(arena.count)
-        slots[place] = ByteStringTable.tag(hash) | UInt64(UInt32(count))
-        if count * 2 > slots.count { grow() }
+        slots[place] = Slot(key: key, length: UInt32(string.count), number: UInt32(count))
+        if count * 3 > slots.count * 2 { grow() }
         return (count - 1, true)
     }
 
@@ -38,49 +48,65 @@ struct ByteStringTable: Sendable {
     /// Compares by bytes, a prefix first.
     func precedes(_ a: Int, _ b: Int) -> Bool { self[a].lexicographicallyPrecedes(self[b]) }
 
+    private func start(of number: Int) -> Int { number == 0 ? 0 : ends[number - 1] }
+
     /// Where the string is, or the free slot where it belongs.
-    private func slot(of string: UnsafeBufferPointer<UInt8>, hash: UInt64) -> Int {
-        let mask = slots.count - 1
-        var place = Int(truncatingIfNeeded: hash) & mask
-        while slots[place] != 0 {
-            if ByteStringTable.tag(slots[place]) == ByteStringTable.tag(hash) {
-                let number = Int(slots[place] & 0xFFFF_FFFF) - 1
-                let start = number == 0 ? 0 : ends[number - 1]
-                if ends[number] - start == string.count,
-                    arena.withUnsafeBufferPointer({
-                        string.isEmpty || memcmp($0.baseAddress! + start, string.baseAddress!, string.count) == 0
-                    })
-                {
-                    break
-                }
+    @inline(__always)
+    private func place(of string: UnsafeBufferPointer<UInt8>, key: UInt64) -> Int {
+        var place = firstPlace(key, string.count)
+        while slots[place].number != 0 {
+            if slots[place].key == key, slots[place].length == string.count,
+                string.count <= 8 || holds(string, Int(slots[place].number) - 1)
+            {
+                break
             }
-            place = (place + 1) & mask
+            place = (place + 1) & (slots.count - 1)
         }
         return place
     }
 
-    private mutating func grow() {
-        slots = [UInt64](repeating: 0, count: slots.count * 4)
-        let mask = slots.count - 1
-        arena.withUnsafeBufferPointer { arena in
-            var start = 0
-            for (number, end) in ends.enumerated() {
-                let hash = ByteStringTable.hash(UnsafeBufferPointer(rebasing: arena[start..<end]))
-                var place = Int(truncatingIfNeeded: hash) & mask
-                while slots[place] != 0 { place = (place + 1) & mask }
-                slots[place] = ByteStringTable.tag(hash) | UInt64(number + 1)
-                start = end
-            }
+    private func holds(_ string: UnsafeBufferPointer<UInt8>, _ number: Int) -> Bool {
+        arena.withUnsafeBufferPointer {
+            memcmp($0.baseAddress! + start(of: number), string.baseAddress!, string.count) == 0
         }
     }
 
-    private static func tag(_ hash: UInt64) -> UInt64 { hash & 0xFFFF_FFFF_0000_0000 }
+    private mutating func grow() {
+        let former = slots
+        slots = [Slot](repeating: Slot(), count: former.count * 2)
+        for slot in former where slot.number != 0 {
+            var place = firstPlace(slot.key, Int(slot.length))
+            while slots[place].number != 0 { place = (place + 1) & (slots.count - 1) }
+            slots[place] = slot
+        }
+    }
 
-    /// FNV-1a, its upper bits folded into the lower ones, which choose the slot.
-    private static func hash(_ string: UnsafeBufferPointer<UInt8>) -> UInt64 {
-        var hash: UInt64 = 0xCBF2_9CE4_8422_2325
-        for byte in string { hash = (hash ^ UInt64(byte)) &* 0x0000_0100_0000_01B3 }
-        hash = (hash ^ hash >> 32) &* 0xD6E8_FEB8_6659_FD93
-        return hash ^ hash >> 32
+    @inline(__always)
+    private func firstPlace(_ key: UInt64, _ length: Int) -> Int {
+        Int(truncatingIfNeeded: mixed(key ^ UInt64(truncatingIfNeeded: length))) & (slots.count - 1)
+    }
+
+    /// With the length, a short string's key says what it is: its bytes, some of them perhaps twice.
+    @inline(__always)
+    private func key(of string: UnsafeBufferPointer<UInt8>) -> UInt64 {
+        let count = string.count
+        guard let bytes = UnsafeRawPointer(string.baseAddress), count > 0 else { return 0 }
+        func load<Word: FixedWidthInteger>(_: Word.Type, _ offset: Int) -> UInt64 {
+            UInt64(truncatingIfNeeded: bytes.loadUnaligned(fromByteOffset: offset, as: Word.self))
+        }
+        if count > 8 {
+            var key: UInt64 = 0
+            for offset in stride(from: 0, to: count - 8, by: 8) { key = mixed(key ^ load(UInt64.self, offset)) }
+            return mixed(key ^ load(UInt64.self, count - 8))
+        }
+        if count >= 4 { return load(UInt32.self, 0) | load(UInt32.self, count - 4) << 32 }
+        return load(UInt8.self, 0) | load(UInt8.self, count / 2) << 8 | load(UInt8.self, count - 1) << 16
+    }
+
+    /// The two halves of a product of 128 bits folded into one.
+    @inline(__always)
+    private func mixed(_ value: UInt64) -> UInt64 {
+        let product = (value ^ seeds.0).multipliedFullWidth(by: seeds.1)
+        return product.high ^ product.low
     }
 }

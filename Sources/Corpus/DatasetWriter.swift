@@ -1,7 +1,7 @@
 import Diagnostics
 import Files
 
-/// Makes dataset folders from text, in two passes over it and in memory that depends on the vocabulary's size only.
+/// Makes dataset folders from text or from ready-made tokens.
 public struct DatasetWriter {
     public struct Options: Sendable {
         public var level: TokenLevel
@@ -12,7 +12,7 @@ public struct DatasetWriter {
         /// How it was made, for `dataset.json`.
         public var recipe: [String: String] = [:]
         /// Bytes read at once.
-        public var bufferSize = 1 << 20
+        public var bufferSize = 1 << 17
 
         public init(level: TokenLevel) { self.level = level }
     }
@@ -65,6 +65,32 @@ public struct DatasetWriter {
         }
     }
 
+    /// Writes a dataset folder from token ids that another program made: `.npy` files of one dimension, unsigned of 16
+    /// or 32 bits or signed of 32 or 64.
+    /// - Parameters:
+    ///   - source: percentages are of the number of tokens.
+    ///   - vocabulary: what the ids stand for; its counts become those of the training part.
+    /// - Throws: `FileError`, `TokenInputError`, `PrepareError`.
+    public func write(
+        tokens source: TextSource, vocabulary: Vocabulary, to folder: String
+    ) throws -> DatasetManifest {
+        try staged(folder) { staging in
+            let (inputs, regions) = try source.openTokens()
+            for (split, regions) in regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
+            var vocabulary = vocabulary
+            var splits: [Split: DatasetManifest.SplitRecord] = [:]
+            for (split, regions) in regions {
+                notify(.progress("reading \(split.rawValue)"))
+                let path = "\(staging.path)/\(DatasetManifest.fileName(of: split))"
+                let (record, occurrences) = try regions.write(to: path, vocabulary: vocabulary)
+                if split == .train { vocabulary.occurrences = occurrences }
+                splits[split] = record
+                warn(of: record, split, vocabulary.level)
+            }
+            return try publish(vocabulary, splits, inputs.map { $0.record() }, in: staging.path)
+        }
+    }
+
     private func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
         let staging = try StagedFolder(for: folder, replacing: options.overwrite)
         do {
@@ -85,73 +111,48 @@ public struct DatasetWriter {
         }
         for (split, regions) in source.regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
 
-        let vocabulary = try countVocabulary(of: source.regions)
+        var encoder = TextEncoder(level: options.level, folder: folder, bufferSize: options.bufferSize)
+        for (split, regions) in source.regions {
+            notify(.progress("counting \(split.rawValue)"))
+            try encoder.count(split, regions)
+        }
+        let inputs = source.inputs.map { $0.record() }
+        let vocabulary = encoder.vocabulary(limit: options.vocabularySize)
         var splits: [Split: DatasetManifest.SplitRecord] = [:]
         for (split, regions) in source.regions {
-            splits[split] = try encode(split, regions, with: vocabulary, into: folder)
+            notify(.progress("encoding \(split.rawValue)"))
+            let record = try encoder.encode(split, regions, with: vocabulary)
+            splits[split] = record
+            warn(of: record, split, options.level)
+        }
+        for (input, record) in zip(source.inputs, inputs) where encoder.readsTwice {
+            guard input.record() == record else { throw PrepareError.inputChanged(path: input.file.path) }
         }
 
+        return try publish(vocabulary, splits, inputs, in: folder)
+    }
+
+    private func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {
+        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
+        if level.isSpaced ? record.unknown > record.tokens / 2 : record.unknown > 0 {
+            notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
+        }
+    }
+
+    private func publish(
+        _ vocabulary: Vocabulary, _ splits: [Split: DatasetManifest.SplitRecord],
+        _ inputs: [DatasetManifest.InputRecord], in folder: String
+    ) throws -> DatasetManifest {
         let json = try vocabulary.json()
         let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
         try File.publish(json, at: vocabularyPath)
         let manifest = DatasetManifest(
-            level: options.level,
+            level: vocabulary.level,
             vocabulary: DatasetManifest.VocabularyRecord(
                 size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
                 sha256: try Digest.sha256(ofFile: vocabularyPath)),
-            splits: splits, inputs: source.inputs.map { $0.record() }, options: options.recipe)
+            splits: splits, inputs: inputs, options: options.recipe)
         try File.publish(JSONFile.text(manifest), at: "\(folder)/\(DatasetManifest.fileName)")
         return manifest
-    }
-
-    /// First pass. Words outside the training split are `<unk>` in any case, so that only characters and bytes need a
-    /// look at the other splits: whether there must be an `<unk>`.
-    private func countVocabulary(of splits: [(split: Split, regions: [TextRegion])]) throws -> Vocabulary {
-        var training = SymbolCounter(level: options.level)
-        var others = SymbolCounter(level: options.level)
-        for (split, regions) in splits where split == .train || options.level != .word {
-            notify(.progress("counting \(split.rawValue)"))
-            for region in regions {
-                try region.forEachPiece(bufferSize: options.bufferSize, hashing: false) {
-                    try split == .train ? training.count($0) : others.count($0)
-                }
-            }
-        }
-        return Vocabulary(
-            training, limit: options.vocabularySize, needsUnknown: others.hasSymbols(missingIn: training))
-    }
-
-    /// Second pass.
-    private func encode(
-        _ split: Split, _ regions: [TextRegion], with vocabulary: Vocabulary, into folder: String
-    ) throws -> DatasetManifest.SplitRecord {
-        notify(.progress("encoding \(split.rawValue)"))
-        let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
-        let writer = try TokenFileWriter(path, vocabularySize: vocabulary.count)
-        var occurrences = [Int](repeating: 0, count: vocabulary.count)
-        var ids: [Int32] = []
-        for region in regions {
-            try region.forEachPiece(bufferSize: options.bufferSize, hashing: true) { piece in
-                if ids.count <= piece.bytes.count { ids = [Int32](repeating: 0, count: piece.bytes.count + 1) }
-                return try ids.withUnsafeMutableBufferPointer { ids in
-                    let (consumed, produced) = try vocabulary.encode(piece, into: ids.baseAddress!)
-                    let encoded = UnsafeBufferPointer(rebasing: ids[..<produced])
-                    for id in encoded { occurrences[Int(id)] += 1 }
-                    try writer.write(encoded)
-                    return consumed
-                }
-            }
-        }
-        guard split != .train || occurrences == vocabulary.occurrences else {
-            throw PrepareError.inputChanged(path: regions[0].input.file.path)
-        }
-        let record = DatasetManifest.SplitRecord(
-            tokens: writer.count, unknown: vocabulary.unknown.map { occurrences[$0] } ?? 0, bytes: try writer.finish(),
-            sha256: try Digest.sha256(ofFile: path))
-        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
-        if options.level == .word ? record.unknown > record.tokens / 2 : record.unknown > 0 {
-            notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
-        }
-        return record
     }
 }

@@ -14,29 +14,43 @@ struct TextPiece {
 let longestWord = 65_536
 
 extension TextPiece {
-    /// Calls `body` with each Unicode scalar value and its index in `bytes`.
-    /// - Returns: the number of bytes consumed; all of them in the last piece.
+    /// Writes each byte to `values`, which has room for all of them.
+    func readBytes(into values: UnsafeMutablePointer<Int32>) {
+        for index in 0..<bytes.count { values[index] = Int32(bytes[index]) }
+    }
+
+    /// Writes the Unicode scalar values to `scalars`, which has room for as many as there are bytes.
+    /// - Returns: the number of bytes consumed, all of them in the last piece, and of scalars.
     /// - Throws: `TextError.invalidUTF8`.
-    @inline(__always)
-    func scanCharacters(_ body: (_ scalar: UInt32, _ index: Int) throws -> Void) throws -> Int {
+    func readCharacters(
+        into scalars: UnsafeMutablePointer<Int32>
+    ) throws -> (consumed: Int, produced: Int) {
+        guard let base = bytes.baseAddress else { return (0, 0) }
         var index = 0
+        var produced = 0
         while index < bytes.count {
-            if bytes[index] < 0x80 {
-                try body(UInt32(bytes[index]), index)
-                index += 1
-                continue
+            // Eight bytes at once: what stands before the first that is not ASCII are characters already.
+            if index + 8 <= bytes.count {
+                let eight = UnsafeRawPointer(base + index).loadUnaligned(as: SIMD8<UInt8>.self)
+                UnsafeMutableRawPointer(scalars + produced)
+                    .storeBytes(of: SIMD8<Int32>(truncatingIfNeeded: eight), as: SIMD8<Int32>.self)
+                let notASCII = unsafeBitCast(eight, to: UInt64.self).littleEndian & everyByte(0x80)
+                index += notASCII.trailingZeroBitCount / 8
+                produced += notASCII.trailingZeroBitCount / 8
+                if notASCII == 0 { continue }
             }
             switch decodeUTF8(UnsafeBufferPointer(rebasing: bytes[index...])) {
             case .scalar(let scalar, let length):
-                try body(scalar, index)
+                scalars[produced] = Int32(scalar)
+                produced += 1
                 index += length
             case .cutShort where !isLast:
-                return index
+                return (index, produced)
             case .cutShort, .illFormed:
                 throw TextError.invalidUTF8(file: file, offset: offset + index)
             }
         }
-        return index
+        return (index, produced)
     }
 
     /// Calls `word` with each stretch of bytes between ASCII white space (space, tab, LF, VT, FF, CR) and its index in
@@ -56,8 +70,7 @@ extension TextPiece {
                 index += 1
                 continue
             }
-            var end = index + 1
-            while end < bytes.count, !isWhiteSpace(bytes[end]) { end += 1 }
+            let end = wordEnd(from: index)
             guard end - index <= longestWord else { throw TextError.wordTooLong(file: file, offset: offset + index) }
             if end == bytes.count, !isLast { return index }
             try word(UnsafeBufferPointer(rebasing: bytes[index..<end]), index)
@@ -67,10 +80,29 @@ extension TextPiece {
         return index
     }
 
+    /// The index of the first white space from `index` on, or the number of bytes.
+    @inline(__always)
+    private func wordEnd(from index: Int) -> Int {
+        var end = index
+        while end + 8 <= bytes.count {
+            let eight = UnsafeRawPointer(bytes.baseAddress! + end).loadUnaligned(as: UInt64.self).littleEndian
+            let found = whiteSpace(in: eight)
+            if found != 0 { return end + found.trailingZeroBitCount / 8 }
+            end += 8
+        }
+        while end < bytes.count, !isWhiteSpace(bytes[end]) { end += 1 }
+        return end
+    }
+
     /// - Throws: `TextError.invalidUTF8` at the first byte of `word`, which starts at `index`, that breaks UTF-8.
     func requireUTF8(_ word: UnsafeBufferPointer<UInt8>, at index: Int) throws {
-        let piece = TextPiece(bytes: word, offset: offset + index, file: file, isLast: true)
-        _ = try piece.scanCharacters { _, _ in }
+        var start = 0
+        while start < word.count {
+            guard case .scalar(_, let length) = decodeUTF8(UnsafeBufferPointer(rebasing: word[start...])) else {
+                throw TextError.invalidUTF8(file: file, offset: offset + index + start)
+            }
+            start += length
+        }
     }
 }
 
@@ -78,6 +110,20 @@ let newline = UInt8(ascii: "\n")
 
 @inline(__always)
 func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
+
+/// Eight times the same byte.
+@inline(__always)
+private func everyByte(_ byte: UInt64) -> UInt64 { byte &* 0x0101_0101_0101_0101 }
+
+/// The top bit of each of eight bytes that is white space. Sums of two numbers below 128 carry nothing over to the next
+/// byte, so that all eight are compared at once.
+@inline(__always)
+func whiteSpace(in eight: UInt64) -> UInt64 {
+    let low = eight & everyByte(0x7F)
+    let controls = (low &+ everyByte(0x80 - 0x09)) & ~(low &+ everyByte(0x80 - 0x0E))  // from 0x09, below 0x0E
+    let spaces = (low &+ everyByte(0x80 - 0x20)) & ~(low &+ everyByte(0x80 - 0x21))
+    return (controls | spaces) & ~eight & everyByte(0x80)
+}
 
 enum UTF8Sequence {
     case scalar(UInt32, length: Int)

@@ -1,6 +1,6 @@
 import Files
 
-/// Where a dataset's text comes from.
+/// Where a dataset's text comes from, or its tokens when they are ready-made.
 public enum TextSource: Sendable, Equatable {
     /// Files one after the other, cut in three: percentages of the bytes for train, valid and test, each cut moved on
     /// to the next start of a character (at word level, of a line).
@@ -23,7 +23,7 @@ public struct SplitPercentages: Sendable, Equatable {
     public static let standard = SplitPercentages(train: 80, valid: 10, test: 10)!
 }
 
-/// An input file, open, hashed while it is encoded.
+/// An input file, open, hashed while it is read.
 final class InputFile {
     static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
 
@@ -33,7 +33,7 @@ final class InputFile {
     let size: Int
     /// Where the text starts: after a byte-order mark.
     let start: Int
-    let digest = Digest()
+    private(set) var digest = Digest()
 
     /// - Throws: `FileError`, `PrepareError`.
     init(_ path: String, name: String, level: TokenLevel) throws {
@@ -45,13 +45,20 @@ final class InputFile {
         var mark = [UInt8](repeating: 0, count: 3)
         let count = try mark.withUnsafeMutableBytes { try file.read(into: $0) }
         let hasMark = level != .byte && count == 3 && mark == InputFile.byteOrderMark
-        if hasMark { digest.update(mark) }
         start = hasMark ? 3 : 0
         guard size > start else { throw PrepareError.emptyInput(path: path) }
+        beginAgain()
     }
 
+    /// What was read; the next reading is hashed anew.
     func record() -> DatasetManifest.InputRecord {
-        DatasetManifest.InputRecord(path: name, bytes: size, sha256: digest.hexadecimal())
+        defer { beginAgain() }
+        return DatasetManifest.InputRecord(path: name, bytes: size, sha256: digest.hexadecimal())
+    }
+
+    private func beginAgain() {
+        digest = Digest()
+        if start > 0 { digest.update(InputFile.byteOrderMark) }
     }
 }
 
@@ -86,7 +93,7 @@ extension TextSource {
         }
     }
 
-    private static func part(_ percent: Int, of total: Int) -> Int {
+    static func part(_ percent: Int, of total: Int) -> Int {
         total / 100 * percent + total % 100 * percent / 100  // total * percent / 100, no overflow
     }
 
@@ -127,10 +134,9 @@ extension TextRegion {
     /// Presents the region piece by piece.
     /// - Parameters:
     ///   - bufferSize: bytes to read at once; grows when not even one word fits.
-    ///   - hashing: whether the input's digest is to take the bytes in.
     ///   - body: returns how many bytes it consumed; the rest comes again. The last piece must be consumed whole.
     /// - Throws: `FileError`, `PrepareError.inputChanged`.
-    func forEachPiece(bufferSize: Int, hashing: Bool, _ body: (TextPiece) throws -> Int) throws {
+    func forEachPiece(bufferSize: Int, _ body: (TextPiece) throws -> Int) throws {
         var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 64)
         defer { buffer.deallocate() }
         var offset = range.lowerBound
@@ -147,7 +153,7 @@ extension TextRegion {
             let room = UnsafeMutableRawBufferPointer(rebasing: buffer[held..<min(buffer.count, held + remaining)])
             let count = try input.file.read(into: room)
             guard count > 0 else { throw PrepareError.inputChanged(path: input.file.path) }
-            if hashing { input.digest.update(UnsafeRawBufferPointer(rebasing: room[..<count])) }
+            input.digest.update(UnsafeRawBufferPointer(rebasing: room[..<count]))
             held += count
             remaining -= count
             let text = UnsafeRawBufferPointer(rebasing: buffer[..<held]).assumingMemoryBound(to: UInt8.self)

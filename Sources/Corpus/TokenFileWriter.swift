@@ -1,34 +1,67 @@
 import Files
 
-/// Writes a token file: header last, since the count is known only then.
+/// Writes a token file from its first byte to its last and takes its checksum on the way.
 final class TokenFileWriter {
     private let file: File
     private let elementSize: Int
+    private let digest = Digest()
+    private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)
+    private var used = 0
     private(set) var count = 0
 
-    /// The smallest element that holds the ids of a vocabulary.
-    init(_ path: String, vocabularySize: Int) throws {
+    /// Elements are the smallest that hold the ids of a vocabulary.
+    /// - Parameter count: how many ids there will be.
+    /// - Throws: `FileError`.
+    init(_ path: String, vocabularySize: Int, count: Int) throws {
         elementSize = vocabularySize <= 65_536 ? 2 : 4
         file = try File.open(path, .createNew)
-        try file.seek(to: ArrayHeader.writtenSize)
+        let header = ArrayHeader.encoded(elementSize: elementSize, count: count)
+        buffer.copyBytes(from: header)
+        used = header.count
     }
 
+    deinit { buffer.deallocate() }
+
+    /// - Throws: `FileError`.
     func write(_ ids: UnsafeBufferPointer<Int32>) throws {
-        if elementSize == 2 {
-            try ids.map { UInt16(truncatingIfNeeded: $0).littleEndian }.withUnsafeBytes { try file.write($0) }
-        } else {
-            try ids.map { $0.littleEndian }.withUnsafeBytes { try file.write($0) }
+        var rest = ids[...]
+        while !rest.isEmpty {
+            if used == buffer.count { try flush() }
+            let part = UnsafeBufferPointer(rebasing: rest.prefix((buffer.count - used) / elementSize))
+            let target = buffer.baseAddress! + used
+            if elementSize == 2 {
+                store(part, as: UInt16.self, at: target)
+            } else {
+                store(part, as: Int32.self, at: target)
+            }
+            used += part.count * elementSize
+            rest = rest.dropFirst(part.count)
         }
         count += ids.count
     }
 
-    /// - Returns: the file's size in bytes.
-    func finish() throws -> Int {
-        try file.seek(to: 0)
-        try ArrayHeader.encoded(elementSize: elementSize, count: count).withUnsafeBytes { try file.write($0) }
-        let size = try file.size()
+    /// Makes the file durable.
+    /// - Returns: its size in bytes and checksum.
+    /// - Throws: `FileError`.
+    func finish() throws -> (bytes: Int, sha256: String) {
+        try flush()
         try file.sync()
+        let size = try file.size()
         try file.close()
-        return size
+        return (size, digest.hexadecimal())
+    }
+
+    private func flush() throws {
+        let bytes = UnsafeRawBufferPointer(rebasing: buffer[..<used])
+        digest.update(bytes)
+        try file.write(bytes)
+        used = 0
+    }
+
+    private func store<Element: FixedWidthInteger>(
+        _ ids: UnsafeBufferPointer<Int32>, as _: Element.Type, at target: UnsafeMutableRawPointer
+    ) {
+        let elements = target.assumingMemoryBound(to: Element.self)
+        for index in ids.indices { elements[index] = Element(truncatingIfNeeded: ids[index]).littleEndian }
     }
 }

@@ -6,6 +6,12 @@ public enum TokenLevel: String, Codable, CaseIterable, Sendable {
     case byte
     /// What stands between ASCII white space in UTF-8 text, with `<eos>` at the end of each line.
     case word
+    /// What another tokenizer made of the text. Where pieces are read or written as text, white space stands between
+    /// them, and a line ends in `<eos>` if there is one.
+    case piece
+
+    /// Whether tokens stand between white space.
+    public var isSpaced: Bool { self == .word || self == .piece }
 }
 
 /// One of the three parts of a dataset.

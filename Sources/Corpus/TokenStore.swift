@@ -20,11 +20,11 @@ public final class TokenStore: @unchecked Sendable {
     /// - Throws: `FileError`, `ArrayFileError`.
     public init(contentsOf path: String) throws {
         let file = try MappedFile(path)
-        let header = try ArrayHeader(parsing: file.bytes, file: path)
+        let header = try ArrayHeader(parsing: file.bytes, fileSize: file.bytes.count, file: path)
         self.path = path
         self.file = file
         count = header.count
-        elementSize = header.elementSize
+        elementSize = header.elementType.size
         dataOffset = header.dataOffset
         elements = UnsafeRawBufferPointer(rebasing: file.bytes[header.dataOffset...])
     }
@@ -77,6 +77,11 @@ public final class TokenStore: @unchecked Sendable {
             file: path, index: found.index, offset: dataOffset + found.index * elementSize, token: found.token,
             vocabularySize: vocabularySize)
     }
+
+    /// Before what was learnt from the file is kept.
+    /// - Parameter hash: the file's SHA-256.
+    /// - Throws: `FileChanged`, `FileError`.
+    public func check(hash: String) throws { try file?.check(hash: hash) }
 
     private func copy<Element: FixedWidthInteger>(
         _: Element.Type, from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int

@@ -14,7 +14,7 @@ import FoundationEssentials
 ///       "version" : 1
 ///     }
 ///
-/// `tokens` are by id and `counts` their occurrences in the training split. At byte level, where a token need not be
+/// `tokens` are by id and `counts` their occurrences in the training split. `level` is a `TokenLevel`. At byte level, where a token need not be
 /// text, each token is a number from 0 to 255; only `<unk>` is a string. `unknown` and `end_of_sentence` are left out
 /// where there is no such token.
 private struct VocabularyFile: Codable {
@@ -116,11 +116,14 @@ extension Vocabulary {
             switch level {
             case .byte: return bytes == Array(unknownToken.utf8) ? bytes : nil
             case .character: return text.unicodeScalars.count == 1 || bytes == Array(unknownToken.utf8) ? bytes : nil
-            case .word:
-                return !bytes.isEmpty && bytes.count <= longestWord && !bytes.contains(where: isWhiteSpace)
-                    ? bytes : nil
+            case .word, .piece: return isSpacedToken(bytes) ? bytes : nil
             }
         }
+    }
+
+    /// Whether it can stand between white space, as words and pieces do.
+    static func isSpacedToken(_ bytes: some Collection<UInt8>) -> Bool {
+        1...longestWord ~= bytes.count && !bytes.contains(where: isWhiteSpace)
     }
 }
 
@@ -174,7 +177,7 @@ extension TokenLevel {
         switch self {
         case .character: "a string of one character, or \"<unk>\""
         case .byte: "a number from 0 to 255, or \"<unk>\""
-        case .word: "a string without white space, of 1 to \(longestWord) bytes"
+        case .word, .piece: "a string without white space, of 1 to \(longestWord) bytes"
         }
     }
 }

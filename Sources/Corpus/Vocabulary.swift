@@ -1,11 +1,12 @@
 import Files
 
 /// Token ids and the strings they stand for. Id 0 is the most frequent token of the training split; ties are broken
-/// by the strings' bytes.
+/// by the strings' bytes. The ids of pieces are those of their tokenizer.
 ///
 /// At word level there are always two special tokens, spelled `<unk>` (every word outside the vocabulary) and `<eos>`
 /// (the end of a line); a word of the text with that spelling *is* the special token. At character and byte level
-/// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long.
+/// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long. Pieces have
+/// what their tokenizer gave them; the two spellings mean the same as for words.
 public struct Vocabulary: Sendable {
     public static let unknownToken = "<unk>"
     public static let endOfSentenceToken = "<eos>"
@@ -13,17 +14,17 @@ public struct Vocabulary: Sendable {
     public let level: TokenLevel
     /// Id of `<unk>`.
     public let unknown: Int?
-    /// Id of `<eos>`; word level only.
+    /// Id of `<eos>`; never at character and byte level.
     public let endOfSentence: Int?
     /// Occurrences of each id in the training split, `<unk>` standing for what was cut off.
-    public let occurrences: [Int]
+    public internal(set) var occurrences: [Int]
     /// SHA-256 over the level's name and each token's length (8 bytes, little endian) and bytes, in id order: equal
     /// for vocabularies that encode alike.
     public let hash: String
 
     private let tokens: ByteStringTable
-    /// Id by byte value or Unicode scalar value, -1 where there is none; empty at word level.
-    private let direct: [Int32]
+    /// Ids of bytes or characters; none at the other levels.
+    private let direct: SymbolIds
 
     /// The number of ids, V.
     public var count: Int { tokens.count }
@@ -37,19 +38,20 @@ public struct Vocabulary: Sendable {
         self.tokens = tokens
         self.occurrences = occurrences
         unknown = tokens.find(Vocabulary.unknownToken)
-        endOfSentence = level == .word ? tokens.find(Vocabulary.endOfSentenceToken) : nil
+        endOfSentence = level.isSpaced ? tokens.find(Vocabulary.endOfSentenceToken) : nil
 
+        let other = Int32(unknown ?? -1)
         var direct: [Int32] = []
-        if level != .word {
+        if !level.isSpaced {
             for id in 0..<tokens.count where id != unknown {
                 let symbol = level == .byte ? Int(tokens[id].first!) : Int(Vocabulary.scalar(tokens[id]))
                 if symbol >= direct.count {
-                    direct.append(contentsOf: repeatElement(-1, count: symbol + 1 - direct.count))
+                    direct.append(contentsOf: repeatElement(other, count: symbol + 1 - direct.count))
                 }
                 direct[symbol] = Int32(id)
             }
         }
-        self.direct = direct
+        self.direct = SymbolIds(direct, beyond: other)
 
         let digest = Digest()
         digest.update(Array("\(level.rawValue)\n".utf8))
@@ -60,14 +62,25 @@ public struct Vocabulary: Sendable {
         hash = digest.hexadecimal()
     }
 
-    /// The vocabulary of counted training text.
+    /// The vocabulary of training text.
     /// - Parameters:
+    ///   - reader: what read it.
+    ///   - training: how often each symbol of it occurs.
     ///   - limit: keep at most this many tokens, special ones included; at least `smallestSize(of:)`.
     ///   - needsUnknown: whether to have `<unk>` even when nothing is cut off.
-    init(_ counter: consuming SymbolCounter, limit: Int?, needsUnknown: Bool) {
-        let level = counter.level
-        var (symbols, counts) = counter.finish()
-        let specials = level == .word ? 2 : 0  // the counter's first symbols
+    init(_ reader: SymbolReader, counts training: SymbolCounts, limit: Int?, needsUnknown: Bool) {
+        let level = reader.level
+        var symbols = reader.words
+        var counts: [Int] = []
+        if level == .word {
+            counts = symbols.indices.map { training[$0] }
+        } else {
+            for (symbol, count) in training.counts.enumerated() where count > 0 {
+                _ = symbols.insert(reader.bytes(of: symbol))
+                counts.append(count)
+            }
+        }
+        let specials = level == .word ? 2 : 0  // the reader's first symbols
         var kept = Array(specials..<symbols.count)
         let byFrequency = { (a: Int, b: Int) in
             counts[a] != counts[b] ? counts[a] > counts[b] : symbols.precedes(a, b)
@@ -99,14 +112,14 @@ public struct Vocabulary: Sendable {
     public func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
-    /// - Parameter completingLastLine: whether, at word level, a last line without newline gets its `<eos>`; false for
+    /// - Parameter completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
     ///   a prompt that is to be continued.
     /// - Throws: `TextError` with the byte offset.
     public func encode(_ text: [UInt8], completingLastLine: Bool = true) throws -> [Int32] {
         try [Int32](unsafeUninitializedCapacity: text.count + 1) { ids, count in
             try text.withUnsafeBufferPointer { bytes in
                 let piece = TextPiece(bytes: bytes, offset: 0, file: nil, isLast: true)
-                count = try encode(piece, into: ids.baseAddress!, completingLastLine: completingLastLine).produced
+                count = try encode(piece, into: ids.baseAddress!, completingLastLine: completingLastLine)
             }
         }
     }
@@ -116,72 +129,82 @@ public struct Vocabulary: Sendable {
         level != .byte && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     }
 
-    /// The text the ids stand for. Characters and bytes come back as they were; words are separated by one space, and
-    /// `<eos>` is a newline.
+    /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
+    /// space, and `<eos>` is a newline.
     public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
         var text: [UInt8] = []
         for id in ids.lazy.map(Int.init) {
             if id == endOfSentence {
                 text.append(newline)
             } else {
-                if level == .word, let last = text.last, last != newline { text.append(UInt8(ascii: " ")) }
+                if level.isSpaced, let last = text.last, last != newline { text.append(UInt8(ascii: " ")) }
                 text.append(contentsOf: tokens[id])
             }
         }
         return text
     }
 
-    /// - Parameter ids: room for one id more than the piece has bytes.
-    func encode(
-        _ piece: TextPiece, into ids: UnsafeMutablePointer<Int32>, completingLastLine: Bool = true
-    ) throws -> (consumed: Int, produced: Int) {
-        var produced = 0
-        let consumed = try direct.withUnsafeBufferPointer { direct in
-            switch level {
-            case .byte:
-                for (index, byte) in piece.bytes.enumerated() {
-                    var id = Int(byte) < direct.count ? direct[Int(byte)] : -1
-                    if id < 0 { id = try substitute(for: UInt32(byte), in: piece, at: index) }
-                    ids[produced] = id
-                    produced += 1
-                }
-                return piece.bytes.count
-            case .character:
-                return try piece.scanCharacters { scalar, index in
-                    var id = Int(scalar) < direct.count ? direct[Int(scalar)] : -1
-                    if id < 0 { id = try substitute(for: scalar, in: piece, at: index) }
-                    ids[produced] = id
-                    produced += 1
-                }
-            case .word:
-                let (unknown, endOfSentence) = (Int32(unknown!), Int32(endOfSentence!))
-                return try piece.scanWords(completingLastLine: completingLastLine) { word, index in
-                    if let id = tokens.find(word) {
-                        ids[produced] = Int32(id)
-                    } else {
-                        try piece.requireUTF8(word, at: index)
-                        ids[produced] = unknown
-                    }
-                    produced += 1
-                } lineEnd: {
-                    ids[produced] = endOfSentence
-                    produced += 1
-                }
-            }
+    /// The id that each symbol of a reader has here.
+    func ids(of reader: SymbolReader) -> SymbolIds {
+        guard level == .word else { return direct }
+        let other = Int32(unknown!)
+        let ids = reader.words.indices.map { word in
+            reader.words[word].withUnsafeBufferPointer { tokens.find($0) }.map(Int32.init) ?? other
         }
-        return (consumed, produced)
+        return SymbolIds(ids, beyond: other)
     }
 
-    /// `<unk>`, or an error that names the symbol.
-    @inline(never)
-    private func substitute(for symbol: UInt32, in piece: TextPiece, at index: Int) throws -> Int32 {
-        if let unknown { return Int32(unknown) }
-        let digits = String(symbol, radix: 16, uppercase: true)
-        let name =
-            level == .byte
-            ? "byte 0x\(digits)"
-            : "\(String(reflecting: String(Unicode.Scalar(symbol)!))) (U+\(String(repeating: "0", count: max(0, 4 - digits.count)))\(digits))"
-        throw TextError.notInVocabulary(symbol: name, file: piece.file, offset: piece.offset + index)
+    /// - Parameter ids: room for one id more than the piece has bytes.
+    private func encode(
+        _ piece: TextPiece, into ids: UnsafeMutablePointer<Int32>, completingLastLine: Bool
+    ) throws -> Int {
+        var produced = 0
+        switch level {
+        case .byte:
+            piece.readBytes(into: ids)
+            produced = piece.bytes.count
+        case .character:
+            produced = try piece.readCharacters(into: ids).produced
+        case .word, .piece:
+            _ = try piece.scanWords(completingLastLine: completingLastLine) { word, index in
+                if let id = tokens.find(word) {
+                    ids[produced] = Int32(id)
+                } else {
+                    try piece.requireUTF8(word, at: index)
+                    guard let unknown else {
+                        let start = String(reflecting: String(decoding: word.prefix(40), as: UTF8.self))
+                        throw TextError.notInVocabulary(symbol: start, file: piece.file, offset: piece.offset + index)
+                    }
+                    ids[produced] = Int32(unknown)
+                }
+                produced += 1
+            } lineEnd: {
+                guard let endOfSentence else { return }
+                ids[produced] = Int32(endOfSentence)
+                produced += 1
+            }
+            return produced
+        }
+        if let place = direct.translate(UnsafeMutableBufferPointer(start: ids, count: produced)) {
+            throw notInVocabulary(place, of: piece)
+        }
+        return produced
+    }
+
+    /// The error that names the byte or character at `place`, counted in symbols.
+    private func notInVocabulary(_ place: Int, of piece: TextPiece) -> TextError {
+        let starts = piece.bytes.indices.lazy.filter { self.level == .byte || piece.bytes[$0] & 0xC0 != 0x80 }
+        let index = starts.dropFirst(place).first!
+        let symbol: String
+        if level == .byte {
+            symbol = "byte 0x\(String(piece.bytes[index], radix: 16, uppercase: true))"
+        } else {
+            let scalar = Unicode.Scalar(Vocabulary.scalar(Array(piece.bytes[index...].prefix(4))[...]))!
+            let digits = String(scalar.value, radix: 16, uppercase: true)
+            let zeros = String(repeating: "0", count: max(0, 4 - digits.count))
+            symbol = "\(String(reflecting: String(scalar))) (U+\(zeros)\(digits))"
+        }
+        return .notInVocabulary(symbol: symbol, file: piece.file, offset: piece.offset + index)
     }
 
     private static func scalar(_ bytes: ArraySlice<UInt8>) -> UInt32 {
@@ -193,6 +216,8 @@ public struct Vocabulary: Sendable {
 }
 
 extension ByteStringTable {
+    var indices: Range<Int> { 0..<count }
+
     func find(_ string: String) -> Int? { Array(string.utf8).withUnsafeBufferPointer { find($0) } }
 }
 

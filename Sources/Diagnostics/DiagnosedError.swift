@@ -24,8 +24,10 @@ public struct Diagnosis: Sendable, Equatable {
         self.remedy = remedy
     }
 
+    /// Without control characters, and of bounded length, whatever a stranger's file has put into the parts.
     public var line: String {
         var parts: [String] = []
+        let (location, expected, found) = (shortened(location), shortened(expected), shortened(found))
         let place = [file, location].compactMap { $0 }.joined(separator: ", ")
         parts.append(place.isEmpty ? what : "\(place): \(what)")
         switch (expected, found) {
@@ -35,8 +37,10 @@ public struct Diagnosis: Sendable, Equatable {
         case (nil, nil): break
         }
         if let remedy { parts.append(remedy) }
-        return parts.joined(separator: "; ").replacing("\n", with: " ")
+        return parts.joined(separator: "; ").replacing("\n", with: " ").printable(limit: 2000)
     }
+
+    private func shortened(_ part: String?) -> String? { part?.printable(limit: 400) }
 }
 
 /// Whose move it is, and with it the process's exit code (the BSD `sysexits.h` values).

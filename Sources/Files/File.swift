@@ -48,6 +48,17 @@ public final class File {
         return count
     }
 
+    /// Fills the whole buffer.
+    /// - Throws: `FileError`, also when the file ends before.
+    public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
+        var done = 0
+        while done < buffer.count {
+            let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))
+            guard count > 0 else { throw FileError(operation: "read \(buffer.count) bytes of", path: path, code: EIO) }
+            done += count
+        }
+    }
+
     /// Writes every byte, however many calls it takes.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var done = 0
@@ -73,6 +84,20 @@ public final class File {
         var info = stat()
         guard fstat(descriptor, &info) == 0 else { throw FileError(operation: "examine", path: path) }
         return Int(info.st_size)
+    }
+
+    /// Changes whenever the content does.
+    struct Stamp: Equatable {
+        var size: Int
+        var seconds: Int
+        var nanoseconds: Int
+    }
+
+    func stamp() throws -> Stamp {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw FileError(operation: "examine", path: path) }
+        return Stamp(
+            size: Int(info.st_size), seconds: Int(info.st_mtim.tv_sec), nanoseconds: Int(info.st_mtim.tv_nsec))
     }
 
     /// Cuts or extends the file to `size` bytes.

@@ -1,19 +1,121 @@
+import Diagnostics
 import Glibc
+import Synchronization
 
 /// A file mapped read-only for as long as this object lives; pages come in as they are touched.
 public final class MappedFile: @unchecked Sendable {
     public let path: String
     public let bytes: UnsafeRawBufferPointer
+    private let file: File
+    /// As the file was when its content was last known to be right.
+    private let stamp: Mutex<File.Stamp>
 
     /// - Throws: `FileError`.
     public init(_ path: String) throws {
         self.path = path
-        let file = try File.open(path, .read)
+        file = try File.open(path, .read)
+        stamp = Mutex(try file.stamp())
         bytes = try file.map()
-        try file.close()
+        MappedRegions.add(bytes, path: path)
     }
 
     deinit {
-        if let base = bytes.baseAddress { munmap(UnsafeMutableRawPointer(mutating: base), bytes.count) }
+        guard let base = bytes.baseAddress else { return }
+        MappedRegions.remove(base)
+        munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
+    }
+
+    /// Whoever changes a file in place changes what is mapped. Costs one system call, unless the file was touched.
+    /// - Parameter hash: the SHA-256 that its content has to have.
+    /// - Throws: `FileChanged`, `FileError`.
+    public func check(hash: String) throws {
+        let now = try file.stamp()
+        let before = stamp.withLock { $0 }
+        guard now != before else { return }
+        guard now.size == before.size else {
+            throw FileChanged(path: path, expected: "\(before.size) bytes", found: "\(now.size)")
+        }
+        let found = Digest.sha256(bytes)
+        guard found == hash else { throw FileChanged(path: path, expected: "SHA-256 \(hash)", found: found) }
+        stamp.withLock { $0 = now }
+    }
+}
+
+/// A file that must stay as it is, and did not.
+public struct FileChanged: DiagnosedError, Equatable {
+    public let path: String
+    public let expected: String
+    public let found: String
+    public var kind: FailureKind { .data }
+    public var diagnosis: Diagnosis {
+        Diagnosis(
+            "the file has changed while it was in use", file: path, expected: expected, found: found,
+            remedy: "restore it and go on with --resume auto")
+    }
+}
+
+/// Reading a mapped page that its file has lost, or that the disk cannot deliver, is SIGBUS. All a handler can do is to
+/// say which file it was.
+public enum MappedRegions {
+    private struct Region {
+        var base: UnsafeRawPointer?
+        var end: UnsafeRawPointer?
+        var path: UnsafeMutablePointer<CChar>?
+    }
+
+    private static let capacity = 64
+    nonisolated(unsafe) private static let regions: UnsafeMutablePointer<Region> = {
+        let regions = UnsafeMutablePointer<Region>.allocate(capacity: capacity)
+        regions.initialize(repeating: Region(), count: capacity)
+        return regions
+    }()
+    private static let lock = Mutex(())
+    /// What the handler writes before and after the path; never freed.
+    nonisolated(unsafe) private static var prefix: UnsafeMutablePointer<CChar>?
+    nonisolated(unsafe) private static var suffix: UnsafeMutablePointer<CChar>?
+
+    static func add(_ bytes: UnsafeRawBufferPointer, path: String) {
+        guard let base = bytes.baseAddress else { return }
+        lock.withLock { _ in
+            // Beyond the capacity a fault has no name.
+            guard let free = (0..<capacity).first(where: { regions[$0].base == nil }) else { return }
+            regions[free] = Region(base: base, end: base + bytes.count, path: strdup(path))
+        }
+    }
+
+    static func remove(_ base: UnsafeRawPointer) {
+        lock.withLock { _ in
+            guard let index = (0..<capacity).first(where: { regions[$0].base == base }) else { return }
+            free(regions[index].path)
+            regions[index] = Region()
+        }
+    }
+
+    /// From now on a fault in a mapped file is a line on standard error and the exit code of bad data. The thread needs an
+    /// alternate signal stack.
+    /// - Parameter speaker: begins the line.
+    public static func nameFaults(speaker: String) {
+        prefix = strdup("\(speaker): ")
+        suffix = strdup(
+            ": the file was truncated while it was read, or its disk failed (SIGBUS); restore it and go on with --resume auto\n")
+        _ = regions
+        var action = sigaction()
+        action.__sigaction_handler.sa_sigaction = { number, info, _ in
+            let address = info.map { UnsafeRawPointer($0.pointee._sifields._sigfault.si_addr) } ?? nil
+            for index in 0..<MappedRegions.capacity {
+                guard let address, let base = MappedRegions.regions[index].base, let end = MappedRegions.regions[index].end,
+                    // The last page belongs to the file as a whole.
+                    address >= base, address < end + 4096
+                else { continue }
+                for text in [MappedRegions.prefix, MappedRegions.regions[index].path, MappedRegions.suffix] {
+                    if let text { _ = Glibc.write(2, text, strlen(text)) }
+                }
+                _exit(FailureKind.data.rawValue)
+            }
+            // Not ours: the fault comes again and ends the process.
+            signal(number, SIG_DFL)
+        }
+        action.sa_flags = SA_ONSTACK | SA_SIGINFO
+        sigaction(SIGBUS, &action, nil)
     }
 }

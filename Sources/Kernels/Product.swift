@@ -120,4 +120,12 @@ public enum Arithmetic {
         lockstep_set_threads(Int32(clamping: max(1, threads)))
         lockstep_flush_denormals()
     }
+
+    /// What computes the products: library, version and instructions in use.
+    public static var products: String {
+        withUnsafeTemporaryAllocation(of: CChar.self, capacity: 128) { text in
+            lockstep_describe(text.baseAddress!, text.count)
+            return String(cString: text.baseAddress!)
+        }
+    }
 }

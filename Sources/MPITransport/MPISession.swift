@@ -7,6 +7,9 @@ import Glibc
 public final class MPISession {
     public let communicator: MPICommunicator
 
+    /// Bytes that one MPI call moves for one rank at most, unless told otherwise.
+    public static let largestMessage = 8 << 20
+
     /// Whether mpirun, srun or another launcher started this process as one rank of a job.
     public static var isLaunched: Bool {
         getenv("PMIX_RANK") != nil || getenv("PMI_RANK") != nil || launchedSize ?? 1 > 1
@@ -25,7 +28,7 @@ public final class MPISession {
     /// Open MPI always provides).
     /// - Parameter largestMessage: bytes that one MPI call moves for one rank at most, see `MPICommunicator`.
     /// - Throws: `MPIError`.
-    public init(largestMessage: Int = 8 << 20) throws {
+    public init(largestMessage: Int = MPISession.largestMessage) throws {
         var provided: CInt = 0
         try check(MPI_Init_thread(nil, nil, CInt(MPI_THREAD_FUNNELED), &provided), "MPI_Init_thread")
         let world = lockstep_MPI_COMM_WORLD()

@@ -1,10 +1,12 @@
+import Files
 import Glibc
 import Synchronization
 
 /// Standard error shared by messages and one live line. Messages are printed above the live line. On anything but a
 /// terminal (a pipe to mpirun, a file) there is no live line and no escape sequence.
 ///
-/// Write errors are ignored and SIGPIPE is held off: a closed terminal must not end a training run.
+/// Write errors are ignored and SIGPIPE is held off: a closed terminal must not end a training run. Nor does a reader
+/// that has stopped reading, see `StandardStream.error`.
 public final class Console: Sendable {
     /// A live line is possible: a terminal that understands escape sequences.
     public let isLive: Bool
@@ -12,6 +14,7 @@ public final class Console: Sendable {
     public let isColoured: Bool
 
     private let descriptor: Int32
+    private let stream: StandardStream
     private let now: @Sendable () -> ContinuousClock.Instant
     private let line = Mutex(LiveLine())
 
@@ -20,14 +23,16 @@ public final class Console: Sendable {
         var lastDrawn: ContinuousClock.Instant?
     }
 
-    public static let standardError = Console(descriptor: STDERR_FILENO)
+    public static let standardError = Console(descriptor: STDERR_FILENO, stream: .error)
 
     /// `environment` and `now` are replaced in tests.
     init(
-        descriptor: Int32, environment: (String) -> String? = { getenv($0).map { String(cString: $0) } },
+        descriptor: Int32, stream: StandardStream? = nil,
+        environment: (String) -> String? = { getenv($0).map { String(cString: $0) } },
         now: @escaping @Sendable () -> ContinuousClock.Instant = { .now }
     ) {
         self.descriptor = descriptor
+        self.stream = stream ?? StandardStream(descriptor: descriptor)
         self.now = now
         isLive = isatty(descriptor) == 1 && environment("TERM") != "dumb"
         isColoured = isLive && (environment("NO_COLOR") ?? "").isEmpty
@@ -103,21 +108,10 @@ public final class Console: Sendable {
         pthread_sigmask(SIG_BLOCK, &pipe, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
 
-        var text = text
-        text.withUTF8 { bytes in
-            var rest = bytes[...]
-            while !rest.isEmpty {
-                let count = Glibc.write(descriptor, UnsafeBufferPointer(rebasing: rest).baseAddress, rest.count)
-                if count > 0 {
-                    rest = rest.dropFirst(count)
-                } else if count == 0 || errno != EINTR {
-                    if count < 0, errno == EPIPE {
-                        var now = timespec()
-                        sigtimedwait(&pipe, nil, &now)
-                    }
-                    return
-                }
-            }
+        // Whatever made a write fail, an empty queue is no error.
+        if !stream.write(text) {
+            var now = timespec()
+            sigtimedwait(&pipe, nil, &now)
         }
     }
 }

@@ -68,7 +68,7 @@ public final class Evaluator {
     }
 
     /// Collective. - Throws: `KernelError`; transport errors.
-    public func run() throws -> Evaluation {
+    public func run(_ heartbeat: Heartbeat = Heartbeat()) throws -> Evaluation {
         var losses = [Double](repeating: 0, count: partition.streams)
         if let model {
             try model.packWeights()
@@ -76,6 +76,7 @@ public final class Evaluator {
             var chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
             let batch = streams.count
             while chunks.position.epoch == 0 {
+                heartbeat.beat()
                 let chunk = inputs.withUnsafeMutableBufferPointer { inputs in
                     targets.withUnsafeMutableBufferPointer { targets in
                         chunks.next(length: Evaluator.chunkLength, inputs: inputs, targets: targets)
@@ -85,6 +86,7 @@ public final class Evaluator {
                 _ = try model.loss(targets) { row, nats in losses[self.streams.lowerBound + row % batch] += nats }
             }
         }
+        heartbeat.enter(.exchange)
         // Each stream's loss is on one rank and zero on the others, so this sum is exact.
         try losses.withUnsafeMutableBufferPointer { try communicator.sum($0) }
         return Evaluation(total: losses.reduce(0, +), tokens: partition.predictions, streams: partition.streams)

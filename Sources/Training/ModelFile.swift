@@ -45,27 +45,33 @@ public enum ModelFile {
             throw ModelFileError.unknown(
                 what: "activation", file: place, found: summary.activation, known: Activation.allCases.map(\.rawValue))
         }
-        // Before anything of these sizes is allocated: the file must really hold tensors as large.
+        // Before anything of these sizes is multiplied or allocated: the file must really hold tensors as large.
         let rows = cell.gates * summary.hidden
         let claims = [
             (encoder, [summary.vocabularySize, summary.embedding]), ("rnn.weight_hh_l0", [rows, summary.hidden]),
             ("rnn.weight_hh_l\(summary.layers - 1)", [rows, summary.hidden]),
         ]
-        for (name, shape) in claims {
-            let found = try file.shape(of: name)
-            guard found == shape else {
-                throw SafetensorsError.otherShape(file: file.path, tensor: name, expected: shape, found: found)
-            }
-        }
+        for (name, shape) in claims { try file.require(name, shape) }
         guard summary.layers <= file.tensors.count, !summary.tied || summary.embedding == summary.hidden else {
             throw ModelFileError.inconsistent(file: place)
         }
         let model = ModelConfiguration(
             cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding,
             hidden: summary.hidden, layers: summary.layers, tied: summary.tied)
-        let parameters = Arena(ParameterLayout(model))
+        let layout = ParameterLayout(model)
+        for entry in layout.entries { try file.require(entry.name, entry.shape) }
+        let parameters = Arena(layout)
         try load(file, into: parameters, model: model)
         return (model, parameters)
+    }
+}
+
+extension SafetensorsFile {
+    fileprivate func require(_ name: String, _ shape: [Int]) throws {
+        let found = try self.shape(of: name)
+        guard found == shape else {
+            throw SafetensorsError.otherShape(file: path, tensor: name, expected: shape, found: found)
+        }
     }
 }
 

@@ -73,6 +73,9 @@ final class Replica {
         squares.deallocate()
     }
 
+    /// Whether parameters exist more than once, and must stay the same.
+    var isReplicated: Bool { machines.across.size > 1 }
+
     /// Whether this rank is the one to fill in parameters and slots.
     var fillsParameters: Bool { machines.here.rank == 0 }
 

@@ -62,9 +62,12 @@ public final class Trainer {
     private var lastValidation: Evaluation?
     private var validatedStep: Int?
     private var savedStep: Int?
+    private var stragglers = StragglerWatch()
     private let clock = ContinuousClock()
 
     public let partition: StreamPartition
+    /// For the watchdog.
+    public let heartbeat = Heartbeat()
 
     /// - Parameters:
     ///   - validation: nil when the dataset has none.
@@ -84,7 +87,7 @@ public final class Trainer {
             tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path)
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
-        step = try TrainingStep(options, communicator: communicator, streams: ownStreams)
+        step = try TrainingStep(options, communicator: communicator, streams: ownStreams, heartbeat: heartbeat)
         if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
         evaluator = try validation.map { [step] in
             try Evaluator(
@@ -143,6 +146,7 @@ public final class Trainer {
             let request = requests()
             // The clock is rank 0's alone, or ranks would disagree on when it is time.
             let due = communicator.rank == 0 && everyMinutes > 0 && lastSave.duration(to: clock.now).seconds > everyMinutes * 60
+            heartbeat.begin(step: progress.step + 1)
             let began = clock.now
             let outcome = try step.run(
                 progress.step + 1, chunks: &chunks, schedule: progress.schedule,
@@ -158,7 +162,12 @@ public final class Trainer {
             progress.clippedSteps += outcome.clipped ? 1 : 0
             progress.elapsed = earlier + start.duration(to: clock.now).seconds
             stopped = outcome.signals.stop > 0
+            heartbeat.enter(.exchange)
+            let every = options.verifyEverySteps
+            if every > 0, progress.step % every == 0 { try step.verifyReplicas(step: progress.step) }
+            for warning in try stragglers.check(step: progress.step, heartbeat, communicator) { reporter?.warning(warning) }
 
+            heartbeat.enter(.metrics)
             if progress.step % options.metricsEverySteps == 0 || progress.step == options.totalSteps {
                 record(outcome, seconds: intervalSeconds)
                 intervalSeconds = 0
@@ -173,7 +182,11 @@ public final class Trainer {
         let finished = progress.step >= options.totalSteps
         let validatesLast = finished && evaluator != nil && validatedStep != progress.step
         if validatesLast { improved = try validate(final: true) }
-        if savedStep != progress.step || validatesLast { try save(isBest: improved) }
+        if savedStep != progress.step || validatesLast {
+            try verify()
+            try save(isBest: improved)
+        }
+        heartbeat.enter(.ending)
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,
             folder: identity.folder, tokens: progress.tokens - firstToken,
@@ -207,7 +220,8 @@ public final class Trainer {
     /// - Returns: whether it is the best so far.
     private func validate(final: Bool) throws -> Bool {
         guard let evaluator else { return false }
-        let evaluation = try evaluator.run()
+        heartbeat.enter(.validation)
+        let evaluation = try evaluator.run(heartbeat)
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         lastValidation = evaluation
         validatedStep = progress.step
@@ -228,9 +242,20 @@ public final class Trainer {
         return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
     }
 
+    /// Collective. What is about to be saved was learnt from the right data, and is the same on all ranks.
+    private func verify() throws {
+        heartbeat.enter(.exchange)
+        try step.verifyReplicas(step: progress.step)
+        guard let hash = identity.datasetFiles["train.npy"] else { return }
+        try communicator.together("checking the training data after step \(progress.step)") {
+            try chunks.tokens.check(hash: hash)
+        }
+    }
+
     /// A save in the midst of a run that fails (a full disk) costs no training: it is reported and tried again when the
     /// next is due. Only the last save must succeed.
     private func saveOrWarn(isBest: Bool) throws {
+        try verify()
         do {
             try save(isBest: isBest)
         } catch let failure as CollectiveFailure {
@@ -240,10 +265,13 @@ public final class Trainer {
 
     /// Collective. - Throws: `CollectiveFailure` on all ranks when rank 0 could not save.
     private func save(isBest: Bool) throws {
+        heartbeat.enter(.exchange)
         let carried = try CarriedState.gather(
             step.carriedState, model: options.model, streams: options.streams, communicator: communicator)
         try communicator.together("saving the checkpoint of step \(progress.step)") {
             guard let carried else { return }
+            heartbeat.enter(.save)
+            defer { heartbeat.enter(.exchange) }
             let folder = try store.save(
                 CheckpointContent(
                     manifest: manifest(), model: ModelFile.tensors(step.parameters, model: options.model),

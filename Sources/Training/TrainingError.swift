@@ -1,11 +1,13 @@
 import Diagnostics
 
-/// A numeric failure, found by all ranks at once, before the weights were touched.
+/// A numeric failure, found by all ranks at once, before anything was saved.
 public enum TrainingError: DiagnosedError, Equatable {
     /// A NaN or an infinity in the gradient. `culprits`: the ranks whose own gradient has one, and in which tensor.
     case gradientNotFinite(step: Int, tensor: String, culprits: [String])
     case lossNotFinite(step: Int, ranks: [Int])
     case validationNotFinite(step: Int)
+    /// Parameters of which each rank holds a copy have become different; `ranks`: the odd ones, or all in a tie.
+    case replicasDiffer(step: Int, tensor: String, ranks: [Int])
 
     public var kind: FailureKind { .internal }
 
@@ -22,6 +24,11 @@ public enum TrainingError: DiagnosedError, Equatable {
             return Diagnosis(
                 "the loss is not finite; the weights are unchanged", location: "step \(step)",
                 found: "NaN or infinity on rank \(ranks.map(String.init).joined(separator: ", "))", remedy: remedy)
+        case .replicasDiffer(let step, let tensor, let ranks):
+            return Diagnosis(
+                "the ranks' parameters are no longer the same", location: "step \(step)",
+                found: "another \(tensor) on rank \(ranks.map(String.init).joined(separator: ", "))",
+                remedy: "test that machine's memory and processor; --resume auto goes on from the last checkpoint, when all agreed")
         case .validationNotFinite(let step):
             return Diagnosis("the validation loss is not finite", location: "step \(step)", remedy: remedy)
         }

@@ -26,6 +26,8 @@ public struct TrainingOptions: Sendable {
     public var validation: ValidationPlan
     /// Steps between training records.
     public var metricsEverySteps: Int
+    /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
+    public var verifyEverySteps = 1000
 
     /// When to save; 0 means never by that measure. The end of the run is always saved.
     public struct CheckpointPlan: Sendable {

@@ -45,5 +45,9 @@ struct TrainingProgress {
         elapsed = numbers["elapsed_seconds"] ?? 0
     }
 
-    private func count(_ number: Double?) -> Int { Int(exactly: (number ?? 0).rounded()) ?? 0 }
+    /// 0 for what is no count, or one that could not be counted up without overflow.
+    private func count(_ number: Double?) -> Int {
+        let count = Int(exactly: (number ?? 0).rounded()) ?? 0
+        return 0...1 << 60 ~= count ? count : 0
+    }
 }

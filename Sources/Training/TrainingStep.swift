@@ -22,6 +22,7 @@ public final class TrainingStep {
 
     private let options: TrainingOptions
     private let communicator: any Communicator
+    private let heartbeat: Heartbeat
     private let replica: Replica
     private let model: LanguageModel
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
@@ -30,8 +31,11 @@ public final class TrainingStep {
     /// Collective. Parameters and slots are zero at first.
     /// - Parameter streams: this rank's.
     /// - Throws: `KernelError`, transport errors.
-    public init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>) throws {
+    public init(
+        _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
+    ) throws {
         self.options = options
+        self.heartbeat = heartbeat
         self.communicator = communicator
         replica = try Replica(
             options.model, rule: options.optimizer, tokens: options.unroll.maximumLength * streams.count,
@@ -58,6 +62,12 @@ public final class TrainingStep {
     /// Whether this rank has to fill in parameters and slots; the others share its.
     public var fillsParameters: Bool { replica.fillsParameters }
 
+    /// Collective. Compares the ranks' parameters, where each has its own.
+    /// - Throws: `TrainingError.replicasDiffer` on all ranks alike; transport errors.
+    public func verifyReplicas(step: Int) throws {
+        if replica.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
+    }
+
     /// Collective. Takes the parameters as every rank has filled them in.
     public func begin() throws {
         try communicator.barrier()
@@ -73,6 +83,7 @@ public final class TrainingStep {
     ) throws -> Outcome {
         clock.enter(.other)
         let epoch = chunks.position.epoch + 1
+        heartbeat.enter(.compute)
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
         if chunk.startsEpoch { model.resetState() }
         let dropout = Dropout(rate: options.model.dropout, seed: options.seed, step: step)
@@ -80,6 +91,7 @@ public final class TrainingStep {
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
         local.loss = try model.lossAndBackward(targets.baseAddress!)
+        heartbeat.enter(.exchange)
         let (global, norm) = try replica.reduce(local, inputs: inputs.baseAddress!, count: chunk.steps * model.batch)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
@@ -96,6 +108,7 @@ public final class TrainingStep {
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
         try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        heartbeat.enter(.compute)
         clock.enter(.packing)
         try model.packWeights()
         clock.enter(.other)

@@ -10,7 +10,7 @@ import Recurrent
 import Reporting
 import Training
 
-struct EvaluateCommand: ParsableCommand {
+struct EvaluateCommand: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
         abstract: "The loss and perplexity of a text under a model.",
@@ -159,6 +159,7 @@ private struct EvaluationReport: Encodable {
             switch unit {
             case "character": "bits per character"
             case "byte": "bits per byte"
+            case "piece": "bits per piece"
             default: "bits per word"
             }
         let rows = [

@@ -77,7 +77,7 @@ private struct TextOutput {
 
     init(_ vocabulary: Vocabulary, after prompt: String) {
         self.vocabulary = vocabulary
-        needsSpace = vocabulary.level == .word && !prompt.isEmpty
+        needsSpace = vocabulary.level.isSpaced && !prompt.isEmpty
         put(Array(prompt.utf8))
     }
 
@@ -85,7 +85,7 @@ private struct TextOutput {
     mutating func write(_ token: Int32) -> Bool {
         let endsLine = Int(token) == vocabulary.endOfSentence
         if needsSpace && !endsLine { put([UInt8(ascii: " ")]) }
-        needsSpace = vocabulary.level == .word && !endsLine
+        needsSpace = vocabulary.level.isSpaced && !endsLine
         return put(vocabulary.decode([token]))
     }
 
@@ -101,7 +101,8 @@ extension Vocabulary {
     /// The token after which a line begins: `<eos>`, a newline, or in a vocabulary without lines the most frequent one.
     var lineStart: Int32 {
         if let endOfSentence { return Int32(endOfSentence) }
-        return (try? encode([UInt8(ascii: "\n")]).first) ?? 0
+        let mostFrequent = occurrences.firstIndex(of: occurrences.max()!)!
+        return (try? encode([UInt8(ascii: "\n")]).first) ?? Int32(mostFrequent)
     }
 
     /// - Throws: `UnknownInPrompt` for a character that the vocabulary lacks.
@@ -113,8 +114,8 @@ extension Vocabulary {
             let before = String(decoding: prompt.utf8.prefix(offset), as: UTF8.self)
             throw UnknownInPrompt(symbol: symbol, place: before.unicodeScalars.count)
         }
-        // At character and byte level `<unk>` in a prompt would be a riddle; at word level it is the usual meaning.
-        if level != .word, let unknown, let place = ids.firstIndex(of: Int32(unknown)) {
+        // At character and byte level `<unk>` in a prompt would be a riddle; for words and pieces it is the usual meaning.
+        if !level.isSpaced, let unknown, let place = ids.firstIndex(of: Int32(unknown)) {
             let symbol = Array(prompt.unicodeScalars)[min(place, prompt.unicodeScalars.count - 1)]
             throw UnknownInPrompt(symbol: "'\(symbol)'", place: place)
         }

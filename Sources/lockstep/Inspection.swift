@@ -131,7 +131,7 @@ struct CheckpointSummary: Encodable {
         case .success(let checkpoint):
             epoch = checkpoint.manifest.epoch
             validationLoss = checkpoint.manifest.validationLoss
-            bytes = checkpoint.manifest.files.values.reduce(0) { $0 + $1.size }
+            bytes = checkpoint.size
         case .failure(let error): damage = "\(error)"
         }
     }

@@ -1,5 +1,6 @@
 import Collectives
 import Diagnostics
+import Files
 import Glibc
 import Kernels
 import MPITransport
@@ -14,7 +15,10 @@ enum Job {
     static func run(_ body: (any Communicator) throws -> Void) throws {
         Arithmetic.prepare(threads: threads)
         guard MPISession.isLaunched else { return try body(SingleRank()) }
+        Launcher.shareFate()
         let session = try MPISession()
+        // After MPI's own handlers.
+        MappedRegions.nameFaults(speaker: "lockstep: rank \(session.communicator.rank), host \(Host.name)")
         do {
             try body(session.communicator)
         } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {
@@ -24,7 +28,7 @@ enum Job {
             exit(error.kind.rawValue)
         } catch {
             let kind = (error as? any DiagnosedError)?.kind ?? .internal
-            Failure.say("lockstep: rank \(session.communicator.rank), host \(hostName): \(error)")
+            Failure.say("lockstep: rank \(session.communicator.rank), host \(Host.name): \(error)")
             session.communicator.abort(kind.rawValue)
         }
         try session.finalize()
@@ -37,12 +41,6 @@ enum Job {
     /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.
     static var threads: Int {
         getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
-    }
-
-    static var hostName: String {
-        var name = [CChar](repeating: 0, count: 256)
-        gethostname(&name, name.count - 1)
-        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 }
 

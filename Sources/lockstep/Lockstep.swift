@@ -1,4 +1,5 @@
 import ArgumentParser
+import Files
 import Glibc
 import Kernels
 
@@ -18,21 +19,34 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self,
+            InspectCommand.self, BenchCommand.self,
         ])
 
     static func main() {
         // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
         signal(SIGPIPE, SIG_IGN)
+        // Started with a closed standard stream, the next file opened would be that stream, and get its messages.
+        while true {
+            let descriptor = open("/dev/null", O_RDWR)
+            guard (0...2).contains(descriptor) else {
+                close(descriptor)
+                break
+            }
+        }
+        SignalHandler.provideStack()
+        MappedRegions.nameFaults(speaker: "lockstep")
         do {
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.
-            guard command is TrainCommand || command is EvaluateCommand || Failure.launchedRank == 0 else { return }
+            guard command is any JobCommand || Failure.launchedRank == 0 else { return }
             try command.run()
         } catch {
             Failure.exit(error)
         }
     }
 }
+
+/// A subcommand that runs on all ranks of mpirun together.
+protocol JobCommand: ParsableCommand {}
 
 let programVersion = "0.1.0"

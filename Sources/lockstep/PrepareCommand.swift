@@ -5,7 +5,7 @@ import Glibc
 struct PrepareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
         commandName: "prepare",
-        abstract: "Turn text into a dataset folder: a vocabulary and numbered tokens.",
+        abstract: "Turn text, or another program's tokens, into a dataset folder.",
         discussion: """
             From one text, cut in three, or from a file for each part. The vocabulary comes from the training part \
             alone, most frequent first. Files may be larger than memory.
@@ -15,14 +15,19 @@ struct PrepareCommand: ParsableCommand {
 
             --split cuts by the size in bytes, at the next character, or at word level the next line.
 
+            --tokens takes arrays of token ids that another tokenizer made (numpy.save: one dimension of uint16, uint32, \
+            int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
+            in the order of the ids, or a vocabulary.json.
+
             EXAMPLES
               lockstep prepare --input book.txt --level char --output data/book
               lockstep prepare --input x.bin --split 90,10,0 --level byte --output data/x
               lockstep prepare --train a.txt --valid b.txt --level word --output data/news
+              lockstep prepare --tokens --input ids.npy --vocabulary pieces.txt --output data/pieces
               lockstep prepare --sample kinematics --output data/kinematics
             """)
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Text files, read one after the other.", valueName: "file"))
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Files, read one after the other.", valueName: "file"))
     var input: [String] = []
 
     @Option(
@@ -41,6 +46,12 @@ struct PrepareCommand: ParsableCommand {
 
     @Option(help: ArgumentHelp("What a token is: char, byte or word. (default: char for --sample)", valueName: "level"))
     var level: TokenLevel?
+
+    @Flag(help: "The files hold token ids (.npy) instead of text.")
+    var tokens = false
+
+    @Option(help: ArgumentHelp("What the ids of --tokens stand for.", valueName: "file"))
+    var vocabulary: String?
 
     @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
     var vocabularySize: Int?
@@ -70,7 +81,11 @@ struct PrepareCommand: ParsableCommand {
         if input.isEmpty, sample == nil, train == nil || valid == nil {
             throw ValidationError("--train and --valid go together.")
         }
-        if sample == nil, level == nil { throw ValidationError("Give --level char, byte or word.") }
+        guard tokens == (vocabulary != nil) else { throw ValidationError("--tokens and --vocabulary go together.") }
+        if tokens, sample != nil || level != nil || vocabularySize != nil {
+            throw ValidationError("--tokens cannot be used with --sample, --level or --vocabulary-size.")
+        }
+        if sample == nil, !tokens, level == nil { throw ValidationError("Give --level char, byte or word.") }
         if split != nil, input.isEmpty { throw ValidationError("--split is for --input.") }
         if sample == nil, problems != nil || seed != nil {
             throw ValidationError("--problems and --seed are for --sample.")
@@ -78,7 +93,10 @@ struct PrepareCommand: ParsableCommand {
     }
 
     func run() throws {
-        var options = DatasetWriter.Options(level: level ?? .character)
+        let vocabulary = try vocabulary.map {
+            $0.hasSuffix(".json") ? try Vocabulary(contentsOf: $0) : try Vocabulary(listIn: $0)
+        }
+        var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? .character)
         options.vocabularySize = vocabularySize
         options.overwrite = overwrite
         options.recipe = recipe(options.level)
@@ -92,6 +110,8 @@ struct PrepareCommand: ParsableCommand {
         let manifest =
             if sample != nil {
                 try writer.write(KinematicsSample(problems: problems ?? 4000, seed: seed ?? 1), to: output)
+            } else if let vocabulary {
+                try writer.write(tokens: source, vocabulary: vocabulary, to: output)
             } else {
                 try writer.write(source, to: output)
             }
@@ -105,6 +125,7 @@ struct PrepareCommand: ParsableCommand {
 
     private func recipe(_ level: TokenLevel) -> [String: String] {
         var recipe = ["level": level.argument]
+        recipe["vocabulary"] = vocabulary
         recipe["vocabulary-size"] = vocabularySize.map(String.init)
         if !input.isEmpty { recipe["split"] = (split ?? .standard).argument }
         if let sample {
@@ -140,11 +161,14 @@ extension String {
 
 extension TokenLevel: ExpressibleByArgument {
     public init?(argument: String) {
-        guard let level = TokenLevel.allCases.first(where: { $0.argument == argument }) else { return nil }
+        guard let level = TokenLevel.ofTexts.first(where: { $0.argument == argument }) else { return nil }
         self = level
     }
 
-    public static var allValueStrings: [String] { allCases.map(\.argument) }
+    public static var allValueStrings: [String] { ofTexts.map(\.argument) }
+
+    /// Pieces are cut by other programs.
+    private static var ofTexts: [TokenLevel] { allCases.filter { $0 != .piece } }
 
     /// As typed on the command line.
     var argument: String { self == .character ? "char" : rawValue }

@@ -59,12 +59,18 @@ struct RunSummary {
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.
-    static func checkMemory(_ options: TrainingOptions, _ communicator: any Communicator) throws {
+    /// - Parameters:
+    ///   - copies: how often each rank holds the model.
+    ///   - extra: bytes that each rank needs beside.
+    static func checkMemory(
+        _ options: TrainingOptions, _ communicator: any Communicator, copies: Int = 1, extra: Int = 0
+    ) throws {
         let local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").flatMap { Int(String(cString: $0)) } ?? 1
         let remedy = "reduce model.hidden, model.embedding, training.streams or training.unroll, or start fewer ranks per machine"
-        guard let needed = memory(options, ranks: communicator.size) else {
+        guard let once = memory(options, ranks: communicator.size), once < Int.max / (2 * copies) - extra else {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)
         }
+        let needed = copies * once + extra
         guard let machine = machineMemory else { return }
         let (total, overflow) = needed.multipliedReportingOverflow(by: local)
         guard !overflow, total <= machine else {

@@ -5,11 +5,12 @@ import Configuration
 import Corpus
 import Diagnostics
 import Files
+import Glibc
 import Recurrent
 import Reporting
 import Training
 
-struct TrainCommand: ParsableCommand {
+struct TrainCommand: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "train",
         abstract: "Train a model, alone or on all ranks of mpirun.",
@@ -49,8 +50,8 @@ struct TrainCommand: ParsableCommand {
     }
 
     func run() throws {
+        StopRequests.install()
         try Job.run { communicator in
-            StopRequests.install()
             let setup = try TrainingSetup(self, communicator)
             try setup.train()
         }
@@ -66,6 +67,7 @@ private struct TrainingSetup {
     private let trainer: Trainer
     private let reporter: RunReporter?
     private let lock: RunLock?
+    private let watchdog: Watchdog?
 
     init(_ command: TrainCommand, _ communicator: any Communicator) throws {
         self.communicator = communicator
@@ -76,7 +78,9 @@ private struct TrainingSetup {
             try plan.configuration(command)
         }
         try communicator.agree(on: programVersion, named: "the version of lockstep")
-        try communicator.agree(on: configuration.yaml, named: "the configuration")
+        let program = try communicator.together("reading the program") { try Digest.sha256(ofFile: "/proc/self/exe") }
+        try communicator.agree(on: program, named: "the program's SHA-256")
+        try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         let (dataset, training, validation) = try communicator.together("opening the dataset") {
             let dataset = try Dataset(folder: configuration.data.path)
@@ -123,6 +127,8 @@ private struct TrainingSetup {
             guard isFirst else { return (nil, nil) }
             try Folder.create(plan.folder)
             let lock = try RunLock(runFolder: plan.folder)
+            try RunEnding.clear(plan.folder)
+            try Watchdog.prepare(plan.folder)
             try File.publish(configuration.yaml, at: plan.configurationPath)
             let metrics = try MetricsLog(
                 path: "\(plan.folder)/metrics.jsonl", keepingThrough: checkpoint?.manifest.step ?? 0)
@@ -144,6 +150,18 @@ private struct TrainingSetup {
         self.trainer = trainer
         self.reporter = reporter
         self.lock = lock
+        let limit = configuration.watchdog.seconds
+        watchdog =
+            limit == 0
+            ? nil
+            : Watchdog(
+                trainer.heartbeat, runFolder: plan.folder, rank: communicator.rank, size: communicator.size, limit: limit
+            ) { alarm in
+                if let alarm { Failure.say("lockstep: \(alarm)") }
+                Launcher.endIfItStays()
+                // Not by MPI, which the training thread is in, nor through what runs at exit.
+                _exit(FailureKind.inputOutput.rawValue)
+            }
         if isFirst {
             Failure.say(
                 RunSummary(options, trainer: trainer, dataset: dataset, plan: plan, communicator: communicator).text)
@@ -156,9 +174,14 @@ private struct TrainingSetup {
     }
 
     func train() throws {
+        watchdog?.watch()
         let result = try trainer.run(requests: StopRequests.take)
         try withExtendedLifetime(lock) {
             reporter?.finished()
+            if communicator.rank == 0 {
+                RunEnding.write(result, to: plan.folder)
+                Watchdog.tidy(plan.folder)
+            }
             guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder) }
             if communicator.rank == 0 { print(RunSummary.ending(result, folder: plan.folder)) }
         }

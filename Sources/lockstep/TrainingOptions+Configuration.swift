@@ -31,6 +31,7 @@ extension TrainingOptions {
                 everySteps: configuration.validation.everySteps, everyEpoch: configuration.validation.everyEpoch,
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
+        verifyEverySteps = training.verifyEverySteps
     }
 }
 

@@ -25,6 +25,19 @@ import Testing
     }
 }
 
+/// Other files in the manifest are nobody's concern, whatever sizes it gives them.
+@Test func theSizeIsThatOfTheFilesThere() throws {
+    try withTemporaryFolder { folder in
+        let path = try Run(folder).save(step: 1)
+        var manifest = try LoadedCheckpoint(folder: path).manifest
+        let size = manifest.files.values.reduce(0) { $0 + $1.size }
+        for name in ["a", "b"] { manifest.files[name] = FileRecord(size: .max, sha256: "", tensors: nil) }
+        try Folder.remove("\(path)/manifest.json")
+        try ManifestFile.write(manifest, in: path)
+        #expect(try LoadedCheckpoint(folder: path).size == size)
+    }
+}
+
 @Test func theSameContentGivesTheSameBytes() throws {
     try withTemporaryFolder { folder in
         let run = try Run(folder)

@@ -39,6 +39,7 @@ import Testing
         it.training.schedule.warmupSteps = 100
         it.training.schedule.minimum = 1e-5
         it.training.seed = .max
+        it.training.verifyEverySteps = 0
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
         it.checkpoint.keep = 1
@@ -46,6 +47,7 @@ import Testing
         it.validation.everyEpoch = false
         it.validation.streams = 1
         it.metrics.everySteps = 1
+        it.watchdog.seconds = 0
         return it
     }()
 
@@ -109,6 +111,7 @@ import Testing
                     warmup_steps: 0
                     minimum: 0
                   seed: 1
+                  verify_every_steps: 1000
                 checkpoint:
                   every_steps: 0
                   every_minutes: 10
@@ -119,6 +122,8 @@ import Testing
                   streams: 10
                 metrics:
                   every_steps: 10
+                watchdog:
+                  seconds: 300
 
                 """)
     }

@@ -60,6 +60,12 @@ import Testing
         #expect(refusal(String(repeating: "#", count: 16385))?.contains("read 16385 bytes (limit 16384)") == true)
     }
 
+    @Test func tooLargeInACheckpoint() throws {
+        let text = String(repeating: "#", count: 16384)
+        _ = try RunConfiguration.load(yaml: text, name: "manifest.json")
+        #expect(throws: ConfigurationError.self) { try RunConfiguration.load(yaml: text + "#", name: "manifest.json") }
+    }
+
     @Test func aDeviceWithoutEnd() {
         #expect(throws: ConfigurationError.self) { _ = try RunConfiguration.load(file: "/dev/zero") }
     }

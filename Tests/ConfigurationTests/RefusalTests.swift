@@ -28,11 +28,11 @@ import Testing
         ),
         (
             "colour: blue",
-            "config.yaml, line 1, column 1: unknown key 'colour'; valid keys here: data, model, training, checkpoint, validation, metrics"
+            "config.yaml, line 1, column 1: unknown key 'colour'; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
         ),
         (
             "training.clip.norm: 1",
-            "config.yaml, line 1, column 1: unknown key 'training.clip.norm'; valid keys here: data, model, training, checkpoint, validation, metrics"
+            "config.yaml, line 1, column 1: unknown key 'training.clip.norm'; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
         ),
         (
             "<<: {model: {hidden: 5}}",
@@ -71,6 +71,10 @@ import Testing
         (
             "data: {path: }",
             "config.yaml, line 1, column 14: data.path cannot have this value; expected a path, found nothing"
+        ),
+        (
+            "data: {path: \"a\\uFEFFb\"}",
+            "config.yaml, line 1, column 14: data.path cannot have this value; expected a path, found \"a\\u{FEFF}b\""
         ),
         (
             "data: {path: \"a\\0b\"}",
@@ -138,7 +142,7 @@ import Testing
         ("training.unroll", "--set: not a setting: 'training.unroll'; expected key.path=value"),
         (
             "=5",
-            "--set =5: unknown key ''; valid keys here: data, model, training, checkpoint, validation, metrics"
+            "--set =5: unknown key ''; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
         ),
         (
             "model.hidden.size.of.it=5",
@@ -173,12 +177,14 @@ import Testing
         ("training.schedule.warmup_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("training.schedule.minimum", ["-1"], "a number of at least 0"),
         ("training.seed", ["-1", "18446744073709551616"], "a whole number from 0 to 18446744073709551615"),
+        ("training.verify_every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("checkpoint.every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("checkpoint.every_minutes", ["-1", "1e999"], "a number of at least 0"),
         ("checkpoint.keep", ["0", "-1"], "a whole number from 1 to 1000000"),
         ("validation.every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("validation.streams", ["0", "-1"], "a whole number from 1 to 65536"),
         ("metrics.every_steps", ["0", "-1"], "a whole number from 1 to 1000000000000"),
+        ("watchdog.seconds", ["-1", ".nan"], "a number of at least 0"),
     ])
     func outOfRange(_ path: String, _ values: [String], _ expected: String) {
         for value in values {

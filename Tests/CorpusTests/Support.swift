@@ -8,8 +8,8 @@ import Testing
 final class TemporaryFolder {
     let path: String
 
-    init() {
-        var template = Array("/tmp/lockstep-corpus-XXXXXX".utf8CString)
+    init(in parent: String = "/tmp") {
+        var template = Array("\(parent)/lockstep-corpus-XXXXXX".utf8CString)
         path = String(cString: mkdtemp(&template))
     }
 
@@ -30,12 +30,24 @@ func bytes(_ text: String) -> [UInt8] { Array(text.utf8) }
 /// The vocabulary of a training text.
 func vocabulary(_ text: String, _ level: TokenLevel, limit: Int? = nil, needsUnknown: Bool = false) throws -> Vocabulary
 {
-    var counter = SymbolCounter(level: level)
-    try bytes(text).withUnsafeBufferPointer {
-        let consumed = try counter.count(TextPiece(bytes: $0, offset: 0, file: nil, isLast: true))
-        #expect(consumed == $0.count)
+    try vocabulary(bytes(text), level, limit: limit, needsUnknown: needsUnknown)
+}
+
+func vocabulary(
+    _ text: [UInt8], _ level: TokenLevel, limit: Int? = nil, needsUnknown: Bool = false
+) throws -> Vocabulary {
+    var reader = SymbolReader(level: level)
+    var counts = SymbolCounts()
+    var symbols = [Int32](repeating: 0, count: text.count + 1)
+    try text.withUnsafeBufferPointer { text in
+        try symbols.withUnsafeMutableBufferPointer {
+            let (consumed, produced) = try reader.read(
+                TextPiece(bytes: text, offset: 0, file: nil, isLast: true), learning: true, into: $0.baseAddress!)
+            #expect(consumed == text.count)
+            counts.add(UnsafeBufferPointer(rebasing: $0[..<produced]))
+        }
     }
-    return Vocabulary(counter, limit: limit, needsUnknown: needsUnknown)
+    return Vocabulary(reader, counts: counts, limit: limit, needsUnknown: needsUnknown)
 }
 
 extension Vocabulary {

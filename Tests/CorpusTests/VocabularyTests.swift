@@ -135,4 +135,17 @@ import Testing
         #expect(table.find("w20000") == nil)
         #expect(table.insert("w7".utf8) == (7, false))
     }
+
+    /// Their keys are the same; many of them are tried in each other's slots.
+    @Test func lengthsTellStringsApart() {
+        var table = ByteStringTable()
+        for byte in UInt8.min...(.max) {
+            for length in 1...3 {
+                #expect(table.insert(repeatElement(byte, count: length)) == (Int(byte) * 3 + length - 1, true))
+            }
+        }
+        for byte in UInt8.min...(.max) {
+            #expect(table.insert(repeatElement(byte, count: 3)) == (Int(byte) * 3 + 2, false))
+        }
+    }
 }

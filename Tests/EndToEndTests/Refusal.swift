@@ -83,6 +83,14 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal(
             "no problems", ["prepare", "--sample", "kinematics", "--problems", "0", "--output", "new"], 64,
             ["--problems", "0"]),
+        Refusal(
+            "tokens without vocabulary", ["prepare", "--tokens", "--input", "file", "--output", "new"], 64,
+            ["--tokens", "--vocabulary"]),
+        Refusal(
+            "tokens with level",
+            ["prepare", "--tokens", "--vocabulary", "v", "--level", "char", "--input", "file", "--output", "new"], 64,
+            ["--tokens", "--level"]),
+        Refusal("pieces from text", ["prepare", "--input", "f", "--level", "piece", "--output", "new"], 64, ["piece"]),
         Refusal("no level", ["prepare", "--input", "file", "--output", "new"], 64, ["--level"]),
         Refusal(
             "dataset exists", ["prepare", "--input", "file", "--level", "char", "--output", "corpus"], 64,
@@ -170,6 +178,11 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal(
             "missing text", ["evaluate", "--checkpoint", "run", "--text", "nowhere"], 65, ["nowhere", "No such file"]),
         Refusal("missing lines", ["score", "--checkpoint", "run", "nowhere"], 65, ["nowhere", "No such file"]),
+        Refusal(
+            "ids above the vocabulary",
+            ["prepare", "--tokens", "--input", "corpus/train.npy", "--vocabulary", "few.txt", "--output", "new"], 65,
+            ["corpus/train.npy", "token ", "byte ", "below 2"]
+        ) { sandbox in _ = try sandbox.write("a\nb\n", to: "few.txt") },
         Refusal(
             "missing input", ["prepare", "--input", "nowhere", "--level", "char", "--output", "new"], 65,
             ["nowhere", "No such file"]),

@@ -52,13 +52,14 @@ final class Sandbox: Sendable {
     }
 
     /// Starts `lockstep`, alone or on ranks, and as soon as the shell test `condition` holds, runs `action`, in which
-    /// `$job` is the process and, under mpirun, `$ranks` are its ranks.
+    /// `$job` is the process and, under mpirun, `$ranks` are its ranks. `preparation` comes before all else.
     func interrupt(
-        _ arguments: [String], ranks: Int? = nil, when condition: String, _ action: String
+        _ arguments: [String], ranks: Int? = nil, when condition: String, _ action: String, preparation: String = ":"
     ) throws -> Launch.Outcome {
         let program = try Launch.product("lockstep")
         let launcher = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe"] } ?? []
         let script = """
+            \(preparation)
             "$@" & job=$!
             until \(condition) || ! kill -0 $job; do sleep 0.02; done
             ranks=$(cat /proc/$job/task/*/children)
@@ -82,6 +83,13 @@ final class Sandbox: Sendable {
         try ["model", "state"].map {
             try Data(contentsOf: URL(filePath: "\(checkpoint(run, step: step))/\($0).safetensors"))
         }
+    }
+
+    /// What a job that ended in good order has left; nil after one that died.
+    func ending(_ run: String) throws -> String? {
+        let path = path("\(run)/.ending")
+        guard FileManager.default.fileExists(atPath: path) else { return nil }
+        return try String(contentsOfFile: path, encoding: .utf8)
     }
 
     func metrics(_ run: String) throws -> [MetricsRecord] {

@@ -5,7 +5,7 @@ import Testing
 extension CommandTests {
     /// Help, and the ways to begin a run.
     struct StartTests {
-        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect"])
+        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect", "bench"])
         func everyCommandHasHelp(command: String) throws {
             let sandbox = try Sandbox()
             let text = try sandbox.succeed([command, "--help"])
@@ -89,6 +89,26 @@ extension CommandTests {
             let text = try sandbox.succeed(["generate", "--checkpoint", "run", "--prompt", "A car", "--length", "10"])
             #expect(text.hasPrefix("A car"))
             #expect(text.hasSuffix("\n"))
+        }
+
+        /// Ids and a list of pieces, from whatever tokenizer, to evaluation, score and sample.
+        @Test func otherTokenizers() throws {
+            let sandbox = try Sandbox()
+            let pieces = (0..<57).map { "p\($0)" }
+            _ = try sandbox.write(pieces.joined(separator: "\n") + "\n", to: "pieces.txt")
+            let output = try sandbox.succeed([
+                "prepare", "--tokens", "--input", "\(Shared.corpus)/train.npy", "--vocabulary", "pieces.txt", "--output",
+                "data",
+            ])
+            #expect(output.contains("level       piece"))
+            try sandbox.train("run", ["training.steps=20"], ["--data", "data"])
+            #expect(try sandbox.succeed(["evaluate", "--checkpoint", "run"]).contains("bits per piece"))
+            let text = try sandbox.succeed(["generate", "--checkpoint", "run", "--prompt", "p1 p2", "--length", "10"])
+            #expect(text.hasPrefix("p1 p2 p"))
+            #expect(text.split(whereSeparator: \.isWhitespace).allSatisfy { pieces.contains(String($0)) })
+            let lines = try sandbox.write("p1 p2 p3\n\np4\n", to: "lines.txt")
+            let scores = try sandbox.succeed(["score", "--checkpoint", "run", lines]).split(separator: "\n")
+            #expect(scores.map { $0.split(separator: "\t").last } == ["3", "0", "1"])
         }
     }
 }

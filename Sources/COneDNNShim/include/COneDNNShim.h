@@ -30,4 +30,6 @@ int lockstep_product_run(lockstep_product *product, int64_t rows, const float *a
 void lockstep_set_threads(int threads);
 // Denormal numbers become zero, in inputs and results, on this thread: they cost a hundred times a normal operation.
 void lockstep_flush_denormals(void);
+// Version of the library and the instructions its kernels use on this processor.
+void lockstep_describe(char *text, size_t capacity);
 #endif

@@ -1,0 +1,65 @@
+import Glibc
+
+/// How long p ranks take to sum m bytes, each over a link of its own, by recursive halving and doubling (Rabenseifner;
+/// Thakur, Rabenseifner and Gropp 2005, section 4.5):
+///
+///     t(p, m) = 2 ceil(log2 p) alpha k  +  2 (p-1)/p m / B
+///
+/// alpha: seconds until a message arrives, however short; B: bytes a second after that, adding up included; k: the
+/// pieces that the transport cuts m into. A ring moves as much, with 2 (p-1) messages instead of 2 log2 p.
+public struct AllReduceModel: Codable, Sendable, Equatable {
+    /// alpha, seconds.
+    public let latency: Double
+    /// B.
+    public let bytesPerSecond: Double
+
+    public init(latency: Double, bytesPerSecond: Double) {
+        self.latency = latency
+        self.bytesPerSecond = bytesPerSecond
+    }
+
+    /// How long one sum of `bytes` took.
+    public struct Measurement: Codable, Sendable {
+        public let bytes: Int
+        public let seconds: Double
+
+        public init(bytes: Int, seconds: Double) {
+            self.bytes = bytes
+            self.seconds = seconds
+        }
+    }
+
+    /// The model that is right for the smallest and the largest of these sums, made by the same ranks: latency is what
+    /// the one consists of, and the other is what training needs. Neither latency nor transfer time is below zero; where
+    /// the two points would have it so, the latency is zero.
+    public init(fitting measurements: [Measurement], ranks: Int, pieceBytes: Int) {
+        precondition(ranks > 1)
+        let small = measurements.min { $0.bytes < $1.bytes }!
+        let large = measurements.max { $0.bytes < $1.bytes }!
+        let (a, b) = AllReduceModel.factors(bytes: small.bytes, ranks: ranks, pieceBytes: pieceBytes)
+        let (c, d) = AllReduceModel.factors(bytes: large.bytes, ranks: ranks, pieceBytes: pieceBytes)
+        // a alpha + b / B = t(small), c alpha + d / B = t(large), by Cramer's rule.
+        let determinant = a * d - b * c
+        let alpha = (small.seconds * d - b * large.seconds) / determinant
+        let inverse = (a * large.seconds - c * small.seconds) / determinant
+        if determinant > 0, alpha >= 0, inverse > 0 {
+            self.init(latency: alpha, bytesPerSecond: 1 / inverse)
+        } else {
+            self.init(latency: 0, bytesPerSecond: d / large.seconds)
+        }
+    }
+
+    /// - Parameter pieceBytes: more than this is summed in several pieces.
+    public func seconds(bytes: Int, ranks: Int, pieceBytes: Int) -> Double {
+        let (a, b) = AllReduceModel.factors(bytes: bytes, ranks: ranks, pieceBytes: pieceBytes)
+        return a * latency + b / bytesPerSecond
+    }
+
+    /// What latency and seconds per byte are multiplied by.
+    private static func factors(bytes: Int, ranks: Int, pieceBytes: Int) -> (latency: Double, transfer: Double) {
+        if ranks == 1 { return (0, 0) }
+        let pieces = Double((bytes + pieceBytes - 1) / pieceBytes)
+        let p = Double(ranks)
+        return (2 * log2(p).rounded(.up) * pieces, 2 * (p - 1) / p * Double(bytes))
+    }
+}

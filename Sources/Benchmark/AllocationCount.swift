@@ -1,0 +1,25 @@
+import CBenchmarkShim
+
+/// Heap allocations of this thread, wherever in the process they are made.
+public struct AllocationCount: Codable, Sendable {
+    public let calls: Int
+    /// Asked for in all of them.
+    public let bytes: Int
+
+    /// Counts what `body` allocates; nil where that cannot be counted (see allocations.c). No library may be loaded
+    /// meanwhile.
+    public static func during(_ body: () throws -> Void) rethrows -> AllocationCount? {
+        guard lockstep_count_begin() else {
+            try body()
+            return nil
+        }
+        do {
+            try body()
+        } catch {
+            _ = lockstep_count_end()
+            throw error
+        }
+        let counted = lockstep_count_end()
+        return AllocationCount(calls: Int(counted.count), bytes: Int(counted.bytes))
+    }
+}

@@ -1,0 +1,216 @@
+import Collectives
+import Corpus
+import FoundationEssentials
+import Kernels
+import Recurrent
+import Training
+
+/// What to measure.
+public struct BenchmarkOptions: Sendable {
+    /// The step to be measured; its unroll length must be fixed.
+    public var training: TrainingOptions
+    public var tokens: TokenStore
+    /// Measured, and before them not measured.
+    public var steps: Int
+    public var warmup: Int
+    public var program: String
+    public var host: String
+    /// Cores of one rank.
+    public var threads: Int
+    /// The most that the transport sums in one piece.
+    public var pieceBytes: Int
+    /// Networks to predict for.
+    public var links: [(name: String, model: AllReduceModel)]
+    /// Leaves out exchange by messages, prediction and inference.
+    public var stepsOnly: Bool
+
+    public init(
+        training: TrainingOptions, tokens: TokenStore, steps: Int, warmup: Int, program: String, host: String,
+        threads: Int, pieceBytes: Int, links: [(name: String, model: AllReduceModel)], stepsOnly: Bool = false
+    ) {
+        precondition(steps > 0 && warmup >= 0 && training.unroll.base == training.unroll.maximumLength)
+        self.training = training
+        self.tokens = tokens
+        self.steps = steps
+        self.warmup = warmup
+        self.program = program
+        self.host = host
+        self.threads = threads
+        self.pieceBytes = pieceBytes
+        self.links = links
+        self.stepsOnly = stepsOnly
+    }
+}
+
+/// Measures machine, training step, exchange and inference, on all ranks together.
+public struct Benchmark {
+    private let options: BenchmarkOptions
+    private let communicator: any Communicator
+    private let say: (String) -> Void
+
+    /// - Parameter say: told what is being measured; on rank 0 only.
+    public init(
+        _ options: BenchmarkOptions, communicator: any Communicator, say: @escaping (String) -> Void = { _ in }
+    ) {
+        self.options = options
+        self.communicator = communicator
+        self.say = communicator.rank == 0 ? say : { _ in }
+    }
+
+    /// Memory in bytes that is read to measure its bandwidth.
+    public static var bandwidthBytes: Int { min(max(4 * Machine.lastCache, 64 << 20), 1 << 30) }
+
+    /// Collective.
+    /// - Returns: the report on rank 0, nil on the others.
+    /// - Throws: `BenchmarkError`, `TrainingError`, `CollectiveFailure`, `KernelError`, transport errors.
+    public func run() throws -> BenchmarkReport? {
+        var run: StepRun? = try communicator.together("building the model") {
+            try StepRun(options.training, tokens: options.tokens, communicator: communicator)
+        }
+        let age = Machine.processAge
+        say("measuring \(options.steps) training steps after \(options.warmup)")
+        try run!.warmUp(options.warmup)
+        // Before and after the steps, for a machine's speed changes with what its neighbours do.
+        let peakBefore = try arithmeticPeak()
+        let samples = try run!.measure(options.steps)
+        let memory = Machine.peakMemory
+        let peak = (peakBefore + (try arithmeticPeak())) / 2
+        let batch = run!.batch
+        if communicator.size > 1 { run = nil }
+
+        say("measuring memory bandwidth")
+        try communicator.barrier()
+        let readBandwidth = Ceiling.read(bytes: Benchmark.bandwidthBytes)
+        try communicator.barrier()
+        let triadBandwidth = Ceiling.triad(bytes: Benchmark.bandwidthBytes)
+        let ranks = try communicator.gatherCoded(
+            RankMeasurement(
+                host: options.host, batch: batch, samples: samples, peak: peak, readBandwidth: readBandwidth,
+                triadBandwidth: triadBandwidth, peakMemory: memory, secondsToFirstStep: age))
+        let machines = try communicator.machines()
+        if options.stepsOnly {
+            guard communicator.rank == 0 else { return nil }
+            return BenchmarkReport(options, ranks: ranks, machines: machines.across.size, exchange: nil, alone: nil)
+        }
+        let exchange = communicator.size > 1 ? try measureExchange(machines, steps: ranks.map(\.samples.steps)) : nil
+        say("measuring rank 0 alone, evaluation, generation")
+        let alone = try communicator.together("measuring rank 0 alone") {
+            communicator.rank == 0 ? try measureAlone(run, batch: batch) : nil
+        }
+        guard let alone else { return nil }
+        return BenchmarkReport(
+            options, ranks: ranks, machines: machines.across.size, exchange: exchange, alone: alone)
+    }
+
+    private func arithmeticPeak() throws -> Double {
+        try communicator.barrier()
+        return Ceiling.arithmetic()
+    }
+
+    /// - Parameter steps: seconds of each rank's steps, as already measured.
+    private func measureExchange(_ machines: Machines, steps: [[Double]]) throws -> ExchangeMeasurement {
+        let gradientBytes = ParameterLayout(options.training.model).count * MemoryLayout<Float>.stride
+        if machines.across.size > 1 {
+            say("measuring sums over \(machines.across.size) machines")
+            let sums = try ExchangeTiming.measure(
+                gradientBytes: gradientBytes, across: machines.across, here: machines.here.size, all: communicator)
+            return ExchangeMeasurement(
+                machines: machines.across.size, ranksPerMachine: machines.here.size, sums: sums,
+                bestSeconds: slowest(steps).min()!, stepsShareMemory: false, machineAlone: try measureMachine(machines.here))
+        }
+        say("measuring sums over \(communicator.size) ranks by messages")
+        let sums = try ExchangeTiming.measure(
+            gradientBytes: gradientBytes, across: communicator, here: 1, all: communicator)
+        say("measuring training steps that exchange by messages")
+        let run = try StepRun(options.training, tokens: options.tokens, communicator: MessagesOnly(communicator))
+        try run.warmUp(options.warmup)
+        let messages = try communicator.gatherCoded(run.measure(options.steps).steps)
+        return ExchangeMeasurement(
+            machines: communicator.size, ranksPerMachine: 1, sums: sums, bestSeconds: slowest(messages).min()!,
+            stepsShareMemory: true, machineAlone: nil)
+    }
+
+    /// Collective. Steps of the ranks of rank 0's machine with their own streams, while the other machines rest; nil when
+    /// it has one rank only, and on other machines.
+    private func measureMachine(_ here: any Communicator) throws -> [Double]? {
+        if here.size == 1 { return nil }
+        say("measuring rank 0's machine alone")
+        return try communicator.together("measuring rank 0's machine alone") {
+            guard try here.gatherCoded(communicator.rank).contains(0) else { return nil }
+            let batches = try here.gatherCoded(
+                StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.training.streams).count)
+            var training = options.training
+            training.streams = batches.reduce(0, +)
+            let run = try StepRun(training, tokens: options.tokens, communicator: here)
+            try run.warmUp(options.warmup)
+            return slowest(try here.gatherCoded(run.measure(options.steps).steps))
+        }
+    }
+
+    /// - Parameter run: rank 0's own when it is the only one.
+    private func measureAlone(_ run: StepRun?, batch: Int) throws -> AloneMeasurement {
+        var steps: [Double]?
+        let alone: StepRun
+        if let run {
+            alone = run
+        } else {
+            var training = options.training
+            training.streams = batch
+            alone = try StepRun(training, tokens: options.tokens, communicator: SingleRank())
+            try alone.warmUp(options.warmup)
+            steps = try alone.measure(options.steps).steps
+        }
+        let model = options.training.model
+        return AloneMeasurement(
+            steps: steps, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
+            evaluation: try Inference.evaluation(model, parameters: alone.parameters),
+            generation: try Inference.generation(model, parameters: alone.parameters))
+    }
+}
+
+/// What one rank has found out about itself.
+struct RankMeasurement: Codable {
+    var host: String
+    var batch: Int
+    var samples: StepRun.Samples
+    var peak: Double
+    var readBandwidth: Double
+    var triadBandwidth: Double
+    var peakMemory: Int?
+    var secondsToFirstStep: Double?
+}
+
+struct ExchangeMeasurement {
+    /// Where the ranks are on one machine only, each counts as one.
+    var machines: Int
+    var ranksPerMachine: Int
+    var sums: [AllReduceModel.Measurement]
+    /// Of a step of these machines.
+    var bestSeconds: Double
+    /// The job's steps exchange through shared memory only, so these are others.
+    var stepsShareMemory: Bool
+    /// Seconds of the steps of a machine alone; nil when that is a rank.
+    var machineAlone: [Double]?
+}
+
+struct AloneMeasurement {
+    /// Seconds of each; nil when there is one rank and its steps are the job's.
+    var steps: [Double]?
+    /// Of reading as many bytes as the weights have, again and again.
+    var weightBandwidth: Double
+    var evaluation: Double
+    var generation: Double
+}
+
+/// Each step's time on the rank where it took longest.
+func slowest(_ ranks: [[Double]]) -> [Double] {
+    ranks[0].indices.map { step in ranks.map { $0[step] }.max()! }
+}
+
+extension Communicator {
+    /// Collective. Every rank's value, by rank, on all ranks.
+    func gatherCoded<T: Codable>(_ value: T) throws -> [T] {
+        let all = try allGather(Array(JSONEncoder().encode(value)))
+        return try all.map { try JSONDecoder().decode(T.self, from: Data($0)) }
+    }
+}

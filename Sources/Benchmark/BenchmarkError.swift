@@ -1,0 +1,18 @@
+import Diagnostics
+
+/// What cannot be measured.
+public enum BenchmarkError: DiagnosedError, Equatable {
+    case textTooShort(path: String, tokens: Int, needed: Int)
+
+    public var kind: FailureKind { .usage }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .textTooShort(let path, let tokens, let needed):
+            Diagnosis(
+                "the text is too short for one whole chunk of every stream", file: path,
+                expected: "at least \(needed) tokens", found: "\(tokens)",
+                remedy: "lower training.streams or training.unroll, or measure with random tokens (--vocabulary)")
+        }
+    }
+}

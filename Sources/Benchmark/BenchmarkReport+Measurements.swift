@@ -1,0 +1,165 @@
+import Kernels
+import Recurrent
+
+extension BenchmarkReport {
+    /// From what was measured to what is reported.
+    init(
+        _ options: BenchmarkOptions, ranks measured: [RankMeasurement], machines: Int, exchange: ExchangeMeasurement?,
+        alone: AloneMeasurement?
+    ) {
+        let training = options.training
+        let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base) }
+        let peak = mean(measured.map(\.peak))
+        program = options.program
+        hardware = Hardware(
+            processor: Machine.processor, cores: Machine.cores, lastCacheBytes: Machine.lastCache, ranks: measured.count,
+            machines: machines, threadsPerRank: options.threads, products: Arithmetic.products,
+            peakPerCore: peak, readBandwidth: mean(measured.map(\.readBandwidth)),
+            triadBandwidth: mean(measured.map(\.triadBandwidth)))
+        model = Model(
+            cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
+            hidden: training.model.hidden, vocabulary: training.model.vocabulary, tied: training.model.tied,
+            dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
+            optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
+        phases = PhaseClock.Phase.allCases.map { Phase($0, measured, products, peak: peak * Double(options.threads)) }
+        ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
+        slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank
+        step = Step(options, measured, products, alone: alone, peak: peak * Double(options.threads * measured.count))
+        step.shareOfExchangeAndUpdate =
+            phases.filter { $0.name == "exchange" || $0.name == "update" }.reduce(0) { $0 + $1.medianSeconds } / step.medianSeconds
+
+        inference = alone.map { Inference($0, weightBytes: training.model.productWeightBytes) }
+        scaling = []
+        if options.stepsOnly { return }
+        let volume = GradientVolume(training.model, tokens: options.tokens)
+        let machineAlone = exchange?.machineAlone ?? alone?.steps
+        self.exchange = exchange.map {
+            Exchange($0, volume, alone: machineAlone!.min()!, tokens: step.tokens, pieceBytes: options.pieceBytes)
+        }
+        // A node is what was measured: all ranks, where they are on one machine.
+        let node = hardware.machines == 1 ? step.medianSeconds : median(machineAlone!)
+        let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
+        scaling = links.map {
+            Scaling($0, volume, nodeSeconds: node, nodeTokens: step.tokens / hardware.machines, pieceBytes: options.pieceBytes)
+        }
+    }
+}
+
+extension BenchmarkReport.Inference {
+    fileprivate init(_ measured: AloneMeasurement, weightBytes: Int) {
+        let bound = measured.weightBandwidth / Double(weightBytes)
+        self.init(
+            weightBytes: weightBytes, weightBandwidth: measured.weightBandwidth, boundTokensPerSecond: bound,
+            evaluationTokensPerSecond: measured.evaluation, evaluationShare: measured.evaluation / bound,
+            generationTokensPerSecond: measured.generation, generationShare: measured.generation / bound)
+    }
+}
+
+extension BenchmarkReport.Step {
+    /// - Parameter peak: of all ranks together.
+    fileprivate init(
+        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement?,
+        peak: Double
+    ) {
+        let steps = slowest(measured.map(\.samples.steps))
+        let typical = median(steps)
+        let operations = products.reduce(0) { $0 + $1.total }
+        self.measured = options.steps
+        tokens = measured[0].samples.tokens / options.steps
+        medianSeconds = typical
+        bestSeconds = steps.min()!
+        meanSeconds = mean(steps)
+        tokensPerSecond = Double(tokens) / typical
+        productOperations = operations
+        operationsPerSecond = Double(operations) / typical
+        shareOfPeak = operationsPerSecond / peak
+        shareOfExchangeAndUpdate = 0
+        let perStep = measured.compactMap(\.samples.allocations).map { (calls: $0.calls, bytes: $0.bytes) }
+        let complete = perStep.count == measured.count
+        allocationsPerStep = complete ? Double(perStep.map(\.calls).max()!) / Double(options.steps) : nil
+        allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
+        peakMemoryBytes = measured.compactMap(\.peakMemory).max()
+        secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
+        medianSecondsAlone = alone?.steps.map(median)
+        bestSecondsAlone = alone?.steps?.min()
+        efficiency = medianSecondsAlone.map { $0 / typical }
+        efficiencyOfBest = bestSecondsAlone.map { $0 / steps.min()! }
+    }
+}
+
+extension BenchmarkReport.Phase {
+    /// - Parameter peak: of one rank.
+    fileprivate init(
+        _ phase: PhaseClock.Phase, _ measured: [RankMeasurement], _ products: [ProductCount], peak: Double
+    ) {
+        let times = measured.map { $0.samples.phases.map { $0[Int(phase.rawValue)] } }
+        name = "\(phase)"
+        medianSeconds = mean(times.map(median))
+        meanSeconds = mean(times.map(mean))
+        productOperations = products.reduce(0) { $0 + $1[phase] }
+        let perRank = Double(productOperations) / Double(measured.count)
+        operationsPerSecond = productOperations > 0 ? perRank / medianSeconds : nil
+        shareOfPeak = operationsPerSecond.map { $0 / peak }
+    }
+}
+
+extension BenchmarkReport.Rank {
+    fileprivate init(_ rank: Int, _ measured: RankMeasurement) {
+        let (wait, exchange) = (Int(PhaseClock.Phase.wait.rawValue), Int(PhaseClock.Phase.exchange.rawValue))
+        let phases = measured.samples.phases
+        self.rank = rank
+        host = measured.host
+        streams = measured.batch
+        meanStepSeconds = mean(measured.samples.steps)
+        computeSeconds = median(phases.map { $0.reduce(0, +) - $0[wait] - $0[exchange] })
+        waitSeconds = median(phases.map { $0[wait] })
+        exchangeSeconds = median(phases.map { $0[exchange] })
+        peakPerCore = measured.peak
+        peakMemoryBytes = measured.peakMemory
+        allocationsPerStep = measured.samples.allocations.map { Double($0.calls) / Double(phases.count) }
+    }
+}
+
+extension BenchmarkReport.Exchange {
+    /// - Parameter alone: the best step of one of the machines.
+    fileprivate init(
+        _ measured: ExchangeMeasurement, _ volume: GradientVolume, alone: Double, tokens: Int, pieceBytes: Int
+    ) {
+        // The ranks of a machine each sum a part.
+        let pieceBytes = pieceBytes * measured.ranksPerMachine
+        let model = AllReduceModel(fitting: measured.sums, ranks: measured.machines, pieceBytes: pieceBytes)
+        let predicted =
+            alone + volume.seconds(model, machines: measured.machines, tokens: tokens, pieceBytes: pieceBytes)
+        self.init(
+            gradientBytes: volume.all, sentBytes: volume.dense + volume.touched(tokens: tokens),
+            stepsShareMemory: measured.stepsShareMemory,
+            sums: measured.sums.map {
+                Sum(
+                    bytes: $0.bytes, seconds: $0.seconds,
+                    modelSeconds: model.seconds(bytes: $0.bytes, ranks: measured.machines, pieceBytes: pieceBytes))
+            },
+            model: model,
+            check: Check(
+                predictedSeconds: predicted, measuredSeconds: measured.bestSeconds,
+                error: predicted / measured.bestSeconds - 1))
+    }
+}
+
+extension BenchmarkReport.Scaling {
+    fileprivate init(
+        _ link: (name: String, model: AllReduceModel), _ volume: GradientVolume, nodeSeconds: Double, nodeTokens: Int,
+        pieceBytes: Int
+    ) {
+        self.init(
+            link: link.name, model: link.model, nodeSeconds: nodeSeconds,
+            nodes: (1...8).map { 1 << $0 }.map { nodes in
+                let tokens = nodes * nodeTokens
+                let exchange = volume.seconds(link.model, machines: nodes, tokens: tokens, pieceBytes: pieceBytes)
+                return Point(
+                    nodes: nodes, sentBytes: volume.dense + volume.touched(tokens: tokens), exchangeSeconds: exchange,
+                    stepSeconds: nodeSeconds + exchange, efficiency: nodeSeconds / (nodeSeconds + exchange))
+            })
+    }
+}
+
+private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }

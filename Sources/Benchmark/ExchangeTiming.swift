@@ -1,0 +1,56 @@
+import Collectives
+import Kernels
+
+/// Sums of different sizes over all ranks, timed.
+enum ExchangeTiming {
+    /// Bytes from 1 KiB to the size of the gradient, in steps of four, and that size itself.
+    static func sizes(upTo bytes: Int) -> [Int] {
+        var sizes = Array(sequence(first: 1 << 10) { $0 * 4 }.prefix { $0 < bytes })
+        if let last = sizes.last, Double(bytes) < 1.5 * Double(last) { sizes.removeLast() }
+        return sizes + [bytes]
+    }
+
+    /// Collective among all ranks. For each size the time from when all are there until the last of them is done: the
+    /// shortest of several, for that is what the link can do when nothing else disturbs it.
+    /// - Parameters:
+    ///   - across: who sums with this rank: the ranks of its number on the other machines.
+    ///   - here: ranks of this machine, which share out the bytes and use the link together.
+    static func measure(
+        gradientBytes: Int, across: any Communicator, here: Int, all: any Communicator
+    ) throws -> [AllReduceModel.Measurement] {
+        let share = { (bytes: Int) in max(1, bytes / MemoryLayout<Float>.stride / here) }
+        let buffer = Buffer(count: share(gradientBytes))
+        let sizes = sizes(upTo: gradientBytes)
+        let own = try sizes.map { bytes in
+            let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<share(bytes)])
+            // The number of repetitions follows from the size alone, so that all ranks agree on it.
+            return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
+                try all.barrier()
+                return try timed { try across.sum(part) }
+            }
+        }
+        let ranks = try all.gatherCoded(own)
+        return sizes.indices.map { index in
+            .init(bytes: sizes[index], seconds: slowest(ranks.map { $0[index] }).min()!)
+        }
+    }
+}
+
+/// The ranks of another communicator, as if each were on a machine of its own: all goes through messages.
+final class MessagesOnly: Communicator {
+    private let base: any Communicator
+
+    init(_ base: any Communicator) { self.base = base }
+
+    var rank: Int { base.rank }
+    var size: Int { base.size }
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try base.sum(buffer) }
+    func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try base.sum(buffer) }
+    func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(buffer, from: root) }
+    func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? { try base.gather(bytes, at: root) }
+    func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try base.allGather(bytes) }
+    func machines() -> Machines { Machines(here: SingleRank(), across: self) }
+    func shareMemory(_ count: Int) throws -> any SharedMemory { try base.shareMemory(count) }
+    func barrier() throws { try base.barrier() }
+    func abort(_ code: Int32) -> Never { base.abort(code) }
+}

@@ -1,0 +1,85 @@
+import Collectives
+import Corpus
+import Kernels
+import Recurrent
+import Training
+
+/// A training run of which each step is timed, phase by phase.
+final class StepRun {
+    /// Of the measured steps, on one rank.
+    struct Samples: Codable {
+        /// Seconds of each step, by another clock than the phases'.
+        var steps: [Double]
+        /// Seconds of each step in each phase, by raw value.
+        var phases: [[Double]]
+        /// Trained by all ranks, in all measured steps.
+        var tokens: Int
+        /// Of all measured steps together; nil where they cannot be counted.
+        var allocations: AllocationCount?
+    }
+
+    private let options: TrainingOptions
+    private let step: TrainingStep
+    private let tokens: TokenStore
+    private let partition: StreamPartition
+    private let streams: Range<Int>
+    private var chunks: ChunkIterator
+    private var done = 0
+    private var trained = 0
+
+    /// Collective: afterwards the first step can begin. The unroll length must be fixed.
+    /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
+    init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator) throws {
+        self.options = options
+        self.tokens = tokens
+        partition = try StreamPartition(
+            tokens: tokens.count, streams: options.streams, remainder: .dropped, name: tokens.path)
+        guard partition.steps >= options.unroll.maximumLength else {
+            throw BenchmarkError.textTooShort(
+                path: tokens.path, tokens: tokens.count, needed: options.streams * options.unroll.maximumLength + 1)
+        }
+        streams = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.streams)
+        step = try TrainingStep(options, communicator: communicator, streams: streams)
+        if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
+        chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
+        try step.begin()
+    }
+
+    /// B.
+    var batch: Int { streams.count }
+    var parameters: Arena { step.parameters }
+
+    /// Collective. Steps that are not measured.
+    func warmUp(_ count: Int) throws { for _ in 0..<count { try takeStep() } }
+
+    /// Collective.
+    func measure(_ count: Int) throws -> Samples {
+        let clock = step.clock
+        let phases = clock.nanoseconds.count
+        let before = trained
+        // Reading k is what the clock showed before step k.
+        var readings = [UInt64](repeating: 0, count: (count + 1) * phases)
+        var seconds = [Double](repeating: 0, count: count)
+        let allocations = try AllocationCount.during {
+            for k in 0...count {
+                clock.enter(.other)
+                for phase in 0..<phases { readings[k * phases + phase] = clock.nanoseconds[phase] }
+                if k < count { seconds[k] = try timed(takeStep) }
+            }
+        }
+        let times = (0..<count).map { k in
+            (0..<phases).map { Double(readings[(k + 1) * phases + $0] - readings[k * phases + $0]) * 1e-9 }
+        }
+        return Samples(steps: seconds, phases: times, tokens: trained - before, allocations: allocations)
+    }
+
+    private func takeStep() throws {
+        // The short chunk at an epoch's end is left out: all steps are to be alike.
+        if partition.steps - chunks.position.offset < options.unroll.maximumLength {
+            chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
+        }
+        done += 1
+        let outcome = try step.run(done, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+        trained += outcome.signals.loss.tokens
+    }
+}

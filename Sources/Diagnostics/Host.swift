@@ -1,0 +1,10 @@
+import Glibc
+
+/// The machine that this process runs on.
+public enum Host {
+    public static let name: String = {
+        var name = [CChar](repeating: 0, count: 256)
+        gethostname(&name, name.count - 1)
+        return String(decoding: name.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }()
+}

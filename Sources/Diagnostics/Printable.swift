@@ -1,0 +1,21 @@
+extension String {
+    /// Fit for a line of a message: text from a stranger's file can be of any length and steer a terminal.
+    public var printable: String { printable(limit: 100) }
+
+    /// - Parameter limit: the most characters (scalars) shown.
+    func printable(limit: Int) -> String {
+        var result = ""
+        var room = limit
+        for scalar in unicodeScalars {
+            let shown =
+                switch scalar.properties.generalCategory {
+                case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
+                default: String(scalar)
+                }
+            room -= shown.unicodeScalars.count
+            if room < 0 { return result + "..." }
+            result += shown
+        }
+        return result
+    }
+}

@@ -1,0 +1,52 @@
+import Kernels
+
+/// Floating-point operations of a training step's matrix products, by phase: 2 m n k for each product of [m, k] and
+/// [k, n], forward and backward. Nothing else is counted, and nothing for what need not be computed: the gradient of the
+/// recurrent product stops at the chunk's start, so it has T - 1 steps.
+///
+///     projection           2 T B G in        in: E for layer 0, else H
+///     recurrence           2 T B G H
+///     output               2 T B V H
+///     output backward      4 T B V H         gradients of its input and of its weights
+///     recurrence backward  2 (T-1) B G H     gru: 2 (T-1) B 2H H + 2 T B H H, for r h is a product's input
+///     weight gradients     2 T B G (in + H)
+///     projection backward  2 T B G in
+public struct ProductCount: Sendable {
+    /// By raw value of the phase.
+    private var counts = [Int](repeating: 0, count: PhaseClock.Phase.allCases.count)
+
+    /// - Parameters:
+    ///   - batch: B.
+    ///   - steps: T.
+    public init(_ model: ModelConfiguration, batch: Int, steps: Int) {
+        let (rows, h) = (batch * steps, model.hidden)
+        let gates = model.cell.gates * h
+        for layer in 0..<model.layers {
+            let inputs = model.inputs(ofLayer: layer)
+            self[.projection] += 2 * rows * gates * inputs
+            self[.recurrence] += 2 * rows * gates * h
+            self[.recurrenceBackward] += 2 * (rows - batch) * gates * h
+            if model.cell == .gru { self[.recurrenceBackward] += 2 * batch * h * h }
+            self[.weightGradients] += 2 * rows * gates * (inputs + h)
+            self[.projectionBackward] += 2 * rows * gates * inputs
+        }
+        self[.output] = 2 * rows * model.vocabulary * h
+        self[.outputBackward] = 2 * self[.output]
+    }
+
+    public private(set) subscript(phase: PhaseClock.Phase) -> Int {
+        get { counts[Int(phase.rawValue)] }
+        set { counts[Int(phase.rawValue)] = newValue }
+    }
+
+    public var total: Int { counts.reduce(0, +) }
+}
+
+extension ModelConfiguration {
+    /// Bytes of the weights that products use, 4 (sum over layers of G (in + H) + V H): what one token alone has to
+    /// read. Of the embedding it reads one row, not counted.
+    public var productWeightBytes: Int {
+        let gates = cell.gates * hidden
+        return 4 * ((0..<layers).reduce(0) { $0 + gates * (inputs(ofLayer: $1) + hidden) } + vocabulary * hidden)
+    }
+}

@@ -1,0 +1,56 @@
+import Synchronization
+
+/// What a rank is doing, coarsely.
+public enum Phase: Int, Sendable, CaseIterable {
+    /// Chunk, forward, backward; packing the weights.
+    case compute
+    /// Waiting for the other ranks: any collective call.
+    case exchange
+    case metrics, validation, save, ending
+}
+
+/// Where this rank stands: written by the thread that trains, read by the watchdog's.
+public final class Heartbeat: Sendable {
+    public struct Reading: Sendable, Equatable {
+        public var step: Int
+        public var phase: Phase
+        /// Grows with every sign of progress.
+        public var beats: Int
+    }
+
+    private let step = Atomic<Int>(0)
+    private let phase = Atomic<Int>(Phase.compute.rawValue)
+    private let beats = Atomic<Int>(0)
+    private let entered = Atomic<Int>(Heartbeat.nanoseconds)
+    private let computing = Atomic<Int>(0)
+
+    public init() {}
+
+    /// A finer clock of phases is to be read here and nowhere else.
+    public var reading: Reading {
+        Reading(
+            step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .compute,
+            beats: beats.load(ordering: .relaxed))
+    }
+
+    public func begin(step number: Int) { step.store(number, ordering: .relaxed) }
+
+    public func enter(_ next: Phase) {
+        let now = Self.nanoseconds
+        if phase.load(ordering: .relaxed) == Phase.compute.rawValue {
+            computing.add(now - entered.load(ordering: .relaxed), ordering: .relaxed)
+        }
+        entered.store(now, ordering: .relaxed)
+        phase.store(next.rawValue, ordering: .relaxed)
+        beat()
+    }
+
+    /// Progress within a phase.
+    public func beat() { beats.add(1, ordering: .relaxed) }
+
+    /// Spent in `compute` since this was last asked.
+    func takeComputeSeconds() -> Double { Double(computing.exchange(0, ordering: .relaxed)) * 1e-9 }
+
+    private static let start = ContinuousClock.now
+    private static var nanoseconds: Int { Int(start.duration(to: .now).seconds * 1e9) }
+}

@@ -1,0 +1,31 @@
+import Collectives
+import Files
+import Recurrent
+
+/// Every rank that holds parameters of its own holds the same bytes: this tells whether it is still so. A flipped bit, a
+/// wrong processor or a mistake in the exchange would otherwise train on unnoticed.
+enum ReplicaCheck {
+    /// Collective. - Throws: `TrainingError.replicasDiffer`, equal on all ranks; transport errors.
+    static func run(_ parameters: Arena, step: Int, _ communicator: any Communicator) throws {
+        func digest(_ values: UnsafeMutableBufferPointer<Float>) -> [UInt8] {
+            Array(Digest.sha256(UnsafeRawBufferPointer(values)).utf8)
+        }
+        let whole = try communicator.allGather(digest(parameters.buffer.elements))
+        guard whole.contains(where: { $0 != whole[0] }) else { return }
+        for entry in parameters.layout.entries {
+            let digests = try communicator.allGather(digest(parameters.values(entry)))
+            let odd = odd(digests)
+            guard odd.isEmpty else {
+                throw TrainingError.replicasDiffer(step: step, tensor: entry.name, ranks: odd)
+            }
+        }
+    }
+
+    /// Those who are not with the largest group; all when there is no such group.
+    static func odd(_ values: [[UInt8]]) -> [Int] {
+        let groups = Dictionary(grouping: values.indices) { values[$0] }.values.sorted { $0.count > $1.count }
+        if groups.count == 1 { return [] }
+        if groups[0].count == groups[1].count { return Array(values.indices) }
+        return groups.dropFirst().flatMap { $0 }.sorted()
+    }
+}

@@ -1,0 +1,146 @@
+import ArgumentParser
+import Benchmark
+import Collectives
+import Configuration
+import Corpus
+import Diagnostics
+import FoundationEssentials
+import MPITransport
+import Training
+
+struct BenchCommand: JobCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "bench",
+        abstract: "Measure training speed, alone or on all ranks of mpirun.",
+        discussion: """
+            Trains the model of the configuration for some steps and tells where the time goes: phase by phase, in \
+            products per second and as a share of what the processor's cores can do, and by rank in computing, waiting \
+            and exchanging. Then it measures sums over ranks, predicts the efficiency on more nodes, and measures \
+            evaluation and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
+
+            Examples:
+              lockstep bench --config configs/wikitext2-small.yaml
+              mpirun -n 2 --bind-to core lockstep bench --config configs/quickstart.yaml --data data/kinematics
+              mpirun -n 2 --bind-to core lockstep bench --set model.hidden=650 --vocabulary 33278 --json
+            """)
+
+    @Option(help: "The configuration file (YAML). Default: the built-in defaults.")
+    var config: String?
+
+    @Option(help: "Train on the training part of this dataset folder. Default: random tokens.")
+    var data: String?
+
+    @Option(help: "Train on random tokens, evenly distributed over a vocabulary of this size. Default: 10000.")
+    var vocabulary: Int?
+
+    @Option(help: "Steps to measure.")
+    var steps = 20
+
+    @Option(help: "Steps before those.")
+    var warmup = 3
+
+    @Option(
+        name: .customLong("link"),
+        help: """
+            A network to predict the efficiency for: GBIT,MICROSECONDS (bandwidth in Gbit/s, latency). May be given \
+            several times. Default: 1,50 and 10,30 and 100,5.
+            """)
+    var links: [NetworkLink] = []
+
+    @Flag(help: "Measure the training steps alone: no sums over ranks, no prediction, no evaluation and generation.")
+    var stepsOnly = false
+
+    @Flag(help: "One JSON object on stdout.")
+    var json = false
+
+    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    var overrides: [String] = []
+
+    func validate() throws {
+        guard data == nil || vocabulary == nil else { throw ValidationError("Give --data or --vocabulary, not both.") }
+        guard (1...10_000_000).contains(vocabulary ?? 1) else {
+            throw ValidationError("--vocabulary must be from 1 to 10000000, found \(vocabulary!).")
+        }
+        guard (1...100_000).contains(steps) else { throw ValidationError("--steps must be from 1 to 100000, found \(steps).") }
+        guard (0...100_000).contains(warmup) else { throw ValidationError("--warmup must be from 0 to 100000, found \(warmup).") }
+    }
+
+    func run() throws {
+        try Job.run { communicator in
+            let options = try options(communicator)
+            let benchmark = Benchmark(options, communicator: communicator) { Failure.say($0) }
+            guard let report = try benchmark.run() else { return }
+            print(json ? try report.json() : report.text)
+        }
+    }
+
+    private func options(_ communicator: any Communicator) throws -> BenchmarkOptions {
+        let configuration = try communicator.together("reading the configuration") {
+            try RunConfiguration.load(file: config, overrides: overrides)
+        }
+        try communicator.agree(on: programVersion, named: "the version of lockstep")
+        try communicator.agree(on: configuration.yaml, named: "the configuration")
+        let dataset = try communicator.together("opening the dataset") { try data.map { try Dataset(folder: $0) } }
+        try communicator.agree(on: dataset?.hash ?? "", named: "the dataset's SHA-256", kind: .data)
+        return try communicator.together("planning the measurement") {
+            let file = try dataset?.tokens(of: .train)
+            let vocabulary = dataset?.vocabulary.count ?? vocabulary ?? 10_000
+            let count = try file?.count ?? randomTokens(configuration)
+            var training = try TrainingOptions(configuration, vocabularySize: vocabulary, trainingTokens: count)
+            // All steps are to be alike.
+            training.unroll = UnrollPlan(fixed: training.unroll.base)
+            // A second copy is the model that exchanges by messages or runs alone.
+            try RunSummary.checkMemory(
+                training, communicator, copies: 2, extra: Benchmark.bandwidthBytes + (file == nil ? 4 * count : 0))
+            return BenchmarkOptions(
+                training: training,
+                tokens: file ?? RandomText.tokens(count: count, vocabulary: vocabulary, seed: training.seed),
+                steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Host.name,
+                threads: Job.threads, pieceBytes: MPISession.largestMessage,
+                links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)
+        }
+    }
+
+    /// Enough for every step, but no more than 32 different ones.
+    private func randomTokens(_ configuration: RunConfiguration) throws -> Int {
+        let (chunk, overflow) = configuration.training.streams.multipliedReportingOverflow(by: configuration.training.unroll)
+        guard !overflow, chunk <= 1 << 26 else {
+            throw UsageError(
+                "the chunk is too large", location: "training.streams x training.unroll", expected: "at most \(1 << 26) tokens",
+                remedy: "lower training.streams or training.unroll")
+        }
+        return chunk * min(warmup + steps, 32) + 1
+    }
+}
+
+/// Bandwidth and latency of a network between nodes.
+struct NetworkLink: ExpressibleByArgument {
+    let gigabits: Double
+    let microseconds: Double
+
+    static let usual = ["1,50", "10,30", "100,5"].map { NetworkLink(argument: $0)! }
+
+    init?(argument: String) {
+        let numbers = argument.split(separator: ",", omittingEmptySubsequences: false).map { Double($0) }
+        guard numbers.count == 2, let gigabits = numbers[0], let microseconds = numbers[1],
+            gigabits > 0, gigabits.isFinite, microseconds >= 0, microseconds.isFinite
+        else { return nil }
+        self.gigabits = gigabits
+        self.microseconds = microseconds
+    }
+
+    var name: String { "\(plain(gigabits)) Gbit/s, \(plain(microseconds)) us" }
+    var model: AllReduceModel { AllReduceModel(latency: microseconds * 1e-6, bytesPerSecond: gigabits * 1e9 / 8) }
+
+    private func plain(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
+}
+
+extension BenchmarkReport {
+    /// Keys as elsewhere in lockstep, `like_this`.
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self)
+    }
+}

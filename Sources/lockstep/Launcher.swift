@@ -1,0 +1,37 @@
+import Glibc
+
+/// mpirun, or its daemon on another node: this process's parent.
+enum Launcher {
+    /// A rank whose mpirun was killed must not live on, not even when it is stopped itself. Other launchers than Open MPI's
+    /// may start ranks from a thread that ends early, which this signal would take for the launcher's end.
+    static func shareFate() {
+        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return }
+        // Glibc declares it with "...", which Swift cannot call.
+        typealias Control = @convention(c) (CInt, CUnsignedLong, CUnsignedLong, CUnsignedLong, CUnsignedLong) -> CInt
+        guard let symbol = dlsym(nil, "prctl") else { return }
+        _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
+    }
+
+    /// Ends the launcher if it outlives its patience. mpirun that hears of a dead rank waits for the daemons on other nodes,
+    /// and when these are out of reach it waits for a quarter of an hour (TCP's retransmissions).
+    static func endIfItStays() {
+        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return }
+        let patience = getenv("OMPI_MCA_odls_base_sigkill_timeout").flatMap { Int(String(cString: $0)) } ?? 1
+        // A process of its own, since this one is about to end; without the standard streams, whose end mpirun waits for.
+        let script = """
+            exec < /dev/null > /dev/null 2>&1; sleep \(2 * patience + 5)
+            case $(cat /proc/\(getppid())/comm) in mpirun | orterun | orted | prterun | prted) kill -KILL \(getppid()) ;; esac
+            """
+        var attributes = posix_spawnattr_t()
+        posix_spawnattr_init(&attributes)
+        posix_spawnattr_setflags(&attributes, 0x80 | Int16(POSIX_SPAWN_SETSIGMASK))  // POSIX_SPAWN_SETSID
+        var process = pid_t()
+        // The watchdog's thread blocks all signals; this process must not.
+        var none = sigset_t()
+        sigemptyset(&none)
+        posix_spawnattr_setsigmask(&attributes, &none)
+        let words: [String] = ["sh", "-c", script]
+        let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
+        _ = posix_spawn(&process, "/bin/sh", nil, &attributes, arguments, environ)
+    }
+}

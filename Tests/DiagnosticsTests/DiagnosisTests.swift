@@ -1,0 +1,26 @@
+import Diagnostics
+import Testing
+
+@Suite struct DiagnosisTests {
+    @Test func oneLineOfAllParts() {
+        let diagnosis = Diagnosis("what\nhappened", file: "f", location: "byte 3", expected: "1", found: "2", remedy: "do")
+        #expect(diagnosis.line == "f, byte 3: what happened; expected 1, found 2; do")
+        #expect(Diagnosis("what", found: "2").line == "what; found 2")
+    }
+
+    /// A stranger's file may hold anything: escape sequences, reversed text, a name of a megabyte.
+    @Test func nothingSteersTheTerminal() {
+        let nasty = "\u{1B}[2J\u{0}\u{85}\u{202E}\u{2028}\u{7F}é"
+        let long = String(repeating: "x", count: 1_000_000)
+        for text in [nasty, long, String(repeating: "\u{202E}", count: 100_000), String(repeating: "😀", count: 9999)] {
+            let line = Diagnosis(text, file: text, location: text, expected: text, found: text, remedy: "remedy").line
+            #expect(
+                line.unicodeScalars.allSatisfy {
+                    ![.control, .format, .lineSeparator, .paragraphSeparator].contains($0.properties.generalCategory)
+                })
+            #expect(line.unicodeScalars.count < 2010)
+        }
+        #expect(Diagnosis("what", found: nasty).line == "what; found \\u{1B}[2J\\0\\u{0085}\\u{202E}\\u{2028}\\u{7F}é")
+        #expect(Diagnosis("what", found: long, remedy: "do").line.hasSuffix("x...; do"), "a long part leaves the rest")
+    }
+}

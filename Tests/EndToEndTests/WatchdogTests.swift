@@ -1,0 +1,93 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// Jobs of which a part has stopped, or is slow.
+    struct WatchdogTests {
+        private static let endless =
+            ["train", "--run", "run"] + Sandbox.small
+            + ["--set", "training.steps=1000000", "--set", "validation.every_epoch=false"]
+        private static let started = "[ -s run/metrics.jsonl ]"
+
+        private func watched(seconds: Int) -> [String] { Self.endless + ["--set", "watchdog.seconds=\(seconds)"] }
+
+        /// The command lines of processes that a sandbox's job has left behind.
+        private func orphans(_ sandbox: Sandbox) throws -> String {
+            try Launch.run("sh", ["-c", "for p in $(cat pids); do tr '\\0' ' ' < /proc/$p/cmdline; done 2> /dev/null"],
+                folder: sandbox.folder).output
+        }
+
+        /// Rank 0 too: the lowest that is alive speaks.
+        @Test(arguments: [0, 2])
+        func stoppedRankIsNamed(rank: Int) throws {
+            let sandbox = try Sandbox()
+            let begin = ContinuousClock.now
+            let outcome = try sandbox.interrupt(
+                watched(seconds: 5), ranks: 3, when: Self.started,
+                "set -- $ranks; echo $ranks > pids; kill -STOP $\(rank + 1)")
+            #expect(!outcome.timedOut)
+            #expect(outcome.status == 74)
+            let lines = complaints(outcome.errors)
+            #expect(lines.count == 1, "\(outcome.errors)")
+            #expect(lines.first?.hasPrefix("lockstep: rank \(rank == 0 ? 1 : 0), host ") == true, "\(lines)")
+            #expect(lines.first?.contains("phase exchange of step ") == true)
+            let missing = try #require(lines.first?.firstRange(of: /rank (\d), host \S+, process \d+ \(stopped\): no sign of life, last seen in phase \w+ of step \d+;/))
+            #expect(lines[0][missing].hasPrefix("rank \(rank),"))
+            #expect(begin.duration(to: .now) < .seconds(30))
+            #expect(try orphans(sandbox) == "")
+        }
+
+        /// A save into a file system that does not answer, played by a pipe that nobody writes to.
+        @Test(arguments: [nil, 2])
+        func hungDiskIsNamed(ranks: Int?) throws {
+            let sandbox = try Sandbox()
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
+            let outcome = try sandbox.interrupt(
+                watched(seconds: 5) + ["--data", "corpus"], ranks: ranks, when: Self.started,
+                """
+                rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json
+                set -- $ranks $job; kill -USR1 $1
+                """)
+            #expect(outcome.status == 74)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(complaints(outcome.errors).first?.contains("this rank: in phase save all the time") == true)
+        }
+
+        /// Ctrl-Z and `fg`: nothing was lost but time.
+        @Test func stoppedAndContinuedIsNoFault() throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.interrupt(
+                watched(seconds: 6), when: Self.started,
+                "kill -STOP $job; sleep 9; kill -CONT $job; sleep 1; kill -TERM $job")
+            #expect(outcome.status == 75, "\(outcome.errors.suffix(1000))")
+        }
+
+        /// A killed mpirun takes its ranks along, one that is stopped included.
+        @Test(arguments: [":", "kill -STOP $2"])
+        func noOrphansOfAKilledMpirun(before: String) throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.interrupt(
+                Self.endless, ranks: 2, when: Self.started,
+                "echo $ranks > pids; set -- $ranks; \(before); kill -KILL $job; sleep 1")
+            #expect(outcome.status == 128 + 9)
+            #expect(try orphans(sandbox) == "")
+        }
+
+        /// Ten times slower: reported once, with the same result.
+        @Test func stragglerIsReported() throws {
+            let sandbox = try Sandbox()
+            let settings = ["model.hidden=448", "training.steps=150"]
+            let outcome = try sandbox.interrupt(
+                ["train", "--run", "slow"] + Sandbox.small + settings.flatMap { ["--set", $0] }, ranks: 2,
+                when: "[ -e slow/metrics.jsonl ]",
+                "set -- $ranks; while kill -STOP $2 2> /dev/null; do sleep 0.09; kill -CONT $2; sleep 0.005; done")
+            #expect(outcome.status == 0)
+            let warnings = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("warning: ") }
+            #expect(warnings.count == 1, "\(outcome.errors)")
+            #expect(warnings.first?.contains(/^warning: rank 1, host \S+, computes [\d.]+ times as long/) == true)
+            try sandbox.train("undisturbed", settings, ranks: 2)
+            #expect(try sandbox.tensors("slow", step: 150) == sandbox.tensors("undisturbed", step: 150))
+        }
+    }
+}

@@ -1,0 +1,64 @@
+# A save is killed before, in the midst of and after each of its file operations, and each of them fails for want of
+# space or with a read error. Always the checkpoint before or the new one is there, whole, and the run ends in the bytes of an
+# undisturbed one.
+. "$(dirname "${BASH_SOURCE[0]}")/common.sh"
+
+cc -O1 -shared -fPIC -o faults.so "$root/Tests/Faults/file-faults.c" -ldl || exit
+prepare_corpus || exit
+# Saves at 4 and 8; with the second the first goes. Step 8 is also the last: its save must succeed.
+train=("$lockstep" train "${small[@]}" --set training.steps=8 --set checkpoint.every_steps=4 --set checkpoint.keep=1)
+"${train[@]}" --run whole >/dev/null 2>&1 || exit
+
+count() { FAULT_FOLDER=checkpoints FAULT_LOG=log LD_PRELOAD=$PWD/faults.so "${train[@]}" --run counted >/dev/null 2>&1; cut -d' ' -f1 log; }
+operations=$(count)
+rm -rf counted
+
+# try KIND AT: runs with that fault, and goes on without it.
+try() {
+    local code
+    rm -rf run
+    # In a shell of its own, which reports the kill to nobody.
+    (
+        FAULT_FOLDER=checkpoints FAULT_KIND=$1 FAULT_AT=$2 FAULT_LOG=log LD_PRELOAD=$PWD/faults.so \
+            timeout 60 "${train[@]}" --run run >out 2>&1
+        exit $?
+    ) 2>/dev/null
+    code=$?
+    case $1 in
+    kill | after) ((code == 137)) || { complain "$1 at $2 ($(cat log)): exit code $code instead of 137"; return 1; } ;;
+    # Either a warning, or the last save: 74. A later note means that the checkpoint itself was safe.
+    *) [[ $code == 0 || $code == 74 ]] || { complain "$1 at $2 ($(cat log)): exit code $code"; return 1; } ;;
+    esac
+    # What the pointer names is whole at this very moment.
+    if [[ -e run/checkpoints/latest ]] &&
+        ! "$lockstep" evaluate --checkpoint "run/checkpoints/$(cat run/checkpoints/latest)" >/dev/null 2>bad; then
+        complain "$1 at $2 ($(cat log)): $(cat bad)"
+        return 1
+    fi
+    # Once there was a checkpoint there always is one.
+    if grep -q '^saved' out && ! "$lockstep" evaluate --checkpoint run >/dev/null 2>bad; then
+        complain "$1 at $2 ($(cat log)): a checkpoint was lost: $(cat bad)"
+        return 1
+    fi
+    timeout 60 "${train[@]}" --run run --resume auto >out2 2>&1 || { complain "$1 at $2 ($(cat log)): $(tail -1 out2)"; return 1; }
+    same run whole 8 || { complain "$1 at $2 ($(cat log)): other bytes at the end"; return 1; }
+    # What a killed save has left goes with the next.
+    ! grep -q '^saved' out2 || [[ -z $(find run/checkpoints -name '.step-*' -o -name '*.tmp-*') ]] || {
+        complain "$1 at $2 ($(cat log)): left over: $(ls -A run/checkpoints)"
+        return 1
+    }
+}
+
+((operations > 60)) || { complain "only $operations file operations counted: is the shim at work?"; exit 1; }
+status=0
+for kind in kill after full error; do
+    bad=0
+    for ((at = 1; at <= operations; at++)); do try "$kind" "$at" || ((bad++)); done
+    case $kind in
+    kill | after) fault="26 SIGKILL ${kind/kill/before} each file operation of a save" ;;
+    full) fault="47 disk full (ENOSPC) at each of them" ;;
+    error) fault="49 EIO at each of them, fsync included" ;;
+    esac
+    row "$fault" "$( ((bad == 0)) && echo yes || echo NO)" "$operations places, $bad went wrong" || status=1
+done
+exit "$status"

@@ -1,0 +1,179 @@
+import Configuration
+import Files
+import Recurrent
+import Reporting
+import Training
+
+@testable import Checkpoints
+
+/// The files of a run folder.
+extension Parser {
+    static let names = [
+        "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
+    ]
+
+    /// - Parameter folder: for sound and damaged files.
+    static func named(_ name: String, in folder: String) throws -> Parser? {
+        switch name {
+        case "npy": tokenFile(in: folder)
+        case "ids": tokenInput(in: folder)
+        case "pieces": tokenList(in: folder)
+        case "vocabulary": try vocabulary(in: folder)
+        case "dataset": try dataset(in: folder)
+        case "safetensors": try safetensors(in: folder)
+        case "manifest": try manifest(in: folder)
+        case "checkpoint": try checkpoint(in: folder)
+        case "yaml": yaml(in: folder)
+        case "metrics": metrics(in: folder)
+        default: name.hasPrefix("test-") ? faulty(String(name.dropFirst(5)), in: folder) : nil
+        }
+    }
+
+    private static let model = ModelConfiguration(cell: .gru, vocabulary: 5, embedding: 3, hidden: 4, layers: 2)
+
+    /// A sound checkpoint.
+    /// - Returns: its folder.
+    private static func save(in folder: String) throws -> String {
+        let parameters = ParameterLayout(model).entries.map {
+            NamedTensor($0.name, shape: $0.shape, [Float](repeating: 0.5, count: $0.count))
+        }
+        let state = ["carried.h_l0", "carried.h_l1"].map {
+            NamedTensor($0, shape: [2, model.hidden], [Float](repeating: -1, count: 2 * model.hidden))
+        }
+        let manifest = Manifest(
+            programVersion: "test",
+            model: ModelSummary(
+                cell: "gru", activation: "tanh", layers: 2, embedding: 3, hidden: 4, tied: false, vocabularySize: 5),
+            configuration: "model: {cell: gru}\n", step: 7, epoch: 1, offset: 35, tokens: 1000, seed: 1,
+            schedule: ["elapsed_seconds": 1.5, "plateau_scale": .infinity], validationLoss: 1.25,
+            best: Manifest.Best(validationLoss: 1.25, step: 7), datasetFiles: ["train.npy": "00"], vocabularyHash: "ab",
+            ranks: 2)
+        let vocabulary = try dataset(.character, in: folder) + "/vocabulary.json"
+        return try CheckpointStore(runFolder: folder, keep: 1) { _ in }.save(
+            CheckpointContent(manifest: manifest, model: parameters, state: state, vocabularyPath: vocabulary),
+            isBest: true)
+    }
+
+    private static let safetensorsWords = [
+        "\"dtype\"", "\"shape\"", "\"data_offsets\"", "\"__metadata__\"", "\"F32\"", "\"F64\"", "\"BF16\"", "\"U8\"", "\"BOOL\"",
+        "[0,0]", "[0,4]", "[1,1]", "\"encoder.weight\"", "    ",
+    ]
+
+    /// A file of weights, as `--init-from` and `inspect` read it.
+    private static func safetensors(in folder: String) throws -> Parser {
+        let saved = try save(in: folder)
+        let path = "\(folder)/f.safetensors"
+        let header = """
+            {"encoder.weight":{"dtype":"BF16","shape":[5,3],"data_offsets":[0,30]},\
+            "x":{"dtype":"I64","shape":[],"data_offsets":[30,38]},"y":{"dtype":"F16","shape":[0,7],"data_offsets":[38,38]}}
+            """
+        let small = [UInt8(header.utf8.count), 0, 0, 0, 0, 0, 0, 0] + Array(header.utf8) + [UInt8](0..<38)
+        let originals = try [
+            File.contents(of: "\(saved)/model.safetensors"), File.contents(of: "\(saved)/state.safetensors"), small,
+        ]
+        let parameters = Arena(ParameterLayout(model))
+        return Parser("safetensors", originals, words: json + safetensorsWords, at: path) {
+            let file = try SafetensorsFile(path)
+            for tensor in file.tensors {
+                _ = try file.statistics(of: tensor.name)
+                do {
+                    let values: [Float] = try file.elements(of: tensor.name)
+                    precondition(values.count == tensor.count)
+                } catch SafetensorsError.otherType {}
+            }
+            do {
+                try ModelFile.load(file, into: parameters, model: model)
+            } catch SafetensorsError.missingTensor {} catch SafetensorsError.otherShape {} catch SafetensorsError.otherType {}
+        }
+    }
+
+    /// A manifest, in most cases with the right checksum, so that what it says is believed.
+    private static func manifest(in folder: String) throws -> Parser {
+        let saved = try save(in: folder)
+        let path = "\(saved)/manifest.json"
+        let words = ["\"files\"", "\"size\"", "\"schedule\"", "\"infinity\"", "\"nan\"", "\"step\"", "\"model.safetensors\"", "\"../x\""]
+        var parser = Parser("manifest", [unsealed(try File.contents(of: path))], words: json + words, at: path) {
+            try open(saved)
+        }
+        parser.finish = { bytes, number in number % 8 == 7 ? bytes : sealed(bytes) }
+        return parser
+    }
+
+    /// Weights that a manifest vouches for.
+    private static func checkpoint(in folder: String) throws -> Parser {
+        let saved = try save(in: folder)
+        let path = "\(saved)/model.safetensors"
+        let original = try File.contents(of: path)
+        let manifest = String(decoding: unsealed(try File.contents(of: "\(saved)/manifest.json")), as: UTF8.self)
+        let hash = original.withUnsafeBytes { Digest.sha256($0) }
+        var parser = Parser("checkpoint", [original], words: json + safetensorsWords, at: path) { try open(saved) }
+        parser.finish = { bytes, _ in
+            let record = manifest.replacing(hash, with: bytes.withUnsafeBytes { Digest.sha256($0) })
+                .replacing("\"size\" : \(original.count),", with: "\"size\" : \(bytes.count),")
+            do {
+                let file = try File.open("\(saved)/manifest.json", .write)
+                try sealed(Array(record.utf8)).withUnsafeBytes { try file.write($0) }
+                try file.close()
+            } catch { preconditionFailure("\(error)") }
+            return bytes
+        }
+        return parser
+    }
+
+    /// What evaluation and inspection do with a checkpoint.
+    private static func open(_ folder: String) throws {
+        let checkpoint = try LoadedCheckpoint(folder: folder, verifying: false)
+        _ = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: "manifest.json")
+        let (model, parameters) = try ModelFile.load(checkpoint)
+        precondition(parameters.layout.entries[0].shape == [model.vocabulary, model.embedding])
+    }
+
+    private static let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: 64)
+
+    /// With zeros for the checksum, which comes first in the file.
+    private static func unsealed(_ manifest: [UInt8]) -> [UInt8] {
+        let key = Array("\"checksum\" : \"".utf8)
+        let start = manifest.firstRange(of: key)!.upperBound
+        return manifest[..<start] + zeros + manifest[(start + 64)...]
+    }
+
+    private static func sealed(_ manifest: [UInt8]) -> [UInt8] {
+        guard let place = manifest.firstRange(of: zeros) else { return manifest }
+        var result = manifest
+        result.replaceSubrange(place, with: Array(manifest.withUnsafeBytes { Digest.sha256($0) }.utf8))
+        return result
+    }
+
+    private static func yaml(in folder: String) -> Parser {
+        let path = "\(folder)/config.yaml"
+        let originals = [
+            RunConfiguration().yaml,
+            "# a comment\nmodel: {cell: elman, activation: relu}\ntraining:\n  clip: {value: 1}\n  steps: null\n",
+            "---\n? data\n: path: >-\n    folded\n    text\ntraining: !!map\n  \"streams\" : 16\n  loss: 'per_stream'\n...\n",
+        ].map { Array($0.utf8) }
+        let words = [
+            "&a ", "*a", "<<: ", "!!binary ", "!x ", "| \n", ">-\n", "---\n", "...\n", "%YAML 1.1\n", "? ", "- ", "#", "\t", "\u{FEFF}",
+            "{", "}", "[", "]", ": ", ",", "'", "\"", "\\x", "~", "null", "yes", ".nan", ".inf", "1e3", "0o7", "\n", "\r", "  ", "\u{85}",
+            "model", "training", "hidden", "learning_rate", "optimizer", "clip", "norm", "\u{0}", "\u{1B}[2J",
+        ]
+        return Parser("yaml", originals, words: words, at: path) {
+            let configuration = try RunConfiguration.load(file: path)
+            try configuration.validate()
+            let again = try RunConfiguration.load(yaml: configuration.yaml, name: "")
+            precondition(again == configuration)
+        }
+    }
+
+    /// The log that a resumed run cuts back.
+    private static func metrics(in folder: String) -> Parser {
+        let path = "\(folder)/metrics.jsonl"
+        let line = #"{"epoch":1,"kind":"train","learning_rate":0.01,"loss":2.5,"perplexity":null,"step":"#
+        let original = (1...9).map { "\(line)\($0),\"tokens\":\($0)0}\n" }.joined()
+        return Parser("metrics", [Array(original.utf8)], words: json + ["\n", "\"step\"", "\r\n"], at: path) {
+            let log = try MetricsLog(path: path, keepingThrough: 5)
+            try log.append(["step": 6])
+            let lines = try File.contents(of: path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            precondition(lines.count >= 2 && lines.last!.isEmpty)
+        }
+    }
+}
