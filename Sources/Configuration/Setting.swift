@@ -81,6 +81,10 @@ extension RunConfiguration {
         Setting("training.seed", \.training.seed, .any, structural: true),
         Setting("training.verify_every_steps", \.training.verifyEverySteps, .from(0, to: 1_000_000_000_000)),
 
+        Setting("exchange.overlap", \.exchange.overlap, .any),
+        Setting("exchange.sparse", \.exchange.sparse, .any),
+        Setting("exchange.wire", \.exchange.wire, .any),
+
         Setting("checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000)),
         Setting("checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative),
         Setting("checkpoint.keep", \.checkpoint.keep, .from(1, to: 1_000_000)),
