@@ -32,6 +32,7 @@ extension TrainingOptions {
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
         verifyEverySteps = training.verifyEverySteps
+        reproducibleShards = training.reproducibleShards
     }
 }
 

@@ -40,6 +40,7 @@ import Testing
         it.training.schedule.minimum = 1e-5
         it.training.seed = .max
         it.training.verifyEverySteps = 0
+        it.training.reproducibleShards = 64
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
         it.checkpoint.keep = 1
@@ -112,6 +113,7 @@ import Testing
                     minimum: 0
                   seed: 1
                   verify_every_steps: 1000
+                  reproducible_shards: null
                 checkpoint:
                   every_steps: 0
                   every_minutes: 10
