@@ -43,7 +43,11 @@ extension CommandTests {
             let sandbox = try Sandbox()
             try sandbox.train("whole", Self.settings + ["training.steps=60"], ranks: 2)
             try sandbox.train("parts", Self.settings + ["training.steps=20"], ranks: 3)
-            try sandbox.train("parts", Self.settings + ["training.steps=40"], ["--resume", "auto"])
+            let threads = try Launch.run(
+                "env",
+                ["OMP_NUM_THREADS=2", Launch.product("lockstep"), "train", "--run", "parts", "--resume", "auto"] + Sandbox.small
+                    + (Self.settings + ["training.steps=40"]).flatMap { ["--set", $0] }, folder: sandbox.folder)
+            #expect(threads.status == 0 && threads.errors.contains("1, 1 thread each"), "\(threads.errors)")
             try sandbox.train("parts", Self.settings + ["training.steps=60"], ["--resume", "auto"], ranks: 4)
             #expect(try sandbox.tensors("parts", step: 60) == sandbox.tensors("whole", step: 60))
             #expect(try sandbox.losses("parts") == sandbox.losses("whole"))
