@@ -20,6 +20,13 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "training.clip", expected: "norm or value", found: "both norm \(norm.scalar) and value \(value.scalar)")
         }
+        if let shards = training.reproducibleShards, training.streams % shards != 0 {
+            let divisors = (1...training.streams).filter { training.streams % $0 == 0 }.map(String.init)
+            throw ConfigurationError.contradiction(
+                "training.reproducible_shards",
+                expected: "a divisor of training.streams \(training.streams): \(divisors.joined(separator: ", "))",
+                found: shards.scalar)
+        }
         if training.optimizer.nesterov, training.optimizer.name != .momentum {
             throw ConfigurationError.contradiction(
                 "training.optimizer.nesterov", expected: "training.optimizer.name momentum",

@@ -68,6 +68,9 @@ public struct RunConfiguration: Sendable, Equatable {
         /// Steps between comparisons of the copies of the parameters that ranks on different machines hold; 0 means
         /// only before each save.
         public var verifyEverySteps = 1000
+        /// Shards `K` of the streams whose gradients are computed apart and summed in a fixed order, so that weights are
+        /// the same bytes for every number of ranks that divides it; nil: faster, the same but for rounding.
+        public var reproducibleShards: Int?
     }
 
     /// What the gradient is the gradient of. Published learning rates and clip thresholds assume one of them.

@@ -80,6 +80,7 @@ extension RunConfiguration {
         Setting("training.schedule.minimum", \.training.schedule.minimum, .notNegative),
         Setting("training.seed", \.training.seed, .any, structural: true),
         Setting("training.verify_every_steps", \.training.verifyEverySteps, .from(0, to: 1_000_000_000_000)),
+        Setting("training.reproducible_shards", \.training.reproducibleShards, .nullOr(.from(1, to: 65536))),
 
         Setting("exchange.overlap", \.exchange.overlap, .any),
         Setting("exchange.sparse", \.exchange.sparse, .any),

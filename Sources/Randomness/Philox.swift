@@ -27,6 +27,7 @@ public struct Philox: Sendable {
         case unrollLength = 3
         case sampling = 4
         case corpus = 5
+        case verification = 6
     }
 
     public static let multiplier0: UInt32 = 0xD251_1F53

@@ -10,8 +10,8 @@ public final class LanguageModel {
     public let batch: Int
     /// The longest chunk that `forward` takes, T.
     public let maximumSteps: Int
-    /// Global index of stream 0, for the dropout masks.
-    private let firstStream: Int
+    /// Global index of stream 0, for the dropout masks; may change between a backward pass and the next forward one.
+    public var firstStream: Int
     private let clock: PhaseClock
 
     /// Held because embedding, layers and output layer keep pointers into them.

@@ -52,14 +52,10 @@ final class Replica: BackwardObserver {
         self.machines = machines
         self.clock = clock
         plan = exchange
-        func once() throws -> Arena {
-            let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
-            return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))
-        }
         shared = try here.shareMemory(layout.count)
         gradients = Arena(layout, in: Buffer(shared.part(of: here.rank), of: shared))
-        parameters = try once()
-        optimizer = Optimizer(rule, slots: try rule.name.slots.map { _ in try once() })
+        parameters = try machines.sharedArena(layout)
+        optimizer = Optimizer(rule, slots: try rule.name.slots.map { _ in try machines.sharedArena(layout) })
         sources = .allocate(capacity: here.size)
         for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(shared.part(of: rank).baseAddress!)) }
 

@@ -92,7 +92,7 @@ public final class Trainer {
         evaluator = try validation.map { [step] in
             try Evaluator(
                 options.model, parameters: step.parameters, tokens: $0, streams: options.validation.streams,
-                communicator: communicator)
+                grouping: options.evaluationGrouping, communicator: communicator)
         }
         chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
         progress = TrainingProgress(schedule: options.schedule)

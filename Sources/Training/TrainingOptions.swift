@@ -29,6 +29,8 @@ public struct TrainingOptions: Sendable {
     public var metricsEverySteps: Int
     /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
     public var verifyEverySteps = 1000
+    /// K: the same bytes whatever the number of ranks, which must divide K; nil: as fast as can be. See `ShardEngine`.
+    public var reproducibleShards: Int?
 
     public var exchange = ExchangePlan()
 
@@ -86,6 +88,27 @@ public struct TrainingOptions: Sendable {
         self.checkpoints = checkpoints
         self.validation = validation
         self.metricsEverySteps = metricsEverySteps
+    }
+}
+
+extension TrainingOptions {
+    /// Plateau schedules and the best checkpoint follow from the validations.
+    var evaluationGrouping: Evaluator.Grouping { reproducibleShards == nil ? .byRank : .fixed }
+
+    /// Bytes that one rank allocates, validation included; nil when that overflows or the ranks do not fit.
+    public func memory(ranks: Int) -> Int? {
+        let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
+        guard reproducibleShards == nil || shards != nil,
+            let training = ModelMemory(
+                model, batch: shards?.width ?? (streams + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
+                optimizerSlots: optimizer.name.slots.count),
+            let evaluation = Evaluator.memory(
+                model, streams: validation.streams, grouping: evaluationGrouping, ranks: ranks)
+        else { return nil }
+        // Of each of a rank's streams the state before the step and after it, beside the model's own.
+        let state = 2 * (streams / ranks) * model.layers * model.cell.stateVectors * model.hidden * 4
+        let more = shards.map { Double($0.gradients - 1) * Double(training.gradients) + Double(state) } ?? 0
+        return Int(exactly: (Double(training.total) + Double(evaluation) + more).rounded())
     }
 }
 

@@ -23,26 +23,25 @@ public final class TrainingStep {
     private let options: TrainingOptions
     private let communicator: any Communicator
     private let heartbeat: Heartbeat
-    private let replica: Replica
-    private let model: LanguageModel
+    private let engine: any StepEngine
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
     private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
 
     /// Collective. Parameters and slots are zero at first.
     /// - Parameter streams: this rank's.
-    /// - Throws: `KernelError`, transport errors.
+    /// - Throws: `KernelError`, `ShardError`, transport errors.
     public init(
         _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
     ) throws {
         self.options = options
         self.heartbeat = heartbeat
         self.communicator = communicator
-        replica = try Replica(
-            options.model, rule: options.optimizer, tokens: options.unroll.maximumLength * streams.count,
-            exchange: options.exchange, communicator: communicator, clock: clock)
-        model = try LanguageModel(
-            options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count,
-            steps: options.unroll.maximumLength, firstStream: streams.lowerBound, clock: clock)
+        engine =
+            if let shards = options.reproducibleShards {
+                try ShardEngine(options, shards: shards, communicator: communicator, clock: clock)
+            } else {
+                try StreamEngine(options, communicator: communicator, streams: streams, clock: clock)
+            }
         inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
         targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
         inputs.initialize(repeating: 0)
@@ -55,23 +54,23 @@ public final class TrainingStep {
     }
 
     /// The carried state of this rank's streams, as `LanguageModel.state`.
-    public var carriedState: [Buffer] { model.state }
+    public var carriedState: [Buffer] { engine.carriedState }
 
-    public var parameters: Arena { replica.parameters }
-    public var optimizer: Optimizer { replica.optimizer }
+    public var parameters: Arena { engine.parameters }
+    public var optimizer: Optimizer { engine.optimizer }
     /// Whether this rank has to fill in parameters and slots; the others share its.
-    public var fillsParameters: Bool { replica.fillsParameters }
+    public var fillsParameters: Bool { engine.fillsParameters }
 
     /// Collective. Compares the ranks' parameters, where each has its own.
     /// - Throws: `TrainingError.replicasDiffer` on all ranks alike; transport errors.
     public func verifyReplicas(step: Int) throws {
-        if replica.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
+        if engine.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
     }
 
     /// Collective. Takes the parameters as every rank has filled them in.
     public func begin() throws {
         try communicator.barrier()
-        try model.packWeights()
+        try engine.packWeights()
     }
 
     /// - Parameters:
@@ -85,16 +84,17 @@ public final class TrainingStep {
         let epoch = chunks.position.epoch + 1
         heartbeat.enter(.compute)
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
-        if chunk.startsEpoch { model.resetState() }
-        let dropout = Dropout(rate: options.model.dropout, seed: options.seed, step: step)
+        if chunk.startsEpoch { engine.resetState() }
+        let own = LocalChunk(
+            inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
+            dropout: Dropout(rate: options.model.dropout, seed: options.seed, step: step))
 
-        try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
-        local.loss = try model.lossAndBackward(targets.baseAddress!, observer: replica.observer)
+        local.loss = try engine.lossAndGradient(own)
         heartbeat.enter(.exchange)
-        let (global, norm) = try replica.reduce(local, inputs: inputs.baseAddress!, count: chunk.steps * model.batch)
+        let (global, norm) = try engine.reduce(local, of: own)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
-            try fail(step, chunk: chunk, dropout: dropout, loss: local.loss, tensor: norm.nonFinite)
+            try fail(step, own, loss: local.loss, tensor: norm.nonFinite)
         }
         let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(options.streams)
         let scaledNorm = norm.value / divisor
@@ -107,27 +107,22 @@ public final class TrainingStep {
         }
         let learningRate =
             schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
-        try replica.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
         heartbeat.enter(.compute)
         clock.enter(.packing)
-        try model.packWeights()
+        try engine.packWeights()
         clock.enter(.other)
         return Outcome(
             signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,
             endsEpoch: chunk.endsEpoch)
     }
 
-    /// All ranks get here together, for what they look at is the same on all. The sum has replaced the local gradients,
-    /// so each rank computes its own once more to find whose it was.
-    private func fail(_ step: Int, chunk: Chunk, dropout: Dropout, loss: LossSum, tensor: String?) throws -> Never {
+    /// All ranks get here together, for what they look at is the same on all.
+    private func fail(_ step: Int, _ chunk: LocalChunk, loss: LossSum, tensor: String?) throws -> Never {
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
-        replica.clearTouchedRows()
-        model.rewind()
-        try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
-        _ = try model.lossAndBackward(targets.baseAddress!)
-        let own = GradientNorm(replica.gradients).nonFinite ?? ""
+        let own = try engine.nonFiniteTensor(of: chunk) ?? ""
         let culprits = try communicator.allGather(Array(own.utf8)).enumerated()
             .filter { !$0.element.isEmpty }
             .map { "\(String(decoding: $0.element, as: UTF8.self)) of rank \($0.offset)" }

@@ -89,6 +89,14 @@ struct BenchCommand: JobCommand {
             var training = try TrainingOptions(configuration, vocabularySize: vocabulary, trainingTokens: count)
             // All steps are to be alike.
             training.unroll = UnrollPlan(fixed: training.unroll.base)
+            if let shards = training.reproducibleShards {
+                _ = try ShardPlan(streams: training.streams, shards: shards, ranks: communicator.size)
+                guard stepsOnly else {
+                    throw UsageError(
+                        "only steps of all ranks can be measured with shards", location: "training.reproducible_shards",
+                        found: "\(shards)", remedy: "add --steps-only, or set it to null")
+                }
+            }
             // A second copy is the model that exchanges by messages or runs alone.
             try RunSummary.checkMemory(
                 training, communicator, copies: 2, extra: Benchmark.bandwidthBytes + (file == nil ? 4 * count : 0))

@@ -16,9 +16,9 @@ struct EvaluateCommand: JobCommand {
         abstract: "The loss and perplexity of a text under a model.",
         discussion: """
             Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
-            the default, that is the exact value: it depends neither on a chunk length nor on the number of ranks. With \
-            --streams N the text is cut into N pieces that are read side by side, each from a zero state: faster, a \
-            little higher, and what training reports as its validation loss (validation.streams).
+            the default, that is the exact value. With --streams N the text is cut into N pieces that are read side by \
+            side, each from a zero state: faster, a little higher, and what training reports as its validation loss \
+            (validation.streams). The number of ranks changes nothing, not even the last digit.
 
             Examples:
               lockstep evaluate --checkpoint runs/quickstart
@@ -59,7 +59,7 @@ struct EvaluateCommand: JobCommand {
                     data: data, text: text, split: split, checkpoint: checkpoint)
                 let evaluator = try Evaluator(
                     checkpoint.configuration, parameters: checkpoint.parameters, tokens: source.tokens, streams: streams,
-                    communicator: communicator)
+                    unknown: checkpoint.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
                 return ((checkpoint, source), evaluator)
             }
             let evaluation = try evaluator.run()
@@ -121,7 +121,13 @@ private struct EvaluationReport: Encodable {
     let split: String?
     let streams: Int
     let state: String
+    /// In the text, the first token included.
     let unknown_tokens: Int
+    /// Of the predictions, those of `<unk>`, and their share of `nll_sum`.
+    let unknown_predictions: Int
+    let unknown_nll_sum: Double
+    /// Over all other predictions; null when there are none.
+    let perplexity_without_unknown: Double?
     let checkpoint: String
     let step: Int
     let model_sha256: String
@@ -140,6 +146,9 @@ private struct EvaluationReport: Encodable {
         streams = evaluation.streams
         state = evaluation.streams == 1 ? "zero at the start, carried to the end" : "zero at the start of each stream, carried to its end"
         unknown_tokens = text.unknown
+        unknown_predictions = evaluation.unknownTokens
+        unknown_nll_sum = evaluation.unknownTotal
+        perplexity_without_unknown = evaluation.perplexityWithoutUnknown.flatMap { $0.isFinite ? $0 : nil }
         checkpoint = model.checkpoint.folder
         step = model.checkpoint.manifest.step
         model_sha256 = model.checkpoint.manifest.files["model.safetensors"]?.sha256 ?? ""
@@ -162,7 +171,7 @@ private struct EvaluationReport: Encodable {
             case "piece": "bits per piece"
             default: "bits per word"
             }
-        let rows = [
+        var rows = [
             ("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
             ("nats per token", Formatting.fixed(nats_per_token, decimals: 8)),
             (bits, Formatting.fixed(bits_per_token, decimals: 8)),
@@ -175,6 +184,11 @@ private struct EvaluationReport: Encodable {
             ("model SHA-256", model_sha256),
             ("vocabulary SHA-256", vocabulary_sha256),
         ]
+        if unknown_predictions > 0 {
+            rows.insert(
+                ("without <unk>", perplexity_without_unknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(tokens - unknown_predictions) tokens" } ?? "nothing but <unk>"),
+                at: 1)
+        }
         let width = rows.map(\.0.count).max()!
         return rows.map { name, value in name + String(repeating: " ", count: width - name.count + 2) + value }
             .joined(separator: "\n")

@@ -42,6 +42,9 @@ enum Job {
     static var threads: Int {
         getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
     }
+
+    /// As above for a run: several threads may cut a product's sums elsewhere than one does.
+    static func threads(_ options: TrainingOptions) -> Int { options.reproducibleShards == nil ? threads : 1 }
 }
 
 extension Communicator {

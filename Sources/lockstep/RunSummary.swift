@@ -16,7 +16,8 @@ struct RunSummary {
     ) {
         let model = options.model
         let layout = ParameterLayout(model)
-        let memory = RunSummary.memory(options, ranks: communicator.size)
+        let memory = options.memory(ranks: communicator.size)
+        let threads = Job.threads(options)
         let partition = trainer.partition
         let ranks = communicator.size
         let perRank = options.streams % ranks == 0 ? "\(options.streams / ranks)" : "\(options.streams / ranks) or \(options.streams / ranks + 1)"
@@ -24,31 +25,22 @@ struct RunSummary {
             ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""): \(Formatting.count(layout.parameters)) parameters"),
             ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue))"),
             ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions, \(perRank) per rank; \(partition.tail) at the corpus's end are not trained"),
-            ("ranks", "\(ranks), \(Job.threads) thread\(Job.threads == 1 ? "" : "s") each"),
+            ("ranks", "\(ranks), \(threads) thread\(threads == 1 ? "" : "s") each"),
             ("memory", "\(Formatting.bytes(memory ?? 0)) per rank, of \(Formatting.bytes(RunSummary.machineMemory ?? 0)) in this machine"),
             ("steps", "\(Formatting.count(options.totalSteps))"),
             ("run folder", plan.folder),
         ]
+        if let shards = options.reproducibleShards {
+            rows.insert(("exact", "\(shards) shards, \(shards / ranks) per rank, summed in a fixed order: the same bytes on 1 rank or any number that divides \(shards)"), at: 4)
+        }
         if let checkpoint = plan.checkpoint {
             rows.append(("resumed", "\(checkpoint.folder), saved by \(checkpoint.manifest.ranks) rank\(checkpoint.manifest.ranks == 1 ? "" : "s")"))
         }
         let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        if ranks == 1, Job.threads == 1, cores > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
+        if ranks == 1, threads == 1, cores > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
             rows.append(("hint", "this uses 1 of \(cores) cores; all of them: mpirun -n \(cores) lockstep train ..."))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
-    }
-
-    /// Bytes that one rank allocates in all; nil when that overflows.
-    static func memory(_ options: TrainingOptions, ranks: Int) -> Int? {
-        let batch = (options.streams + ranks - 1) / ranks
-        guard
-            let training = ModelMemory(
-                options.model, batch: batch, steps: options.unroll.maximumLength, training: true,
-                optimizerSlots: options.optimizer.name.slots.count),
-            let evaluation = Evaluator.memory(options.model, streams: options.validation.streams, ranks: ranks)
-        else { return nil }
-        return training.total + evaluation
     }
 
     /// Physical memory, bytes.
@@ -67,7 +59,7 @@ struct RunSummary {
     ) throws {
         let local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").flatMap { Int(String(cString: $0)) } ?? 1
         let remedy = "reduce model.hidden, model.embedding, training.streams or training.unroll, or start fewer ranks per machine"
-        guard let once = memory(options, ranks: communicator.size), once < Int.max / (2 * copies) - extra else {
+        guard let once = options.memory(ranks: communicator.size), once < Int.max / (2 * copies) - extra else {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)
         }
         let needed = copies * once + extra

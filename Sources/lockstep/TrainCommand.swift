@@ -6,6 +6,7 @@ import Corpus
 import Diagnostics
 import Files
 import Glibc
+import Kernels
 import Recurrent
 import Reporting
 import Training
@@ -110,6 +111,9 @@ private struct TrainingSetup {
         let options = try communicator.together("planning the run") {
             let options = try TrainingOptions(
                 configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: training.count)
+            if let shards = options.reproducibleShards {
+                _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
+            }
             try RunSummary.checkMemory(options, communicator)
             if configuration.training.schedule.name == .plateau, validation == nil {
                 throw UsageError(
@@ -117,6 +121,11 @@ private struct TrainingSetup {
                     location: "training.schedule.name", remedy: "choose another schedule or prepare the data with a valid part")
             }
             return options
+        }
+        Arithmetic.prepare(threads: Job.threads(options))
+        if options.reproducibleShards != nil {
+            // The library takes other kernels, with other roundings, on other processors.
+            try communicator.agree(on: Arithmetic.products, named: "the library and instructions of products")
         }
 
         let identity = RunIdentity(

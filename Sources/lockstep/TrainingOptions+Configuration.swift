@@ -36,6 +36,7 @@ extension TrainingOptions {
         exchange.overlap = configuration.exchange.overlap
         exchange.sparse = configuration.exchange.sparse
         exchange.wire = WireFormat(rawValue: configuration.exchange.wire.rawValue)!
+        reproducibleShards = training.reproducibleShards
     }
 }
 

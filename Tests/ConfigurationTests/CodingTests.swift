@@ -43,6 +43,7 @@ import Testing
         it.exchange.overlap = false
         it.exchange.sparse = false
         it.exchange.wire = .bfloat16
+        it.training.reproducibleShards = 64
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
         it.checkpoint.keep = 1
@@ -115,6 +116,7 @@ import Testing
                     minimum: 0
                   seed: 1
                   verify_every_steps: 1000
+                  reproducible_shards: null
                 exchange:
                   overlap: true
                   sparse: true

@@ -178,6 +178,7 @@ import Testing
         ("training.schedule.minimum", ["-1"], "a number of at least 0"),
         ("training.seed", ["-1", "18446744073709551616"], "a whole number from 0 to 18446744073709551615"),
         ("training.verify_every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
+        ("training.reproducible_shards", ["0", "-1", "65537", "all"], "a whole number from 1 to 65536, or null"),
         ("checkpoint.every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("checkpoint.every_minutes", ["-1", "1e999"], "a number of at least 0"),
         ("checkpoint.keep", ["0", "-1"], "a whole number from 1 to 1000000"),
@@ -205,6 +206,10 @@ import Testing
         (
             "model: {activation: relu}",
             "model.activation does not fit the other settings; expected tanh, or model.cell elman, found relu with lstm"
+        ),
+        (
+            "training: {streams: 12, reproducible_shards: 5}",
+            "training.reproducible_shards does not fit the other settings; expected a divisor of training.streams 12: 1, 2, 3, 4, 6, 12, found 5"
         ),
         (
             "training: {optimizer: {nesterov: true}}",

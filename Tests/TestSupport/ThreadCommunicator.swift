@@ -6,15 +6,17 @@ import Foundation
 /// Sums are made in rank order, so a test repeats to the bit. Nothing hangs that would hang under MPI: a rank that
 /// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
 /// - Parameter ranksPerMachine: how many of them `machines` takes to be on one machine; nil: all.
+/// - Parameter wrongSum: one that arrives with a bit flipped.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
 public func withThreadRanks<T: Sendable>(
-    _ count: Int, ranksPerMachine: Int? = nil, _ body: @escaping @Sendable (any Communicator) throws -> T
+    _ count: Int, ranksPerMachine: Int? = nil, wrongSum: WrongSum? = nil, _ body: @escaping @Sendable (any Communicator) throws -> T
 ) throws -> [T] {
     let meeting = Meeting(count: count, ranksPerMachine: ranksPerMachine ?? count)
     let results = Results<T>(count: count)
     for rank in 0..<count {
         let thread = Thread {
-            let result = Result { try body(ThreadCommunicator(rank: rank, meeting: meeting)) }
+            let fault = wrongSum.flatMap { $0.rank == rank ? $0 : nil }
+            let result = Result { try body(ThreadCommunicator(rank: rank, meeting: meeting, wrongSum: fault)) }
             results.set(result, of: rank)
             if case .failure(let error) = result { meeting.leave(rank, error) } else { meeting.leave(rank, nil) }
         }
@@ -23,6 +25,18 @@ public func withThreadRanks<T: Sendable>(
     }
     try meeting.waitUntilAllLeft()
     return try results.all()
+}
+
+/// Of the sums of single-precision numbers between machines.
+public struct WrongSum: Sendable {
+    let rank: Int
+    /// From 1.
+    let number: Int
+
+    public init(rank: Int, number: Int) {
+        self.rank = rank
+        self.number = number
+    }
 }
 
 public enum ThreadRankError: Error, Equatable {
@@ -137,12 +151,20 @@ private final class ThreadCommunicator: Communicator {
     var size: Int { meeting.count }
     private let meeting: Meeting
 
-    init(rank: Int, meeting: Meeting) {
+    private let wrongSum: WrongSum?
+    private var sums = 0
+
+    init(rank: Int, meeting: Meeting, wrongSum: WrongSum? = nil) {
         self.rank = rank
         self.meeting = meeting
+        self.wrongSum = wrongSum
     }
 
-    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try sum(in: buffer) }
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+        try sum(in: buffer)
+        sums += 1
+        if sums == wrongSum?.number { buffer[0] = Float(bitPattern: buffer[0].bitPattern ^ 1 << 23) }
+    }
 
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
 
@@ -184,7 +206,8 @@ private final class ThreadCommunicator: Communicator {
         let (machine, number) = rank.quotientAndRemainder(dividingBy: perMachine)
         return Machines(
             here: ThreadCommunicator(rank: number, meeting: meeting.part("machine \(machine)", count: perMachine)),
-            across: ThreadCommunicator(rank: machine, meeting: meeting.part("number \(number)", count: size / perMachine)))
+            across: ThreadCommunicator(
+                rank: machine, meeting: meeting.part("number \(number)", count: size / perMachine), wrongSum: wrongSum))
     }
 
     /// One allocation by each rank; the addresses are what they exchange.

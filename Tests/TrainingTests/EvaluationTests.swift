@@ -54,14 +54,44 @@ private let configuration = ModelConfiguration(
             #expect(abs(evaluations[0].total - expected) < 1e-5 * expected, "\(ranks) ranks")
         }
     }
+
+    /// In fixed groups to the last bit; 20 streams are groups of 7, 6 and 7.
+    @Test(arguments: [1, 5, 20]) func fixedGroupsGiveTheSameBitsForAnyNumberOfRanks(streams: Int) throws {
+        let tokens = source.sample(1205, seed: 9)
+        let unknown: Int32 = 4
+        let values = trainedParameters(configuration).buffer.elements.map { $0 }
+        func evaluate(_ grouping: Evaluator.Grouping, ranks: Int) throws -> Evaluation {
+            let evaluations = try withThreadRanks(ranks) { communicator in
+                Arithmetic.prepare(threads: 1)
+                let own = Arena(ParameterLayout(configuration))
+                _ = own.buffer.elements.update(fromContentsOf: values)
+                return try Evaluator(
+                    configuration, parameters: own, tokens: TokenStore(tokens), streams: streams, unknown: unknown,
+                    grouping: grouping, communicator: communicator
+                ).run()
+            }
+            #expect(evaluations.allSatisfy { $0 == evaluations[0] })
+            return evaluations[0]
+        }
+        let one = try evaluate(.fixed, ranks: 1)
+        for ranks in [2, 3, 4, 7] { #expect(try evaluate(.fixed, ranks: ranks) == one) }
+        let other = try evaluate(.byRank, ranks: 3)
+        #expect(one.tokens == 1204 && abs(one.total - other.total) < 1e-6 * other.total)
+        // Predictions of <unk>: every occurrence but one in the first place.
+        #expect(one.unknownTokens == tokens.dropFirst().count { $0 == unknown })
+        #expect(abs(one.unknownTotal - other.unknownTotal) < 1e-6 * other.unknownTotal)
+        let rest = (one.total - one.unknownTotal) / Double(1204 - one.unknownTokens)
+        #expect(one.unknownTotal > 0 && one.perplexityWithoutUnknown == exp(rest))
+    }
 }
 
 @Suite struct NumericFailureTests {
     /// The weights stay as they were, and every rank names the tensor and the rank it came from.
-    @Test(arguments: [1, 3]) func aGradientThatIsNotFiniteStopsAllRanksAlike(ranks: Int) throws {
+    @Test(arguments: [1, 3], [nil, 3, 12]) func aGradientThatIsNotFiniteStopsAllRanksAlike(ranks: Int, shards: Int?) throws {
         let results = try withThreadRanks(ranks) { communicator -> (String, Bool) in
             var options = SmallRun(tokens: [], folder: "").options
             options.optimizer = OptimizerRule(.sgd)
+            options.reproducibleShards = shards
             let tokens = TokenStore(source.sample(1000, seed: 1))
             let partition = try StreamPartition(tokens: 1000, streams: 12, remainder: .dropped)
             let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: 12)

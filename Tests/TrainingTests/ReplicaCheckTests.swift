@@ -1,3 +1,4 @@
+import Checkpoints
 import Corpus
 import Recurrent
 import TestSupport
@@ -50,5 +51,34 @@ import Training
     @Test func aTieNamesAll() throws {
         let error = TrainingError.replicasDiffer(step: 3, tensor: "decoder.bias", ranks: [0, 1])
         #expect(try errors(ranks: 2, culprits: [1], tensor: "decoder.bias") == [error, error])
+    }
+
+    /// A sum that arrives wrong on one machine: the next comparison stops the run on all ranks, nothing that came of it is
+    /// saved, and the checkpoint before is sound.
+    @Test(arguments: [4, 0]) func aRunThatDivergesStopsWithItsLastGoodCheckpoint(verifyEvery: Int) throws {
+        let tokens = source.sample(500, seed: 1)
+        try withTemporaryFolder { folder in
+            var run = SmallRun(tokens: tokens, folder: "\(folder)/bad", steps: 40, tied: true)
+            run.options.checkpoints.everySteps = 5
+            run.options.verifyEverySteps = verifyEvery
+            let error = #expect(throws: TrainingError.self) { [run] in
+                try withThreadRanks(3, ranksPerMachine: 1, wrongSum: .init(rank: 2, number: 25)) { try run.train(on: $0) }
+            }
+            guard case .replicasDiffer(let step, let tensor, [2]) = error else {
+                Issue.record("\(String(describing: error))")
+                return
+            }
+            #expect(step % 5 == 0 || verifyEvery > 0 && step % verifyEvery == 0)
+            #expect(ParameterLayout(run.options.model).entries.contains { $0.name == tensor })
+            let latest = try #require(try CheckpointStore(runFolder: run.folder, keep: 9, note: { _ in }).latest())
+            #expect(latest.manifest.step == (step - 1) / 5 * 5)
+
+            run.folder = "\(folder)/good"
+            _ = try withThreadRanks(3, ranksPerMachine: 1) { [run] in try run.train(on: $0) }
+            let good = try run.bytes(ofStep: 40)
+            run.folder = "\(folder)/bad"
+            _ = try withThreadRanks(3, ranksPerMachine: 1) { [run] in try run.train(on: $0, resume: true) }
+            #expect(try run.bytes(ofStep: 40) == good)
+        }
     }
 }

@@ -116,6 +116,42 @@ import Training
         }
     }
 
+    static let rules = [
+        OptimizerRule(.sgd), OptimizerRule(.momentum), OptimizerRule(.adagrad), OptimizerRule(.adam),
+        OptimizerRule(.adamw, weightDecay: 0.01),
+    ]
+    static let schedules: [LearningRateSchedule.Kind] = [
+        .constant, .decay(factor: 0.5, afterEpoch: 1), .plateau(factor: 0.5, patience: 0), .cosine(total: 30),
+    ]
+
+    /// Each optimizer with each schedule, with dropout and a random unroll length: at the first step, in the midst of an
+    /// epoch, at its last step and the first of the next.
+    @Test(arguments: rules, schedules) func everyOptimizerResumesUnderEverySchedule(
+        rule: OptimizerRule, schedule: LearningRateSchedule.Kind
+    ) throws {
+        let tokens = source.sample(12 * 83 + 5, seed: 1)
+        let unroll = UnrollPlan(random: 7, seed: 1)
+        let epoch = unroll.totalSteps(length: (tokens.count - 1) / 12, epochs: 1)
+        #expect((5...20).contains(epoch))
+        try withTemporaryFolder { folder in
+            func run(_ name: String) -> SmallRun {
+                SmallRun(
+                    tokens: tokens, validation: source.sample(300, seed: 2), folder: "\(folder)/\(name)", unroll: unroll, steps: 30,
+                    dropout: 0.3, optimizer: rule, learningRate: 0.05, schedule: schedule)
+            }
+            try run("whole").train()
+            let whole = try run("whole").bytes(ofStep: 30)
+            for stop in [1, epoch / 2, epoch, epoch + 1] {
+                let recorder = Recorder()
+                let parts = run("stop-\(stop)")
+                try parts.train(stopAfter: stop, reporter: recorder)
+                #expect(recorder.validation.count == (stop < epoch ? 0 : 1), "the epoch ends elsewhere")
+                try parts.train(resume: true)
+                #expect(try parts.bytes(ofStep: 30) == whole, "stopped after step \(stop)")
+            }
+        }
+    }
+
     /// Saved by p ranks, resumed by q: the streams keep their state and the next steps are those of an undisturbed run.
     @Test(arguments: [(3, 2), (1, 4), (4, 1), (2, 7)]) func anyNumberOfRanksGoesOn(from: Int, to: Int) throws {
         let tokens = source.sample(12 * 83 + 5, seed: 1)

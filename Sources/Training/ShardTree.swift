@@ -1,0 +1,93 @@
+import Diagnostics
+
+/// The fixed binary tree along which the gradients of K shards are summed, whoever computes them. A node is a range of
+/// shards, its children the two halves of it, of which the left one is no smaller.
+///
+/// Sums in single precision depend on their order. Here `sum(node) = sum(left) + sum(right)` down to single shards, so that
+/// a rank can sum the nodes that lie within its own shards, and whoever has these sums can go on from there.
+enum ShardTree {
+    /// - Parameter node: of two shards or more.
+    static func children(of node: Range<Int>) -> (left: Range<Int>, right: Range<Int>) {
+        let middle = node.lowerBound + (node.count + 1) / 2
+        return (node.lowerBound..<middle, middle..<node.upperBound)
+    }
+
+    /// The largest nodes below or at `node` all of whose shards are `available`, from left to right.
+    static func cover(of node: Range<Int>, _ available: (Int) -> Bool) -> [Range<Int>] {
+        if node.allSatisfy(available) { return [node] }
+        if node.count == 1 { return [] }
+        let (left, right) = children(of: node)
+        return cover(of: left, available) + cover(of: right, available)
+    }
+
+    /// Sums held at a time beside the node's own while shards are run one after another from left to right.
+    static func partialSums(of node: Range<Int>) -> Int {
+        if node.count <= 2 { return 0 }
+        let (left, right) = children(of: node)
+        return max(partialSums(of: left), right.count == 1 ? 0 : 1 + partialSums(of: right))
+    }
+}
+
+/// What each rank does of K shards of equally many streams: consecutive ones, K / p of them.
+public struct ShardPlan: Sendable, Equatable {
+    public let shards: Int
+    public let ranks: Int
+    /// Streams of a shard.
+    public let width: Int
+
+    /// - Throws: `ShardError`.
+    public init(streams: Int, shards: Int, ranks: Int) throws {
+        guard shards > 0, streams % shards == 0 else { throw ShardError.unequalShards(streams: streams, shards: shards) }
+        guard shards % ranks == 0 else { throw ShardError.unequalRanks(shards: shards, ranks: ranks) }
+        self.shards = shards
+        self.ranks = ranks
+        width = streams / shards
+    }
+
+    /// The shards of one rank.
+    func owned(by rank: Int) -> Range<Int> { rank * (shards / ranks)..<(rank + 1) * (shards / ranks) }
+
+    /// The nodes of the tree that one rank sums by itself.
+    func nodes(of rank: Int) -> [Range<Int>] { ShardTree.cover(of: 0..<shards, owned(by: rank).contains) }
+
+    /// Whether a rank's only shard needs no summing before the others' are added.
+    var isOneEach: Bool { shards == ranks }
+
+    /// How many gradients of the whole model a rank holds: its nodes' sums, partial sums, and, unless it has one shard
+    /// only, the gradient of the shard at work. Of the rank that holds the most.
+    public var gradients: Int {
+        (0..<ranks).map { rank in
+            let nodes = nodes(of: rank)
+            return nodes.count + (nodes.map(ShardTree.partialSums).max() ?? 0) + (isOneEach ? 0 : 1)
+        }.max() ?? 0
+    }
+}
+
+/// Streams, shards and ranks that do not divide each other.
+public enum ShardError: DiagnosedError, Equatable {
+    case unequalShards(streams: Int, shards: Int)
+    case unequalRanks(shards: Int, ranks: Int)
+
+    public var kind: FailureKind { .usage }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .unequalShards(let streams, let shards):
+            Diagnosis(
+                "the streams cannot be cut into equal shards", location: "training.reproducible_shards",
+                expected: "a divisor of training.streams \(streams): \(divisors(of: streams))", found: "\(shards)",
+                remedy: "choose one of these, or other training.streams")
+        case .unequalRanks(let shards, let ranks):
+            Diagnosis(
+                "the ranks cannot have equally many shards", location: "training.reproducible_shards",
+                expected: "\(divisors(of: shards)) ranks for \(shards) shards", found: "\(ranks)",
+                remedy: "start one of these numbers of ranks, or begin a new run with a multiple of \(ranks) shards")
+        }
+    }
+}
+
+/// "1, 2, 3, 4, 6 or 12"
+private func divisors(of number: Int) -> String {
+    let all = (1...max(1, number)).filter { number % $0 == 0 }.map(String.init)
+    return all.count == 1 ? all[0] : all.dropLast().joined(separator: ", ") + " or " + all.last!
+}

@@ -1,0 +1,120 @@
+import Checkpoints
+import Configuration
+import Corpus
+import Diagnostics
+import FoundationEssentials
+
+/// What a verification tried, and what came of it.
+struct VerificationReport: Encodable {
+    /// "equal" or "different".
+    let verdict: String
+    /// With `training.reproducible_shards`.
+    let exact: Bool
+    let steps: Int
+    let ranks: [Int]
+    let seed: UInt64
+    let trials: [Trial]
+
+    var passed: Bool { verdict == "equal" }
+
+    func json() throws -> String { try VerificationReport.encode(self) }
+
+    /// Keys as elsewhere in lockstep, `like_this`.
+    static func encode(_ value: some Encodable) throws -> String {
+        let encoder = JSONEncoder()
+        encoder.keyEncodingStrategy = .convertToSnakeCase
+        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+        encoder.nonConformingFloatEncodingStrategy = .convertToString(
+            positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
+        return String(decoding: try encoder.encode(value), as: UTF8.self)
+    }
+
+    var text: String {
+        let rows = trials.map { trial in
+            [
+                trial.what, trial.sittings.map { "\($0.ranks)" }.joined(separator: ", "),
+                trial.sittings.compactMap(\.killedAfter).map { "\($0)" }.joined(separator: ", "), trial.against ?? "", trial.result,
+            ]
+        }
+        let verdict =
+            switch (passed, exact) {
+            case (false, _): "DIFFERENT"
+            case (true, true): "equal to the byte: model.safetensors and state.safetensors of \(steps) steps, on any of these numbers of ranks, however often killed"
+            case (true, false): "equal to the byte for the same number of ranks, however often killed; other numbers agree on the next loss within \(Verification.tolerance). For the same bytes on any number set training.reproducible_shards"
+            }
+        let findings = trials.compactMap(\.finding).flatMap(\.lines)
+        return ([table([["trial", "ranks", "killed after", "against", "result"]] + rows, textColumns: [0, 1, 2, 3, 4])] + findings
+            + [verdict]).joined(separator: "\n")
+    }
+}
+
+/// One run, and what it was compared with.
+struct Trial: Encodable {
+    let what: String
+    let sittings: [TrainedRun.Sitting]
+    /// The run it must equal.
+    let against: String?
+    var passed = true
+    var result = "done"
+    var finding: Finding?
+
+    init(_ what: String, _ run: TrainedRun, against: String? = nil) {
+        self.what = what
+        sittings = run.sittings
+        self.against = against
+    }
+}
+
+/// Where two runs part.
+struct Finding: Encodable {
+    /// The first step that differs, if `repeats`; else the first checkpoint that does.
+    let step: Int
+    /// Nil when there was no checkpoint before.
+    let lastEqual: Int?
+    let tensors: [TensorDifference]
+    /// The same difference came out when both runs were taken up again before it.
+    let repeats: Bool
+    /// What can be said of it.
+    let rank: String
+
+    init(step: Int, lastEqual: Int?, tensors: [TensorDifference], repeats: Bool, run: TrainedRun, configuration: RunConfiguration) {
+        self.step = step
+        self.lastEqual = lastEqual
+        self.tensors = tensors
+        self.repeats = repeats
+        let ranks = run.ranks(after: lastEqual ?? 0)
+        if !repeats {
+            rank = "not known: going on from step \(lastEqual ?? 0), both runs did not do the same again. Then it is not the number of ranks, but a resume, or a machine that does not compute the same twice"
+        } else if let carried = tensors.first(where: { $0.tensor.hasPrefix("carried.") }), let stream = carried.index.first {
+            let streams = configuration.training.streams
+            let owner = (0..<ranks).first {
+                (try? StreamPartition.owned(by: $0, of: ranks, streams: streams).contains(stream)) ?? false
+            }
+            let shard = configuration.training.reproducibleShards.map { ", shard \(stream / (streams / $0))" } ?? ""
+            rank = "\(owner.map { "\($0) of \(ranks)" } ?? "not known"): \(carried.tensor) of stream \(stream)\(shard), which it computes, differs already"
+        } else {
+            rank = "not known: no carried state differs, so that the forward passes agree; the gradient is a sum over all ranks, and a sum does not tell whose share is another"
+        }
+    }
+
+    var lines: [String] {
+        let before = lastEqual.map { "step \($0) is equal" } ?? "no earlier step was compared"
+        return ["first difference: step \(step) (\(before)\(repeats ? "" : "; the steps between are not known"))"]
+            + tensors.prefix(5).map { "  \($0.description)" }
+            + (tensors.count > 5 ? ["  and \(tensors.count - 5) more tensors"] : []) + ["  rank: \(rank)"]
+    }
+}
+
+/// Said after the report, for the exit code.
+struct RunsDiffer: DiagnosedError {
+    let step: Int?
+    let tensor: TensorDifference?
+    let folder: String?
+
+    var kind: FailureKind { .internal }
+    var diagnosis: Diagnosis {
+        Diagnosis(
+            "the runs are different", location: step.map { "step \($0)" }, found: tensor.map(\.description),
+            remedy: folder.map { "both are in \($0)" })
+    }
+}

@@ -1,0 +1,67 @@
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// `training.reproducible_shards` under a real mpirun.
+    struct ReproducibleTests {
+        private static let settings = [
+            "model={layers: 2, dropout: 0.3}", "training={random_unroll: true, reproducible_shards: 12}",
+            "training.schedule={name: plateau, factor: 0.5}", "validation={every_steps: 20, streams: 11}",
+        ]
+
+        @Test func everyNumberOfRanksEndsInTheSameBytes() throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("alone", Self.settings)
+            let alone = try sandbox.tensors("alone", step: 50)
+            for ranks in [1, 2, 3, 4, 6] {
+                try sandbox.train("\(ranks)", Self.settings, ranks: ranks)
+                #expect(try sandbox.tensors("\(ranks)", step: 50) == alone, "\(ranks) ranks")
+                #expect(try sandbox.losses("\(ranks)") == sandbox.losses("alone"))
+                #expect(try sandbox.metrics("\(ranks)").map(\.loss) == sandbox.metrics("alone").map(\.loss))
+            }
+            // The validation's number is the certificate's.
+            let validation = try #require(try sandbox.metrics("alone").last)
+            #expect(validation.kind == "validation")
+            let evaluation = try sandbox.evaluate(sandbox.checkpoint("alone", step: 50), ["--streams", "11"])
+            #expect(evaluation.nats_per_token == validation.loss)
+        }
+
+        /// Two machines of two ranks, four of one, and of three and one.
+        @Test(arguments: [2, 1, 3]) func machinesChangeNothing(ranksPerMachine: Int) throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("one", Self.settings)
+            let outcome = try Launch.mpirun(
+                ranks: 4, Launch.product("lockstep"),
+                ["train", "--run", "many"] + Sandbox.small + Self.settings.flatMap { ["--set", $0] },
+                environment: ["LOCKSTEP_RANKS_PER_MACHINE": "\(ranksPerMachine)"], folder: sandbox.folder)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            #expect(try sandbox.tensors("many", step: 50) == sandbox.tensors("one", step: 50))
+        }
+
+        /// Several threads would cut a product's sums elsewhere; this mode takes one whatever the environment says.
+        @Test func anyNumberOfRanksGoesOn() throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("whole", Self.settings + ["training.steps=60"], ranks: 2)
+            try sandbox.train("parts", Self.settings + ["training.steps=20"], ranks: 3)
+            let threads = try Launch.run(
+                "env",
+                ["OMP_NUM_THREADS=2", Launch.product("lockstep"), "train", "--run", "parts", "--resume", "auto"] + Sandbox.small
+                    + (Self.settings + ["training.steps=40"]).flatMap { ["--set", $0] }, folder: sandbox.folder)
+            #expect(threads.status == 0 && threads.errors.contains("1, 1 thread each"), "\(threads.errors)")
+            try sandbox.train("parts", Self.settings + ["training.steps=60"], ["--resume", "auto"], ranks: 4)
+            #expect(try sandbox.tensors("parts", step: 60) == sandbox.tensors("whole", step: 60))
+            #expect(try sandbox.losses("parts") == sandbox.losses("whole"))
+        }
+
+        @Test func ranksThatDoNotDivideAreRefused() throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.lockstep(
+                ["train", "--run", "run"] + Sandbox.small + ["--set", "training.reproducible_shards=6"], ranks: 4)
+            #expect(outcome.status == 64)
+            #expect(
+                complaints(outcome.errors) == [
+                    "lockstep: training.reproducible_shards: the ranks cannot have equally many shards; expected 1, 2, 3 or 6 ranks for 6 shards, found 4; start one of these numbers of ranks, or begin a new run with a multiple of 4 shards"
+                ])
+        }
+    }
+}
