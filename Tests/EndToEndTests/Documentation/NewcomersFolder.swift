@@ -5,7 +5,7 @@ import Testing
 /// A fresh folder as a newcomer has it after `launch/setup`, with small texts in place of the corpora that the pages
 /// mention, and programs on its path that keep runs short.
 ///
-/// With `LOCKSTEP_DOCS=full` in the environment (`launch/test-docs`) programs run as the page says.
+/// With `LOCKSTEP_DOCS=full` in the environment (`launch/test-docs`) programs run as a Markdown page says.
 final class NewcomersFolder: Sendable {
     let sandbox: Sandbox
 
@@ -45,17 +45,23 @@ final class NewcomersFolder: Sendable {
 
         """
 
-    static let isFull = ProcessInfo.processInfo.environment["LOCKSTEP_DOCS"] == "full"
+    private static let isFull = ProcessInfo.processInfo.environment["LOCKSTEP_DOCS"] == "full"
     /// A Python that has torch, numpy and safetensors.
     static let python = ProcessInfo.processInfo.environment["PYTHON"]
 
-    init() throws {
+    private let isFull: Bool
+
+    /// - Parameters:
+    ///   - hasSample: the embedded corpus has been prepared, in data/kinematics.
+    ///   - mayBeFull: this is no recipe that takes days.
+    init(hasSample: Bool, mayBeFull: Bool) throws {
+        isFull = Self.isFull && mayBeFull
         sandbox = try Sandbox()
         let files = FileManager.default
         for folder in ["bin", ".build/release", "data", "training-monolingual.tokenized.shuffled", "heldout-monolingual.tokenized.shuffled"] {
             try files.createDirectory(atPath: sandbox.path(folder), withIntermediateDirectories: true)
         }
-        try program("bin/lockstep", Self.isFull ? Self.fullLockstep : Self.shortLockstep)
+        try program("bin/lockstep", isFull ? Self.fullLockstep : Self.shortLockstep)
         try files.createSymbolicLink(atPath: sandbox.path(".build/release/lockstep"), withDestinationPath: sandbox.path("bin/lockstep"))
         try program("bin/mpirun", Self.twoRanks)
         if let python = Self.python { try program("bin/python3", "#!/bin/sh\nexec '\(python)' \"$@\"\n") }
@@ -63,7 +69,7 @@ final class NewcomersFolder: Sendable {
             try files.createSymbolicLink(
                 atPath: sandbox.path(folder), withDestinationPath: Page.repository.appending(path: folder).path)
         }
-        try files.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data/kinematics"))
+        if hasSample { try files.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data/kinematics")) }
 
         let text = try Data(contentsOf: URL(filePath: "\(Shared.corpus)/train.txt"))
         for name in [
@@ -101,6 +107,6 @@ final class NewcomersFolder: Sendable {
         environment["MPIRUN"] = mpirun.output.trimmingCharacters(in: .newlines)
         environment["PATH"] = "\(sandbox.path("bin")):\(path)"
         return try Launch.run(
-            "bash", ["-c", script], environment: environment, folder: sandbox.folder, timeout: Self.isFull ? 7200 : 180)
+            "bash", ["-c", script], environment: environment, folder: sandbox.folder, timeout: isFull ? 7200 : 180)
     }
 }

@@ -78,6 +78,8 @@ struct Page: CustomTestStringConvertible, Sendable {
         return script
     }
 
+    var commands: [String] { blocks.filter { $0.language == "sh" }.flatMap(Page.commands) }
+
     /// A block's lines, those that end in a backslash together with the next.
     static func commands(in block: Block) -> [String] {
         var commands: [String] = []
