@@ -1,12 +1,9 @@
-import Glibc
-
-/// How long p ranks take to sum m bytes, each over a link of its own, by recursive halving and doubling (Rabenseifner;
-/// Thakur, Rabenseifner and Gropp 2005, section 4.5):
+/// How long p ranks take to sum m bytes on a ring, each over a link of its own (Patarasuk and Yuan 2009, section 3):
 ///
-///     t(p, m) = 2 ceil(log2 p) alpha k  +  2 (p-1)/p m / B
+///     t(p, m) = 2 (p-1) alpha k  +  2 (p-1)/p m / B
 ///
 /// alpha: seconds until a message arrives, however short; B: bytes a second after that, adding up included; k: the
-/// pieces that the transport cuts m into. A ring moves as much, with 2 (p-1) messages instead of 2 log2 p.
+/// pieces that the transport cuts a p-th of m into.
 public struct AllReduceModel: Codable, Sendable, Equatable {
     /// alpha, seconds.
     public let latency: Double
@@ -58,8 +55,8 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
     /// What latency and seconds per byte are multiplied by.
     private static func factors(bytes: Int, ranks: Int, pieceBytes: Int) -> (latency: Double, transfer: Double) {
         if ranks == 1 { return (0, 0) }
-        let pieces = Double((bytes + pieceBytes - 1) / pieceBytes)
+        let pieces = Double((bytes / ranks + pieceBytes - 1) / pieceBytes)
         let p = Double(ranks)
-        return (2 * log2(p).rounded(.up) * pieces, 2 * (p - 1) / p * Double(bytes))
+        return (2 * (p - 1) * max(1, pieces), 2 * (p - 1) / p * Double(bytes))
     }
 }

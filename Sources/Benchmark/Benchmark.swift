@@ -110,10 +110,20 @@ public struct Benchmark {
     /// - Parameter steps: seconds of each rank's steps, as already measured.
     private func measureExchange(_ machines: Machines, steps: [[Double]]) throws -> ExchangeMeasurement {
         let gradientBytes = ParameterLayout(options.training.model).count * MemoryLayout<Float>.stride
+        // The model knows no overlap.
+        var plain = options.training
+        plain.exchange.overlap = false
         if machines.across.size > 1 {
             say("measuring sums over \(machines.across.size) machines")
             let sums = try ExchangeTiming.measure(
                 gradientBytes: gradientBytes, across: machines.across, here: machines.here.size, all: communicator)
+            var steps = steps
+            if options.training.exchange.overlap {
+                say("measuring training steps without overlap")
+                let run = try StepRun(plain, tokens: options.tokens, communicator: communicator)
+                try run.warmUp(options.warmup)
+                steps = try communicator.gatherCoded(run.measure(options.steps).steps)
+            }
             return ExchangeMeasurement(
                 machines: machines.across.size, ranksPerMachine: machines.here.size, sums: sums,
                 bestSeconds: slowest(steps).min()!, stepsShareMemory: false, machineAlone: try measureMachine(machines.here))
@@ -122,7 +132,7 @@ public struct Benchmark {
         let sums = try ExchangeTiming.measure(
             gradientBytes: gradientBytes, across: communicator, here: 1, all: communicator)
         say("measuring training steps that exchange by messages")
-        let run = try StepRun(options.training, tokens: options.tokens, communicator: MessagesOnly(communicator))
+        let run = try StepRun(plain, tokens: options.tokens, communicator: MessagesOnly(communicator))
         try run.warmUp(options.warmup)
         let messages = try communicator.gatherCoded(run.measure(options.steps).steps)
         return ExchangeMeasurement(

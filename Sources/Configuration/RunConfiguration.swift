@@ -6,6 +6,7 @@ public struct RunConfiguration: Sendable, Equatable {
     public var data = Data()
     public var model = Model()
     public var training = Training()
+    public var exchange = Exchange()
     public var checkpoint = Checkpoint()
     public var validation = Validation()
     public var metrics = Metrics()
@@ -118,6 +119,22 @@ public struct RunConfiguration: Sendable, Equatable {
         case plateau
         /// Linear from 0 over `warmupSteps`, then half a cosine down to `minimum` at the last step.
         case cosine
+    }
+
+    /// How gradients travel between machines; on one machine they do not, and this changes nothing.
+    public struct Exchange: Sendable, Equatable {
+        /// Each layer's gradients set off as soon as they are complete, while the backward pass goes on.
+        public var overlap = true
+        /// Of an untied embedding only the rows that a step has read.
+        public var sparse = true
+        public var wire = Wire.float32
+    }
+
+    /// What gradients travel as; they are always summed in single precision.
+    public enum Wire: String, SettingChoice {
+        case float32
+        /// Half the bytes, 8 bits of precision.
+        case bfloat16
     }
 
     /// A checkpoint is always written at the end as well.

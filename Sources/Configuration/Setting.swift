@@ -155,6 +155,16 @@ extension RunConfiguration {
             "How often ranks on different machines compare their copies of the parameters; 0: only before each save."),
 
         Setting(
+            "exchange.overlap", \.exchange.overlap, .any,
+            "Between machines each layer's gradients set off as soon as they are complete, during the backward pass; false: all at its end. Results are the same. [More](scaling.md#between-machines)."),
+        Setting(
+            "exchange.sparse", \.exchange.sparse, .any,
+            "Between machines only those rows of an untied embedding travel that were read; false: the whole matrix. Results are the same."),
+        Setting(
+            "exchange.wire", \.exchange.wire, .any,
+            "What gradients travel as between machines; `bfloat16` is half the bytes, rounded to 8 bits of precision. Sums are made in single precision."),
+
+        Setting(
             "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
             "Save so often; 0: not by steps. A checkpoint is always written at each best validation and at the end."),
         Setting(

@@ -13,6 +13,8 @@ public final class MPICommunicator: Communicator {
     private var handle: MPI_Comm?
     private let largestMessage: Int
     private var windows: [MPI_Win?] = []
+    /// Sums begun so far: their number is the tag of their messages.
+    private var begun = 0
     private var parts: [MPICommunicator] = []
 
     convenience init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
@@ -46,6 +48,13 @@ public final class MPICommunicator: Communicator {
     public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try allReduce(buffer) }
 
     public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
+
+    public func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
+        begun += 1
+        // MPI promises tags up to 32767; no two of that distance are under way together.
+        return try RingSum(
+            buffer, wire: wire, rank: rank, size: size, tag: CInt(begun % 32768), largestMessage: largestMessage, handle)
+    }
 
     private func allReduce<Element: MPIElement>(_ buffer: UnsafeMutableBufferPointer<Element>) throws {
         guard let base = buffer.baseAddress else { return }

@@ -20,7 +20,8 @@ public struct GradientNorm: Sendable {
     public init(_ gradients: Arena) {
         let squares = UnsafeMutableBufferPointer<Double>.allocate(capacity: gradients.layout.entries.count)
         defer { squares.deallocate() }
-        GradientNorm.squares(gradients, range: 0..<gradients.buffer.count, into: squares)
+        squares.initialize(repeating: 0)
+        GradientNorm.addSquares(gradients, range: 0..<gradients.buffer.count, into: squares)
         self.init(squares: squares, layout: gradients.layout)
     }
 
@@ -31,11 +32,11 @@ public struct GradientNorm: Sendable {
         value = squares.reduce(0, +).squareRoot()
     }
 
-    /// The sum of squares of each tensor, of what lies in `range` of the arena.
-    public static func squares(_ gradients: Arena, range: Range<Int>, into squares: UnsafeMutableBufferPointer<Double>) {
+    /// Adds the squares of what lies in `range` of the arena to the sum of each tensor.
+    public static func addSquares(_ gradients: Arena, range: Range<Int>, into squares: UnsafeMutableBufferPointer<Double>) {
         for (index, entry) in gradients.layout.entries.enumerated() {
             let own = entry.range.clamped(to: range)
-            squares[index] = sumOfSquares(gradients.buffer.base + own.lowerBound, count: own.count)
+            squares[index] += sumOfSquares(gradients.buffer.base + own.lowerBound, count: own.count)
         }
     }
 }

@@ -56,13 +56,16 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         }
     }
 
-    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
+    ) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
         for t in (0..<steps).reversed() {
+            try pause()
             let d = delta + t * block
             let h = current(t)
             let next = hiddenGradient.base
@@ -91,6 +94,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: hidden)
+        try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }

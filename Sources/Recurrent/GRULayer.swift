@@ -88,7 +88,9 @@ final class GRULayer: LayerBase, RecurrentLayer {
         copy(previous(steps), to: state[0].base, count: block)
     }
 
-    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
+    ) throws {
         guard let gradients, let gateBackward, let candidateBackward else {
             preconditionFailure("a layer made for evaluation")
         }
@@ -97,6 +99,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
         directGradient.fill(0)
         let size = hidden
         for t in (0..<steps).reversed() {
+            try pause()
             let gate = gates.base + t * 3 * block
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
@@ -136,6 +139,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
             into: gradients.recurrentWeights.rows(2 * size, count: size))
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 3 * size)
+        try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }

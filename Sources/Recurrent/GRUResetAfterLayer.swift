@@ -71,12 +71,15 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         }
     }
 
-    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
+    ) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         directGradient.fill(0)
         for t in (0..<steps).reversed() {
+            try pause()
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 stepBackward(
@@ -93,6 +96,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         try multiply(recurrentDeltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(inputDeltas, into: gradients.inputBias.base)
         sumRows(recurrentDeltas, into: gradients.recurrentBias.base)
+        try pause()
         clock.enter(.projectionBackward)
         try multiply(inputDeltas, by: weights.inputWeights, into: inputGradient)
     }

@@ -81,12 +81,15 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         }
     }
 
-    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws {
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
+    ) throws {
         guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         cellGradient.fill(0)
         for t in (0..<steps).reversed() {
+            try pause()
             let gate = gates.base + t * 4 * block
             for b in 0..<batch {
                 let offset = b * hidden
@@ -103,6 +106,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
         sumRows(deltas, into: gradients.inputBias.base)
         copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 4 * hidden)
+        try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }

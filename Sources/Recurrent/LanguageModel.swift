@@ -130,24 +130,30 @@ public final class LanguageModel {
 
     /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions. Once for each
     /// `forward`, which clears the untied embedding's rows again.
-    public func lossAndBackward(_ targets: UnsafePointer<Int32>) throws -> LossSum {
+    public func lossAndBackward(
+        _ targets: UnsafePointer<Int32>, observer: (any BackwardObserver)? = nil
+    ) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
         let rows = steps * batch
         var above = Matrix(gradientBuffers[0].base, rows: rows, columns: configuration.hidden)
         let loss = try outputLayer.lossAndGradient(
             input(ofLayer: layers.count), targets: targets, hiddenGradient: above)
+        try observer?.completed(0)
         for index in layers.indices.reversed() {
             drop(above, into: above, site: index + 1)
             let next = gradientBuffers[(layers.count - index) % 2]
             let below = Matrix(next.base, rows: rows, columns: configuration.inputs(ofLayer: index))
             try layers[index].backward(
-                input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps)
+                input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps,
+                pause: { try observer?.pause() })
+            try observer?.completed(layers.count - index)
             above = below
         }
         drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
         embedding.backward(inputs, outputGradient: above)
+        try observer?.completed(layers.count + 1)
         return loss
     }
 

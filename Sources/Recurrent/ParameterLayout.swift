@@ -44,6 +44,25 @@ public struct ParameterLayout: Sendable, Equatable {
     /// Trainable values: padding not counted.
     public var parameters: Int { entries.reduce(0) { $0 + $1.count } }
 
+    /// The floats whose gradients a backward pass completes together, in that order: the output layer's own, each layer's
+    /// from the top, the embedding's.
+    public var backwardOrder: [Range<Int>] {
+        // "encoder", "_l0", ..., "decoder"
+        func part(_ name: String) -> Substring {
+            name.hasPrefix("rnn") ? name[name.lastIndex(of: "_")!...] : name.prefix { $0 != "." }
+        }
+        var parts: [(name: Substring, range: Range<Int>)] = []
+        for (index, entry) in entries.enumerated() {
+            let end = index + 1 < entries.count ? entries[index + 1].offset : count
+            if let last = parts.last, last.name == part(entry.name) {
+                parts[parts.count - 1].range = last.range.lowerBound..<end
+            } else {
+                parts.append((part(entry.name), entry.offset..<end))
+            }
+        }
+        return parts.reversed().map(\.range)
+    }
+
     public subscript(name: String) -> Entry {
         guard let entry = entries.first(where: { $0.name == name }) else { preconditionFailure("no parameter \(name)") }
         return entry

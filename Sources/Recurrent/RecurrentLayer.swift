@@ -21,7 +21,17 @@ protocol RecurrentLayer: AnyObject {
 
     /// From dL/d(output) [steps*B, H] to the gradients of the weights (overwritten) and dL/d(input) [steps*B, in].
     /// Nothing flows in from beyond the chunk's end, nothing out before its start: that is the truncation.
-    func backward(_ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int) throws
+    /// - Parameter pause: called often, in between.
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void) throws
+}
+
+/// Who wants to do something during a backward pass.
+public protocol BackwardObserver: AnyObject {
+    /// The gradients of part `part` of `ParameterLayout.backwardOrder` are complete.
+    func completed(_ part: Int) throws
+    /// A good moment for a little work; there is one every few milliseconds.
+    func pause() throws
 }
 
 /// The four parameters of a layer, in the parameter or the gradient arena.

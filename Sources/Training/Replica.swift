@@ -7,8 +7,9 @@ import Recurrent
 ///
 /// On each machine parameters and slots exist once, in shared memory, and so do all gradients of its ranks: each rank
 /// sums, measures and updates its own part of them in place, in rank order. Between machines, ranks with the same part
-/// all-reduce it. Of an untied embedding only the rows of the tokens read are summed, sent and updated.
-final class Replica {
+/// all-reduce it, each layer's share beginning as soon as the backward pass has completed it. Of an untied embedding only
+/// the rows of the tokens read are summed, sent and updated.
+final class Replica: BackwardObserver {
     let parameters: Arena
     /// This rank's own gradient; after `reduce`, in this rank's part, the sum over all ranks.
     let gradients: Arena
@@ -20,11 +21,18 @@ final class Replica {
     /// The gradients of the ranks on this machine.
     private let shared: any SharedMemory
     private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
-    /// What this rank sums and updates beside rows of the embedding.
-    private let part: Range<Int>
+    /// What this rank sums and updates beside rows of the embedding: its share of each of `ParameterLayout.backwardOrder`;
+    /// on one machine, where it is all one, a single range.
+    private let ownRanges: [Range<Int>]
+    private let plan: TrainingOptions.ExchangePlan
+    /// Sums between machines that are under way.
+    private var pending: [any PendingSum] = []
     /// Nil when the embedding is tied, which gives all its rows a gradient.
     private let rows: TouchedRows?
     private let embedding: ParameterLayout.Entry
+    /// This rank's share of an untied embedding that is exchanged whole all the same: rows of other ranks' tokens end there,
+    /// which the model does not clear.
+    private let foreignRows: Range<Int>
     /// Touched rows side by side, [rows, E], on their way between machines.
     private var packedRows = Buffer(count: 0)
     private let signals: UnsafeMutableBufferPointer<Double>
@@ -34,7 +42,8 @@ final class Replica {
     /// - Parameter tokens: the most that this rank reads in a step.
     /// - Throws: transport errors.
     init(
-        _ model: ModelConfiguration, rule: OptimizerRule, tokens: Int, communicator: any Communicator, clock: PhaseClock
+        _ model: ModelConfiguration, rule: OptimizerRule, tokens: Int, exchange: TrainingOptions.ExchangePlan,
+        communicator: any Communicator, clock: PhaseClock
     ) throws {
         let layout = ParameterLayout(model)
         let machines = try communicator.machines()
@@ -42,6 +51,7 @@ final class Replica {
         self.communicator = communicator
         self.machines = machines
         self.clock = clock
+        plan = exchange
         func once() throws -> Arena {
             let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
             return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))
@@ -54,12 +64,19 @@ final class Replica {
         for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(shared.part(of: rank).baseAddress!)) }
 
         embedding = layout.entries[0]
-        rows = model.tied ? nil : try TouchedRows(vocabulary: model.vocabulary, tokens: tokens, machines: machines)
+        let sparse = !model.tied && exchange.sparse
+        rows = sparse ? try TouchedRows(vocabulary: model.vocabulary, tokens: tokens, machines: machines) : nil
+        var parts = layout.backwardOrder
+        if sparse { parts.removeLast() }
+        if machines.across.size == 1 { parts = [parts.last!.lowerBound..<layout.count] }
         // Whole cache lines, so that no two ranks write to one.
-        let first = model.tied ? 0 : layout.entries[1].offset / 16
-        let lines = layout.count / 16 - first
-        let cut = { rank in 16 * (first + lines * rank / here.size) }
-        part = cut(here.rank)..<cut(here.rank + 1)
+        ownRanges = parts.map { part in
+            let (first, lines) = (part.lowerBound / 16, part.count / 16)
+            let cut = { rank in 16 * (first + lines * rank / here.size) }
+            return cut(here.rank)..<cut(here.rank + 1)
+        }
+
+        foreignRows = sparse || model.tied ? 0..<0 : ownRanges.last!.clamped(to: embedding.range)
 
         signals = .allocate(capacity: 4)
         signals.initialize(repeating: 0)
@@ -79,6 +96,37 @@ final class Replica {
     /// Whether this rank is the one to fill in parameters and slots.
     var fillsParameters: Bool { machines.here.rank == 0 }
 
+    // MARK: During the backward pass
+
+    /// Nil when nothing can be done before the gradient is complete.
+    var observer: (any BackwardObserver)? { machines.across.size > 1 && plan.overlap ? self : nil }
+
+    func completed(_ part: Int) throws {
+        guard part < ownRanges.count else { return }
+        // For the ranks of this machine to have completed it, too.
+        clock.enter(.wait)
+        try machines.here.barrier()
+        clock.enter(.exchange)
+        try begin(ownRanges[part])
+    }
+
+    func pause() throws {
+        let phase = clock.phase
+        clock.enter(.exchange)
+        for sum in pending { _ = try sum.advance() }
+        clock.enter(phase)
+    }
+
+    /// Sums `range` on this machine, and sends it off to the others.
+    private func begin(_ range: Range<Int>) throws {
+        addBlocks(range)
+        if machines.across.size == 1 { return }
+        let values = UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[range])
+        pending.append(try machines.across.beginSum(values, wire: plan.wire))
+    }
+
+    // MARK: After it
+
     /// Collective. Call when this rank's gradient is complete: sums all ranks' gradients, each rank its part, and signals.
     /// - Parameters:
     ///   - inputs: the tokens of this rank's chunk, `count` of them.
@@ -86,13 +134,16 @@ final class Replica {
     func reduce(
         _ own: StepSignals, inputs: UnsafePointer<Int32>, count: Int
     ) throws -> (signals: StepSignals, norm: GradientNorm) {
-        clock.enter(.wait)
+        clock.enter(.exchange)
         rows?.publish(inputs, count: count)
+        // Small messages would wait behind what is under way, while nobody moves that on.
+        try finishSums()
+        clock.enter(.wait)
         let total = try sum(own)
         clock.enter(.exchange)
+        if observer == nil { for range in ownRanges { try begin(range) } }
         try rows?.collect()
-        addOthers()
-        if machines.across.size > 1 { try addOtherMachines() }
+        try sumRows()
         clock.enter(.update)
         measure()
         clock.enter(.wait)
@@ -114,13 +165,9 @@ final class Replica {
         return total
     }
 
-    /// `gradients = sum over this machine's ranks, in rank order`, in this rank's part.
-    private func addOthers() {
-        if sources.count == 1 { return }
-        forEachOwnRange { addBlocks($0) }
-    }
-
+    /// `gradients = sum over this machine's ranks, in rank order`, in `range`.
     private func addBlocks(_ range: Range<Int>) {
+        if sources.count == 1 { return }
         // Blocks of 16 KiB stay in the first cache while all ranks' gradients are added.
         for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
             let sums = gradients.buffer.base + start
@@ -132,17 +179,26 @@ final class Replica {
         }
     }
 
-    /// The same between machines, where this rank's part is sent.
-    private func addOtherMachines() throws {
-        try machines.across.sum(UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[part]))
-        guard let rows else { return }
+    private func finishSums() throws {
+        try machines.across.finish(pending)
+        pending.removeAll(keepingCapacity: true)
+    }
+
+    /// Touched rows, summed on this machine, and side by side between machines; with whatever else is under way.
+    private func sumRows() throws {
+        guard let rows else { return try finishSums() }
+        for row in rows.own { addBlocks(range(ofRow: row)) }
+        if machines.across.size == 1 { return }
         let width = embedding.shape[1]
         let needed = rows.own.count * width
         if packedRows.count < needed { packedRows = Buffer(count: needed + needed / 4) }
         for (place, row) in rows.own.enumerated() {
             copy(gradients.buffer.base + range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
         }
-        try machines.across.sum(UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]))
+        pending.append(
+            try machines.across.beginSum(
+                UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]), wire: plan.wire))
+        try finishSums()
         for (place, row) in rows.own.enumerated() {
             copy(packedRows.base + place * width, to: gradients.buffer.base + range(ofRow: row).lowerBound, count: width)
         }
@@ -150,7 +206,8 @@ final class Replica {
 
     /// Sums of squares of each tensor, of this rank's part.
     private func measure() {
-        GradientNorm.squares(gradients, range: part, into: squares)
+        squares.update(repeating: 0)
+        for range in ownRanges { GradientNorm.addSquares(gradients, range: range, into: squares) }
         guard let rows else { return }
         for row in rows.own {
             let range = range(ofRow: row)
@@ -161,10 +218,10 @@ final class Replica {
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
         let step = optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update)
-        if rows == nil || optimizer.rule.leavesUntouchedAlone {
-            forEachOwnRange { step.apply(to: parameters, gradients: gradients, range: $0) }
-        } else {
-            step.apply(to: parameters, gradients: gradients, range: part)
+        for range in ownRanges { step.apply(to: parameters, gradients: gradients, range: range) }
+        if let rows, optimizer.rule.leavesUntouchedAlone {
+            for row in rows.own { step.apply(to: parameters, gradients: gradients, range: range(ofRow: row)) }
+        } else if rows != nil {
             for row in stride(from: machines.here.rank, to: embedding.shape[0], by: machines.here.size) {
                 step.apply(to: parameters, gradients: gradients, range: range(ofRow: Int32(row)))
             }
@@ -177,17 +234,12 @@ final class Replica {
 
     /// Rows that other ranks touched are no business of this rank's next step.
     func clearTouchedRows() {
-        guard let rows else { return }
-        for row in rows.own {
-            let range = range(ofRow: row)
-            (gradients.buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
-        }
+        clear(foreignRows)
+        if let rows { for row in rows.own { clear(range(ofRow: row)) } }
     }
 
-    /// This rank's part: the ranges in which it sums and updates.
-    private func forEachOwnRange(_ body: (Range<Int>) -> Void) {
-        if let rows { for row in rows.own { body(range(ofRow: row)) } }
-        body(part)
+    private func clear(_ range: Range<Int>) {
+        (gradients.buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
     }
 
     /// Floats of a row of the embedding in the arena.

@@ -1,3 +1,4 @@
+import Collectives
 import Corpus
 import Optimization
 import Recurrent
@@ -28,6 +29,19 @@ public struct TrainingOptions: Sendable {
     public var metricsEverySteps: Int
     /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
     public var verifyEverySteps = 1000
+
+    public var exchange = ExchangePlan()
+
+    /// How gradients travel between machines; on one machine nothing does.
+    public struct ExchangePlan: Sendable {
+        /// Each layer's gradients set off as soon as they are complete.
+        public var overlap = true
+        /// Of an untied embedding only the rows that a step has touched.
+        public var sparse = true
+        public var wire = WireFormat.float32
+
+        public init() {}
+    }
 
     /// When to save; 0 means never by that measure. The end of the run is always saved.
     public struct CheckpointPlan: Sendable {

@@ -39,7 +39,7 @@ public final class TrainingStep {
         self.communicator = communicator
         replica = try Replica(
             options.model, rule: options.optimizer, tokens: options.unroll.maximumLength * streams.count,
-            communicator: communicator, clock: clock)
+            exchange: options.exchange, communicator: communicator, clock: clock)
         model = try LanguageModel(
             options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count,
             steps: options.unroll.maximumLength, firstStream: streams.lowerBound, clock: clock)
@@ -90,7 +90,7 @@ public final class TrainingStep {
 
         try model.forward(inputs.baseAddress!, steps: chunk.steps, dropout: dropout)
         var local = signals
-        local.loss = try model.lossAndBackward(targets.baseAddress!)
+        local.loss = try model.lossAndBackward(targets.baseAddress!, observer: replica.observer)
         heartbeat.enter(.exchange)
         let (global, norm) = try replica.reduce(local, inputs: inputs.baseAddress!, count: chunk.steps * model.batch)
         if !global.loss.total.isFinite || norm.nonFinite != nil {

@@ -97,7 +97,7 @@ extension BenchmarkReport {
     }
 
     private func checkLine(_ exchange: Exchange) -> String {
-        let how = exchange.stepsShareMemory ? ", if they exchanged by messages" : ""
+        let how = exchange.stepsShareMemory ? ", if they exchanged by messages" : ", without overlap"
         let alone = hardware.ranks > hardware.machines && !exchange.stepsShareMemory ? "one machine" : "rank 0"
         return "best step of \(ranks.count) ranks\(how): predicted \(milliseconds(exchange.check.predictedSeconds)) ms (\(alone) alone + model), "
             + "measured \(milliseconds(exchange.check.measuredSeconds)) ms, error \(signedPercent(exchange.check.error))"

@@ -1,3 +1,4 @@
+import Collectives
 import Configuration
 import Corpus
 import Optimization
@@ -32,6 +33,9 @@ extension TrainingOptions {
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
         verifyEverySteps = training.verifyEverySteps
+        exchange.overlap = configuration.exchange.overlap
+        exchange.sparse = configuration.exchange.sparse
+        exchange.wire = WireFormat(rawValue: configuration.exchange.wire.rawValue)!
     }
 }
 

@@ -4,12 +4,12 @@ import Testing
 @Suite struct AllReduceModelTests {
     private let piece = 8 << 20
 
-    /// By hand: 8 ranks, 3 rounds out and 3 back; 7/8 of the bytes twice.
+    /// By hand: 8 ranks, 7 messages one after the other out and 7 back; 7/8 of the bytes twice.
     @Test func timeIsLatencyAndTransfer() {
         let model = AllReduceModel(latency: 1e-5, bytesPerSecond: 1e9)
-        #expect(abs(model.seconds(bytes: 4_000_000, ranks: 8, pieceBytes: piece) - (6e-5 + 7e-3)) < 1e-12)
-        // 20 MiB are three pieces; 5 ranks need as many rounds as 8.
-        #expect(abs(model.seconds(bytes: 20 << 20, ranks: 5, pieceBytes: piece) - (18e-5 + 1.6 * 20.97152e-3)) < 1e-9)
+        #expect(abs(model.seconds(bytes: 4_000_000, ranks: 8, pieceBytes: piece) - (14e-5 + 7e-3)) < 1e-12)
+        // A fifth of 100 MiB is three pieces.
+        #expect(abs(model.seconds(bytes: 100 << 20, ranks: 5, pieceBytes: piece) - (24e-5 + 1.6 * 104.8576e-3)) < 1e-9)
         #expect(model.seconds(bytes: 4_000_000, ranks: 1, pieceBytes: piece) == 0)
     }
 

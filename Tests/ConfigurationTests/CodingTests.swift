@@ -40,6 +40,9 @@ import Testing
         it.training.schedule.minimum = 1e-5
         it.training.seed = .max
         it.training.verifyEverySteps = 0
+        it.exchange.overlap = false
+        it.exchange.sparse = false
+        it.exchange.wire = .bfloat16
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
         it.checkpoint.keep = 1
@@ -112,6 +115,10 @@ import Testing
                     minimum: 0
                   seed: 1
                   verify_every_steps: 1000
+                exchange:
+                  overlap: true
+                  sparse: true
+                  wire: float32
                 checkpoint:
                   every_steps: 0
                   every_minutes: 10

@@ -28,11 +28,11 @@ import Testing
         ),
         (
             "colour: blue",
-            "config.yaml, line 1, column 1: unknown key 'colour'; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
+            "config.yaml, line 1, column 1: unknown key 'colour'; valid keys here: data, model, training, exchange, checkpoint, validation, metrics, watchdog"
         ),
         (
             "training.clip.norm: 1",
-            "config.yaml, line 1, column 1: unknown key 'training.clip.norm'; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
+            "config.yaml, line 1, column 1: unknown key 'training.clip.norm'; valid keys here: data, model, training, exchange, checkpoint, validation, metrics, watchdog"
         ),
         (
             "<<: {model: {hidden: 5}}",
@@ -142,7 +142,7 @@ import Testing
         ("training.unroll", "--set: not a setting: 'training.unroll'; expected key.path=value"),
         (
             "=5",
-            "--set =5: unknown key ''; valid keys here: data, model, training, checkpoint, validation, metrics, watchdog"
+            "--set =5: unknown key ''; valid keys here: data, model, training, exchange, checkpoint, validation, metrics, watchdog"
         ),
         (
             "model.hidden.size.of.it=5",

@@ -34,6 +34,22 @@ extension CommandTests {
             #expect(try sandbox.losses("many").count == 50)
         }
 
+        /// Three machines of one rank: rounded gradients change the losses a little, and the copies of the parameters, which
+        /// every step compares, not at all.
+        @Test func bfloat16StaysCloseAndTheSameEverywhere() throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("one")
+            let outcome = try Launch.mpirun(
+                ranks: 3, Launch.product("lockstep"),
+                ["train", "--run", "rounded"] + Sandbox.small
+                    + ["--set", "exchange.wire=bfloat16", "--set", "training.verify_every_steps=1"],
+                environment: ["LOCKSTEP_RANKS_PER_MACHINE": "1"], folder: sandbox.folder)
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let (exact, rounded) = (try sandbox.losses("one"), try sandbox.losses("rounded"))
+            let worst = zip(exact, rounded).map { abs($0 - $1) / $0 }.max() ?? 0
+            #expect(rounded.count == 50 && worst > 1e-6 && worst < 0.02, "\(worst)")
+        }
+
         /// An mpirun of one rank is no different from none.
         @Test func oneRankIsTheSameToTheByte() throws {
             let sandbox = try Sandbox()

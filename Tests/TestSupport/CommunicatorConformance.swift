@@ -12,6 +12,11 @@ public func checkConformance(
     for length in lengths {
         try checkSum(communicator, length, Float.self) { try communicator.sum($0) }
         try checkSum(communicator, length, Double.self) { try communicator.sum($0) }
+        try checkSum(communicator, length, Float.self) { try sumInPieces($0, communicator, .float32) }
+        // 8 bits of every partial sum, of which there are as many as ranks.
+        try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) {
+            try sumInPieces($0, communicator, .bfloat16)
+        }
         try checkBroadcast(communicator, length)
         try checkGathers(communicator, length)
     }
@@ -34,7 +39,7 @@ private func expect(_ condition: Bool, _ communicator: any Communicator, _ what:
 /// Values whose sum depends on the order of summation: the result must be near the exact sum, the same bytes on every
 /// rank, and the same bytes again the second time.
 private func checkSum<Element: BinaryFloatingPoint>(
-    _ communicator: any Communicator, _ length: Int, _: Element.Type,
+    _ communicator: any Communicator, _ length: Int, _: Element.Type, precision: Double = Double(Element.ulpOfOne),
     _ sum: (UnsafeMutableBufferPointer<Element>) throws -> Void
 ) throws {
     let values = (0..<communicator.size).map { rank in
@@ -50,7 +55,7 @@ private func checkSum<Element: BinaryFloatingPoint>(
     let result = try summed()
     for i in 0..<length {
         let exact = values.reduce(0) { $0 + Double($1[i]) }
-        let rounding = Double(Element.ulpOfOne) * Double(communicator.size)
+        let rounding = precision * Double(communicator.size)
         try expect(
             abs(Double(result[i]) - exact) <= rounding, communicator,
             "sum of \(length) \(Element.self): element \(i) is \(result[i]), expected \(exact)")
@@ -64,6 +69,18 @@ private func checkSum<Element: BinaryFloatingPoint>(
     try expect(
         try summed().withUnsafeBytes { Array($0) } == bytes, communicator,
         "sum of \(length) \(Element.self) differs when repeated")
+}
+
+/// Two sums under way together, with another call between.
+private func sumInPieces(
+    _ buffer: UnsafeMutableBufferPointer<Float>, _ communicator: any Communicator, _ wire: WireFormat
+) throws {
+    let cut = buffer.count / 3
+    let sums = [buffer[..<cut], buffer[cut...]].map { UnsafeMutableBufferPointer(rebasing: $0) }
+    let pending = try sums.map { try communicator.beginSum($0, wire: wire) }
+    for sum in pending { _ = try sum.advance() }
+    try communicator.barrier()
+    try communicator.finish(pending)
 }
 
 /// Bytes that tell sender, position and purpose.

@@ -146,6 +146,10 @@ private final class ThreadCommunicator: Communicator {
 
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
 
+    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
+        SumWhenAsked { try self.sum(buffer) }
+    }
+
     private func sum<Element: BinaryFloatingPoint>(in buffer: UnsafeMutableBufferPointer<Element>) throws {
         let parts = try meeting.exchange(
             Array(UnsafeRawBufferPointer(buffer)), of: rank, call: "sum of \(buffer.count) \(Element.self)")

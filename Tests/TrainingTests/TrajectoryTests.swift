@@ -61,6 +61,28 @@ import Training
         }
     }
 
+    /// When gradients set off, and whether whole or in rows, is not seen in what becomes of them.
+    @Test(arguments: [false, true], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(tied: Bool, cell: Cell) throws {
+        let tokens = source.sample(12 * 43, seed: 1).map { $0 * 3 }
+        try withTemporaryFolder { folder in
+            @Sendable func train(overlap: Bool, sparse: Bool) throws -> (bytes: [String: [UInt8]], losses: [Double]) {
+                var run = SmallRun(
+                    cell: cell, vocabulary: 45, tokens: tokens, folder: "\(folder)/\(overlap)-\(sparse)", steps: 10, tied: tied)
+                run.options.exchange.overlap = overlap
+                run.options.exchange.sparse = sparse
+                let (described, recorder) = (run, Recorder())
+                _ = try withThreadRanks(4, ranksPerMachine: 2) { try described.train(on: $0, reporter: recorder) }
+                return (try run.bytes(ofStep: 10), recorder.training.map(\.loss))
+            }
+            let (dense, sparse) = (try train(overlap: false, sparse: false), try train(overlap: false, sparse: true))
+            #expect(try train(overlap: true, sparse: false).bytes == dense.bytes)
+            #expect(try train(overlap: true, sparse: true).bytes == sparse.bytes)
+            // The norm is added up in another order.
+            #expect(dense.losses.count == 10)
+            for (a, b) in zip(dense.losses, sparse.losses) { #expect(abs(a - b) < 1e-6 * a) }
+        }
+    }
+
     static let resumeCases: [(OptimizerRule, LearningRateSchedule.Kind, UnrollPlan)] = [
         (OptimizerRule(.sgd), .constant, UnrollPlan(fixed: 5)),
         (OptimizerRule(.momentum, nesterov: true), .decay(factor: 0.5, afterEpoch: 1), UnrollPlan(fixed: 5)),

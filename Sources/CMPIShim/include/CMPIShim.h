@@ -10,6 +10,8 @@ static inline MPI_Errhandler lockstep_MPI_ERRORS_RETURN(void) { return MPI_ERROR
 static inline MPI_Op lockstep_MPI_SUM(void) { return MPI_SUM; }
 static inline int lockstep_MPI_COMM_TYPE_SHARED(void) { return MPI_COMM_TYPE_SHARED; }
 static inline MPI_Info lockstep_MPI_INFO_NULL(void) { return MPI_INFO_NULL; }
+static inline MPI_Status *lockstep_MPI_STATUSES_IGNORE(void) { return MPI_STATUSES_IGNORE; }
+static inline MPI_Request lockstep_MPI_REQUEST_NULL(void) { return MPI_REQUEST_NULL; }
 static inline void *lockstep_MPI_IN_PLACE(void) { return MPI_IN_PLACE; }
 
 static inline MPI_Datatype lockstep_MPI_BYTE(void) { return MPI_BYTE; }
