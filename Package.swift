@@ -112,7 +112,7 @@ let package = Package(
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
-        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Files", "Checkpoints", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Configuration", "Files", "Checkpoints", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

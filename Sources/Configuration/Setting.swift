@@ -1,4 +1,4 @@
-/// One key of the configuration: its place in the file and in `RunConfiguration`, and what it may hold.
+/// One key of the configuration: its place in the file and in `RunConfiguration`, what it may hold and what it means.
 struct Setting: Sendable {
     /// `training.clip.norm` is `["training", "clip", "norm"]`.
     let path: [String]
@@ -8,6 +8,10 @@ struct Setting: Sendable {
     let isStructural: Bool
     /// Text in quotes; anything else as plain scalar.
     let isFreeText: Bool
+    /// What a number counts, for `docs/configuration.md`; empty where there is none.
+    let unit: String
+    /// What it does, for `docs/configuration.md`, as Markdown.
+    let meaning: String
 
     let scalar: @Sendable (RunConfiguration) -> String
     let isValid: @Sendable (RunConfiguration) -> Bool
@@ -18,12 +22,14 @@ struct Setting: Sendable {
 
     init<Value>(
         _ dotted: String, _ member: WritableKeyPath<RunConfiguration, Value> & Sendable, _ domain: Domain<Value>,
-        structural: Bool = false
+        structural: Bool = false, unit: String = "", _ meaning: String
     ) {
         path = dotted.split(separator: ".").map(String.init)
         expected = domain.description
         isStructural = structural
         isFreeText = Value.self == String.self
+        self.unit = unit
+        self.meaning = meaning
         let key = SettingKey(path.last!)
 
         scalar = { $0[keyPath: member].scalar }
@@ -44,59 +50,149 @@ extension RunConfiguration {
     /// Every key, in the order of the file. The upper bounds keep products of sizes (`T * S * 4H * L` floats in
     /// bytes) within 64 bits.
     static let settings: [Setting] = [
-        Setting("data.path", \.data.path, .path),
+        Setting(
+            "data.path", \.data.path, .path,
+            "The dataset folder that `lockstep prepare` made, relative to where lockstep is started. `--data DIR` sets it too."),
 
-        Setting("model.cell", \.model.cell, .any, structural: true),
-        Setting("model.activation", \.model.activation, .any, structural: true),
-        Setting("model.layers", \.model.layers, .from(1, to: 64), structural: true),
-        Setting("model.embedding", \.model.embedding, .from(1, to: 65536), structural: true),
-        Setting("model.hidden", \.model.hidden, .from(1, to: 65536), structural: true),
-        Setting("model.dropout", \.model.dropout, .belowOne),
-        Setting("model.tied", \.model.tied, .any, structural: true),
-        Setting("model.initial_range", \.model.initialRange, .positive),
-        Setting("model.initial_embedding_range", \.model.initialEmbeddingRange, .nullOr(.positive)),
+        Setting(
+            "model.cell", \.model.cell, .any, structural: true,
+            "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). [Formulas](mathematics.md)."),
+        Setting(
+            "model.activation", \.model.activation, .any, structural: true,
+            "The nonlinearity of `elman`. The other cells have their own: with them only `tanh` is accepted."),
+        Setting(
+            "model.layers", \.model.layers, .from(1, to: 64), structural: true, "Recurrent layers, one above the other."),
+        Setting(
+            "model.embedding", \.model.embedding, .from(1, to: 65536), structural: true, unit: "values",
+            "Size E of a token's vector."),
+        Setting(
+            "model.hidden", \.model.hidden, .from(1, to: 65536), structural: true, unit: "values",
+            "Size H of each layer's state."),
+        Setting(
+            "model.dropout", \.model.dropout, .belowOne, unit: "probability",
+            "How likely a value is dropped in training: of the embedding and of each layer's output, never from step to step. Rounded to a multiple of 2^-16."),
+        Setting(
+            "model.tied", \.model.tied, .any, structural: true,
+            "The output layer's weights are the embedding (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`."),
+        Setting(
+            "model.initial_range", \.model.initialRange, .positive,
+            "Weights start uniformly distributed between minus this and this; biases start at 0."),
+        Setting(
+            "model.initial_embedding_range", \.model.initialEmbeddingRange, .nullOr(.positive),
+            "The same for the embedding alone; null: as the other weights. 1.73 gives a standard deviation of 1, with which PyTorch's embeddings start."),
 
-        Setting("training.streams", \.training.streams, .from(1, to: 65536), structural: true),
-        Setting("training.unroll", \.training.unroll, .from(1, to: 65536)),
-        Setting("training.random_unroll", \.training.randomUnroll, .any),
-        Setting("training.epochs", \.training.epochs, .from(1, to: 1_000_000)),
-        Setting("training.steps", \.training.steps, .nullOr(.from(1, to: 1_000_000_000_000))),
-        Setting("training.loss", \.training.loss, .any),
-        Setting("training.clip.norm", \.training.clip.norm, .nullOr(.positive)),
-        Setting("training.clip.value", \.training.clip.value, .nullOr(.positive)),
-        Setting("training.optimizer.name", \.training.optimizer.name, .any, structural: true),
-        Setting("training.optimizer.learning_rate", \.training.optimizer.learningRate, .positive),
-        Setting("training.optimizer.momentum", \.training.optimizer.momentum, .belowOne),
-        Setting("training.optimizer.nesterov", \.training.optimizer.nesterov, .any),
-        Setting("training.optimizer.beta1", \.training.optimizer.beta1, .belowOne),
-        Setting("training.optimizer.beta2", \.training.optimizer.beta2, .belowOne),
-        Setting("training.optimizer.epsilon", \.training.optimizer.epsilon, .positive),
-        Setting("training.optimizer.weight_decay", \.training.optimizer.weightDecay, .notNegative),
-        Setting("training.schedule.name", \.training.schedule.name, .any),
-        Setting("training.schedule.factor", \.training.schedule.factor, .upToOne),
-        Setting("training.schedule.after_epoch", \.training.schedule.afterEpoch, .from(0, to: 1_000_000)),
-        Setting("training.schedule.patience", \.training.schedule.patience, .from(0, to: 1_000_000)),
-        Setting("training.schedule.warmup_steps", \.training.schedule.warmupSteps, .from(0, to: 1_000_000_000_000)),
-        Setting("training.schedule.minimum", \.training.schedule.minimum, .notNegative),
-        Setting("training.seed", \.training.seed, .any, structural: true),
-        Setting("training.verify_every_steps", \.training.verifyEverySteps, .from(0, to: 1_000_000_000_000)),
-        Setting("training.reproducible_shards", \.training.reproducibleShards, .nullOr(.from(1, to: 65536))),
+        Setting(
+            "training.streams", \.training.streams, .from(1, to: 65536), structural: true, unit: "streams",
+            "S, the batch of the whole job: into so many pieces the training text is cut, which are read side by side. At least the number of ranks; a multiple of it shares the work evenly."),
+        Setting(
+            "training.unroll", \.training.unroll, .from(1, to: 65536), unit: "tokens",
+            "T, the length of a chunk: so many tokens of each stream are read before each update, and so far back gradients go."),
+        Setting(
+            "training.random_unroll", \.training.randomUnroll, .any,
+            "Draw each chunk's length anew around `training.unroll`, and scale its learning rate by length / unroll (Merity et al. 2018)."),
+        Setting(
+            "training.epochs", \.training.epochs, .from(1, to: 1_000_000), unit: "epochs",
+            "Passes over the training text."),
+        Setting(
+            "training.steps", \.training.steps, .nullOr(.from(1, to: 1_000_000_000_000)), unit: "steps",
+            "End at this step, whatever `training.epochs` says; null: by epochs."),
+        Setting(
+            "training.loss", \.training.loss, .any,
+            "What the gradient is taken of: `per_token`, the mean over all tokens of a step (PyTorch), or `per_stream`, the sum over a chunk's time and mean over streams (Zaremba et al. 2014). Published learning rates and clip norms assume one of them; see [the mathematics](mathematics.md#from-sums-to-a-step)."),
+        Setting(
+            "training.clip.norm", \.training.clip.norm, .nullOr(.positive),
+            "The longest gradient: one whose norm over all parameters is larger is scaled down to it. Not together with `value`."),
+        Setting(
+            "training.clip.value", \.training.clip.value, .nullOr(.positive),
+            "The largest component of a gradient: others are cut to between minus this and this."),
+        Setting(
+            "training.optimizer.name", \.training.optimizer.name, .any, structural: true,
+            "The rule that turns gradients into updates, as torch.optim defines it."),
+        Setting(
+            "training.optimizer.learning_rate", \.training.optimizer.learningRate, .positive,
+            "The learning rate that the schedule starts from."),
+        Setting(
+            "training.optimizer.momentum", \.training.optimizer.momentum, .belowOne,
+            "For `momentum`: how much of the velocity stays from step to step."),
+        Setting(
+            "training.optimizer.nesterov", \.training.optimizer.nesterov, .any,
+            "For `momentum` only: Nesterov's form."),
+        Setting(
+            "training.optimizer.beta1", \.training.optimizer.beta1, .belowOne,
+            "For `adam` and `adamw`: decay of the mean of gradients."),
+        Setting(
+            "training.optimizer.beta2", \.training.optimizer.beta2, .belowOne,
+            "For `adam` and `adamw`: decay of the mean of squared gradients."),
+        Setting(
+            "training.optimizer.epsilon", \.training.optimizer.epsilon, .positive,
+            "For `adagrad`, `adam` and `adamw`: added to the denominator."),
+        Setting(
+            "training.optimizer.weight_decay", \.training.optimizer.weightDecay, .notNegative,
+            "Times the weights, added to the gradient; for `adamw` applied to the weights themselves."),
+        Setting(
+            "training.schedule.name", \.training.schedule.name, .any,
+            "The learning rate over time. `plateau` needs a validation part in the dataset and validations in the course of the run. [Formulas](mathematics.md#learning-rate)."),
+        Setting(
+            "training.schedule.factor", \.training.schedule.factor, .upToOne,
+            "For `decay`: multiplies the rate after every epoch from `after_epoch` on. For `plateau`: multiplies it when validation does not improve."),
+        Setting(
+            "training.schedule.after_epoch", \.training.schedule.afterEpoch, .from(0, to: 1_000_000), unit: "epochs",
+            "For `decay`: the epochs trained at the full rate."),
+        Setting(
+            "training.schedule.patience", \.training.schedule.patience, .from(0, to: 1_000_000), unit: "validations",
+            "For `plateau`: validations in a row without improvement that leave the rate alone."),
+        Setting(
+            "training.schedule.warmup_steps", \.training.schedule.warmupSteps, .from(0, to: 1_000_000_000_000),
+            unit: "steps", "For `cosine` only: steps over which the rate rises to the full one."),
+        Setting(
+            "training.schedule.minimum", \.training.schedule.minimum, .notNegative,
+            "After the warm-up the rate never falls below this. At most the learning rate."),
+        Setting(
+            "training.seed", \.training.seed, .any, structural: true,
+            "Decides initial weights, dropout and random lengths of chunks."),
+        Setting(
+            "training.verify_every_steps", \.training.verifyEverySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
+            "How often ranks on different machines compare their copies of the parameters; 0: only before each save."),
+        Setting(
+            "training.reproducible_shards", \.training.reproducibleShards, .nullOr(.from(1, to: 65536)), unit: "shards",
+            "Train in so many shards, a divisor of `training.streams` that the number of ranks divides: then any such number of ranks gives the same bytes, at a cost; null: not. [More](exactness.md)."),
 
-        Setting("exchange.overlap", \.exchange.overlap, .any),
-        Setting("exchange.sparse", \.exchange.sparse, .any),
-        Setting("exchange.wire", \.exchange.wire, .any),
+        Setting(
+            "exchange.overlap", \.exchange.overlap, .any,
+            "Between machines each layer's gradients set off as soon as they are complete, during the backward pass; false: all at its end. Results are the same. [More](scaling.md#between-machines)."),
+        Setting(
+            "exchange.sparse", \.exchange.sparse, .any,
+            "Between machines only those rows of an untied embedding travel that were read; false: the whole matrix. Results are the same."),
+        Setting(
+            "exchange.wire", \.exchange.wire, .any,
+            "What gradients travel as between machines; `bfloat16` is half the bytes, rounded to 8 bits of precision. Sums are made in single precision."),
 
-        Setting("checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000)),
-        Setting("checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative),
-        Setting("checkpoint.keep", \.checkpoint.keep, .from(1, to: 1_000_000)),
+        Setting(
+            "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
+            "Save so often; 0: not by steps. A checkpoint is always written at each best validation and at the end."),
+        Setting(
+            "checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative, unit: "minutes",
+            "Save so often; 0: not by time."),
+        Setting(
+            "checkpoint.keep", \.checkpoint.keep, .from(1, to: 1_000_000), unit: "checkpoints",
+            "How many of the newest stay, beside the best."),
 
-        Setting("validation.every_steps", \.validation.everySteps, .from(0, to: 1_000_000_000_000)),
-        Setting("validation.every_epoch", \.validation.everyEpoch, .any),
-        Setting("validation.streams", \.validation.streams, .from(1, to: 65536)),
+        Setting(
+            "validation.every_steps", \.validation.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
+            "Evaluate the validation part so often; 0: not by steps."),
+        Setting(
+            "validation.every_epoch", \.validation.everyEpoch, .any, "Evaluate it at the end of each epoch."),
+        Setting(
+            "validation.streams", \.validation.streams, .from(1, to: 65536), unit: "streams",
+            "Pieces that are read side by side: more are faster, and the loss comes out slightly higher."),
 
-        Setting("metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000)),
+        Setting(
+            "metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000), unit: "steps",
+            "How often a record goes to `metrics.jsonl`."),
 
-        Setting("watchdog.seconds", \.watchdog.seconds, .notNegative),
+        Setting(
+            "watchdog.seconds", \.watchdog.seconds, .notNegative, unit: "seconds",
+            "When no rank has made progress for so long the job ends with code 74; 0: it waits for ever. Must be longer than any step or save."),
     ]
 }
 

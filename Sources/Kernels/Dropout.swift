@@ -2,6 +2,7 @@ import Randomness
 
 /// Inverted dropout (Srivastava et al. 2014, section 10): each value is kept with probability 1 - rate and then
 /// divided by it, else set to zero.
+/// docs/mathematics.md (29).
 ///
 /// The mask is a pure function of (seed, step, site, global stream, time, column): no mask is stored, the backward pass
 /// applies the same one to the gradient, and neither the number of ranks nor a resume changes it.

@@ -1,7 +1,7 @@
 import Kernels
 import Recurrent
 
-/// What is done to a reduced, scaled gradient that is too large.
+/// What is done to a reduced, scaled gradient that is too large: docs/mathematics.md (36).
 public enum GradientClip: Sendable, Equatable {
     case none
     /// `g <- g * c / ||g||` when `||g|| > c`, with the norm over all parameters (Pascanu et al. 2013, algorithm 1).

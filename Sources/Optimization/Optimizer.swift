@@ -3,6 +3,7 @@ import Kernels
 import Recurrent
 
 /// A rule that turns gradients into steps, as PyTorch defines it (`torch.optim`), so that settings carry over.
+/// docs/mathematics.md (37) to (42).
 public struct OptimizerRule: Sendable, Equatable {
     public enum Name: String, Sendable, CaseIterable {
         case sgd, momentum, adagrad, adam, adamw

@@ -1,6 +1,7 @@
 import Kernels
 
 /// Elman 1990: `h_t = g(W x_t + b_ih + U h_{t-1} + b_hh)`, g = tanh, sigmoid or relu.
+/// Derivation: docs/mathematics.md (7) to (12).
 ///
 /// The input projection W x is one product over all T*B rows, written straight into the place of h; then step by step
 /// U h is added, and bias and g are applied in one pass.

@@ -1,6 +1,6 @@
 import Kernels
 
-/// Token ids to vectors: row `id` of the embedding [V, E].
+/// Token ids to vectors: row `id` of the embedding [V, E]. docs/mathematics.md (5) and (6).
 struct Embedding {
     let weights: Matrix  // [V, E]
     let gradients: Matrix?  // [V, E]

@@ -6,6 +6,8 @@ import Kernels
 ///     r, z = sigmoid(W x + b_ih + U h + b_hh)
 ///     n = tanh(W_n x + b_in + U_n (r h) + b_hn)
 ///     h_t = (1 - z) n + z h_{t-1}
+///
+/// Derivation: docs/mathematics.md (19) to (25).
 final class GRULayer: LayerBase, RecurrentLayer {
     private let gateProduct: PackedProduct  // [B, H] x U_rz^T, accumulating into the first 2H columns of the gates
     private let candidateProduct: PackedProduct  // [B, H] x U_n^T, accumulating into the last H columns

@@ -5,6 +5,8 @@ import Kernels
 ///     r, z = sigmoid(W x + b_ih + U h + b_hh)
 ///     n = tanh(W_n x + b_in + r (U_n h + b_hn))
 ///     h_t = (1 - z) n + z h_{t-1}
+///
+/// Derivation: docs/mathematics.md (19) to (21) and (26) to (28).
 final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     private let recurrent: PackedProduct  // [B, H] x U^T
     private let recurrentBackward: PackedProduct?  // [B, 3H] x U

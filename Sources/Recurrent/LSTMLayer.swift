@@ -4,6 +4,8 @@ import Kernels
 ///
 ///     i, f, o = sigmoid(W x + b_ih + U h + b_hh)      g = tanh(W x + b_ih + U h + b_hh)
 ///     c_t = f c_{t-1} + i g                           h_t = o tanh(c_t)
+///
+/// Derivation: docs/mathematics.md (13) to (18).
 final class LSTMLayer: LayerBase, RecurrentLayer {
     private let recurrent: PackedProduct  // [B, H] x U^T, accumulating into the projection
     private let recurrentBackward: PackedProduct?  // [B, 4H] x U

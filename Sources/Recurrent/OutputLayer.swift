@@ -21,6 +21,7 @@ public struct LossSum: Sendable, Equatable {
 
 /// `y = softmax(V h + c)` with cross-entropy, over blocks of rows: only one block of logits exists at a time, so a
 /// vocabulary of 200,000 trains in bounded memory. Targets of -1 are not predictions: no loss, no gradient.
+/// docs/mathematics.md (30) to (33).
 final class OutputLayer {
     private let weights: Matrix  // [V, H]
     private let bias: UnsafeMutablePointer<Float>  // [V]

@@ -19,7 +19,7 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self, BenchCommand.self, VerifyCommand.self,
+            InspectCommand.self, BenchCommand.self, VerifyCommand.self, ConfigurationPageCommand.self,
         ])
 
     static func main() {

@@ -67,6 +67,14 @@ struct RunPlan {
         }
     }
 
+    /// What the command line stands for. Looks at no run folder but that of a run to be resumed.
+    static func configuration(of command: TrainCommand) throws -> RunConfiguration {
+        guard command.resume != nil else {
+            return try RunConfiguration.load(file: command.config, overrides: settings(command))
+        }
+        return try RunPlan(command, SingleRank()).configuration(command)
+    }
+
     /// The configuration of the command line; when resuming without a file, the one that the checkpoint carries.
     func configuration(_ command: TrainCommand) throws -> RunConfiguration {
         let overrides = RunPlan.settings(command)

@@ -24,6 +24,9 @@ struct TrainCommand: JobCommand {
               mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart --resume auto
               mpirun -n 4 lockstep train --data data/mine --run runs/mine --set model.hidden=512 --set training.epochs=20
               lockstep train --data data/mine --run runs/tuned --init-from runs/mine
+              lockstep train --set model.cell=gru --print-config > mine.yaml
+
+            docs/configuration.md explains every setting.
             """)
 
     @Option(help: "The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.")
@@ -44,6 +47,9 @@ struct TrainCommand: JobCommand {
     @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
     var overrides: [String] = []
 
+    @Flag(help: "Print the complete configuration (YAML) that these options stand for, and do nothing else.")
+    var printConfig = false
+
     func validate() throws {
         guard resume == nil || initFrom == nil else {
             throw ValidationError("--resume and --init-from exclude each other: a resumed run has weights already.")
@@ -51,6 +57,11 @@ struct TrainCommand: JobCommand {
     }
 
     func run() throws {
+        if printConfig {
+            // Needs no other rank: under mpirun rank 0 alone speaks.
+            if Failure.launchedRank == 0 { print(try RunPlan.configuration(of: self).yaml, terminator: "") }
+            return
+        }
         StopRequests.install()
         try Job.run { communicator in
             let setup = try TrainingSetup(self, communicator)

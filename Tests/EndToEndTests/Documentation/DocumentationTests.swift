@@ -1,0 +1,119 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// README.md, docs/ and the heads of configs/ say what is true.
+    @Suite(.serialized) struct DocumentationTests {
+        /// Commands that do not run in this test, by how they begin, and why.
+        enum Reason: Equatable {
+            /// Not on one machine, or not without a network.
+            case notHere(String)
+            /// `launch/test-docs` runs it.
+            case byHand(String)
+            /// Runs where PYTHON names one with torch, numpy and safetensors; `launch/test-docs` does.
+            case needsPyTorch
+        }
+        static let leftOut: [(beginning: String, reason: Reason)] = [
+            ("launch/quickstart", .byHand("builds, and trains for a while")),
+            ("launch/test ", .notHere("runs this test")),
+            ("launch/compare-pytorch", .notHere("takes an hour and installs 5.5 GB")),
+            ("pip install", .notHere("needs the network")),
+            ("launch/pytorch_model.py", .needsPyTorch),
+            ("python3 ", .needsPyTorch),
+        ]
+
+        /// Not written yet when this test was.
+        static let awaited = ["exactness.md", "cluster.md"]
+
+        private static func isLeftOut(_ command: String) -> Bool {
+            guard let entry = leftOut.first(where: { "\(command) ".hasPrefix($0.beginning) }) else { return false }
+            return entry.reason != .needsPyTorch || NewcomersFolder.python == nil
+        }
+
+        /// What pages assume beside the small texts.
+        private static let given = [
+            // "save a state_dict": these weights are lockstep's own.
+            "README.md": "lockstep train --config configs/quickstart.yaml --run given && cp given/checkpoints/*/model.safetensors weights.safetensors",
+            // In place of what PyTorch writes, where there is none.
+            "docs/tutorials/pytorch.md": NewcomersFolder.python != nil
+                ? ":" : "lockstep train --run given && cp given/checkpoints/*/model.safetensors begun.safetensors",
+        ]
+
+        @Test(arguments: Page.withCommands) func everyCommandRuns(_ page: Page) throws {
+            let folder = try NewcomersFolder(
+                hasSample: !page.commands.contains { $0.contains("--output data/kinematics") },
+                mayBeFull: page.path.hasSuffix(".md"))
+            if let given = Self.given[page.path] { try #require(folder.run(given).status == 0) }
+            let outcome = try folder.run(page.script(leavingOut: Self.isLeftOut))
+            let last = outcome.errors.split(separator: "\n").suffix(12).joined(separator: "\n")
+            #expect(outcome.status == 0 && !outcome.timedOut, "\(last)")
+        }
+
+        @Test func nothingIsLeftOutThatNoPageHas() {
+            let commands = Page.withCommands.flatMap(\.commands)
+            for (beginning, reason) in Self.leftOut {
+                #expect(commands.contains { "\($0) ".hasPrefix(beginning) }, "\(beginning): \(reason)")
+            }
+        }
+
+        /// A block of commands that is not marked `sh` would never be run.
+        @Test(arguments: Page.markdown) func commandsAreMarked(_ page: Page) {
+            for block in page.blocks where block.language.isEmpty {
+                let isCommand = block.lines.first?.prefixMatch(of: /(lockstep [a-z]|mpirun |launch\/|\. launch|export |pip |git |sbatch |\$ )/) != nil
+                #expect(!isCommand, "\(page.path), line \(block.line): write ```sh")
+            }
+        }
+
+        @Test(arguments: Page.markdown) func linksLeadSomewhere(_ page: Page) throws {
+            for link in page.links {
+                let parts = link.split(separator: "#", omittingEmptySubsequences: false)
+                let file = parts[0].isEmpty ? page.url : URL(filePath: String(parts[0]), relativeTo: page.url.deletingLastPathComponent())
+                let isThere = FileManager.default.fileExists(atPath: file.path)
+                if !isThere, Self.awaited.contains(file.lastPathComponent) { continue }
+                try #require(isThere, "\(page.path): \(link)")
+                if parts.count > 1 {
+                    let path = file.standardizedFileURL.path.dropFirst(Page.repository.path.count + 1)
+                    #expect(Page(markdown: String(path)).anchors.contains(String(parts[1])), "\(page.path): \(link)")
+                }
+            }
+        }
+
+        /// Every page can be reached from docs/README.md.
+        @Test func theIndexIsComplete() throws {
+            let index = try #require(Page.markdown.first { $0.path == "docs/README.md" })
+            for page in Page.markdown where page.path.hasPrefix("docs/") && page.path != index.path {
+                let name = page.path.dropFirst("docs/".count)
+                if name.hasPrefix("results/") { continue }
+                #expect(index.links.contains { $0.hasPrefix(name) }, "docs/README.md lacks \(name)")
+            }
+        }
+
+        @Test func equationsAreNumberedInOrderAndReferredToCorrectly() throws {
+            let page = try String(contentsOf: Page.repository.appending(path: "docs/mathematics.md"), encoding: .utf8)
+            let numbers = page.matches(of: /(?m)(?: {2,}|\| )\((\d+)\)(?: \|)?$/).map { Int($0.output.1)! }
+            #expect(numbers.count > 40 && numbers == Array(1...max(numbers.count, 1)))
+
+            let sources = FileManager.default.enumerator(atPath: Page.repository.appending(path: "Sources").path)!
+            var references = 0
+            for case let name as String in sources where name.hasSuffix(".swift") {
+                let text = try String(contentsOf: Page.repository.appending(path: "Sources/\(name)"), encoding: .utf8)
+                for line in text.split(separator: "\n") where line.contains("mathematics.md (") {
+                    for match in line.matches(of: /\((\d+)\)/) {
+                        references += 1
+                        #expect(numbers.contains(Int(match.output.1)!), "\(name): \(line)")
+                    }
+                }
+            }
+            #expect(references > 10)
+        }
+
+        @Test func theArchitecturePageNamesEveryModule() throws {
+            let package = try String(contentsOf: Page.repository.appending(path: "Package.swift"), encoding: .utf8)
+            let page = try String(contentsOf: Page.repository.appending(path: "docs/architecture.md"), encoding: .utf8)
+            let tests = ["TestSupport", "mpi-conformance", "lockstep-fuzz"]
+            let modules = package.matches(of: /\.(?:target|executableTarget|systemLibrary)\(\s*name: "([^"]+)"/).map { String($0.output.1) }
+            for module in modules where !tests.contains(module) { #expect(page.contains("`\(module)`"), "\(module)") }
+        }
+    }
+}

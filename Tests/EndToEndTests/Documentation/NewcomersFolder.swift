@@ -1,0 +1,112 @@
+import Foundation
+import TestSupport
+import Testing
+
+/// A fresh folder as a newcomer has it after `launch/setup`, with small texts in place of the corpora that the pages
+/// mention, and programs on its path that keep runs short.
+///
+/// With `LOCKSTEP_DOCS=full` in the environment (`launch/test-docs`) programs run as a Markdown page says.
+final class NewcomersFolder: Sendable {
+    let sandbox: Sandbox
+
+    /// Eight steps of a small model, whatever the page's configuration; small samples.
+    private static let shortLockstep = """
+        #!/usr/bin/env bash
+        small=(--set model.layers=1 --set model.embedding=16 --set model.hidden=16)
+        case ${1-} in
+        train) exec "$LOCKSTEP" "$@" "${small[@]}" --set training.steps=8 --set validation.streams=2 ;;
+        bench) exec "$LOCKSTEP" "$@" "${small[@]}" --steps 2 --warmup 1 --steps-only ;;
+        prepare) if [[ " $* " == *" --sample "* ]]; then set -- "$@" --problems 300; fi; exec "$LOCKSTEP" "$@" ;;
+        generate) exec "$LOCKSTEP" "$@" --length 40 ;;
+        *) exec "$LOCKSTEP" "$@" ;;
+        esac
+
+        """
+
+    private static let fullLockstep = """
+        #!/usr/bin/env bash
+        exec "$LOCKSTEP" "$@"
+
+        """
+
+    /// Two ranks on this machine, in place of those of the page.
+    private static let twoRanks = """
+        #!/usr/bin/env bash
+        options=()
+        while [[ ${1-} == -* ]]; do
+            case $1 in
+            -n | -np | --hostfile | --host | --map-by | --bind-to) shift 2 ;;
+            -x) options+=("$1" "$2"); shift 2 ;;
+            --mca) options+=("$1" "$2" "$3"); shift 3 ;;
+            *) options+=("$1"); shift ;;
+            esac
+        done
+        exec "$MPIRUN" -n 2 --oversubscribe "${options[@]}" "$@"
+
+        """
+
+    private static let isFull = ProcessInfo.processInfo.environment["LOCKSTEP_DOCS"] == "full"
+    /// A Python that has torch, numpy and safetensors.
+    static let python = ProcessInfo.processInfo.environment["PYTHON"]
+
+    private let isFull: Bool
+
+    /// - Parameters:
+    ///   - hasSample: the embedded corpus has been prepared, in data/kinematics.
+    ///   - mayBeFull: this is no recipe that takes days.
+    init(hasSample: Bool, mayBeFull: Bool) throws {
+        isFull = Self.isFull && mayBeFull
+        sandbox = try Sandbox()
+        let files = FileManager.default
+        for folder in ["bin", ".build/release", "data", "training-monolingual.tokenized.shuffled", "heldout-monolingual.tokenized.shuffled"] {
+            try files.createDirectory(atPath: sandbox.path(folder), withIntermediateDirectories: true)
+        }
+        try program("bin/lockstep", isFull ? Self.fullLockstep : Self.shortLockstep)
+        try files.createSymbolicLink(atPath: sandbox.path(".build/release/lockstep"), withDestinationPath: sandbox.path("bin/lockstep"))
+        try program("bin/mpirun", Self.twoRanks)
+        if let python = Self.python { try program("bin/python3", "#!/bin/sh\nexec '\(python)' \"$@\"\n") }
+        for folder in ["configs", "launch"] {
+            try files.createSymbolicLink(
+                atPath: sandbox.path(folder), withDestinationPath: Page.repository.appending(path: folder).path)
+        }
+        if hasSample { try files.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data/kinematics")) }
+
+        let text = try Data(contentsOf: URL(filePath: "\(Shared.corpus)/train.txt"))
+        for name in [
+            "book.txt", "archive.bin", "a.txt", "b.txt", "c.txt", "letters.txt", "input.txt", "text8",
+            "wiki.train.tokens", "wiki.valid.tokens", "wiki.test.tokens", "ptb.train.txt", "ptb.valid.txt", "ptb.test.txt",
+            "training-monolingual.tokenized.shuffled/news.en-00001-of-00100",
+            "heldout-monolingual.tokenized.shuffled/news.en.heldout-00000-of-00050",
+            "heldout-monolingual.tokenized.shuffled/news.en.heldout-00001-of-00050",
+        ] {
+            try text.write(to: URL(filePath: sandbox.path(name)))
+        }
+        try text.prefix(500).write(to: URL(filePath: sandbox.path("sentences.txt")))
+        try tokens()
+    }
+
+    /// `ids.npy` and `pieces.txt`, as another tokenizer would leave them.
+    private func tokens() throws {
+        try sandbox.succeed(["prepare", "--input", "book.txt", "--level", "word", "--output", "words"])
+        let words = try JSONSerialization.jsonObject(with: Data(contentsOf: URL(filePath: sandbox.path("words/vocabulary.json"))))
+        let pieces = (words as! [String: Any])["tokens"] as! [String]
+        _ = try sandbox.write(pieces.map { $0 + "\n" }.joined(), to: "pieces.txt")
+        try FileManager.default.copyItem(atPath: sandbox.path("words/train.npy"), toPath: sandbox.path("ids.npy"))
+    }
+
+    private func program(_ name: String, _ text: String) throws {
+        let path = try sandbox.write(text, to: name)
+        try FileManager.default.setAttributes([.posixPermissions: 0o755], ofItemAtPath: path)
+    }
+
+    func run(_ script: String) throws -> Launch.Outcome {
+        var environment = Launch.mpiEnvironment
+        let path = environment["PATH"] ?? ""
+        let mpirun = try Launch.run("sh", ["-c", "command -v mpirun"])
+        environment["LOCKSTEP"] = try Launch.product("lockstep")
+        environment["MPIRUN"] = mpirun.output.trimmingCharacters(in: .newlines)
+        environment["PATH"] = "\(sandbox.path("bin")):\(path)"
+        return try Launch.run(
+            "bash", ["-c", script], environment: environment, folder: sandbox.folder, timeout: isFull ? 7200 : 180)
+    }
+}
