@@ -8,7 +8,7 @@ public enum Speedometer {
     public static var vectorBits: Int { 8 * (Ceiling.widths.first ?? 0) }
 
     /// - Returns: floating-point operations in a second of processor time, in fused multiply-adds between registers and in
-    ///   one matrix product of a usual size; and how much of a core this thread got meanwhile, 0...1. What else runs on
+    ///   one matrix product of a usual size on one thread; and how much of a core this thread got meanwhile, 0...1. What else runs on
     ///   the machine shows in the last one.
     /// - Throws: `KernelError`.
     public static func measure() throws -> (peak: Double, product: Double, share: Double) {
@@ -17,6 +17,7 @@ public enum Speedometer {
             let rounds = Int64(80_000_000 / width)  // some ten milliseconds
             return rate { lockstep_fma(Int32(width), rounds) }
         }.max() ?? 0
+        Arithmetic.prepare(threads: 1)
         let product = try product()
         let share = (seconds(CLOCK_THREAD_CPUTIME_ID) - processor) / (seconds(CLOCK_MONOTONIC) - wall)
         return (peak, product, min(1, share))

@@ -15,7 +15,8 @@ public enum Examination {
         return Report(findings: findings, command: plan.command(settings: settings + network.settings))
     }
 
-    /// One list of the hosts' lists: equal findings once, with their hosts; and what is as it should be on all hosts once.
+    /// One list of the hosts' lists: what is as it should be on all hosts once; else the findings that are not, equal ones
+    /// once with their hosts.
     private static func merged(_ lists: [[Finding]], names: [String]) -> [Finding] {
         guard lists.count > 1 else { return lists[0] }
         var result: [Finding] = []
@@ -26,7 +27,7 @@ public enum Examination {
                 result.append(.ok(check, texts.count == 1 ? texts[0] : "\(texts[0]) (\(each[0].0); all \(each.count) are well)"))
                 continue
             }
-            for (name, finding) in each {
+            for (name, finding) in each where finding.verdict != .ok {
                 if let place = result.firstIndex(where: {
                     $0.check == check && $0.verdict == finding.verdict && $0.found == finding.found && $0.remedy == finding.remedy
                 }) {

@@ -81,8 +81,7 @@ struct MachineChecks {
 
     private var speed: Finding? {
         guard let speed = facts.speed, speed.peak > 0 else { return nil }
-        let cores = Double(max(1, min(facts.threads, facts.processor.physical(facts.processor.allowed).count)))
-        let share = speed.product / (speed.peak * cores)
+        let share = speed.product / speed.peak
         let found = "product \(giga(speed.product)), peak \(giga(speed.peak)) GFLOP/s a core: \(Formatting.fixed(100 * share, decimals: 0)) %"
         // Measured one after the other: what disturbs one may not disturb the other, hence the wide margins.
         if share < 0.15 {

@@ -86,7 +86,7 @@ struct Plan: Equatable {
 
         let train = "lockstep train" + intent.arguments.map { " " + Plan.quoted($0) }.joined()
         if isBySlurm {
-            lines.append("srun -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
+            lines.append("srun --mpi=pmix -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
             return lines
         }
         var words = ["mpirun", "-n \(ranks)"]

@@ -15,7 +15,7 @@ struct RankChecks {
 
     private var advice: String {
         plan.isBySlurm
-            ? "srun -n \(plan.ranks) --cpus-per-task=\(plan.threads) --cpu-bind=cores ..." : "mpirun -n \(plan.ranks) \(plan.mapping) ..."
+            ? "srun --mpi=pmix -n \(plan.ranks) --cpus-per-task=\(plan.threads) --cpu-bind=cores ..." : "mpirun -n \(plan.ranks) \(plan.mapping) ..."
     }
 
     private var cores: Finding {

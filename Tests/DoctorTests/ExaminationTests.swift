@@ -237,7 +237,7 @@ import Testing
         let ranks = launched(perHost: 4).map { $0.with { $0.rank.parent = "slurmstepd"; $0.transport.settings = [:] } }
         let report = Examination.judge(ranks)
         #expect(report.complaints == ["warning: ranks"])
-        #expect(report.command == ["srun -n 16 --ntasks-per-node=16 --cpus-per-task=1 --cpu-bind=cores lockstep train"])
+        #expect(report.command == ["srun --mpi=pmix -n 16 --ntasks-per-node=16 --cpus-per-task=1 --cpu-bind=cores lockstep train"])
     }
 
     @Test func oneSlowRank() {
