@@ -68,10 +68,14 @@ let package = Package(
                 "Training", "Recurrent", "Corpus", "Collectives", "Kernels", "Files", "Randomness", "Diagnostics",
                 "CBenchmarkShim",
             ]),
+        // Looks at machines and ranks; judges what it sees
+        .target(
+            name: "Doctor",
+            dependencies: ["Benchmark", "Collectives", "Reporting", "Kernels", "Files", "Diagnostics"], swiftSettings: testable),
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Benchmark", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
+                "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
                 "Configuration", "Reporting", "Kernels", "Files", "Randomness", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -99,6 +103,7 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "TestSupport"]),
+        .testTarget(name: "DoctorTests", dependencies: ["Doctor"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],

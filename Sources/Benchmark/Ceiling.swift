@@ -5,7 +5,7 @@ import Kernels
 /// training is: cores share power, caches and memory.
 enum Ceiling {
     /// Widths of this processor's vectors worth trying, bytes.
-    private static let widths = [64, 32, 16].filter { lockstep_has_vectors(Int32($0)) }.prefix(2)
+    static let widths = [64, 32, 16].filter { lockstep_has_vectors(Int32($0)) }.prefix(2)
 
     /// Single-precision floating-point operations a second in fused multiply-adds (two each) between registers: the
     /// median over a quarter of a second, for the fastest width of vectors.

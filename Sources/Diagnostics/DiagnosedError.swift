@@ -49,6 +49,8 @@ public enum FailureKind: Int32, Sendable, CaseIterable {
     case usage = 64
     /// A dataset, checkpoint or other input is wrong or damaged.
     case data = 65
+    /// The machine is not fit for training (`lockstep doctor`).
+    case unfit = 69
     /// A numeric failure or a mistake in lockstep itself.
     case `internal` = 70
     /// The operating system refused a read, a write or a message.

@@ -27,6 +27,14 @@ public enum Folder {
         }
     }
 
+    /// What a symbolic link points to.
+    public static func target(ofLink path: String) throws -> String {
+        var target = [CChar](repeating: 0, count: Int(PATH_MAX))
+        let count = readlink(path, &target, target.count)
+        guard count >= 0 else { throw FileError(operation: "read the link", path: path) }
+        return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
     /// The folder that holds `path`: "." for a bare name.
     public static func parent(of path: String) -> String {
         var trimmed = path[...]

@@ -36,6 +36,7 @@ enum Job {
 
     private static func isShared(_ error: any DiagnosedError) -> Bool {
         error is CollectiveFailure || error is TrainingError || error is StoppedOnRequest || error is UsageError
+            || error is UnfitMachine
     }
 
     /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.

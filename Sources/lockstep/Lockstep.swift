@@ -13,13 +13,15 @@ struct Lockstep: ParsableCommand {
               lockstep prepare --sample kinematics --output data/kinematics
               mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart
 
-            Exit codes: 0 done; 64 usage or configuration; 65 bad data or checkpoint; 70 internal or numeric failure; \
+            Exit codes: 0 done; 64 usage or configuration; 65 bad data or checkpoint; 69 doctor found a problem; 70 \
+            internal or numeric failure; \
             74 input/output; 75 stopped on request, checkpoint saved: run it again with --resume auto.
             """,
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self, BenchCommand.self, VerifyCommand.self, ConfigurationPageCommand.self,
+            InspectCommand.self, BenchCommand.self, VerifyCommand.self, DoctorCommand.self,
+            ConfigurationPageCommand.self,
         ])
 
     static func main() {

@@ -1,8 +1,11 @@
 import Glibc
 import Synchronization
 
-/// Signals, remembered until the step ends. SIGTERM and SIGINT stop the run with a checkpoint; SIGUSR1 and SIGHUP (the
-/// terminal is gone) save and go on.
+/// Signals, remembered until the step ends. SIGTERM, SIGUSR2 and SIGINT stop the run with a checkpoint; SIGUSR1 and SIGHUP
+/// (the terminal is gone) save and go on.
+///
+/// SIGUSR2 is for launchers: mpirun and srun pass it on and do nothing else, while on SIGTERM they end the job in their own
+/// ways, soon and with their own exit codes.
 ///
 /// Another SIGTERM changes nothing: batch systems send it to mpirun and to the ranks, mpirun passes it on once more, and
 /// what is impatient sends SIGKILL. A second SIGINT is a person's: it ends the process as if there were no handler.
@@ -17,7 +20,9 @@ enum StopRequests {
         stop.store(false, ordering: .relaxed)
         interrupted.store(false, ordering: .relaxed)
         save.store(false, ordering: .relaxed)
-        SignalHandler.install(SIGTERM) { _ in StopRequests.stop.store(true, ordering: .relaxed) }
+        for number in [SIGTERM, SIGUSR2] {
+            SignalHandler.install(number) { _ in StopRequests.stop.store(true, ordering: .relaxed) }
+        }
         SignalHandler.install(SIGINT) { number in
             StopRequests.stop.store(true, ordering: .relaxed)
             if StopRequests.interrupted.exchange(true, ordering: .relaxed) {

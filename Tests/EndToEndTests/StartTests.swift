@@ -5,7 +5,7 @@ import Testing
 extension CommandTests {
     /// Help, and the ways to begin a run.
     struct StartTests {
-        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect", "bench", "verify"])
+        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect", "bench", "verify", "doctor"])
         func everyCommandHasHelp(command: String) throws {
             let sandbox = try Sandbox()
             let text = try sandbox.succeed([command, "--help"])

@@ -1,0 +1,107 @@
+/// One thing looked at, and what is to be thought of it.
+public struct Finding: Codable, Sendable, Equatable {
+    /// What was looked at, in a word or two.
+    public var check: String
+    public var verdict: Verdict
+    public var found: String
+    /// What it leads to; nil when all is well.
+    public var reason: String?
+    /// What to type, or to have an administrator do.
+    public var remedy: String?
+    /// The hosts concerned; empty when it is about the job as a whole or there is only one.
+    public var hosts: [String] = []
+
+    public enum Verdict: String, Codable, Sendable, CaseIterable, Comparable {
+        /// As it should be.
+        case ok
+        /// Works, but slower or less safely than it could.
+        case warning
+        /// Training fails, loses work or crawls.
+        case problem
+
+        public static func < (a: Verdict, b: Verdict) -> Bool {
+            allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
+        }
+    }
+
+    static func ok(_ check: String, _ found: String) -> Finding {
+        Finding(check: check, verdict: .ok, found: found)
+    }
+    static func warning(_ check: String, _ found: String, because reason: String, remedy: String) -> Finding {
+        Finding(check: check, verdict: .warning, found: found, reason: reason, remedy: remedy)
+    }
+    static func problem(_ check: String, _ found: String, because reason: String, remedy: String) -> Finding {
+        Finding(check: check, verdict: .problem, found: found, reason: reason, remedy: remedy)
+    }
+}
+
+/// The result of `lockstep doctor`.
+public struct Report: Codable, Sendable, Equatable {
+    public var findings: [Finding]
+    /// Lines for a shell that start the training as this machine wants it.
+    public var command: [String]
+
+    public func count(_ verdict: Finding.Verdict) -> Int { findings.count { $0.verdict == verdict } }
+}
+
+/// What is to be run, as far as it is known.
+public struct Intent: Sendable {
+    /// The options that `lockstep train` will get.
+    public var arguments: [String] = []
+    /// The file with launch settings, as a shell would find it; nil when it is not where the program is.
+    public var environmentFile: String?
+    public var hostfile: Hostfile?
+    /// S; nil when no configuration was named.
+    public var streams: Int?
+    /// Nil when model and vocabulary are not known.
+    public var need: Need?
+
+    public init() {}
+
+    /// Bytes, see `ModelMemory`. On one machine parameters and slots exist once, in shared memory, and one gradient for each rank.
+    public struct Need: Sendable {
+        public var parameters: Int
+        public var slots: Int
+        /// Of one stream.
+        public var activations: Int
+
+        public init(parameters: Int, slots: Int, activations: Int) {
+            self.parameters = parameters
+            self.slots = slots
+            self.activations = activations
+        }
+
+        /// What `ranks` ranks on one machine share.
+        func shared(ranks: Int) -> Int { parameters * (1 + ranks) + slots }
+        /// A checkpoint: weights, slots.
+        var checkpoint: Int { parameters + slots }
+    }
+}
+
+/// Hosts and slots, as mpirun reads them from a file: `node1 slots=16`.
+public struct Hostfile: Sendable, Equatable {
+    public var path: String
+    public var hosts: [(name: String, slots: Int?)]
+
+    public init(path: String, text: String) {
+        self.path = path
+        hosts = text.split(whereSeparator: \.isNewline).compactMap { line in
+            let words = line.prefix { $0 != "#" }.replacing("=", with: " = ").split(whereSeparator: \.isWhitespace)
+            guard let name = words.first else { return nil }
+            let slots = words.indices.first { words[$0] == "slots" && $0 + 2 < words.count && words[$0 + 1] == "=" }
+                .flatMap { Int(words[$0 + 2]) }
+            return (String(name), slots)
+        }
+    }
+
+    public static func == (a: Hostfile, b: Hostfile) -> Bool {
+        a.path == b.path && a.hosts.elementsEqual(b.hosts) { $0 == $1 }
+    }
+
+    /// The entry of this host, by its whole name or the part before the first dot.
+    func slots(of host: String) -> Int?? {
+        let short = { (name: String) in String(name.prefix { $0 != "." }) }
+        let names = [host, short(host), "localhost"]
+        return hosts.first { names.contains($0.name) || short($0.name) == short(host) }.map(\.slots)
+    }
+}

@@ -1,0 +1,236 @@
+import Reporting
+
+/// What can be said of one machine from what one of its ranks has seen.
+struct MachineChecks {
+    let facts: Facts
+    let plan: Plan
+
+    static let messages = "messages"
+
+    var all: [Finding] {
+        [processor, frequency, load, products, speed, memory, hugePages, sharedMemory, transport, root, interruption, messages, libraries]
+            .compactMap { $0 }
+    }
+
+    private var processor: Finding {
+        let processor = facts.processor
+        let (threads, cores) = (processor.cores.count, processor.physical(Array(processor.cores.keys)).count)
+        var found = "\(processor.name), \(counted(cores, "core"))"
+        if threads > cores { found += " of \(threads / max(1, cores)) threads" }
+        if processor.numaNodes > 1 { found += ", \(processor.numaNodes) NUMA nodes" }
+        let usable = processor.physical(processor.available).count
+        if usable < cores { found += ", of which the control group leaves \(usable)" }
+        if let quota = processor.quota { found += ", of which the control group pays for \(Formatting.fixed(quota, decimals: 1))" }
+        if processor.architecture == "x86_64", processor.vectorBits < 256 {
+            return .problem(
+                "processor", found, because: "lockstep is compiled for AVX2 and FMA, which this processor lacks: it will die of an illegal instruction",
+                remedy: "in Package.swift set -march to this processor's (gcc -march=native -Q --help=target | grep march), and build again on this machine")
+        }
+        return .ok("processor", found + ", \(processor.vectorBits)-bit vectors")
+    }
+
+    private var frequency: Finding? {
+        guard let governor = facts.processor.governor else { return nil }
+        let driver = facts.processor.frequencyDriver ?? "unknown driver"
+        let found = "governor \(governor), \(driver)"
+        // The drivers of the processors themselves raise the clock under load whatever this governor is called.
+        if governor == "powersave", !driver.hasPrefix("intel_pstate"), !driver.hasPrefix("amd-pstate"), !driver.hasPrefix("amd_pstate") {
+            return .warning(
+                "clock", found, because: "the processor stays at its lowest clock",
+                remedy: "as an administrator: cpupower frequency-set -g performance")
+        }
+        return .ok("clock", found)
+    }
+
+    /// Only before ranks are started: they are part of the load.
+    private var load: Finding? {
+        guard !facts.rank.isLaunched, let load = facts.processor.load else { return nil }
+        let found = "\(Formatting.fixed(load, decimals: 1)) processes at work in the last minute"
+        guard load >= max(0.5, 0.25 * Double(facts.processor.capacity)) else { return .ok("load", found) }
+        return .warning(
+            "load", found, because: "others use these cores; all ranks wait for the one that shares its core",
+            remedy: "see who with: top; wait, or take a machine for yourself (Slurm: --exclusive)")
+    }
+
+    // MARK: Arithmetic
+
+    private var products: Finding {
+        let text = facts.software.products
+        let bits = text.contains("AVX-512") ? 512 : text.contains("AVX2") ? 256 : text.contains("ISA") ? facts.processor.vectorBits : 128
+        if let name = ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"].first(where: { facts.environment[$0] != nil }) {
+            let value = facts.environment[name]!
+            if !["ALL", "DEFAULT"].contains(value.uppercased()) {
+                return .warning(
+                    "products", "\(text); \(name)=\(value)", because: "oneDNN is told not to use all of the processor's instructions",
+                    remedy: "unset \(name)")
+            }
+        }
+        for name in ["ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"] {
+            guard let value = facts.environment[name], value.uppercased() != "STRICT" else { continue }
+            return .warning(
+                "products", "\(text); \(name)=\(value)", because: "products may be rounded to fewer bits than single precision has: other results",
+                remedy: "unset \(name)")
+        }
+        if facts.processor.architecture == "x86_64", bits < facts.processor.vectorBits {
+            return .warning(
+                "products", text, because: "the processor has \(facts.processor.vectorBits)-bit vectors, of which oneDNN uses \(bits): it takes the processor for an older one",
+                remedy: "update oneDNN (Debian: apt-get install -t stable-backports libdnnl-dev; or build it: docs/cluster.md), then launch/setup")
+        }
+        return .ok("products", text)
+    }
+
+    private var speed: Finding? {
+        guard let speed = facts.speed, speed.peak > 0 else { return nil }
+        let share = speed.product / speed.peak
+        let found = "product \(giga(speed.product)), peak \(giga(speed.peak)) GFLOP/s a core: \(Formatting.fixed(100 * share, decimals: 0)) %"
+        // Measured one after the other: what disturbs one may not disturb the other, hence the wide margins.
+        if share < 0.15 {
+            return .problem(
+                "arithmetic", found, because: "the matrix product runs without this processor's vector instructions",
+                remedy: "update oneDNN, or build it for this processor (docs/cluster.md); compare with: lockstep bench --steps-only")
+        }
+        if share < 0.4 {
+            return .warning(
+                "arithmetic", found, because: "matrix products reach less than they should of what the core can do",
+                remedy: "run it again on an idle machine; then compare with: lockstep bench --steps-only")
+        }
+        return .ok("arithmetic", found)
+    }
+
+    // MARK: Memory
+
+    /// Ranks that this machine would get, or has.
+    private var ranksHere: Int {
+        plan.isLaunched ? plan.hosts.first { $0.name == facts.host }?.ranks.count ?? 1 : plan.ranksPerHost
+    }
+
+    private var needed: Int? {
+        plan.intent.need.map { Plan.memory($0, plan.intent.streams ?? 1, ranks: ranksHere, hosts: plan.hostCount) }
+    }
+
+    private var memory: Finding {
+        let memory = facts.memory
+        var found = "\(Formatting.bytes(memory.free)) free of \(Formatting.bytes(memory.total))"
+        if let limit = memory.limit { found += ", control group's limit \(Formatting.bytes(limit))" }
+        if let needed {
+            found += "; the run needs \(Formatting.bytes(needed)) with \(counted(ranksHere, "rank"))"
+            if needed > memory.free {
+                return .problem(
+                    "memory", found, because: "the kernel would kill a rank (signal 9)",
+                    remedy: "lower model.hidden, training.streams or training.unroll, take more machines, or raise the limit of the container or batch job")
+            }
+        }
+        if memory.free < 512 << 20 {
+            return .warning(
+                "memory", found, because: "little is left for a model",
+                remedy: "end what uses it (top, sorted by memory), or raise the limit of the container or batch job")
+        }
+        return .ok("memory", found)
+    }
+
+    private var hugePages: Finding? { facts.memory.hugePages.map { .ok("huge pages", $0) } }
+
+    private var sharedMemory: Finding {
+        let (memory, check) = (facts.memory, "shared memory")
+        let transport = facts.transport
+        if let folder = transport.settings["osc_sm_backing_directory"], folder != "/dev/shm" {
+            return .ok(check, "in \(folder) (osc_sm_backing_directory)")
+        }
+        let because = "parameters and gradients of a machine's ranks lie in /dev/shm: without room the job ends at its start, or with signal 7"
+        guard memory.sharedTotal > 0, memory.sharedIsWritable else {
+            return .problem(
+                check, memory.sharedTotal > 0 ? "/dev/shm cannot be written" : "no /dev/shm", because: because,
+                remedy: "as an administrator: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or mpirun --mca osc_sm_backing_directory /tmp")
+        }
+        let need = plan.intent.need.map { $0.shared(ranks: ranksHere) }
+        var found = "\(Formatting.bytes(memory.sharedFree)) free of \(Formatting.bytes(memory.sharedTotal)) in /dev/shm"
+        if let need { found += "; the run needs \(Formatting.bytes(need))" }
+        let size = max(1, ((need ?? 0) * 5 / 4 + (1 << 30) - 1) >> 30)
+        let remedy = "docker run --shm-size=\(size)g (or --ipc=host); elsewhere, as an administrator: mount -o remount,size=\(size)G /dev/shm; left-overs of dead jobs: ls -l /dev/shm"
+        if memory.sharedFree < need ?? 128 << 20 { return .problem(check, found, because: because, remedy: remedy) }
+        if need == nil, memory.sharedFree < 1 << 30 { return .warning(check, found, because: because, remedy: remedy) }
+        return .ok(check, found)
+    }
+
+    // MARK: MPI
+
+    private var transport: Finding {
+        let (transport, check) = (facts.transport, "MPI")
+        let library = shortened(transport.library)
+        let file = transport.libraryFile.map { ", \($0)" } ?? ""
+        if facts.rank.isLaunched { return .ok(check, "\(library)\(file), started by \(facts.rank.parent)") }
+        guard let launcher = transport.launcher else {
+            return .problem(
+                check, "\(library)\(file); no mpirun in PATH", because: "several ranks cannot be started",
+                remedy: "apt-get install openmpi-bin, or on a cluster: module load openmpi (the one that lockstep was built with)")
+        }
+        let version = transport.launcherVersion.flatMap(number)
+        let found = "\(library)\(file); \(launcher)\(version.map { " \($0)" } ?? "")"
+        if let version, let own = number(transport.library), version.prefix(while: { $0 != "." }) != own.prefix(while: { $0 != "." }) {
+            return .problem(
+                check, found, because: "mpirun and the library that lockstep is linked with are of different versions: each rank would run for itself",
+                remedy: "put the bin folder of Open MPI \(own) first in PATH (module load), or build lockstep again with launch/setup")
+        }
+        if let version, !(transport.launcherVersion?.contains("Open MPI") ?? true) {
+            return .problem(
+                check, found, because: "this mpirun (\(version)) is not Open MPI's, which lockstep is linked with",
+                remedy: "put Open MPI's bin folder first in PATH (module load openmpi)")
+        }
+        return .ok(check, found)
+    }
+
+    private var root: Finding? {
+        guard facts.transport.isRoot else { return nil }
+        guard facts.isRootRefused else { return .ok("user", "root; allowed for mpirun") }
+        return .problem(
+            "user", "root", because: "mpirun refuses to run as root",
+            remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+    }
+
+    private var interruption: Finding? {
+        guard !plan.isBySlurm else { return nil }
+        let set = facts.transport.settings["odls_base_sigkill_timeout"]
+        let seconds = set.flatMap { Int($0) } ?? 1
+        let found = "mpirun gives ranks \(seconds) s to save when it is told to stop"
+        guard seconds < 5 else { return .ok("stopping", found) }
+        return .warning(
+            "stopping", found, because: "a checkpoint that takes longer is lost with what was trained since the one before",
+            remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_MCA_odls_base_sigkill_timeout=5")
+    }
+
+    /// Long messages are read straight from the other process's memory ("CMA"), where that is allowed.
+    private var messages: Finding {
+        let (transport, check) = (facts.transport, MachineChecks.messages)
+        let mechanism = transport.settings["btl_vader_single_copy_mechanism"] ?? "cma"
+        guard mechanism == "cma" else {
+            return .ok(check, "between ranks of a machine copied twice (btl_vader_single_copy_mechanism \(mechanism))")
+        }
+        let scope = transport.ptraceScope.map { "kernel.yama.ptrace_scope = \($0)" } ?? "no limit by Yama"
+        let isForbidden = (transport.ptraceScope ?? 0) >= 2 && !transport.hasPtraceCapability
+        guard transport.readsOtherMemory == false || isForbidden else { return .ok(check, "read from the other rank's memory; \(scope)") }
+        return .problem(
+            check, "a process may not read another's memory; \(scope)",
+            because: "Open MPI fails on messages between ranks of one machine (\"Read -1, expected ..., errno = 1\")",
+            remedy: "export OMPI_MCA_btl_vader_single_copy_mechanism=none; or allow it: docker run --cap-add=SYS_PTRACE, sysctl kernel.yama.ptrace_scope=1")
+    }
+
+    private var libraries: Finding {
+        let software = facts.software
+        return .ok(
+            "software", "lockstep \(software.lockstep), glibc \(software.libc), kernel \(software.kernel)"
+                + (software.productsFile.map { ", \($0)" } ?? ""))
+    }
+
+    /// "Open MPI v4.1.4, package: ..." without what the packager has to say.
+    private func shortened(_ library: String) -> String { String(library.prefix { $0 != "," }) }
+
+    /// The first number with a dot: "4.1.4".
+    private func number(_ text: String) -> String? {
+        text.split { !$0.isNumber && $0 != "." }.first { $0.contains(".") && $0.first!.isNumber }.map(String.init)
+    }
+
+    private func giga(_ rate: Double) -> String { Formatting.fixed(rate / 1e9, decimals: 0) }
+}
+
+/// "1 core", "2 cores".
+func counted(_ count: Int, _ noun: String) -> String { "\(count) \(noun)\(count == 1 ? "" : "s")" }

@@ -1,0 +1,129 @@
+/// How the job should be laid out on these machines.
+struct Plan: Equatable {
+    /// Hosts in the order of their first ranks, with the facts of each one's ranks.
+    let hosts: [(name: String, ranks: [Facts])]
+    let intent: Intent
+    let ranksPerHost: Int
+    let threads: Int
+    /// How many hosts the job has: those that ranks run on, or those of the hostfile.
+    let hostCount: Int
+
+    static func == (a: Plan, b: Plan) -> Bool {
+        a.ranksPerHost == b.ranksPerHost && a.threads == b.threads && a.hostCount == b.hostCount
+    }
+
+    var ranks: Int { ranksPerHost * hostCount }
+    var first: Facts { hosts[0].ranks[0] }
+    var isLaunched: Bool { first.rank.isLaunched }
+    var size: Int { hosts.reduce(0) { $0 + $1.ranks.count } }
+    /// Whether the ranks were started by Slurm itself.
+    var isBySlurm: Bool { first.rank.parent == "slurmstepd" }
+
+    /// - Parameter facts: of all ranks, by rank; not empty.
+    init(_ facts: [Facts], _ intent: Intent) {
+        var hosts: [(name: String, ranks: [Facts])] = []
+        for rank in facts {
+            if let place = hosts.firstIndex(where: { $0.name == rank.host }) {
+                hosts[place].ranks.append(rank)
+            } else {
+                hosts.append((rank.host, [rank]))
+            }
+        }
+        self.hosts = hosts
+        self.intent = intent
+        let capacity = hosts.map { $0.ranks[0].processor.capacity }.min()!
+        // More threads than a machine has cores are a mistake, not a wish.
+        let wanted = facts[0].threads
+        threads = wanted <= capacity ? wanted : 1
+        var perHost = capacity / threads
+        hostCount = max(hosts.count, facts[0].rank.isLaunched ? 1 : intent.hostfile?.hosts.count ?? 1)
+        if let slots = intent.hostfile?.hosts.compactMap(\.slots).min() { perHost = min(perHost, max(1, slots / threads)) }
+        if let streams = intent.streams {
+            // The step takes as long as that of the rank with most streams; more ranks than that needs gain nothing.
+            let most = (streams + perHost * hostCount - 1) / (perHost * hostCount)
+            let enough = (streams + most - 1) / most
+            perHost = min(perHost, max(1, (enough + hostCount - 1) / hostCount))
+            while perHost > 1, perHost * hostCount > streams { perHost -= 1 }
+        }
+        if let need = intent.need, let free = hosts.map({ $0.ranks[0].memory.free }).min() {
+            while perHost > 1, Plan.memory(need, intent.streams ?? 1, ranks: perHost, hosts: hostCount) > free { perHost -= 1 }
+        }
+        ranksPerHost = perHost
+    }
+
+    /// Bytes that the ranks of one host take together.
+    static func memory(_ need: Intent.Need, _ streams: Int, ranks: Int, hosts: Int) -> Int {
+        need.shared(ranks: ranks) + need.activations * ((streams + hosts - 1) / hosts)
+    }
+
+    /// Whether binding helps: not where a control group grants time on any cores, of which others bind to the first, too.
+    var binds: Bool { hosts.allSatisfy { $0.ranks[0].processor.quota == nil } }
+
+    /// mpirun's options for binding.
+    var mapping: String {
+        if !binds { return "--bind-to none" }
+        if hostCount > 1 { return "--map-by ppr:\(ranksPerHost):node\(threads > 1 ? ":PE=\(threads)" : "") --bind-to core" }
+        return threads > 1 ? "--map-by slot:PE=\(threads) --bind-to core" : "--map-by core --bind-to core"
+    }
+
+    /// The lines that start the training. `settings` are Open MPI's parameters that these machines want.
+    func command(settings: [(name: String, value: String)]) -> [String] {
+        var lines: [String] = []
+        let environment = first.environment
+        let wantsFile = first.transport.settings["odls_base_sigkill_timeout"] == nil || first.isRootRefused
+        if wantsFile, !isBySlurm {
+            if let file = intent.environmentFile {
+                lines.append(". \(Plan.quoted(file))")
+            } else if first.isRootRefused {
+                lines.append("export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+            }
+        }
+        if environment["OMP_NUM_THREADS"] != (threads == 1 && lines.first?.hasPrefix(". ") == true ? nil : "\(threads)") {
+            lines.append("export OMP_NUM_THREADS=\(threads)")
+        }
+        for name in ["LOCKSTEP_RANKS_PER_MACHINE", "GOMP_CPU_AFFINITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"]
+        where environment[name] != nil { lines.append("unset \(name)") }
+
+        let train = "lockstep train" + intent.arguments.map { " " + Plan.quoted($0) }.joined()
+        if isBySlurm {
+            lines.append("srun --mpi=pmix -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
+            return lines
+        }
+        var words = ["mpirun", "-n \(ranks)"]
+        if let hostfile = intent.hostfile {
+            words.append("--hostfile \(Plan.quoted(hostfile.path))")
+        } else if hosts.count > 1, environment["SLURM_JOB_ID"] == nil {
+            words.append("--host " + hosts.map { "\($0.name):\(ranksPerHost * threads)" }.joined(separator: ","))
+        }
+        words.append(mapping)
+        if hostCount > 1 { words.append("-x OMP_NUM_THREADS -x PATH") }
+        words += settings.map { "--mca \($0.name) \($0.value)" }
+        lines.append((words + [train]).joined(separator: " "))
+        return lines
+    }
+
+    /// A word for a shell.
+    static func quoted(_ word: String) -> String {
+        let plain = word.utf8.allSatisfy { byte in
+            UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
+                || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./=:,+@%".utf8.contains(byte)
+        }
+        return plain && !word.isEmpty ? word : "'\(word.replacing("'", with: "'\\''"))'"
+    }
+}
+
+extension Facts {
+    /// Whether mpirun would refuse to start.
+    var isRootRefused: Bool {
+        transport.isRoot && !rank.isLaunched
+            && (environment["OMPI_ALLOW_RUN_AS_ROOT"] != "1" || environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] != "1")
+    }
+}
+
+extension Facts.Memory {
+    /// What can still be allocated, within the control group's limit.
+    var free: Int {
+        guard let limit else { return available }
+        return min(available, max(0, limit - (used ?? 0)))
+    }
+}

@@ -1,0 +1,37 @@
+import Files
+import Glibc
+
+/// Looks at the place where a run will be written.
+enum Storage {
+    /// - Parameter saving: also writes there, as a save does, and removes it.
+    static func probe(_ runFolder: String, _ files: SystemFiles, saving: Bool) -> Facts.Storage {
+        var storage = Facts.Storage()
+        // The nearest folder that exists already.
+        var folder = runFolder
+        while !Folder.isFolder(folder), folder != ".", folder != "/" { folder = Folder.parent(of: folder) }
+        if let real = realpath(folder, nil) {
+            storage.folder = String(cString: real)
+            free(real)
+        } else {
+            storage.folder = folder
+        }
+        storage.fileSystem = files.fileSystem(of: storage.folder)
+        var space = statvfs()
+        if statvfs(storage.folder, &space) == 0 { storage.free = Int(space.f_bavail) * Int(space.f_frsize) }
+        guard saving else { return storage }
+        let name = "\(storage.folder)/.lockstep-doctor-\(getpid())"
+        do {
+            let bytes = [UInt8](repeating: 1, count: 1 << 20)
+            let start = ContinuousClock.now
+            try bytes.withUnsafeBytes { try File.publish($0, at: name) }
+            let file = try File.open(name, .read)
+            _ = try file.tryLock()
+            try file.close()
+            storage.saveSeconds = (ContinuousClock.now - start) / .seconds(1)
+        } catch {
+            storage.failure = "\(error)"
+        }
+        unlink(name)
+        return storage
+    }
+}

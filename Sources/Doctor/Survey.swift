@@ -1,0 +1,210 @@
+import Benchmark
+import Collectives
+import Diagnostics
+import Files
+import FoundationEssentials
+import Glibc
+import Kernels
+
+/// Gathers the facts: each rank its own, together on rank 0.
+public struct Survey {
+    /// Where the run will be written.
+    public var runFolder: String
+    public var lockstep: String
+    /// What the MPI library says of itself.
+    public var library: String
+    public var isLaunched: Bool
+
+    public init(runFolder: String, lockstep: String, library: String, isLaunched: Bool) {
+        self.runFolder = runFolder
+        self.lockstep = lockstep
+        self.library = library
+        self.isLaunched = isLaunched
+    }
+
+    /// Collective. Takes about a second.
+    /// - Returns: every rank's facts by rank, on rank 0; nil elsewhere.
+    /// - Throws: the transport's errors.
+    public func run(_ communicator: any Communicator) throws -> [Facts]? {
+        let files = SystemFiles(root: "")
+        var facts = Facts()
+        facts.host = Host.name
+        facts.rank.number = communicator.rank
+        facts.rank.size = communicator.size
+        facts.rank.isLaunched = isLaunched
+        facts.rank.parent = files.text("/proc/\(getppid())/comm") ?? ""
+        // Before anything computes: the load is then that of others.
+        facts.processor = files.processor()
+        facts.processor.name = Machine.processor
+        var names = utsname()
+        uname(&names)
+        facts.processor.architecture = Self.string(names.machine)
+        facts.processor.vectorBits = Speedometer.vectorBits
+        facts.memory = memory(files)
+        facts.interfaces = interfaces(files)
+        facts.infiniband = files.infiniband()
+        facts.software = software(files)
+        for name in Environment.names { facts.environment[name] = variable(name) }
+        facts.transport = transport(files)
+        facts.transport.readsOtherMemory = try readsNeighbour(communicator)
+        facts.storage = Storage.probe(runFolder, files, saving: communicator.rank == 0)
+        facts.storage.seesFirst = try seesFirst(communicator, folder: facts.storage.folder)
+        try communicator.barrier()
+        let speed = try communicator.together("measuring a product") { try Speedometer.measure() }
+        facts.speed = Facts.Speed(peak: speed.peak, product: speed.product, share: speed.share)
+        return try communicator.gather([UInt8](JSONEncoder().encode(facts)), at: 0)?.map {
+            try JSONDecoder().decode(Facts.self, from: Data($0))
+        }
+    }
+
+    private func memory(_ files: SystemFiles) -> Facts.Memory {
+        var memory = files.memory()
+        var space = statvfs()
+        if statvfs("/dev/shm", &space) == 0 {
+            memory.sharedTotal = Int(space.f_blocks) * Int(space.f_frsize)
+            memory.sharedFree = Int(space.f_bavail) * Int(space.f_frsize)
+            memory.sharedIsWritable = access("/dev/shm", W_OK | X_OK) == 0
+        }
+        var limit = rlimit()
+        if getrlimit(__rlimit_resource_t(8), &limit) == 0, limit.rlim_cur <= Int.max {  // RLIMIT_MEMLOCK
+            memory.lockable = Int(limit.rlim_cur)
+        }
+        return memory
+    }
+
+    private func software(_ files: SystemFiles) -> Facts.Software {
+        var software = Facts.Software()
+        software.lockstep = lockstep
+        software.program = (try? Digest.sha256(ofFile: "/proc/self/exe")) ?? ""
+        var names = utsname()
+        uname(&names)
+        software.kernel = Self.string(names.release)
+        // Not in Swift's module of glibc.
+        typealias Version = @convention(c) () -> UnsafePointer<CChar>
+        if let symbol = dlsym(nil, "gnu_get_libc_version") {
+            software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
+        }
+        software.products = Arithmetic.products
+        software.productsFile = files.libraryFile("libdnnl.so")
+        return software
+    }
+
+    /// A field of `utsname`: a tuple of characters that ends with 0.
+    private static func string<Field>(_ field: Field) -> String {
+        withUnsafeBytes(of: field) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    // MARK: MPI
+
+    private func transport(_ files: SystemFiles) -> Facts.Transport {
+        var transport = Facts.Transport()
+        transport.library = library
+        transport.libraryFile = files.libraryFile("libmpi.so")
+        transport.isRoot = geteuid() == 0
+        transport.ptraceScope = files.ptraceScope()
+        transport.hasPtraceCapability = files.hasPtraceCapability()
+        let launcher = Self.inPath("mpirun")
+        if !isLaunched {
+            transport.launcher = launcher
+            transport.launcherVersion = launcher.flatMap { Self.firstLine(of: $0, "--version") }
+        }
+        transport.settings = ParameterFiles.settings(files, launcher: launcher) { variable($0) }
+        return transport
+    }
+
+    private static func inPath(_ program: String) -> String? {
+        (variable("PATH") ?? "").split(separator: ":").map { "\($0)/\(program)" }
+            .first { access($0, X_OK) == 0 && Folder.isFile($0) }
+    }
+
+    private static func firstLine(of program: String, _ argument: String) -> String? {
+        // Nothing in a path can be more than itself within single quotes.
+        let quoted = "'\(program.replacing("'", with: "'\\''"))'"
+        guard let pipe = popen("\(quoted) \(argument) 2> /dev/null < /dev/null", "r") else { return nil }
+        defer { pclose(pipe) }
+        var line = [CChar](repeating: 0, count: 256)
+        guard fgets(&line, CInt(line.count), pipe) != nil else { return nil }
+        return String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).trimmed
+    }
+
+    /// Reads memory of the next rank on this machine, as Open MPI does for long messages; of the process itself when
+    /// there is no other. Collective.
+    private func readsNeighbour(_ communicator: any Communicator) throws -> Bool? {
+        let secret = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
+        defer { secret.deallocate() }
+        secret.pointee = UInt64(getpid()) << 32 | 0x10c5_7e9
+        let here = try communicator.machines().here
+        let mine = [UInt64(getpid()), UInt64(UInt(bitPattern: secret)), secret.pointee]
+        let all = try here.allGather(mine.withUnsafeBytes { Array($0) }).map { bytes in
+            bytes.withUnsafeBytes { raw in (0..<3).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) } }
+        }
+        let other = all[(here.rank + 1) % here.size]
+        let result = Self.read(address: other[1], of: pid_t(other[0]))
+        try here.barrier()
+        return result.map { $0 == other[2] }
+    }
+
+    /// - Returns: nil where the system has no such call, 0 where it refuses.
+    private static func read(address: UInt64, of process: pid_t) -> UInt64? {
+        // Glibc declares it only to programs that define _GNU_SOURCE, which Swift's module does not.
+        typealias Read = @convention(c) (
+            pid_t, UnsafePointer<iovec>, CUnsignedLong, UnsafePointer<iovec>, CUnsignedLong, CUnsignedLong
+        ) -> Int
+        guard let symbol = dlsym(nil, "process_vm_readv") else { return nil }
+        var value: UInt64 = 0
+        return withUnsafeMutablePointer(to: &value) { pointer in
+            var here = iovec(iov_base: pointer, iov_len: 8)
+            var there = iovec(iov_base: UnsafeMutableRawPointer(bitPattern: UInt(address)), iov_len: 8)
+            let count = unsafeBitCast(symbol, to: Read.self)(process, &here, 1, &there, 1, 0)
+            return count == 8 ? pointer.pointee : 0
+        }
+    }
+
+    // MARK: Network
+
+    private func interfaces(_ files: SystemFiles) -> [Facts.Interface] {
+        var first: UnsafeMutablePointer<ifaddrs>?
+        guard getifaddrs(&first) == 0 else { return [] }
+        defer { freeifaddrs(first) }
+        guard let first else { return [] }
+        return sequence(first: first, next: \.pointee.ifa_next).compactMap { entry -> Facts.Interface? in
+            guard let address = entry.pointee.ifa_addr, CInt(address.pointee.sa_family) == AF_INET else {
+                return nil
+            }
+            let name = String(cString: entry.pointee.ifa_name)
+            return Facts.Interface(
+                name, Self.text(address), prefix: (entry.pointee.ifa_netmask as UnsafeMutablePointer<sockaddr>?).map { Self.prefix($0) } ?? 32,
+                isUp: entry.pointee.ifa_flags & UInt32(IFF_UP) != 0 && entry.pointee.ifa_flags & UInt32(IFF_RUNNING) != 0,
+                kind: files.kind(ofInterface: name), megabits: files.megabits(ofInterface: name))
+        }
+    }
+
+    private static func number(_ address: UnsafePointer<sockaddr>) -> UInt32 {
+        address.withMemoryRebound(to: sockaddr_in.self, capacity: 1) { UInt32(bigEndian: $0.pointee.sin_addr.s_addr) }
+    }
+
+    private static func text(_ address: UnsafePointer<sockaddr>) -> String {
+        let value = number(address)
+        return [24, 16, 8, 0].map { "\(value >> $0 & 255)" }.joined(separator: ".")
+    }
+
+    private static func prefix(_ mask: UnsafePointer<sockaddr>) -> Int { number(mask).nonzeroBitCount }
+
+    // MARK: Storage
+
+    /// Whether this rank finds a file that rank 0 makes now; nil on rank 0's machine. Collective.
+    private func seesFirst(_ communicator: any Communicator, folder: String) throws -> Bool? {
+        let isFirst = communicator.rank == 0
+        let name = "\(folder)/.lockstep-doctor-\(getpid())"
+        if isFirst { try? File.publish(name, at: name) }
+        let said = try communicator.allGather(Array("\(Host.name)\n\(name)".utf8))[0]
+        let parts = String(decoding: said, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+        // A folder of this rank's own of that name is not enough: the content is asked for.
+        let found = (try? File.contents(of: String(parts[1]), limit: 4096)).map { $0 == Array(parts[1].utf8) } ?? false
+        try communicator.barrier()
+        if isFirst { unlink(name) }
+        return parts[0] == Host.name ? nil : found
+    }
+}
+
+private func variable(_ name: String) -> String? { getenv(name).map { String(cString: $0) } }

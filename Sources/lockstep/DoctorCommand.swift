@@ -1,0 +1,142 @@
+import ArgumentParser
+import Collectives
+import Configuration
+import Corpus
+import Diagnostics
+import Doctor
+import Files
+import FoundationEssentials
+import MPITransport
+import Recurrent
+import Training
+
+struct DoctorCommand: JobCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "doctor",
+        abstract: "Find out what is wrong on a machine, or on all hosts of mpirun.",
+        discussion: """
+            Looks at processor, memory, MPI, binding, threads, networks, the run folder and, under mpirun, at whether all \
+            ranks agree and have a core each. Says what is wrong, why, and what to type. Nothing is changed. With a \
+            configuration it also tells whether this run fits. docs/cluster.md has more.
+
+            Exit code 0: nothing that stands in the way (warnings at most). 69: a problem was found.
+
+            Examples:
+              lockstep doctor
+              lockstep doctor --config configs/quickstart.yaml --run runs/quickstart
+              mpirun --hostfile hosts -n 32 --map-by core --bind-to core lockstep doctor --run /shared/runs/mine
+            """)
+
+    @Option(help: "The configuration file of the run that is planned (YAML).")
+    var config: String?
+
+    @Option(help: "Its dataset folder; the same as --set data.path=DIR.")
+    var data: String?
+
+    @Option(name: .customLong("run"), help: "Its run folder. Default: the current folder is looked at.")
+    var runFolder: String?
+
+    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    var overrides: [String] = []
+
+    @Option(help: "The hosts that mpirun is to use, before it does: NAME slots=N.")
+    var hostfile: String?
+
+    @Flag(help: "One JSON object on stdout: findings, command, and the facts of every rank.")
+    var json = false
+
+    func run() throws {
+        try Job.run { communicator in
+            let intent = try communicator.together("reading the configuration") { try plannedRun() }
+            let survey = Survey(
+                runFolder: runFolder ?? ".", lockstep: programVersion, library: MPILibrary.version,
+                isLaunched: MPISession.isLaunched)
+            let facts = try survey.run(communicator)
+            let problems = try communicator.broadcast(try facts.map { try report($0, intent) } ?? "")
+            if problems != "0" { throw UnfitMachine(problems: problems) }
+        }
+    }
+
+    /// Prints the report. - Returns: the number of problems.
+    private func report(_ facts: [Facts], _ intent: Intent) throws -> String {
+        let report = Examination.judge(facts, intent)
+        if json {
+            let encoder = JSONEncoder()
+            encoder.keyEncodingStrategy = .convertToSnakeCase
+            encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
+            print(String(decoding: try encoder.encode(Document(report, facts)), as: UTF8.self))
+        } else {
+            print(report.text)
+        }
+        return "\(report.count(.problem))"
+    }
+
+    private struct Document: Encodable {
+        var problems: Int
+        var warnings: Int
+        var findings: [Finding]
+        var command: [String]
+        var facts: [Facts]
+
+        init(_ report: Report, _ facts: [Facts]) {
+            problems = report.count(.problem)
+            warnings = report.count(.warning)
+            findings = report.findings
+            command = report.command
+            self.facts = facts
+        }
+    }
+
+    // MARK: The run that is planned
+
+    private func plannedRun() throws -> Intent {
+        var intent = Intent()
+        for (option, value) in [("--config", config), ("--data", data), ("--run", runFolder)] {
+            if let value { intent.arguments += [option, value] }
+        }
+        for setting in overrides { intent.arguments += ["--set", setting] }
+        intent.environmentFile = DoctorCommand.environmentFile
+        if let hostfile {
+            let text = String(decoding: try File.contents(of: hostfile, limit: 1 << 24), as: UTF8.self)
+            intent.hostfile = Hostfile(path: hostfile, text: text)
+        }
+        guard config != nil || !overrides.isEmpty else { return intent }
+        let configuration = try RunConfiguration.load(file: config, overrides: overrides)
+        intent.streams = configuration.training.streams
+        // Without a dataset the vocabulary is not known, and with it the memory.
+        let folder = data ?? configuration.data.path
+        guard Folder.exists("\(folder)/dataset.json") else { return intent }
+        let dataset = try Dataset(folder: folder)
+        let options = try TrainingOptions(
+            configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: dataset.tokens(of: .train).count)
+        if let memory = ModelMemory(
+            options.model, batch: options.streams, steps: options.unroll.maximumLength, training: true,
+            optimizerSlots: options.optimizer.name.slots.count)
+        {
+            intent.need = Intent.Need(
+                parameters: memory.parameters, slots: memory.optimizer, activations: memory.activations / options.streams)
+        }
+        return intent
+    }
+
+    /// `launch/openmpi.env` of the checkout that this program was built in.
+    private static var environmentFile: String? {
+        guard var folder = try? Folder.target(ofLink: "/proc/self/exe") else { return nil }
+        while folder != "/" {
+            folder = Folder.parent(of: folder)
+            let file = "\(folder)/launch/openmpi.env"
+            guard Folder.exists(file) else { continue }
+            return Folder.exists("launch/openmpi.env") && Folder.exists("Package.swift") ? "launch/openmpi.env" : file
+        }
+        return nil
+    }
+}
+
+/// Said last, so that it is seen and a script stops.
+struct UnfitMachine: DiagnosedError {
+    let problems: String
+    var kind: FailureKind { .unfit }
+    var diagnosis: Diagnosis {
+        Diagnosis("\(problems) problem\(problems == "1" ? "" : "s") found", remedy: "see the list above")
+    }
+}
