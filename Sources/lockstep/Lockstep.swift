@@ -18,8 +18,8 @@ struct Lockstep: ParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self, BenchCommand.self,
+            PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CompleteCommand.self,
+            ScoreCommand.self, InspectCommand.self, BenchCommand.self,
         ])
 
     static func main() {
