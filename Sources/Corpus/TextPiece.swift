@@ -108,8 +108,9 @@ extension TextPiece {
 
 let newline = UInt8(ascii: "\n")
 
+/// ASCII white space, which separates words.
 @inline(__always)
-func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
+public func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
 
 /// Eight times the same byte.
 @inline(__always)
@@ -123,6 +124,16 @@ func whiteSpace(in eight: UInt64) -> UInt64 {
     let controls = (low &+ everyByte(0x80 - 0x09)) & ~(low &+ everyByte(0x80 - 0x0E))  // from 0x09, below 0x0E
     let spaces = (low &+ everyByte(0x80 - 0x20)) & ~(low &+ everyByte(0x80 - 0x21))
     return (controls | spaces) & ~eight & everyByte(0x80)
+}
+
+/// How many bytes at the end of `bytes` begin a UTF-8 character that the bytes to come may complete: 0 to 3.
+public func unfinishedUTF8(in bytes: [UInt8]) -> Int {
+    bytes.withUnsafeBufferPointer { bytes in
+        for length in stride(from: min(3, bytes.count), to: 0, by: -1) {
+            if case .cutShort = decodeUTF8(UnsafeBufferPointer(rebasing: bytes.suffix(length))) { return length }
+        }
+        return 0
+    }
 }
 
 enum UTF8Sequence {

@@ -41,6 +41,12 @@ public final class File {
 
     static func standardInput() -> File { File(path: "standard input", descriptor: dup(0)) }
 
+    /// Whether reading would not wait: there are bytes, or the end has come.
+    var isReadable: Bool {
+        var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
+        return retrying { poll(&request, 1, 0) } != 0
+    }
+
     /// Reads up to `buffer.count` bytes; 0 at the end of the file.
     public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         let count = retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }

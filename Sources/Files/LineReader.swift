@@ -12,6 +12,9 @@ public final class LineReader {
         buffer = [UInt8](repeating: 0, count: 1 << 16)
     }
 
+    /// Whether asking for the next line would not wait for whoever writes it, provided that it writes whole lines.
+    public var isReady: Bool { ended || buffer[unread].contains(UInt8(ascii: "\n")) || file.isReadable }
+
     /// The next line without its newline, nil at the end. A last line needs no newline.
     public func next() throws -> [UInt8]? {
         var line: [UInt8] = []

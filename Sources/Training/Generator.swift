@@ -1,10 +1,12 @@
 import Recurrent
 
-/// Continues a text token by token, from a zero state.
+/// Continues a text token by token, from a zero state or from where it stopped.
 public final class Generator {
     private let model: LanguageModel
     private var sampler: Sampler
     private var input: [Int32] = [0]
+    /// The last token generated, which the model has yet to read.
+    private var unread: Int32?
 
     /// - Throws: `KernelError`.
     public init(
@@ -14,21 +16,32 @@ public final class Generator {
         sampler = Sampler(options, seed: seed)
     }
 
+    /// Whether there is a text that `run` goes on with.
+    public var hasText: Bool { unread != nil }
+
+    /// Forgets the text so far. The random draws go on.
+    public func reset() {
+        model.resetState()
+        unread = nil
+    }
+
     /// - Parameters:
-    ///   - prompt: read first; at least one token.
+    ///   - prompt: read first, after the text so far; at least one token when there is none.
     ///   - length: tokens to generate at most.
     ///   - excluded: a token never to generate, `<unk>`.
-    ///   - emit: called with each token as it comes; false ends the text.
+    ///   - emit: called with each token as it comes; false ends the text after it.
     /// - Throws: `KernelError`, and what `emit` throws.
     public func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool
     ) throws {
-        precondition(!prompt.isEmpty)
+        precondition(hasText || !prompt.isEmpty)
+        if let unread { try read(unread) }
         for token in prompt { try read(token) }
-        for remaining in stride(from: length, to: 0, by: -1) {
+        for place in 0..<length {
+            if place > 0, let unread { try read(unread) }
             let token = Int32(sampler.draw(try model.lastLogits(), excluded: excluded))
+            unread = token
             if try !emit(token) { return }
-            if remaining > 1 { try read(token) }
         }
     }
 

@@ -18,17 +18,37 @@ public enum ModelFile {
         return tensors
     }
 
-    /// Reads every parameter of `model`. Other tensors in the file are ignored.
-    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`.
+    /// Reads every parameter of `model`: F32, or F16 and BF16, which are widened.
+    ///
+    /// All names may begin with one prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
+    /// (`torch.compile`). Tied weights may be there under either name (`safetensors.torch.save_model` keeps one). Tensors
+    /// outside `rnn` that the model does not have are ignored.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.notInModel`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
-        for entry in parameters.layout.entries {
-            try file.read(entry.name, shape: entry.shape, into: parameters.values(entry))
+        let prefix = prefix(of: file)
+        let layout = parameters.layout
+        for entry in layout.entries {
+            let only = model.tied && entry.name == encoder && !file.names.contains(prefix + encoder) ? decoder : entry.name
+            try file.read(prefix + only, shape: entry.shape, into: parameters.values(entry))
         }
-        if model.tied, file.names.contains(decoder) {
-            let entry = parameters.layout[encoder]
-            let output: [Float] = try file.elements(of: decoder)
-            guard output.elementsEqual(parameters.values(entry)) else { throw ModelFileError.notTied(file: file.path) }
+        let known = Set(layout.entries.map { prefix + $0.name })
+        if let other = file.names.first(where: { $0.hasPrefix(prefix + "rnn.") && !known.contains($0) }) {
+            throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
+        if model.tied, file.names.contains(prefix + decoder) {
+            let output: [Float] = try file.elements(of: prefix + decoder)
+            guard output.elementsEqual(parameters.values(layout[encoder])) else { throw ModelFileError.notTied(file: file.path) }
+        }
+    }
+
+    /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.
+    private static func prefix(of file: SafetensorsFile) -> String {
+        for name in [encoder, decoder] {
+            let found = file.names.filter { $0 == name || $0.hasSuffix("." + name) }
+            if found.contains(name) { return "" }
+            if found.count == 1 { return String(found[0].dropLast(name.count)) }
+        }
+        return ""
     }
 
     /// Parameters of a checkpoint, for evaluation.
@@ -87,6 +107,8 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
+    /// A recurrent weight that would be lost.
+    case notInModel(file: String, tensor: String)
 
     public var kind: FailureKind { .data }
 
@@ -104,6 +126,10 @@ public enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "the model is configured as tied, but decoder.weight differs from encoder.weight", file: file,
                 remedy: "set model.tied to false or use another file")
+        case .notInModel(let file, let tensor):
+            Diagnosis(
+                "the model as configured does not have this tensor", file: file, location: tensor.printable,
+                remedy: "set model.layers and model.cell as the file has them (one direction, no projection)")
         }
     }
 }

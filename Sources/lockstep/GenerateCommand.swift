@@ -1,8 +1,8 @@
 import ArgumentParser
 import Corpus
-import Diagnostics
-import Files
+import Glibc
 import Kernels
+import Synchronization
 import Training
 
 struct GenerateCommand: ParsableCommand {
@@ -12,20 +12,35 @@ struct GenerateCommand: ParsableCommand {
         discussion: """
             The text goes to stdout as it is sampled. The same seed gives the same text.
 
+            With --interactive each line of standard input is a prompt, until its end (Ctrl-D). Each begins a text of \
+            its own; with --carry-state it goes on from the text so far, right after its last token. An empty line \
+            stands for the start of a line, or, with --carry-state, for no further prompt. In a terminal Ctrl-C ends \
+            the text that is being written.
+
             Examples:
               lockstep generate --checkpoint runs/quickstart
               lockstep generate --checkpoint runs/quickstart --prompt "A train " --length 200 --temperature 0.7
               lockstep generate --checkpoint runs/quickstart --top-k 20 --top-p 0.9 --seed 3
+              lockstep generate --checkpoint runs/quickstart --interactive --one-line
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.")
+    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
     var checkpoint: String
 
     @Option(help: "Text to continue. Default: the start of a line.")
-    var prompt = ""
+    var prompt: String?
+
+    @Flag(name: .shortAndLong, help: "Read prompts from standard input, one a line.")
+    var interactive = false
+
+    @Flag(help: "With --interactive: go on from the text so far.")
+    var carryState = false
 
     @Option(help: "Tokens to generate.")
     var length = 500
+
+    @Flag(help: "Stop at the end of the line.")
+    var oneLine = false
 
     @Option(parsing: .unconditional, help: "Below 1 more cautious, above 1 more varied; 0 always takes the most probable token.")
     var temperature = 1.0
@@ -51,86 +66,65 @@ struct GenerateCommand: ParsableCommand {
         if let topP, !(topP > 0 && topP <= 1) {
             throw ValidationError("--top-p must be above 0 and at most 1, found \(topP).")
         }
+        guard !interactive || prompt == nil else {
+            throw ValidationError("--interactive reads its prompts from standard input: leave --prompt out.")
+        }
+        guard !carryState || interactive else { throw ValidationError("--carry-state is for --interactive.") }
     }
 
     func run() throws {
         Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(checkpoint)
-        let vocabulary = model.vocabulary
-        let ids = try vocabulary.encode(prompt: prompt)
         let generator = try Generator(
             model.configuration, parameters: model.parameters,
             options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
-        var output = TextOutput(vocabulary, after: prompt)
-        try generator.run(
-            prompt: ids.isEmpty ? [vocabulary.lineStart] : ids, length: length,
-            excluded: allowUnknown || vocabulary.count == 1 ? nil : vocabulary.unknown
-        ) { output.write($0) }
-        output.finish()
+        let writer = Writer(command: self, vocabulary: model.vocabulary, generator: generator)
+        guard interactive else {
+            let prompt = prompt ?? ""
+            _ = try writer.write(prompt, ids: model.vocabulary.encode(prompt: prompt))
+            return
+        }
+        try PromptLines().forEach { line, place in
+            let ids = try model.vocabulary.encode(prompt: line, from: place)
+            if !carryState { generator.reset() }
+            return try TypingStop.during { try writer.write(line, ids: ids) }
+        }
     }
 }
 
-/// Writes tokens to stdout as text while they come.
-private struct TextOutput {
-    private let vocabulary: Vocabulary
-    private var needsSpace: Bool
-
-    init(_ vocabulary: Vocabulary, after prompt: String) {
-        self.vocabulary = vocabulary
-        needsSpace = vocabulary.level.isSpaced && !prompt.isEmpty
-        put(Array(prompt.utf8))
-    }
+/// Writes one text after a prompt.
+private struct Writer {
+    let command: GenerateCommand
+    let vocabulary: Vocabulary
+    let generator: Generator
 
     /// - Returns: whether anybody still reads.
-    mutating func write(_ token: Int32) -> Bool {
-        let endsLine = Int(token) == vocabulary.endOfSentence
-        if needsSpace && !endsLine { put([UInt8(ascii: " ")]) }
-        needsSpace = vocabulary.level.isSpaced && !endsLine
-        return put(vocabulary.decode([token]))
-    }
-
-    func finish() { put([UInt8(ascii: "\n")]) }
-
-    @discardableResult
-    private func put(_ bytes: [UInt8]) -> Bool {
-        bytes.withUnsafeBytes { StandardStream.output.write($0) }
+    func write(_ prompt: String, ids: [Int32]) throws -> Bool {
+        var output = TextOutput(vocabulary, after: prompt)
+        var isRead = true
+        try generator.run(
+            prompt: ids.isEmpty && !generator.hasText ? [vocabulary.lineStart] : ids, length: command.length,
+            excluded: command.allowUnknown || vocabulary.count == 1 ? nil : vocabulary.unknown
+        ) { token in
+            if command.oneLine, token == vocabulary.lineEnd { return false }
+            isRead = output.write(token)
+            return isRead && !TypingStop.isAsked
+        }
+        return output.finish() && isRead
     }
 }
 
-extension Vocabulary {
-    /// The token after which a line begins: `<eos>`, a newline, or in a vocabulary without lines the most frequent one.
-    var lineStart: Int32 {
-        if let endOfSentence { return Int32(endOfSentence) }
-        let mostFrequent = occurrences.firstIndex(of: occurrences.max()!)!
-        return (try? encode([UInt8(ascii: "\n")]).first) ?? Int32(mostFrequent)
-    }
+/// Ctrl-C while a text is being written ends that text; at any other time it ends the program.
+private enum TypingStop {
+    private static let asked = Atomic<Bool>(false)
 
-    /// - Throws: `UnknownInPrompt` for a character that the vocabulary lacks.
-    func encode(prompt: String) throws -> [Int32] {
-        let ids: [Int32]
-        do {
-            ids = try encode(Array(prompt.utf8), completingLastLine: false)
-        } catch TextError.notInVocabulary(let symbol, _, let offset) {
-            let before = String(decoding: prompt.utf8.prefix(offset), as: UTF8.self)
-            throw UnknownInPrompt(symbol: symbol, place: before.unicodeScalars.count)
-        }
-        // At character and byte level `<unk>` in a prompt would be a riddle; for words and pieces it is the usual meaning.
-        if !level.isSpaced, let unknown, let place = ids.firstIndex(of: Int32(unknown)) {
-            let symbol = Array(prompt.unicodeScalars)[min(place, prompt.unicodeScalars.count - 1)]
-            throw UnknownInPrompt(symbol: "'\(symbol)'", place: place)
-        }
-        return ids
-    }
-}
+    static var isAsked: Bool { asked.load(ordering: .relaxed) }
 
-private struct UnknownInPrompt: DiagnosedError {
-    let symbol: String
-    let place: Int
-
-    var kind: FailureKind { .usage }
-    var diagnosis: Diagnosis {
-        Diagnosis(
-            "\(symbol) is not in the model's vocabulary", location: "--prompt, character \(place + 1)",
-            remedy: "leave it out, or see the vocabulary with `lockstep inspect`")
+    static func during<Result>(_ body: () throws -> Result) rethrows -> Result {
+        guard isatty(STDIN_FILENO) == 1 else { return try body() }
+        asked.store(false, ordering: .relaxed)
+        SignalHandler.install(SIGINT) { _ in TypingStop.asked.store(true, ordering: .relaxed) }
+        defer { signal(SIGINT, SIG_DFL) }
+        return try body()
     }
 }

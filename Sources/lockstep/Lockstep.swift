@@ -19,8 +19,8 @@ struct Lockstep: ParsableCommand {
             """,
         version: programVersion,
         subcommands: [
-            PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self, BenchCommand.self, VerifyCommand.self, DoctorCommand.self,
+            PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CompleteCommand.self,
+            ScoreCommand.self, InspectCommand.self, BenchCommand.self, VerifyCommand.self, DoctorCommand.self,
             ConfigurationPageCommand.self,
         ])
 

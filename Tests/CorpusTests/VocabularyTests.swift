@@ -3,6 +3,24 @@ import Testing
 
 @testable import Corpus
 
+@Suite struct UnfinishedUTF8Tests {
+    /// Of every beginning of a text of whole characters, what is left over is what the last character lacks.
+    @Test func whatIsHeldBackIsTheBeginningOfACharacter() {
+        let text = "a\u{E9}\u{20AC}\u{1F600}z\u{10FFFF}\u{800}"
+        var whole = 0
+        for scalar in text.unicodeScalars {
+            let length = UTF8.encode(scalar)!.count
+            for part in 0..<length { #expect(unfinishedUTF8(in: Array(text.utf8.prefix(whole + part))) == part) }
+            whole += length
+        }
+        #expect(unfinishedUTF8(in: Array(text.utf8)) == 0)
+    }
+
+    /// What no byte can complete is not waited for.
+    @Test(arguments: [[0x80], [0xC0], [0xFF], [0xE0, 0x80], [0xED, 0xA0], [0xF5, 0x80], [0xE2, 0x41], [0xF4, 0x90]] as [[UInt8]])
+    func brokenBytesAreLetGo(bytes: [UInt8]) { #expect(unfinishedUTF8(in: bytes) == 0) }
+}
+
 @Suite struct VocabularyTests {
     @Test func mostFrequentFirstAndTiesByBytes() throws {
         // Three of b; two each of a, z, é (C3 A9) and U+FF5A (EF BD 9A): bytes decide, not any collation.

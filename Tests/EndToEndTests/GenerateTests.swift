@@ -59,6 +59,47 @@ extension CommandTests {
             #expect(outcome.errors.contains("--prompt, character \(place):"), "\(outcome.errors)")
         }
 
+        private func interact(_ lines: String, _ options: String, run: String = Shared.run) throws -> Launch.Outcome {
+            let script = "printf '\(lines)' | \"$0\" generate --checkpoint '\(run)' --interactive --length 30 \(options)"
+            return try Launch.run("sh", ["-c", script, Launch.product("lockstep")], folder: sandbox.folder)
+        }
+
+        /// Without a terminal there is no sign to type after. Each line is a prompt of its own, or one text with the others.
+        @Test func readsPrompts() throws {
+            let outcome = try interact("A car \\nA car \\n", "--temperature 0")
+            #expect(outcome.status == 0 && outcome.errors.isEmpty, "\(outcome.errors)")
+            let certain = try sandbox.succeed([
+                "generate", "--checkpoint", Shared.run, "--length", "30", "--temperature", "0", "--prompt", "A car ",
+            ])
+            #expect(outcome.output == certain + certain)
+            let carried = try interact("A car \\n\\n", "--temperature 0 --carry-state").output
+            let whole = try sandbox.succeed([
+                "generate", "--checkpoint", Shared.run, "--length", "60", "--temperature", "0", "--prompt", "A car ",
+            ])
+            #expect(carried.unicodeScalars.count == whole.unicodeScalars.count + 1)
+            // Each of the two ends in a newline of its own.
+            var parts = Array(carried.unicodeScalars)
+            parts.remove(at: 36)
+            #expect(Array(whole.unicodeScalars) == parts, "\(carried)")
+            #expect(try interact("", "").output.isEmpty)
+        }
+
+        @Test func stopsAtTheEndOfTheLine() throws {
+            let text = try sandbox.succeed([
+                "generate", "--checkpoint", Shared.run, "--length", "5000", "--prompt", "A car ", "--one-line",
+            ])
+            #expect(text.hasPrefix("A car ") && text.hasSuffix("\n"))
+            #expect(text.filter { $0 == "\n" }.count == 1)
+            #expect(text.count < 5000)
+        }
+
+        @Test func aBadPromptIsNamedWithItsLine() throws {
+            let outcome = try interact("A car\\n\u{2603}\\n", "")
+            #expect(outcome.status == 64)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(outcome.errors.contains("line 2, character 1: "), "\(outcome.errors)")
+        }
+
         /// `| head` is how one looks at long output.
         @Test func endsQuietlyWhenNobodyReads() throws {
             let script = "{ \"$@\"; echo $? > status; } | head -c 10"

@@ -79,6 +79,16 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             ["--temperature", "nan"]),
         Refusal("top-k 0", ["generate", "--checkpoint", "run", "--top-k", "0"], 64, ["--top-k"]),
         Refusal("top-p 1.5", ["generate", "--checkpoint", "run", "--top-p", "1.5"], 64, ["--top-p", "1.5"]),
+        Refusal(
+            "interactive with prompt", ["generate", "--checkpoint", "run", "--interactive", "--prompt", "A"], 64,
+            ["--interactive", "--prompt"]),
+        Refusal("carried state alone", ["generate", "--checkpoint", "run", "--carry-state"], 64, ["--interactive"]),
+        Refusal("k 0", ["complete", "--checkpoint", "run", "-k", "0", "A"], 64, ["--k", "0"]),
+        Refusal("unknown format", ["score", "--checkpoint", "run", "--format", "csv"], 64, ["csv", "moses"]),
+        Refusal("unknown base", ["score", "--checkpoint", "run", "--log-base", "3"], 64, ["3", "10"]),
+        Refusal(
+            "a foreign character to complete", ["complete", "--checkpoint", "run", "A \u{2603}"], 64,
+            ["U+2603", "character 3"]),
         Refusal("seed not a number", ["generate", "--checkpoint", "run", "--seed", "x"], 64, ["--seed", "x"]),
         Refusal(
             "no problems", ["prepare", "--sample", "kinematics", "--problems", "0", "--output", "new"], 64,

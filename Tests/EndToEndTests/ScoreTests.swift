@@ -14,16 +14,21 @@ extension CommandTests {
             lines = text.components(separatedBy: "\n").prefix(12).map { $0 }
         }
 
+        /// What is printed for a text.
+        private func output(_ text: String, _ options: String...) throws -> String {
+            try sandbox.succeed(["score", "--checkpoint", run, try sandbox.write(text, to: "text.txt")] + options)
+        }
+
         /// Each line: log probability and tokens.
         private func score(_ lines: [String], _ options: [String] = []) throws -> [(Double, Int)] {
             let file = try sandbox.write(lines.map { $0 + "\n" }.joined(), to: "lines.txt")
-            return try parse(sandbox.succeed(["score", "--checkpoint", run, file] + options))
+            return try parse(sandbox.succeed(["score", "--checkpoint", run, "--counts", file] + options))
         }
 
         private func parse(_ output: String) throws -> [(Double, Int)] {
             try output.split(separator: "\n").map { line in
                 let fields = line.split(separator: "\t")
-                try #require(fields.count == 2)
+                try #require(fields.count == 3)
                 return (try #require(Double(fields[0])), try #require(Int(fields[1])))
             }
         }
@@ -54,7 +59,7 @@ extension CommandTests {
         @Test func readsStandardInput() throws {
             let expected = try score(lines).map(\.0)
             let outcome = try Launch.run(
-                "sh", ["-c", "\"$@\" < lines.txt", "sh", Launch.product("lockstep"), "score", "--checkpoint", run],
+                "sh", ["-c", "\"$@\" < lines.txt", "sh", Launch.product("lockstep"), "score", "--checkpoint", run, "--counts"],
                 folder: sandbox.folder)
             #expect(outcome.status == 0, "\(outcome.errors)")
             #expect(try parse(outcome.output).map(\.0) == expected)
@@ -70,7 +75,79 @@ extension CommandTests {
         @Test func lastLineNeedsNoEnd() throws {
             let file = try sandbox.write("A car", to: "unfinished.txt")
             let whole = try score(["A car"])
-            #expect(try parse(sandbox.succeed(["score", "--checkpoint", run, file])).map(\.0) == whole.map(\.0))
+            #expect(try parse(sandbox.succeed(["score", "--checkpoint", run, "--counts", file])).map(\.0) == whole.map(\.0))
+        }
+
+        /// One number a line, as many as there are lines.
+        @Test func baseSignAndLineEndCanBeChosen() throws {
+            let text = "A car\n\nA train leaves.\n"
+            func scores(_ options: String...) throws -> [Double] {
+                let file = try sandbox.write(text, to: "text.txt")
+                let lines = try sandbox.succeed(["score", "--checkpoint", run, file] + options).split(separator: "\n")
+                return try lines.map { try #require(Double($0)) }
+            }
+            let natural = try scores()
+            #expect(natural.count == 3)
+            for (base, logarithm) in [("2", 0.693147180559945), ("10", 2.302585092994046), ("e", 1)] {
+                for (a, b) in zip(try scores("--log-base", base), natural) { #expect(abs(a * logarithm - b) < 1e-5) }
+            }
+            #expect(try scores("--costs") == natural.map { -$0 })
+            // Without the line's end, its score is that of the line less that of the end.
+            let open = try scores("--no-line-end")
+            #expect(open[1] == 0)
+            #expect(zip(open, natural).allSatisfy { $0 > $1 })
+            #expect(try output(text, "--no-line-end").split(separator: "\n")[1] == "0.000000")
+        }
+
+        @Test func idsStayWithTheirScores() throws {
+            let plain = try output("A car\n\nA train\n").split(separator: "\n").map(String.init)
+            #expect(try output("u1 A car\nu2\nu3-4 A train\n", "--format", "id")
+                == "u1 \(plain[0])\nu2 \(plain[1])\nu3-4 \(plain[2])\n")
+            #expect(try output("u1\t7\tA car\nu2\t8\t\nx\tA train\n", "--format", "tab")
+                == "u1\t7\t\(plain[0])\nu2\t8\t\(plain[1])\nx\t\(plain[2])\n")
+            #expect(try output("u1 A car\n", "--format", "id", "--counts") == "u1 \(plain[0]) 6 0\n")
+            let moses = "0 ||| A car ||| LM0= -1.5 TM0= 2 ||| -3.25\n0 |||  ||| LM0= 1\n1 ||| A train\n"
+            #expect(try output(moses, "--format", "moses") == """
+                0 ||| A car ||| LM0= -1.5 TM0= 2 lockstep= \(plain[0]) ||| -3.25
+                0 |||  ||| LM0= 1 lockstep= \(plain[1])
+                1 ||| A train ||| lockstep= \(plain[2])
+
+                """)
+        }
+
+        @Test(arguments: [("id", "A car\n x\n", "line 2"), ("tab", "a b\n", "line 1"), ("moses", "0 || a\n", "line 1")])
+        func aLineOfAnotherFormatIsNamed(format: String, text: String, place: String) throws {
+            let file = try sandbox.write(text, to: "text.txt")
+            let outcome = try sandbox.lockstep(["score", "--checkpoint", run, "--format", format, file])
+            #expect(outcome.status == 65)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(outcome.errors.contains("text.txt, \(place): not a line of this format"), "\(outcome.errors)")
+        }
+
+        /// A program that writes a line and waits for its score before it writes the next gets it.
+        @Test func doesNotWaitForMoreLines() throws {
+            let script = """
+                mkfifo in; "$0" score --checkpoint '\(run)' < in > out & exec 3> in
+                for line in 1 2 3; do
+                    echo "A car" >&3
+                    for i in $(seq 500); do [ $(wc -l < out) = $line ] && break; sleep 0.02; done
+                    wc -l < out
+                done
+                exec 3>&-; wait
+                """
+            let outcome = try Launch.run("bash", ["-c", script, Launch.product("lockstep")], folder: sandbox.folder)
+            #expect(outcome.output == "1\n2\n3\n", "\(outcome.errors)")
+        }
+
+        @Test func unknownWordsAreCounted() throws {
+            try sandbox.succeed([
+                "prepare", "--train", "\(Shared.corpus)/train.txt", "--valid", "\(Shared.corpus)/valid.txt", "--level",
+                "word", "--output", "words",
+            ])
+            try sandbox.train("run", ["training.steps=5"], ["--data", "words"])
+            let lines = try sandbox.write("A car frobnicates .\nA car\nxyzzy <unk>\n", to: "lines.txt")
+            let scores = try sandbox.succeed(["score", "--checkpoint", "run", "--counts", lines]).split(separator: "\n")
+            #expect(scores.map { $0.split(separator: "\t").dropFirst().joined(separator: " ") } == ["5 2", "3 0", "3 2"])
         }
 
         @Test func aLineOutsideTheVocabularyIsNamed() throws {

@@ -5,7 +5,7 @@ import Testing
 extension CommandTests {
     /// Help, and the ways to begin a run.
     struct StartTests {
-        @Test(arguments: ["prepare", "train", "evaluate", "generate", "score", "inspect", "bench", "verify", "doctor"])
+        @Test(arguments: ["prepare", "train", "evaluate", "generate", "complete", "score", "inspect", "bench", "verify", "doctor"])
         func everyCommandHasHelp(command: String) throws {
             let sandbox = try Sandbox()
             let text = try sandbox.succeed([command, "--help"])
@@ -107,8 +107,8 @@ extension CommandTests {
             #expect(text.hasPrefix("p1 p2 p"))
             #expect(text.split(whereSeparator: \.isWhitespace).allSatisfy { pieces.contains(String($0)) })
             let lines = try sandbox.write("p1 p2 p3\n\np4\n", to: "lines.txt")
-            let scores = try sandbox.succeed(["score", "--checkpoint", "run", lines]).split(separator: "\n")
-            #expect(scores.map { $0.split(separator: "\t").last } == ["3", "0", "1"])
+            let scores = try sandbox.succeed(["score", "--checkpoint", "run", "--counts", lines]).split(separator: "\n")
+            #expect(scores.map { $0.split(separator: "\t")[1] } == ["3", "0", "1"])
         }
     }
 }

@@ -155,12 +155,56 @@ private let configuration = ModelConfiguration(
         #expect(try !generate(SamplingOptions(temperature: 5), seed: 1, excluded: 4).contains(4))
     }
 
+    @Test func goesOnWhereItStopped() throws {
+        let parameters = trainedParameters(configuration)
+        func generator() throws -> Generator {
+            try Generator(configuration, parameters: parameters, options: SamplingOptions(), seed: 5)
+        }
+        func run(_ generator: Generator, _ prompt: [Int32], _ length: Int) throws -> [Int32] {
+            var tokens: [Int32] = []
+            try generator.run(prompt: prompt, length: length, excluded: nil) {
+                tokens.append($0)
+                return true
+            }
+            return tokens
+        }
+        let whole = try run(generator(), [1, 2], 60)
+        let parts = try generator()
+        #expect(try run(parts, [1, 2], 25) + run(parts, [], 35) == whole)
+        // Begun anew, with the first text's first draws gone, against the same text read as one prompt.
+        let again = try generator()
+        _ = try run(again, [7], 25)
+        again.reset()
+        #expect(try run(again, [1, 2] + whole.prefix(25), 35) == Array(whole.dropFirst(25)))
+    }
+
+    @Test func candidatesAreTheDistribution() throws {
+        let parameters = trainedParameters(configuration)
+        let scorer = try Scorer(configuration, parameters: parameters, start: 1, carriesState: false)
+        let predictor = try Predictor(configuration, parameters: parameters)
+        let text = source.sample(100, seed: 3)
+        let all = try predictor.candidates(after: [1] + text) { _ in true }
+        let before = try scorer.score([text])[0].logProbability
+        for candidate in all {
+            let scored = try scorer.score([text + [Int32(candidate.token)]])[0].logProbability - before
+            #expect(abs(exp(scored) - candidate.probability) < 1e-4)
+        }
+        #expect(Set(all.map(\.token)).count == 13)
+        #expect(all.map(\.probability) == all.map(\.probability).sorted(by: >))
+        // Only odd tokens may come: the same odds among them.
+        let some = try predictor.candidates(after: [1] + text) { $0 % 2 == 1 }
+        let odd = all.filter { $0.token % 2 == 1 }
+        #expect(some.map(\.token) == odd.map(\.token))
+        let mass = odd.reduce(0) { $0 + $1.probability }
+        for (a, b) in zip(some, odd) { #expect(abs(a.probability - b.probability / mass) < 1e-12) }
+    }
+
     /// Frequencies of first tokens against the softmax that the scorer gives: top-k and top-p cut and renormalise.
     @Test func frequenciesFollowTheDistribution() throws {
         let parameters = trainedParameters(configuration)
         parameters.matrix("decoder.bias").base[3] = 2  // something to choose from
         let scorer = try Scorer(configuration, parameters: parameters, start: 1, carriesState: false)
-        let probabilities = try (0..<13).map { exp(try scorer.score([Int32($0)]).logProbability) }
+        let probabilities = try scorer.score((0..<13).map { [$0] }).map { exp($0.logProbability) }
         #expect(abs(probabilities.reduce(0, +) - 1) < 1e-5)
         let top = probabilities.indices.sorted { probabilities[$0] > probabilities[$1] }
         for (options, kept) in [(SamplingOptions(), top), (SamplingOptions(topK: 3), Array(top.prefix(3)))] {
@@ -189,8 +233,14 @@ private let configuration = ModelConfiguration(
             [[1, 2, 3, 0], [4, 0], source.sample(150, seed: 1) + [0]] + (1..<40).map { [$0 % 13, $0 * 5 % 13, 0] }
         func scores(_ lines: [[Int32]], carries: Bool) throws -> [Double] {
             let scorer = try Scorer(configuration, parameters: parameters, start: 0, carriesState: carries)
-            return try lines.map { try scorer.score($0).logProbability }
+            return try scorer.score(lines).map(\.logProbability)
         }
+        // Neither neighbours nor the place among them change a score.
+        let scorer = try Scorer(configuration, parameters: parameters, start: 0, carriesState: false)
+        let alone = try lines.map { try scorer.score([$0])[0].logProbability }
+        #expect(try scores(lines, carries: false) == alone)
+        let inOneBatch = try Scorer(configuration, parameters: parameters, start: 0, carriesState: true)
+        #expect(try lines.map { try inOneBatch.score([$0])[0].logProbability } == scores(lines, carries: true))
         #expect(try scores(lines.reversed(), carries: false) == scores(lines, carries: false).reversed())
         // Carried, they are one text: the evaluator's loss of it.
         let text = [0] + lines.joined()

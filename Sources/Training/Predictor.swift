@@ -1,0 +1,39 @@
+import Glibc
+import Recurrent
+
+/// A token that may come next.
+public struct Candidate: Sendable, Equatable {
+    public let token: Int
+    /// Among the tokens that were allowed to come.
+    public let probability: Double
+}
+
+/// What comes next after a text.
+public final class Predictor {
+    private let model: LanguageModel
+
+    /// - Throws: `KernelError`.
+    public init(_ configuration: ModelConfiguration, parameters: Arena) throws {
+        model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: Scorer.chunkLength)
+    }
+
+    /// The most probable tokens first, of equal ones the lower id.
+    /// - Parameters:
+    ///   - tokens: the text, read from a zero state; at least one.
+    ///   - isAllowed: which tokens may come; probabilities are shared out among these, the softmax over their logits.
+    /// - Throws: `KernelError`.
+    public func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
+        precondition(!tokens.isEmpty)
+        model.resetState()
+        for first in stride(from: 0, to: tokens.count, by: Scorer.chunkLength) {
+            let chunk = Array(tokens[first..<min(first + Scorer.chunkLength, tokens.count)])
+            try model.forward(chunk, steps: chunk.count)
+        }
+        let logits = try model.lastLogits()
+        let ranked = logits.indices.filter(isAllowed).sorted { (logits[$0], $1) > (logits[$1], $0) }
+        guard let best = ranked.first else { return [] }
+        let weights = ranked.map { exp(Double(logits[$0]) - Double(logits[best])) }
+        let total = weights.reduce(0, +)
+        return zip(ranked, weights).map { Candidate(token: $0, probability: $1 / total) }
+    }
+}

@@ -1,0 +1,124 @@
+import ArgumentParser
+import Corpus
+import Diagnostics
+import Files
+import FoundationEssentials
+import Kernels
+import Reporting
+import Training
+
+struct CompleteCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "complete",
+        abstract: "The most probable next words or characters after a text.",
+        discussion: """
+            One candidate a line: its probability, a tab, and the word or character. With words and pieces, a text that \
+            does not end in a space has a last word that is still being typed: the candidates are the words that begin \
+            with it, and the probabilities are those given that one of them is meant.
+
+            The text is read as the beginning of a line. Without one, each line of standard input is a text, and an \
+            empty line follows the candidates of each.
+
+            Examples:
+              lockstep complete --checkpoint runs/quickstart "A train leaves the "
+              lockstep complete --checkpoint runs/news "the president of the un" -k 3
+              lockstep complete --checkpoint runs/news --json < beginnings.txt
+            """)
+
+    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
+    var checkpoint: String
+
+    @Argument(help: "What has been written so far. Default: the lines of standard input.")
+    var text: String?
+
+    @Option(name: [.customShort("k"), .customLong("k")], help: "Candidates to show.")
+    var count = 5
+
+    @Flag(help: "One JSON object for each text, on one line.")
+    var json = false
+
+    @Flag(help: "Let <unk> be a candidate too.")
+    var allowUnknown = false
+
+    func validate() throws {
+        guard count >= 1 else { throw ValidationError("--k must be at least 1, found \(count).") }
+    }
+
+    func run() throws {
+        Arithmetic.prepare(threads: Job.threads)
+        let model = try OpenedModel(checkpoint)
+        let predictor = try Predictor(model.configuration, parameters: model.parameters)
+        func complete(_ text: String, from place: String) throws -> Bool {
+            let completion = try Completion(
+                of: text, from: place, vocabulary: model.vocabulary, predictor: predictor, count: count,
+                allowingUnknown: allowUnknown)
+            return StandardStream.output.write(json ? try completion.json() : completion.text)
+        }
+        if let text {
+            _ = try complete(text, from: "the text")
+        } else {
+            try PromptLines().forEach { line, place in
+                try complete(line, from: place) && (json || StandardStream.output.write("\n"))
+            }
+        }
+    }
+}
+
+/// What may come next.
+private struct Completion: Encodable {
+    /// The text that was asked about.
+    let prefix: String
+    /// The word that is still being typed, empty when there is none; null where tokens are characters or bytes.
+    let partial: String?
+    let candidates: [Suggestion]
+
+    struct Suggestion: Encodable {
+        let token: Int
+        let probability: Double
+        /// The whole word or character; at byte level a byte that is no ASCII character shows as U+FFFD.
+        let text: String
+        /// As shown to people: characters in quotes, since most of the probable ones are invisible.
+        let shown: String
+
+        private enum CodingKeys: CodingKey { case token, probability, text }
+    }
+
+    init(
+        of text: String, from place: String, vocabulary: Vocabulary, predictor: Predictor, count: Int,
+        allowingUnknown: Bool
+    ) throws {
+        let isSpaced = vocabulary.level.isSpaced
+        let typed = isSpaced ? Array(text.utf8.reversed().prefix { !isWhiteSpace($0) }.reversed()) : []
+        let complete = String(decoding: text.utf8.dropLast(typed.count), as: UTF8.self)
+        let ids = [vocabulary.lineStart] + (try vocabulary.encode(prompt: complete, from: place))
+        let ranked = try predictor.candidates(after: ids) { vocabulary.bytes(of: $0).starts(with: typed) }
+        guard ranked.allSatisfy(\.probability.isFinite) else { throw NoPrediction() }
+        prefix = text
+        partial = isSpaced ? String(decoding: typed, as: UTF8.self) : nil
+        candidates = ranked.lazy.filter { allowingUnknown || $0.token != vocabulary.unknown }.prefix(count).map {
+            let bytes = vocabulary.bytes(of: $0.token)
+            let text = String(decoding: bytes, as: UTF8.self)
+            let isByte = vocabulary.level == .byte && bytes.first! >= 0x80
+            return Suggestion(
+                token: $0.token, probability: $0.probability, text: text,
+                shown: isByte ? "byte \(bytes.first!)" : isSpaced ? text.printable : String(reflecting: text))
+        }
+    }
+
+    var text: String {
+        candidates.map { "\(Formatting.fixed($0.probability, decimals: 6))\t\($0.shown)\n" }.joined()
+    }
+
+    func json() throws -> String {
+        let encoder = JSONEncoder()
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
+        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
+    }
+}
+
+private struct NoPrediction: DiagnosedError {
+    var kind: FailureKind { .data }
+    var diagnosis: Diagnosis {
+        Diagnosis("the model's predictions are not numbers", remedy: "use another checkpoint: `lockstep inspect` shows NaN")
+    }
+}
