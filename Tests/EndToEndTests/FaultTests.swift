@@ -71,6 +71,29 @@ extension CommandTests {
             expectRefusal(outcome, status: 74, ["/sys/run", "cannot create folder"])
         }
 
+        /// mpirun's own refusals, of more ranks than slots and of root: nothing is begun. `launch/openmpi.env` allows root.
+        @Test func refusedByMpirun() throws {
+            let environment = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
+                .deletingLastPathComponent().appending(path: "launch/openmpi.env").path
+            func start(_ first: String, _ options: [String]) throws -> Launch.Outcome {
+                try Launch.run(
+                    "sh",
+                    ["-c", "unset OMPI_ALLOW_RUN_AS_ROOT OMPI_ALLOW_RUN_AS_ROOT_CONFIRM; \(first); exec mpirun \"$@\"", "sh"]
+                        + options + [Launch.product("lockstep"), "train", "--run", "new"] + Sandbox.small,
+                    environment: Launch.mpiEnvironment, folder: sandbox.folder)
+            }
+            let crowded = try start(". '\(environment)'", ["-n", "2", "--host", "localhost:1"])
+            #expect(crowded.status != 0)
+            #expect(crowded.errors.contains("not enough slots"), "\(crowded.errors)")
+            if getuid() == 0 {
+                let root = try start(":", ["-n", "1"])
+                #expect(root.status != 0)
+                #expect(root.errors.contains("OMPI_ALLOW_RUN_AS_ROOT"), "\(root.errors)")
+            }
+            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new")))
+            #expect(try start(". '\(environment)'", ["-n", "2", "--oversubscribe"]).status == 0)
+        }
+
         /// Whenever it comes, mpirun ends the others.
         @Test(arguments: [0, 2])
         func killedRank(rank: Int) throws {

@@ -3,7 +3,8 @@
 //   FAULT_AT      the operation that goes wrong, from 1; 0 or more than there are: none
 //   FAULT_KIND    kill: SIGKILL just before it; after: just after it; full: it fails with ENOSPC; error: with EIO
 //   FAULT_ONLY    count this operation alone: write, fsync, close ...
-//   FAULT_LOG     at exit, and at the fault, the number of operations so far goes to this file
+//   FAULT_LOG     at exit, and at the fault, this file gets: operations so far, what happened, and how many names were
+//                 given to what was not durable yet, or are not durable at the end
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -19,13 +20,22 @@
 static char counted[4096]; // by descriptor
 static int operations;
 
+// Durability. A name holds after a power cut once its folder was fsynced, a file's data once the file was.
+static char dirty[4096];     // by descriptor: written to and not fsynced since
+static char *folders[4096];  // by descriptor: path of an open folder
+static int lost;             // files closed dirty
+static int early;            // names given to what was not durable yet
+static struct { char path[512]; int names; } pending[64]; // names in a folder since its last fsync
+
 #define REAL(name) ((__typeof__(&name))dlsym(RTLD_NEXT, #name))
 
 static void note(const char *what) {
     const char *log = getenv("FAULT_LOG");
     FILE *file = log ? REAL(fopen)(log, "w") : NULL;
     if (!file) return;
-    fprintf(file, "%d %s\n", operations, what);
+    int names = early;
+    for (int i = 0; i < 64; i++) names += pending[i].names;
+    fprintf(file, "%d %s %d\n", operations, what, names);
     fclose(file);
 }
 
@@ -64,8 +74,34 @@ static void after(void) {
         return result;                           \
     } while (0)
 
-static int remember(int descriptor, int here) {
-    if (descriptor >= 0 && descriptor < 4096) counted[descriptor] = here;
+// The number of pending names in a folder.
+static int *names_in(const char *folder, size_t length) {
+    int i = 0;
+    while (i < 63 && pending[i].path[0] && (strncmp(pending[i].path, folder, length) != 0 || pending[i].path[length])) i++;
+    if (!pending[i].path[0]) snprintf(pending[i].path, sizeof pending[i].path, "%.*s", (int)length, folder);
+    return &pending[i].names;
+}
+
+// The last part of a path; NULL for temporary names, which need not last.
+static const char *lasting(const char *path) {
+    const char *slash = strrchr(path, '/');
+    return !slash || strstr(slash, ".tmp-") ? NULL : slash;
+}
+
+// A file or folder gets its name; `old` is the one it had, which must be durable with all that came before.
+static void named(const char *path, const char *old) {
+    const char *slash = lasting(path);
+    if (!slash) return;
+    int *names = names_in(path, (size_t)(slash - path));
+    if (old && (lost || *names || *names_in(old, strlen(old)))) early++;
+    ++*names;
+}
+
+static int remember(int descriptor, const char *path, int flags) {
+    if (descriptor < 0 || descriptor >= 4096) return descriptor;
+    counted[descriptor] = below(path);
+    folders[descriptor] = flags & O_DIRECTORY ? strdup(path) : NULL;
+    if (counted[descriptor] && (flags & O_CREAT)) named(path, NULL);
     return descriptor;
 }
 
@@ -77,7 +113,7 @@ static int remember(int descriptor, int here) {
         va_end(list);                                                              \
         int here = below(path);                                                    \
         if (here && (flags & O_CREAT) && fails("open")) return -1;                 \
-        int result = remember(REAL(name)(path, flags, mode), here);                \
+        int result = remember(REAL(name)(path, flags, mode), path, flags);         \
         if (here && (flags & O_CREAT)) after();                                    \
         return result;                                                             \
     }
@@ -89,12 +125,23 @@ ssize_t write(int descriptor, const void *bytes, size_t count) {
     // A disk that fills up, and a kill, may leave a part of what was to be written.
     if (is_counted(descriptor) && kind && at && operations + 1 == atoi(at) && count > 1 && strcmp(kind, "error") != 0)
         if (REAL(write)(descriptor, bytes, count / 2) < 0) return -1;
+    if (is_counted(descriptor)) dirty[descriptor] = 1;
     GUARD(is_counted(descriptor), "write", REAL(write)(descriptor, bytes, count));
 }
-int fsync(int descriptor) { GUARD(is_counted(descriptor), "fsync", REAL(fsync)(descriptor)); }
+int fsync(int descriptor) {
+    if (descriptor >= 0 && descriptor < 4096) {
+        dirty[descriptor] = 0;
+        if (folders[descriptor]) *names_in(folders[descriptor], strlen(folders[descriptor])) = 0;
+    }
+    GUARD(is_counted(descriptor), "fsync", REAL(fsync)(descriptor));
+}
 int close(int descriptor) {
     int here = is_counted(descriptor);
-    if (here) counted[descriptor] = 0;
+    if (descriptor >= 0 && descriptor < 4096) {
+        lost += dirty[descriptor];
+        counted[descriptor] = dirty[descriptor] = 0;
+        folders[descriptor] = NULL;
+    }
     if (here && fails("close")) {
         int code = errno;
         REAL(close)(descriptor);
@@ -105,10 +152,20 @@ int close(int descriptor) {
     if (here) after();
     return result;
 }
-int rename(const char *old, const char *new) { GUARD(below(new), "rename", REAL(rename)(old, new)); }
+int rename(const char *old, const char *new) {
+    if (below(new)) named(new, old);
+    GUARD(below(new), "rename", REAL(rename)(old, new));
+}
 int renameat2(int from, const char *old, int to, const char *new, unsigned flags) {
+    if (below(new)) named(old, new); // an exchange: the new checkpoint, under its temporary name, gets the old one's
     GUARD(below(new), "rename", REAL(renameat2)(from, old, to, new, flags));
 }
-int mkdir(const char *path, mode_t mode) { GUARD(below(path), "mkdir", REAL(mkdir)(path, mode)); }
-int rmdir(const char *path) { GUARD(below(path), "rmdir", REAL(rmdir)(path)); }
+int mkdir(const char *path, mode_t mode) {
+    if (below(path)) named(path, NULL);
+    GUARD(below(path), "mkdir", REAL(mkdir)(path, mode));
+}
+int rmdir(const char *path) {
+    *names_in(path, strlen(path)) = 0;
+    GUARD(below(path), "rmdir", REAL(rmdir)(path));
+}
 int unlink(const char *path) { GUARD(below(path), "unlink", REAL(unlink)(path)); }

@@ -1,73 +1,119 @@
-# Minutes of training under the supervisor with a random fault every few seconds; it must end in the bytes of an
-# undisturbed run. Arguments: minutes (10), seed of the faults.
+# Training under the supervisor with a random fault every now and then; it must end in the bytes of an undisturbed run.
+# Arguments: minutes (10), seconds between two faults on average (12), seed of the faults.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
-minutes=${1:-10}
-RANDOM=${2:-$$}
-seed=${2:-$$}
-ranks=3
-faults=(kill-rank kill-mpirun stop-rank term-rank term-mpirun save)
+minutes=${1:-10} every=${2:-12} seed=${3:-$$}
+RANDOM=$seed
+ranks=3 limit=30
+# What happens to the job, then what happens to its files.
+faults=(kill-rank kill-mpirun stop-rank pause-job term-rank int-rank term-mpirun usr1-rank usr1-mpirun hup-rank
+    damaged-latest lost-latest)
 mkdir disk
-if mount -t tmpfs -o size=50m lockstep-faults disk 2>/dev/null; then
+if mount -t tmpfs -o size=20m lockstep-faults disk 2>/dev/null; then
     cleanups+=("umount '$scratch/disk'")
-    faults+=(disk-full)
+    faults+=(disk-full disk-full)
 else
     complain "without root no disk is filled"
 fi
+cc -O1 -shared -fPIC -o patient.so "$root/Tests/Faults/patient.c" || exit
 prepare_corpus || exit
-train=(mpirun -n $ranks --oversubscribe "$lockstep" train "${small[@]}" --set checkpoint.every_steps=100
-    --set watchdog.seconds=5 --set metrics.every_steps=100)
+train=("$lockstep" train "${small[@]}" --set metrics.every_steps=1000)
 
-setsid "$root/launch/supervise" --attempts 1000 --wait 0 -- "${train[@]}" --set training.steps=100000000 --run disk/run \
-    >out 2>&1 &
+# A stop on request may take until the machine has time for it.
+export OMPI_MCA_odls_base_sigkill_timeout=10
+# Most of the time goes into saves, so that most faults come in the midst of one.
+setsid "$root/launch/supervise" --attempts 1000 --wait 0 -- mpirun -n $ranks --oversubscribe -x "LD_PRELOAD=$PWD/patient.so" \
+    "${train[@]}" --set checkpoint.every_steps=2 --set watchdog.seconds=$limit --set training.steps=100000000 \
+    --run disk/run >out 2>&1 &
 supervisor=$!
 cleanups+=("kill -KILL -- -$supervisor 2>/dev/null; pkill -KILL -s $supervisor")
-of() { pgrep -s "$supervisor" -x "$1" | shuf -n 1 --random-source=<(yes "$RANDOM"); }
-hit() { [[ -n $2 ]] && kill "-$1" "$2" 2>/dev/null; }
+cleanups+=('kill $(jobs -p) 2>/dev/null')
+latest=disk/run/checkpoints/latest
+all() { pgrep -s "$supervisor" -x "$1"; }
+one() { all "$1" | shuf -n 1 --random-source=<(yes "$RANDOM"); }
+hit() { [[ -n $2 ]] && kill "-$1" $2 2>/dev/null; }
 
-declare -A done_
-end=$((SECONDS + minutes * 60)) count=0
-while ((SECONDS < end)); do
-    sleep $((5 + RANDOM % 16))
-    fault=${faults[RANDOM % ${#faults[@]}]}
-    case $fault in
-    kill-rank) hit KILL "$(of lockstep)" ;;
-    kill-mpirun) hit KILL "$(of mpirun)" ;;
-    stop-rank) hit STOP "$(of lockstep)" ;;
-    term-rank) hit TERM "$(of lockstep)" ;;
-    term-mpirun) hit TERM "$(of mpirun)" ;;
-    save) hit USR1 "$(of lockstep)" ;;
+provoke() {
+    local processes
+    case $1 in
+    kill-rank) hit KILL "$(one lockstep)" ;;
+    kill-mpirun) hit KILL "$(one mpirun)" ;;
+    stop-rank)
+        processes=$(one lockstep)
+        hit STOP "$processes" || return
+        # The watchdog begins with the first step: a rank stopped before holds up the others until it is continued.
+        (sleep $((limit * 3)); grep -qsx lockstep "/proc/$processes/comm" && kill -CONT "$processes") 2>/dev/null &
+        ;;
+    pause-job)
+        processes=$(all mpirun; all lockstep)
+        hit STOP "$processes" || return
+        sleep $((1 + RANDOM % 8))
+        hit CONT "$processes"
+        ;;
+    term-rank) hit TERM "$(one lockstep)" ;;
+    int-rank) hit INT "$(one lockstep)" ;;
+    term-mpirun) hit TERM "$(one mpirun)" ;;
+    usr1-rank) hit USR1 "$(one lockstep)" ;;
+    usr1-mpirun) hit USR1 "$(one mpirun)" ;;
+    hup-rank) hit HUP "$(one lockstep)" ;;
+    damaged-latest)
+        # With the job killed at once, so that it is this one that is to be resumed.
+        [[ -e $latest ]] && hit KILL "$(one lockstep)" || return
+        printf 'X' | dd of="disk/run/checkpoints/$(cat $latest 2>/dev/null)/model.safetensors" bs=1 seek=$((3000 + RANDOM % 9000)) \
+            conv=notrunc 2>/dev/null
+        ;;
+    lost-latest)
+        hit KILL "$(one lockstep)" || return
+        rm -f $latest
+        ;;
     disk-full)
         dd if=/dev/zero of=disk/filler bs=1M >/dev/null 2>&1
-        sleep $((1 + RANDOM % 4))
+        sleep $((1 + RANDOM % 8))
         rm -f disk/filler
         ;;
     esac
-    ((count++))
-    done_[$fault]=$((${done_[$fault]:-0} + 1))
-    printf '    %4d s: %s, at %s\n' "$SECONDS" "$fault" "$(cat disk/run/checkpoints/latest 2>/dev/null)"
+}
+
+declare -A times
+end=$((SECONDS + minutes * 60)) count=0 missed=0
+while ((SECONDS < end)); do
+    sleep $((every / 2 + RANDOM % (every + 1)))
     kill -0 $supervisor 2>/dev/null || break
+    fault=${faults[RANDOM % ${#faults[@]}]}
+    # Between two jobs there is nobody to hit.
+    provoke "$fault" || { ((missed++)); continue; }
+    ((count++))
+    times[$fault]=$((${times[$fault]:-0} + 1))
+    printf '    %5d s: %s, at %s\n' "$SECONDS" "$fault" "$(cat $latest 2>/dev/null)"
 done
-evidence="$count faults in $minutes minutes, seed $seed:$(for f in "${!done_[@]}"; do printf ' %s %s' "${done_[$f]}" "$f"; done)"
-# Stopped when all is well, so that the last save succeeds.
-for ((i = 0; i < 60; i++)); do
-    before=$(cat disk/run/checkpoints/latest)
+evidence="$count faults in $minutes minutes, seed $seed:$(for f in "${faults[@]}"; do printf '%s\n' "$f"; done | sort -u |
+    while read -r f; do printf ' %s %s,' "${times[$f]:-0}" "$f"; done)"
+evidence=${evidence%,}
+# Stopped when all is well again, so that the last save succeeds.
+before=$(cat $latest 2>/dev/null)
+for ((i = 0; i < 100; i++)); do
     sleep 3
-    [[ $(cat disk/run/checkpoints/latest) != "$before" ]] && break
+    [[ -e $latest && $(cat $latest) != "$before" ]] && break
 done
 kill -TERM $supervisor
 wait $supervisor
 code=$?
-step=$(tr -dc 0-9 <disk/run/checkpoints/latest | sed 's/^0*//')
+step=$(tr -dc 0-9 <$latest | sed 's/^0*//')
 restarts=$(grep -c '^supervise: .*restart' out)
-if ((code != 75)); then
-    tail -5 out >&2
-    row "soak" NO "supervisor ended with $code; $evidence"
-    exit 1
-fi
-"${train[@]}" --set "training.steps=$step" --run whole >whole.out 2>&1 || { tail -3 whole.out >&2; exit 1; }
-if same disk/run whole "$step"; then
-    row "soak" yes "$step steps, $restarts restarts, the bytes of an undisturbed run; $evidence"
+alarms=$(grep -c 'no rank has made progress' out)
+problem=''
+((code == 75)) || problem="the supervisor ended with $code: $(grep '^supervise:' out | tail -n 1)"
+mpirun -n $ranks --oversubscribe "${train[@]}" --set "training.steps=$step" --run whole >whole.out 2>&1 ||
+    problem="the undisturbed run: $(tail -n 1 whole.out)"
+# Long enough after the end for the last of them to be gone.
+left=$(pgrep -s "$supervisor" -l | tr '\n' ' ')
+[[ -z $left ]] || problem="left over: $left"
+same disk/run whole "$step" || problem=${problem:-"other bytes at step $step"}
+evidence="$step steps, $restarts restarts, $alarms of them by the watchdog; $evidence"
+if [[ -z $problem ]]; then
+    row "soak" yes "the bytes of an undisturbed run; $evidence"
 else
-    row "soak" NO "other bytes at step $step; $evidence"
+    # What it takes to find out why.
+    kept=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-soak-XXXXXX") && cp -r out whole.out whole disk/run "$kept"
+    row "soak" NO "$problem; $evidence; kept in $kept"
 fi

@@ -1,3 +1,4 @@
+import Foundation
 import Glibc
 import Kernels
 import Randomness
@@ -251,5 +252,33 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
             let both = Double(zip(first, other).count(where: { $0 && $1 })) / Double(first.count)
             #expect(abs(both - 0.0625) < 0.003)
         }
+    }
+}
+
+@Suite struct ArithmeticTests {
+    /// They are hundreds of times as slow as other numbers, and mean nothing here: neither results nor operands.
+    @Test func denormalsAreFlushedToZero() {
+        @Sendable func halves(of value: Float) -> [Float] {
+            let buffer = Buffer(count: 64)
+            let half = Buffer(count: 64)
+            for i in 0..<64 {
+                buffer.base[i] = value
+                half.base[i] = 0.5
+            }
+            return (0..<64).map { buffer.base[$0] * half.base[$0] }
+        }
+        // The setting belongs to a thread; this one ends with it.
+        final class Found: @unchecked Sendable { var (before, after): ([Float], [Float]) = ([], []) }
+        let found = Found()
+        let done = DispatchSemaphore(value: 0)
+        Thread.detachNewThread {
+            found.before = halves(of: .leastNormalMagnitude) + halves(of: .leastNormalMagnitude / 2)
+            Arithmetic.prepare(threads: 1)
+            found.after = halves(of: .leastNormalMagnitude) + halves(of: Float(bitPattern: 1 << 22))
+            done.signal()
+        }
+        done.wait()
+        #expect(found.before.allSatisfy { $0.bitPattern != 0 })
+        #expect(found.after.allSatisfy { $0.bitPattern == 0 })
     }
 }

@@ -195,6 +195,26 @@ import Training
     }
 }
 
+/// Gradients at the ends of the range.
+@Suite struct ExtremeGradientTests {
+    /// A vocabulary of one leaves nothing to learn: every gradient is zero, and nothing may be divided by it.
+    @Test(arguments: OptimizerRule.Name.allCases) func zeroNormChangesNothing(rule: OptimizerRule.Name) throws {
+        try withTemporaryFolder { folder in
+            func weights(afterStep steps: Int) throws -> [UInt8]? {
+                let run = SmallRun(
+                    vocabulary: 1, tokens: Array(repeating: 0, count: 1000), folder: "\(folder)/\(steps)", steps: steps,
+                    optimizer: OptimizerRule(rule), clip: .norm(1))
+                let recorder = Recorder()
+                try run.train(reporter: recorder)
+                #expect(recorder.training.allSatisfy { $0.gradientNorm == 0 && $0.loss == 0 && $0.clippedShare == 0 })
+                return try run.bytes(ofStep: steps)["model.safetensors"]
+            }
+            let (early, late) = try (weights(afterStep: 1), weights(afterStep: 4))
+            #expect(early != nil && early == late)
+        }
+    }
+}
+
 /// What a run reports and keeps.
 @Suite struct RunRecordTests {
     @Test func aFinishedRunIsNotValidatedAgain() throws {
