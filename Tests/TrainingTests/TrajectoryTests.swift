@@ -133,21 +133,32 @@ import Training
         let unroll = UnrollPlan(random: 7, seed: 1)
         let epoch = unroll.totalSteps(length: (tokens.count - 1) / 12, epochs: 1)
         #expect((5...20).contains(epoch))
+        let steps = 3 * epoch + 3
+        // A text of another kind: the more is learnt, the worse it is predicted, so that the plateau schedule has to act.
+        let validation = MarkovSource(tokens: 13, seed: 99).sample(300, seed: 2)
         try withTemporaryFolder { folder in
             func run(_ name: String) -> SmallRun {
                 SmallRun(
-                    tokens: tokens, validation: source.sample(300, seed: 2), folder: "\(folder)/\(name)", unroll: unroll, steps: 30,
-                    dropout: 0.3, optimizer: rule, learningRate: 0.05, schedule: schedule)
+                    tokens: tokens, validation: validation, folder: "\(folder)/\(name)", unroll: unroll, steps: steps,
+                    dropout: 0.3, optimizer: rule, learningRate: rule.name == .sgd ? 1 : rule.name == .momentum ? 0.2 : 0.05,
+                    schedule: schedule)
             }
-            try run("whole").train()
-            let whole = try run("whole").bytes(ofStep: 30)
-            for stop in [1, epoch / 2, epoch, epoch + 1] {
+            let recorder = Recorder()
+            try run("whole").train(reporter: recorder)
+            if case .plateau = schedule {
+                // By the chunk's length, which is shorter at an epoch's end.
+                let rates = recorder.training.map { $0.learningRate / Double(unroll.length(atStep: $0.step)) }
+                #expect(rates.suffix(5).max()! < 0.6 * rates[0], "the schedule did nothing, so that nothing of it could be forgotten")
+            }
+            let whole = try run("whole").bytes(ofStep: steps)
+            for stop in [1, epoch / 2, epoch, epoch + 1, 3 * epoch + 1] {
                 let recorder = Recorder()
                 let parts = run("stop-\(stop)")
                 try parts.train(stopAfter: stop, reporter: recorder)
-                #expect(recorder.validation.count == (stop < epoch ? 0 : 1), "the epoch ends elsewhere")
+                let validations = recorder.validation.count
+                #expect(stop < epoch ? validations == 0 : stop < 2 * epoch ? validations == 1 : validations > 1, "the epoch ends elsewhere")
                 try parts.train(resume: true)
-                #expect(try parts.bytes(ofStep: 30) == whole, "stopped after step \(stop)")
+                #expect(try parts.bytes(ofStep: steps) == whole, "stopped after step \(stop)")
             }
         }
     }
