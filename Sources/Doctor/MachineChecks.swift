@@ -136,11 +136,11 @@ struct MachineChecks {
         if let folder = transport.settings["osc_sm_backing_directory"], folder != "/dev/shm" {
             return .ok(check, "in \(folder) (osc_sm_backing_directory)")
         }
-        let because = "parameters and gradients of a machine's ranks lie in /dev/shm: without room the job ends at its start, or with signal 7"
+        let because = "parameters and gradients of a machine's ranks lie in /dev/shm: without room the job fails at its start"
         guard memory.sharedTotal > 0, memory.sharedIsWritable else {
             return .problem(
                 check, memory.sharedTotal > 0 ? "/dev/shm cannot be written" : "no /dev/shm", because: because,
-                remedy: "as an administrator: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or mpirun --mca osc_sm_backing_directory /tmp")
+                remedy: "as an administrator: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or mpirun --mca osc_sm_backing_directory /tmp --mca btl_vader_backing_directory /tmp")
         }
         let need = plan.intent.need.map { $0.shared(ranks: ranksHere) }
         var found = "\(Formatting.bytes(memory.sharedFree)) free of \(Formatting.bytes(memory.sharedTotal)) in /dev/shm"
