@@ -43,7 +43,7 @@ public enum Machine {
         return age >= 0 ? age : nil
     }
 
-    private static func lines(of path: String) -> [Substring] {
+    static func lines(of path: String) -> [Substring] {
         let bytes = (try? File.contents(of: path, limit: 1 << 24)) ?? []
         return String(decoding: bytes, as: UTF8.self).split(separator: "\n")
     }

@@ -64,6 +64,18 @@ public struct Dataset: Sendable {
         manifest.splits.reduce(into: [:]) { $0[DatasetManifest.fileName(of: $1.key)] = $1.value.sha256 }
     }
 
+    /// Reads every split from first byte to last.
+    /// - Throws: `DatasetError.disagrees`, `FileError`.
+    public func verifyChecksums() throws {
+        for (name, stated) in hashes.sorted(by: { $0.key < $1.key }) {
+            let path = "\(folder)/\(name)"
+            let found = try Digest.sha256(ofFile: path)
+            guard found == stated else {
+                throw DatasetError.disagrees(file: path, quantity: "SHA-256", stated: stated, found: found)
+            }
+        }
+    }
+
     public var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
 
     /// The splits there are, in the order train, valid, test.

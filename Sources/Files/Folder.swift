@@ -35,6 +35,15 @@ public enum Folder {
         return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
     }
 
+    /// Whether `create` would succeed, as far as can be told without trying, and files could be made there.
+    /// - Throws: `FileError`.
+    public static func checkCreation(_ path: String) throws {
+        var place = path
+        while !exists(place), parent(of: place) != place { place = parent(of: place) }
+        guard isFolder(place) else { throw FileError(operation: "create folder", path: path, code: ENOTDIR) }
+        guard access(place, W_OK | X_OK) == 0 else { throw FileError(operation: "write to folder", path: place) }
+    }
+
     /// The folder that holds `path`: "." for a bare name.
     public static func parent(of path: String) -> String {
         var trimmed = path[...]

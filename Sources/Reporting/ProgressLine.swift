@@ -3,7 +3,10 @@ struct ProgressLine {
     let totalSteps: Int
     let totalEpochs: Int
 
-    /// The most important first: `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`,
+    /// Of `fields`, as far as there are so many: step, time left, loss, perplexity, speed, epoch.
+    static let order = [0, 5, 2, 3, 4, 1]
+
+    /// `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`,
     /// `4m10s left`.
     func fields(of record: TrainingRecord) -> [String] {
         var fields = [

@@ -8,15 +8,21 @@ public final class RunReporter: TrainingReporter {
     private let metrics: MetricsLog
     private let progress: ProgressLine
     private let console: Console
+    private var pace: LogPace
     private let logger: Logger
     private var metricsFail = false
 
     /// - Parameters:
     ///   - totalSteps: of the whole run, across resumes.
     ///   - totalEpochs: of the whole run.
-    public init(metrics: MetricsLog, totalSteps: Int, totalEpochs: Int, console: Console = .standardError) {
+    ///   - now: replaced in tests.
+    public init(
+        metrics: MetricsLog, totalSteps: Int, totalEpochs: Int, console: Console = .standardError,
+        now: @escaping () -> ContinuousClock.Instant = { .now }
+    ) {
         self.metrics = metrics
         self.console = console
+        pace = LogPace(now: now)
         progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs)
         logger = Logger(label: "lockstep") { _ in ConsoleLogHandler(console) }
     }
@@ -24,7 +30,11 @@ public final class RunReporter: TrainingReporter {
     public func trained(_ record: TrainingRecord) {
         append(record)
         let fields = progress.fields(of: record)
-        if console.isLive { console.show(fields) } else { console.print(fields.joined(separator: "  ")) }
+        if console.isLive {
+            console.show(fields, order: ProgressLine.order)
+        } else if pace.isDue() || record.step >= progress.totalSteps {
+            console.print(fields.joined(separator: "  "))
+        }
     }
 
     public func validated(_ record: ValidationRecord) {

@@ -20,14 +20,14 @@ struct BenchCommand: JobCommand {
 
             Examples:
               lockstep bench --config configs/wikitext2-small.yaml
-              mpirun -n 2 --bind-to core lockstep bench --config configs/quickstart.yaml --data data/kinematics
-              mpirun -n 2 --bind-to core lockstep bench --set model.hidden=650 --vocabulary 33278 --json
+              mpirun -n 2 --bind-to core lockstep bench --data data/kinematics
+              mpirun -n 2 lockstep bench --set model.hidden=650 --vocabulary 33278 --json
             """)
 
-    @Option(help: "The configuration file (YAML). Default: the built-in defaults.")
+    @Option(help: "The configuration file (YAML). Default: the built-in defaults.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "Train on the training part of this dataset folder. Default: random tokens.")
+    @Option(help: "Train on the training part of this dataset folder. Default: random tokens.", completion: .directory)
     var data: String?
 
     @Option(help: "Train on random tokens, evenly distributed over a vocabulary of this size. Default: 10000.")

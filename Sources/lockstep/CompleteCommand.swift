@@ -20,7 +20,7 @@ struct CompleteCommand: ParsableCommand {
             empty line follows the candidates of each.
 
             Examples:
-              lockstep complete --checkpoint runs/quickstart "A train leaves the "
+              lockstep complete --checkpoint runs/first "A train leaves the "
               lockstep complete --checkpoint runs/news "the president of the un" -k 3
               lockstep complete --checkpoint runs/news --json < beginnings.txt
             """)

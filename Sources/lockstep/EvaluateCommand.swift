@@ -21,19 +21,19 @@ struct EvaluateCommand: JobCommand {
             (validation.streams). The number of ranks changes nothing, not even the last digit.
 
             Examples:
-              lockstep evaluate --checkpoint runs/quickstart
-              lockstep evaluate --checkpoint runs/quickstart --split test --streams 10
-              lockstep evaluate --checkpoint runs/quickstart/checkpoints/step-000000500 --text letters.txt --json
-              mpirun -n 2 lockstep evaluate --checkpoint runs/quickstart --streams 10
+              lockstep evaluate --checkpoint runs/first
+              lockstep evaluate --checkpoint runs/first --split test --streams 10
+              lockstep evaluate --checkpoint runs/first --text letters.txt --json
+              mpirun -n 2 lockstep evaluate --checkpoint runs/first --streams 10
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.")
+    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
     var checkpoint: String
 
-    @Option(help: "The dataset folder. Default: the one the model was trained on.")
+    @Option(help: "The dataset folder. Default: the one the model was trained on.", completion: .directory)
     var data: String?
 
-    @Option(help: "A text file, read with the model's own vocabulary, instead of a dataset.")
+    @Option(help: "A text file, read with the model's own vocabulary, instead of a dataset.", completion: .file())
     var text: String?
 
     @Option(help: "Which part of the dataset: train, valid or test.")

@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Files
 import Glibc
+import Reporting
 
 /// From any error to one line on stderr and the documented exit code.
 enum Failure {
@@ -22,13 +23,16 @@ enum Failure {
             if launchedRank == 0 { Lockstep.exit(withError: error) }
             Glibc.exit(Lockstep.exitCode(for: error).rawValue)
         }
-        if launchedRank == 0 { say("lockstep: \(diagnosed)") }
+        if launchedRank == 0 { say("lockstep: \(diagnosed)", colour: colour(of: diagnosed)) }
         Glibc.exit(diagnosed.kind.rawValue)
     }
 
-    /// A line on stderr; a closed stderr is no reason to fail.
-    static func say(_ line: String) {
-        StandardStream.error.write(line + "\n")
+    /// Red, but for what is no mistake.
+    static func colour(of error: any DiagnosedError) -> Console.Colour? { error.kind == .stopped ? nil : .red }
+
+    /// A line on stderr, above a line of progress; a closed stderr is no reason to fail.
+    static func say(_ line: String, colour: Console.Colour? = nil) {
+        Console.standardError.print(line, colour: colour)
     }
 }
 
@@ -46,8 +50,12 @@ struct UsageError: DiagnosedError {
 struct StoppedOnRequest: DiagnosedError {
     let step: Int
     let folder: String
+    let ranks: Int
     var kind: FailureKind { .stopped }
     var diagnosis: Diagnosis {
-        Diagnosis("stopped on request, checkpoint saved", file: folder, location: "step \(step)", remedy: "go on with --resume auto")
+        let launcher = ranks == 1 ? "" : "mpirun -n \(ranks) "
+        return Diagnosis(
+            "stopped on request, checkpoint saved", file: folder, location: "step \(step)",
+            remedy: "go on with: \(launcher)lockstep train --run \(folder.shellWord) --resume auto")
     }
 }

@@ -18,10 +18,10 @@ struct GenerateCommand: ParsableCommand {
             the text that is being written.
 
             Examples:
-              lockstep generate --checkpoint runs/quickstart
-              lockstep generate --checkpoint runs/quickstart --prompt "A train " --length 200 --temperature 0.7
-              lockstep generate --checkpoint runs/quickstart --top-k 20 --top-p 0.9 --seed 3
-              lockstep generate --checkpoint runs/quickstart --interactive --one-line
+              lockstep generate --checkpoint runs/first
+              lockstep generate --checkpoint runs/first --prompt "A train " --length 99
+              lockstep generate --checkpoint runs/first --temperature 0.7 --top-p 0.9
+              lockstep generate --checkpoint runs/first --interactive --one-line
             """)
 
     @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)

@@ -11,12 +11,14 @@ struct InspectCommand: ParsableCommand {
             Checkpoints are verified: a damaged one is named with its reason. Of each tensor the smallest and largest \
             value, the mean and the root mean square are shown, and how many elements are NaN or infinite.
 
-            lockstep inspect data/kinematics
-            lockstep inspect runs/first
-            lockstep inspect runs/first/checkpoints/step-000001000
+            Examples:
+              lockstep inspect data/kinematics
+              lockstep inspect runs/quickstart
+              lockstep inspect runs/quickstart/checkpoints/step-000000699
+              lockstep inspect weights.safetensors --json
             """)
 
-    @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors file.", valueName: "path"))
+    @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors file.", valueName: "path"), completion: .file())
     var path: String
 
     @Flag(help: "Print one JSON object instead of text.")

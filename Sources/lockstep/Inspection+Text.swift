@@ -1,5 +1,6 @@
 import Checkpoints
 import Glibc
+import Reporting
 
 extension Inspection {
     /// For people; names from files are made harmless.
@@ -12,7 +13,7 @@ extension Inspection {
             """
             Checkpoint \(path)
 
-            \(manifest.text)
+            \(manifest.text(model))
 
             model
             \(TensorSummary.table(model))
@@ -32,12 +33,18 @@ extension DatasetSummary {
         // Reading order of the usual splits, should there be others.
         let order = ["train", "valid", "test"]
         let names = order.filter { splits[$0] != nil } + splits.keys.filter { !order.contains($0) }.sorted()
-        let rows = names.map { [$0.printable, "\(splits[$0]!.tokens)", "\(splits[$0]!.unknown)"] }
+        let rows = names.map { name in
+            let split = splits[name]!
+            let share = split.tokens == 0 ? 0 : 100 * Double(split.unknown) / Double(split.tokens)
+            return [
+                name.printable, Formatting.count(split.tokens), Formatting.count(split.unknown),
+                "\(Formatting.fixed(share, decimals: 2)) %",
+            ]
+        }
         return """
-            level       \(level.printable)
-            vocabulary  \(vocabulary.size)
+            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))
 
-            \(table([["split", "tokens", "unknown"]] + rows, textColumns: [0]))
+            \(table([["split", "tokens", "<unk>", "share"]] + rows, textColumns: [0]))
             """
     }
 }
@@ -48,31 +55,43 @@ extension CheckpointSummary {
             let pointers = [checkpoint.latest ? "latest" : nil, checkpoint.best ? "best" : nil].compactMap { $0 }
             return [
                 checkpoint.name, checkpoint.epoch.map { "\($0)" } ?? "-", checkpoint.validationLoss.map(short) ?? "-",
-                checkpoint.bytes.map { "\($0)" } ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid",
+                checkpoint.validationLoss.map { Formatting.perplexity(exp($0)) } ?? "-",
+                checkpoint.bytes.map(Formatting.bytes) ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid",
             ]
         }
-        let heading = ["checkpoint", "epochs done", "validation loss", "bytes", "pointers", "state"]
-        return lockstep.table([heading] + rows, textColumns: [0, 4, 5])
+        let heading = ["checkpoint", "epochs done", "validation loss", "perplexity", "size", "pointers", "state"]
+        return lockstep.table([heading] + rows, textColumns: [0, 5, 6])
     }
 }
 
 extension Manifest {
-    fileprivate var text: String {
+    fileprivate func text(_ tensors: [TensorSummary]) -> String {
+        // Tied weights are in the file under both names.
+        let own = tensors.filter { !(model.tied && $0.name == "decoder.weight") }
+        let parameters = own.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        func loss(_ nats: Double) -> String { "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(exp(nats)))" }
         var rows = [
-            ["saved", "\(created.printable) by lockstep \(programVersion.printable), ranks \(ranks)"],
+            ["saved", "\(created.printable) by lockstep \(programVersion.printable) on \(ranks) rank\(ranks == 1 ? "" : "s")"],
             [
                 "model",
-                "\(model.cell.printable), layers \(model.layers), embedding \(model.embedding), hidden \(model.hidden), "
-                    + "vocabulary \(model.vocabularySize)\(model.tied ? ", tied" : "")",
+                "\(model.cell.printable) \(model.layers) x \(model.hidden), embedding \(model.embedding), "
+                    + "vocabulary \(model.vocabularySize)\(model.tied ? ", tied" : ""): \(Formatting.count(parameters)) parameters",
             ],
-            ["position", "step \(step), epoch \(epoch), offset \(offset), tokens \(tokens)"],
+            [
+                "trained",
+                "step \(step): \(epoch) epoch\(epoch == 1 ? "" : "s") and \(Formatting.count(offset)) tokens per stream of the next, "
+                    + "\(Formatting.count(tokens)) tokens in all"
+                    + (schedule["elapsed_seconds"].map { ", in \(Formatting.duration(seconds: $0))" } ?? ""),
+            ],
         ]
-        if let validationLoss { rows.append(["validation", "\(short(validationLoss)) nats per token"]) }
-        if let best { rows.append(["best", "\(short(best.validationLoss)) nats per token at step \(best.step)"]) }
-        let schedule = schedule.sorted { $0.key < $1.key }.map { "\($0.key.printable) \(short($0.value))" }
-        rows.append(["schedule", schedule.joined(separator: ", ")])
+        if let validationLoss { rows.append(["validation", loss(validationLoss)]) }
+        if let best { rows.append(["best so far", "\(loss(best.validationLoss)), at step \(best.step)"]) }
+        let counters = schedule.filter { $0.key != "elapsed_seconds" && $0.value != 0 }.sorted { $0.key < $1.key }
+        if !counters.isEmpty {
+            rows.append(["counters", counters.map { "\($0.key.printable) \(short($0.value))" }.joined(separator: ", ")])
+        }
         rows.append(["seed", "\(seed)"])
-        rows.append(["vocabulary", vocabularyHash.printable])
+        rows.append(["vocabulary", "SHA-256 \(vocabularyHash.printable)"])
         return table(rows, textColumns: [0, 1])
     }
 }

@@ -23,12 +23,12 @@ enum Job {
             try body(session.communicator)
         } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {
             // Said before the ranks part: the first to exit makes mpirun end the others, rank 0 perhaps among them.
-            if session.communicator.rank == 0 { Failure.say("lockstep: \(error)") }
+            if session.communicator.rank == 0 { Failure.say("lockstep: \(error)", colour: Failure.colour(of: error)) }
             try session.finalize()
             exit(error.kind.rawValue)
         } catch {
             let kind = (error as? any DiagnosedError)?.kind ?? .internal
-            Failure.say("lockstep: rank \(session.communicator.rank), host \(Host.name): \(error)")
+            Failure.say("lockstep: rank \(session.communicator.rank), host \(Host.name): \(error)", colour: .red)
             session.communicator.abort(kind.rawValue)
         }
         try session.finalize()

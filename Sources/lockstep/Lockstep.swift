@@ -11,7 +11,7 @@ struct Lockstep: ParsableCommand {
         discussion: """
             Two commands for a first model:
               lockstep prepare --sample kinematics --output data/kinematics
-              mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart
+              mpirun -n 2 lockstep train --config configs/quickstart.yaml
 
             Exit codes: 0 done; 64 usage or configuration; 65 bad data or checkpoint; 69 doctor found a problem; 70 \
             internal or numeric failure; \

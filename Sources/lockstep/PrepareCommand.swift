@@ -19,15 +19,15 @@ struct PrepareCommand: ParsableCommand {
             int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
             in the order of the ids, or a vocabulary.json.
 
-            EXAMPLES
+            Examples:
               lockstep prepare --input book.txt --level char --output data/book
               lockstep prepare --input x.bin --split 90,10,0 --level byte --output data/x
               lockstep prepare --train a.txt --valid b.txt --level word --output data/news
-              lockstep prepare --tokens --input ids.npy --vocabulary pieces.txt --output data/pieces
+              lockstep prepare --tokens --input ids.npy --vocabulary v.txt --output data/v
               lockstep prepare --sample kinematics --output data/kinematics
             """)
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Files, read one after the other.", valueName: "file"))
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Files, read one after the other.", valueName: "file"), completion: .file())
     var input: [String] = []
 
     @Option(
@@ -35,13 +35,13 @@ struct PrepareCommand: ParsableCommand {
         transform: percentages)
     var split: SplitPercentages?
 
-    @Option(help: ArgumentHelp("Text to train on.", valueName: "file"))
+    @Option(help: ArgumentHelp("Text to train on.", valueName: "file"), completion: .file())
     var train: String?
 
-    @Option(help: ArgumentHelp("Text to validate on.", valueName: "file"))
+    @Option(help: ArgumentHelp("Text to validate on.", valueName: "file"), completion: .file())
     var valid: String?
 
-    @Option(help: ArgumentHelp("Text to test on.", valueName: "file"))
+    @Option(help: ArgumentHelp("Text to test on.", valueName: "file"), completion: .file())
     var test: String?
 
     @Option(help: ArgumentHelp("What a token is: char, byte or word. (default: char for --sample)", valueName: "level"))
@@ -50,7 +50,7 @@ struct PrepareCommand: ParsableCommand {
     @Flag(help: "The files hold token ids (.npy) instead of text.")
     var tokens = false
 
-    @Option(help: ArgumentHelp("What the ids of --tokens stand for.", valueName: "file"))
+    @Option(help: ArgumentHelp("What the ids of --tokens stand for.", valueName: "file"), completion: .file())
     var vocabulary: String?
 
     @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
@@ -65,7 +65,7 @@ struct PrepareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Seed of the sample. (default: 1)", valueName: "n"))
     var seed: UInt64?
 
-    @Option(help: ArgumentHelp("Dataset folder to make.", valueName: "folder"))
+    @Option(help: ArgumentHelp("Dataset folder to make.", valueName: "folder"), completion: .directory)
     var output: String
 
     @Flag(help: "Replace a dataset that is already there.")
@@ -146,7 +146,8 @@ struct PrepareCommand: ParsableCommand {
             print("\(name) \(record.tokens) tokens\(unknown)")
         }
         print("written to  \(output)")
-        print("next        lockstep train --data \(output) --run RUN")
+        let name = output.split(separator: "/").last.map(String.init) ?? "mine"
+        print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)")
     }
 }
 

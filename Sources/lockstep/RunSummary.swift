@@ -1,3 +1,4 @@
+import Benchmark
 import Collectives
 import Corpus
 import Files
@@ -12,42 +13,50 @@ struct RunSummary {
     let text: String
 
     init(
-        _ options: TrainingOptions, trainer: Trainer, dataset: Dataset, plan: RunPlan, communicator: any Communicator
+        _ options: TrainingOptions, partition: StreamPartition, dataset: Dataset, plan: RunPlan, placement: Placement,
+        ranks: Int
     ) {
+        let validation = dataset.manifest.splits[.valid].map { ", \(Formatting.count($0.tokens)) to validate" } ?? ", none to validate"
+        let epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
         let model = options.model
-        let layout = ParameterLayout(model)
-        let memory = options.memory(ranks: communicator.size)
-        let threads = Job.threads(options)
-        let partition = trainer.partition
-        let ranks = communicator.size
+        let memory = options.memory(ranks: ranks) ?? 0
         let perRank = options.streams % ranks == 0 ? "\(options.streams / ranks)" : "\(options.streams / ranks) or \(options.streams / ranks + 1)"
         var rows = [
-            ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""): \(Formatting.count(layout.parameters)) parameters"),
-            ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue))"),
-            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions, \(perRank) per rank; \(partition.tail) at the corpus's end are not trained"),
-            ("ranks", "\(ranks), \(threads) thread\(threads == 1 ? "" : "s") each"),
-            ("memory", "\(Formatting.bytes(memory ?? 0)) per rank, of \(Formatting.bytes(RunSummary.machineMemory ?? 0)) in this machine"),
-            ("steps", "\(Formatting.count(options.totalSteps))"),
-            ("run folder", plan.folder),
+            ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
+            ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
+            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(perRank) per rank"); \(partition.tail) at the corpus's end are not trained"),
+            ("ranks", placement.ranksText),
+            ("cores", placement.binding),
         ]
-        if let shards = options.reproducibleShards {
-            rows.insert(("exact", "\(shards) shards, \(shards / ranks) per rank, summed in a fixed order: the same bytes on 1 rank or any number that divides \(shards)"), at: 4)
+        var warnings = [placement.warning]
+        if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options)) {
+            let here = ranks == 1 ? "" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host)"
+            rows.append(("memory", "\(Formatting.bytes(memory))\(here); the machine has \(Formatting.bytes(use.total)), \(Formatting.bytes(use.free)) free"))
+            if use.needed > use.free {
+                warnings.append("less memory is free on \(use.host) than the run needs: it may be killed, or swap")
+            }
+        } else {
+            rows.append(("memory", "\(Formatting.bytes(memory)) per rank"))
         }
+        rows += [("steps", "\(Formatting.count(options.totalSteps)), about \(Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0)) epochs"), ("run folder", plan.folder)]
         if let checkpoint = plan.checkpoint {
-            rows.append(("resumed", "\(checkpoint.folder), saved by \(checkpoint.manifest.ranks) rank\(checkpoint.manifest.ranks == 1 ? "" : "s")"))
+            let savers = checkpoint.manifest.ranks
+            rows.append(("resumed", "step \(Formatting.count(checkpoint.manifest.step)), saved by \(savers) rank\(savers == 1 ? "" : "s") in \(checkpoint.folder)"))
         }
-        let cores = Int(sysconf(Int32(_SC_NPROCESSORS_ONLN)))
-        if ranks == 1, threads == 1, cores > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
-            rows.append(("hint", "this uses 1 of \(cores) cores; all of them: mpirun -n \(cores) lockstep train ..."))
+        if let shards = options.reproducibleShards {
+            rows.append(("exact", "\(shards) shards, \(shards / ranks) per rank, summed in a fixed order: the same bytes on 1 rank or any number that divides \(shards)"))
+        }
+        rows += warnings.compactMap { $0 }.map { ("warning", $0) }
+        let useful = min(placement.cores, options.streams)
+        if ranks == 1, Job.threads(options) == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
+            rows.append(("hint", "this uses 1 of \(placement.cores) cores; more: mpirun -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }
 
-    /// Physical memory, bytes.
-    static var machineMemory: Int? {
-        let pages = sysconf(Int32(_SC_PHYS_PAGES))
-        let size = sysconf(Int32(_SC_PAGESIZE))
-        return pages > 0 && size > 0 ? pages * size : nil
+    /// How many of a rank's bytes exist once for all ranks of a machine: parameters and optimizer slots.
+    static func sharedMemory(_ options: TrainingOptions) -> Int {
+        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.
@@ -63,9 +72,9 @@ struct RunSummary {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)
         }
         let needed = copies * once + extra
-        guard let machine = machineMemory else { return }
-        let (total, overflow) = needed.multipliedReportingOverflow(by: local)
-        guard !overflow, total <= machine else {
+        guard let machine = Machine.memory else { return }
+        let (total, overflow) = (needed - sharedMemory(options)).multipliedReportingOverflow(by: local)
+        guard !overflow, total <= machine - sharedMemory(options) else {
             throw UsageError(
                 "the run needs more memory than this machine has", location: "model",
                 expected: "at most \(Formatting.bytes(machine))", found: "\(Formatting.bytes(needed)) for each of \(local) ranks", remedy: remedy)
@@ -73,7 +82,7 @@ struct RunSummary {
     }
 
     /// The last words of a finished run.
-    static func ending(_ result: TrainingResult, folder: String) -> String {
+    static func ending(_ result: TrainingResult, dataset: Dataset) -> String {
         var lines = ["trained \(Formatting.count(result.step)) steps in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
         if result.tokens == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
@@ -82,11 +91,18 @@ struct RunSummary {
         if let best = result.best {
             lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(exp(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
+        let folder = result.folder.shellWord
+        let split = dataset.splits.contains(.test) ? " --split test" : ""
         lines += [
             "next:",
-            "  lockstep evaluate --checkpoint \(folder)",
+            "  lockstep evaluate --checkpoint \(folder)\(split)",
             "  lockstep generate --checkpoint \(folder)",
         ]
         return lines.joined(separator: "\n")
     }
+}
+
+/// The command line, as typed.
+enum Invocation {
+    static var text: String { CommandLine.arguments.map(\.shellWord).joined(separator: " ") }
 }

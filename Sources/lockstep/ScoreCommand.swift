@@ -16,17 +16,18 @@ struct ScoreCommand: ParsableCommand {
             end. Each line starts from a zero state; --carry-state reads it in the context of the lines before it. Words \
             outside the vocabulary count as <unk>.
 
-            Where the text stands in a line, and what is printed (--format):
-              text    the whole line                            SCORE
-              id      ID TEXT (Kaldi's text files)              ID SCORE
-              tab     columns, TEXT the last                    the other columns, SCORE
-              moses   N ||| TEXT ||| FEATURES ||| TOTAL         the same with the feature lockstep= SCORE
+            Formats, with the line that is read and the one that is printed:
+              text   TEXT, the default      SCORE
+              id     ID TEXT (Kaldi)        ID SCORE
+              tab    columns, TEXT last     the other columns, SCORE
+              moses  N ||| TEXT ||| FEATURES ||| TOTAL
+                     the same with one more feature, lockstep= SCORE
 
             Examples:
-              lockstep score --checkpoint runs/quickstart sentences.txt
-              echo "A car accelerates from rest." | lockstep score --checkpoint runs/quickstart --log-base 2 --counts
-              lockstep score --checkpoint runs/news --format id --log-base 10 nbest.txt > nbest.scores
-              lockstep score --checkpoint runs/news --format moses --no-line-end nbest.moses > rescored.moses
+              lockstep score --checkpoint runs/news sentences.txt
+              lockstep score --checkpoint runs/news --log-base 10 --counts < lines.txt
+              lockstep score --checkpoint runs/news --format id nbest.txt > nbest.scores
+              lockstep score --checkpoint runs/news --format moses n.best > rescored
             """)
 
     @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)

@@ -20,28 +20,29 @@ struct TrainCommand: JobCommand {
             the complete configuration, metrics.jsonl and the checkpoints.
 
             Examples:
-              lockstep train --config configs/quickstart.yaml --run runs/quickstart
-              mpirun -n 2 lockstep train --config configs/quickstart.yaml --run runs/quickstart --resume auto
-              mpirun -n 4 lockstep train --data data/mine --run runs/mine --set model.hidden=512 --set training.epochs=20
+              lockstep train --config configs/quickstart.yaml --run runs/first --dry-run
+              lockstep train --config configs/quickstart.yaml --run runs/first
+              mpirun -n 2 lockstep train --run runs/first --resume auto
+              mpirun -n 4 lockstep train --data data/mine --set model.hidden=512
               lockstep train --data data/mine --run runs/tuned --init-from runs/mine
               lockstep train --set model.cell=gru --print-config > mine.yaml
 
             docs/configuration.md explains every setting.
             """)
 
-    @Option(help: "The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.")
+    @Option(help: "The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.", completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "The dataset folder; the same as --set data.path=DIR.")
+    @Option(help: "The dataset folder; the same as --set data.path=DIR.", completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("run"), help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.")
+    @Option(name: .customLong("run"), help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.", completion: .directory)
     var runFolder: String?
 
-    @Option(help: "'auto': go on from the run's latest checkpoint, or begin if it has none. DIR: go on from that checkpoint.")
+    @Option(help: "'auto': go on from the run's latest checkpoint, or begin if it has none. DIR: go on from that checkpoint.", completion: .directory)
     var resume: String?
 
-    @Option(help: "Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.")
+    @Option(help: "Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.", completion: .file())
     var initFrom: String?
 
     @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
@@ -49,6 +50,8 @@ struct TrainCommand: JobCommand {
 
     @Flag(help: "Print the complete configuration (YAML) that these options stand for, and do nothing else.")
     var printConfig = false
+    @Flag(help: "Check everything, print what the run would be, and stop. Writes nothing.")
+    var dryRun = false
 
     func validate() throws {
         guard resume == nil || initFrom == nil else {
@@ -65,7 +68,7 @@ struct TrainCommand: JobCommand {
         StopRequests.install()
         try Job.run { communicator in
             let setup = try TrainingSetup(self, communicator)
-            try setup.train()
+            if !dryRun { try setup.train() }
         }
     }
 }
@@ -119,6 +122,10 @@ private struct TrainingSetup {
             }
         }
 
+        if command.dryRun {
+            try communicator.together("checking the dataset's checksums") { try dataset.verifyChecksums() }
+        }
+
         let options = try communicator.together("planning the run") {
             let options = try TrainingOptions(
                 configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: training.count)
@@ -145,6 +152,10 @@ private struct TrainingSetup {
             datasetFiles: dataset.hashes)
         let (lock, reporter) = try communicator.together("opening the run folder") { [plan] () -> (RunLock?, RunReporter?) in
             guard isFirst else { return (nil, nil) }
+            if command.dryRun {
+                try Folder.checkCreation(plan.folder)
+                return (nil, nil)
+            }
             try Folder.create(plan.folder)
             let lock = try RunLock(runFolder: plan.folder)
             try RunEnding.clear(plan.folder)
@@ -177,14 +188,20 @@ private struct TrainingSetup {
             : Watchdog(
                 trainer.heartbeat, runFolder: plan.folder, rank: communicator.rank, size: communicator.size, limit: limit
             ) { alarm in
-                if let alarm { Failure.say("lockstep: \(alarm)") }
+                if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
                 Launcher.endIfItStays()
                 // Not by MPI, which the training thread is in, nor through what runs at exit.
                 _exit(FailureKind.inputOutput.rawValue)
             }
-        if isFirst {
-            Failure.say(
-                RunSummary(options, trainer: trainer, dataset: dataset, plan: plan, communicator: communicator).text)
+        let placement = try Placement(communicator, threads: Job.threads(options))
+        let summary = RunSummary(
+            options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
+            ranks: communicator.size)
+        if !isFirst { return }
+        if command.dryRun {
+            print(summary.text + "\ndry run     all of this is sound, and nothing has been written")
+        } else {
+            Failure.say(summary.text)
         }
     }
 
@@ -195,15 +212,24 @@ private struct TrainingSetup {
 
     func train() throws {
         watchdog?.watch()
-        let result = try trainer.run(requests: StopRequests.take)
+        defer { reporter?.finished() }
+        var isTold = false
+        let result = try trainer.run {
+            let request = StopRequests.take()
+            if request.stop, !isTold {
+                isTold = true
+                reporter?.note("stopping: a checkpoint is saved first; Ctrl-C once more ends at once, without it")
+            }
+            return request
+        }
         try withExtendedLifetime(lock) {
             reporter?.finished()
             if communicator.rank == 0 {
                 RunEnding.write(result, to: plan.folder)
                 Watchdog.tidy(plan.folder)
             }
-            guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder) }
-            if communicator.rank == 0 { print(RunSummary.ending(result, folder: plan.folder)) }
+            guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder, ranks: communicator.size) }
+            if communicator.rank == 0 { print(RunSummary.ending(result, dataset: dataset)) }
         }
     }
 }

@@ -16,7 +16,7 @@ extension CommandTests {
         @Test func dataset() throws {
             let (text, json) = try inspect(Shared.corpus)
             #expect(json["kind"] as? String == "dataset")
-            for fact in ["57", "35659", "4710", "4683"] { #expect(text.contains(fact)) }
+            for fact in ["57", "35,659", "4,710", "4,683", "0.00 %"] { #expect(text.contains(fact)) }
         }
 
         @Test func run() throws {

@@ -53,7 +53,7 @@ extension CommandTests {
             #expect(outcome.status == 75)
             #expect(
                 complaints(outcome.errors) == [
-                    "lockstep: run, step \(saved): stopped on request, checkpoint saved; go on with --resume auto"
+                    "lockstep: run, step \(saved): stopped on request, checkpoint saved; go on with: lockstep train --run run --resume auto"
                 ])
 
             let end = saved + 20

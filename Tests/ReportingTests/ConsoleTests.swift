@@ -48,9 +48,23 @@ import Testing
         channel.resize(columns: columns)
         console.show(fields)
         console.print("end")
+        // A narrower terminal has wrapped the line that it shows.
+        let rows = (fields.joined(separator: "  ").count - 1) / columns
+        let unwrap = rows == 0 ? Self.clear : "\r\u{1B}[\(rows)A\u{1B}[J"
         #expect(
             channel.read(until: "end\r\n\(shown)").hasPrefix(
-                "\(Self.clear)\(fields.joined(separator: "  "))\(Self.clear)\(shown)\(Self.clear)end"))
+                "\(Self.clear)\(fields.joined(separator: "  "))\(unwrap)\(shown)\(Self.clear)end"))
+    }
+
+    @Test(
+        .enabled(if: Channel.terminal(columns: 80) != nil),
+        arguments: [(24, "step 1/9  4s left"), (26, "step 1/9  loss 2  4s left"), (16, "step 1/9")])
+    func theLeastImportantFieldsAreLeftOut(columns: Int, shown: String) throws {
+        let channel = try #require(Channel.terminal(columns: columns))
+        let console = Console(descriptor: channel.far, environment: { _ in nil })
+        console.show(["step 1/9", "epoch 1/2", "loss 2", "4s left"], order: [0, 3, 7, 2, 1])
+        console.print("end")
+        #expect(channel.read(until: "end\r\n\(shown)") == "\(Self.clear)\(shown)\(Self.clear)end\r\n\(shown)")
     }
 
     @Test(.enabled(if: Channel.terminal(columns: 80) != nil)) func theLiveLineIsDrawnTenTimesASecondAtMost() throws {

@@ -31,6 +31,30 @@ import Testing
         #expect(try steps(folder) == [1200, 31000, 31000])
     }
 
+    /// A record a second for three hours: no log of ten thousand lines, but all of them in the metrics.
+    @Test func linesBecomeRarerInALog() throws {
+        let folder = try TemporaryFolder()
+        let path = "\(folder.path)/log"
+        let log = open(path, O_WRONLY | O_CREAT, 0o644)
+        defer { close(log) }
+        let start = ContinuousClock.now
+        var seconds = 0
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 10_800, totalEpochs: 12,
+            console: Console(descriptor: log), now: { start + .seconds(seconds) })
+        for step in 1...10_800 {
+            seconds = step
+            reporter.trained(record(step: step))
+        }
+        let text = try String(contentsOfFile: path, encoding: .utf8)
+        let printed = text.split(separator: "\n").compactMap { Int($0.dropFirst(5).prefix { $0 != "/" }.filter(\.isNumber)) }
+        #expect(printed.prefix(4) == [1, 3, 5, 7])
+        #expect(zip(printed, printed.dropFirst()).allSatisfy { $1 - $0 <= 60 })
+        #expect(printed.last == 10_800)
+        #expect((200...300).contains(printed.count), "\(printed.count)")
+        #expect(try steps(folder).count == 10_800)
+    }
+
     @Test func numbersThatAreNone() throws {
         let folder = try TemporaryFolder()
         let channel = Channel.pipe()
@@ -63,7 +87,7 @@ import Testing
             for step in 1...3 { reporter.trained(record(step: step)) }
             reporter.note("end")
             let lines = channel.read(until: "end\n").split(separator: "\n")
-            #expect(lines.count == 5)
+            #expect(lines.count == 3, "the first record, one warning, the note")
             #expect(lines.filter { $0.hasPrefix("warning:") && $0.contains("cannot write: File too large") }.count == 1)
         }
     }

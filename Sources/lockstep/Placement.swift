@@ -1,0 +1,100 @@
+import Benchmark
+import Collectives
+import Diagnostics
+import Reporting
+
+/// Where a job's ranks run and what they may use there.
+struct Placement {
+    private struct Rank {
+        var host: String
+        var processors: Set<Int>
+        var cores: Int
+        var threads: Int
+        var memory: Int
+        var freeMemory: Int
+    }
+
+    private let ranks: [Rank]
+
+    /// Collective.
+    /// - Parameter threads: of this rank.
+    init(_ communicator: any Communicator, threads: Int) throws {
+        let processors = Machine.allowedProcessors
+        let own = [
+            Host.name, processors.sorted().map(String.init).joined(separator: ","), "\(Machine.cores(of: processors))",
+            "\(threads)", "\(Machine.memory ?? 0)", "\(Machine.freeMemory ?? 0)",
+        ]
+        ranks = try communicator.allGather(Array(own.joined(separator: "\n").utf8)).map { bytes in
+            let fields = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+            return Rank(
+                host: String(fields[0]), processors: Set(fields[1].split(separator: ",").compactMap { Int($0) }),
+                cores: Int(fields[2])!, threads: Int(fields[3])!, memory: Int(fields[4])!, freeMemory: Int(fields[5])!)
+        }
+    }
+
+    /// Hosts in the order of their first rank.
+    private var hosts: [(name: String, ranks: [Rank])] {
+        ranks.reduce(into: []) { hosts, rank in
+            if let known = hosts.firstIndex(where: { $0.name == rank.host }) {
+                hosts[known].ranks.append(rank)
+            } else {
+                hosts.append((rank.host, [rank]))
+            }
+        }
+    }
+
+    /// As in `4 on 2 hosts (a 2, b 2), 1 thread each`.
+    var ranksText: String {
+        let hosts = hosts
+        let shown = hosts.prefix(4).map { hosts.count == 1 ? $0.name : "\($0.name) \($0.ranks.count)" }
+        let list = shown.joined(separator: ", ") + (hosts.count > 4 ? ", ..." : "")
+        let place = hosts.count == 1 ? list : "\(hosts.count) hosts (\(list))"
+        let threads = Set(ranks.map(\.threads)).sorted().map(String.init).joined(separator: " or ")
+        return "\(ranks.count) on \(place), \(threads) thread\(threads == "1" ? "" : "s") each"
+    }
+
+    /// Of each kind of host once: how the ranks are bound.
+    var binding: String {
+        var texts: [String] = []
+        for text in hosts.map({ Placement.binding($0.ranks) }) where !texts.contains(text) { texts.append(text) }
+        return texts.joined(separator: "; ")
+    }
+
+    private static func binding(_ ranks: [Rank]) -> String {
+        let all = Set(ranks.flatMap(\.processors))
+        let cores = ranks.map(\.cores)
+        let each = cores.min() == cores.max() ? "\(cores[0])" : "\(cores.min()!) to \(cores.max()!)"
+        if ranks.count == 1 { return "may use \(each) of the machine's \(Machine.cores)" }
+        if all.count == ranks.reduce(0, { $0 + $1.processors.count }) { return "\(each) for each rank, bound" }
+        if Set(ranks.map(\.processors)).count == 1 { return "\(each), shared by \(ranks.count) ranks, not bound" }
+        return "\(each) for each rank, some of them shared"
+    }
+
+    /// What slows a job down.
+    var warning: String? {
+        for host in hosts {
+            let all = Set(host.ranks.flatMap(\.processors))
+            let threads = host.ranks.reduce(0) { $0 + $1.threads }
+            if !all.isEmpty, threads > all.count {
+                return "\(threads) threads on \(host.name) share \(all.count) processor\(all.count == 1 ? "" : "s"): start fewer ranks, or set OMP_NUM_THREADS or --bind-to accordingly"
+            }
+            if let rank = host.ranks.first(where: { !$0.processors.isEmpty && $0.threads > $0.processors.count }) {
+                return "a rank on \(host.name) has \(rank.threads) threads but is bound to \(rank.processors.count) processor\(rank.processors.count == 1 ? "" : "s"): start mpirun with --map-by slot:PE=\(rank.threads)"
+            }
+        }
+        return nil
+    }
+
+    /// The machine on which the ranks need the largest share of memory.
+    /// - Parameters:
+    ///   - rank: bytes that each rank needs.
+    ///   - shared: how many of these exist once for all ranks of a machine.
+    func memory(rank: Int, shared: Int) -> (needed: Int, host: String, total: Int, free: Int)? {
+        hosts.filter { $0.ranks[0].memory > 0 }.map { host in
+            (rank * host.ranks.count - shared * (host.ranks.count - 1), host.name, host.ranks[0].memory, host.ranks[0].freeMemory)
+        }.max { Double($0.0) / Double($0.2) < Double($1.0) / Double($1.2) }
+    }
+
+    /// Physical cores that rank 0 may use.
+    var cores: Int { ranks[0].cores }
+}

@@ -1,0 +1,164 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// What a person sees, in a terminal of `script` (util-linux), and what a log file gets.
+    struct TerminalTests {
+        private static let hasTerminals = FileManager.default.isExecutableFile(atPath: "/usr/bin/script")
+        private let sandbox: Sandbox
+
+        init() throws { sandbox = try Sandbox() }
+
+        /// What appears when `command` runs in a terminal; `$lockstep` is the program.
+        private func watch(_ command: String, columns: Int = 80, environment: [String: String] = [:], input: String = "") throws -> String {
+            _ = try sandbox.write("stty cols \(columns) rows 30; lockstep='\(try Launch.product("lockstep"))'\n\(command)\n", to: "command.sh")
+            var all = Launch.mpiEnvironment.merging(environment) { $1 }
+            for name in ["NO_COLOR", "TERM"] where environment[name] == nil { all[name] = name == "TERM" ? "xterm" : nil }
+            let script = "printf '\(input)' | script -qefc 'bash command.sh' /dev/null"
+            let outcome = try Launch.run("bash", ["-c", script], environment: all, folder: sandbox.folder)
+            #expect(outcome.status == 0, "\(outcome.output)")
+            return outcome.output
+        }
+
+        private var train: String {
+            "train --run run " + (Sandbox.small + ["--set", "validation.every_steps=20"]).map { "'\($0)'" }.joined(separator: " ")
+        }
+
+        /// The texts drawn one over the other.
+        private func drawings(_ output: String) -> [Substring] {
+            output.replacing("\r\n", with: "\r").split(separator: "\r").filter { $0.hasPrefix("\u{1B}[K") }.map { $0.dropFirst(3) }.filter { $0.hasPrefix("step") }
+        }
+
+        @Test(.enabled(if: hasTerminals), arguments: [nil, 2]) func oneLineIsDrawnAnew(ranks: Int?) throws {
+            let launcher = ranks.map { "mpirun -n \($0) --oversubscribe " } ?? ""
+            let output = try watch("\(launcher)\"$lockstep\" \(train)", columns: 44)
+            let drawn = drawings(output)
+            #expect(!drawn.isEmpty, "\(output)")
+            #expect(drawn.allSatisfy { $0.count < 44 && $0.contains(" left") }, "\(drawn)")
+            #expect(output.contains("\u{1B}[32mstep 20/50"), "validation is green")
+            #expect(output.contains("trained 50 steps"))
+        }
+
+        /// Lines that mpirun marks or stores are a log.
+        @Test(.enabled(if: hasTerminals)) func markedLinesAreALog() throws {
+            let output = try watch("mpirun --tag-output -n 2 --oversubscribe \"$lockstep\" \(train)")
+            #expect(!output.contains("\u{1B}"), "\(output)")
+            #expect(output.contains("[1,0]<stderr>:step  1/50"))
+        }
+
+        @Test(.enabled(if: hasTerminals)) func coloursOnlyWhereTheyAreWelcome() throws {
+            let plain = try watch("\"$lockstep\" \(train)", environment: ["NO_COLOR": "1"])
+            #expect(!drawings(plain).isEmpty && !plain.contains("\u{1B}[3"), "\(plain)")
+            let dumb = try watch("rm -r run; \"$lockstep\" \(train)", environment: ["TERM": "dumb"])
+            #expect(!dumb.contains("\u{1B}") && dumb.contains("step  1/50"), "\(dumb)")
+            let error = "\"$lockstep\" score --checkpoint nowhere || true"
+            #expect(try watch(error).contains("\u{1B}[31mlockstep: nowhere"))
+            #expect(try !watch(error, environment: ["NO_COLOR": "1"]).contains("\u{1B}[3"))
+        }
+
+        @Test func aLogHasPlainLinesNowAndThen() throws {
+            let arguments = ["train", "--run", "run"] + Sandbox.small
+            let outcome = try sandbox.lockstep(arguments)
+            #expect(!outcome.errors.contains("\u{1B}") && !outcome.errors.contains("\r"))
+            let lines = outcome.errors.split(separator: "\n").filter { $0.hasPrefix("step ") && !$0.contains("validation") }
+            #expect(lines.first?.hasPrefix("step  1/50") == true && lines.last?.hasPrefix("step 50/50") == true)
+            #expect(lines.count < 40, "50 records")
+            #expect(try sandbox.metrics("run").count { $0.kind == "train" } == 50)
+        }
+
+        @Test(.enabled(if: hasTerminals)) func promptsHaveASign() throws {
+            let output = try watch(
+                "\"$lockstep\" generate --checkpoint '\(Shared.run)' -i --length 20", input: "A car \\n\u{2603}\\nA t\\n")
+            #expect(output.components(separatedBy: "> ").count >= 4, "\(output)")
+            #expect(output.contains("U+2603"))
+            #expect(output.contains("\r\nA t"), "the prompt after the bad one")
+        }
+
+        // MARK: Before and after
+
+        @Test(arguments: [nil, 2]) func aDryRunWritesNothing(ranks: Int?) throws {
+            let options = Sandbox.small.map { $0 == Shared.corpus ? "data" : $0 }
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data"))
+            let before = try FileManager.default.subpathsOfDirectory(atPath: sandbox.folder)
+            let text = try sandbox.succeed(["train", "--run", "run", "--dry-run"] + options, ranks: ranks)
+            #expect(try FileManager.default.subpathsOfDirectory(atPath: sandbox.folder) == before)
+            for fact in [
+                "lstm 1 x 24, embedding 8, vocabulary 57: ", "35,659 tokens", "12 of 2,971", "50, about", "run folder  run",
+                "\(ranks ?? 1) on ", "iB free", "nothing has been written",
+            ] {
+                #expect(text.contains(fact), "\(fact): \(text)")
+            }
+        }
+
+        /// What training itself would find only when it saves.
+        @Test func aDryRunReadsTheWholeDataset() throws {
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data"))
+            let path = sandbox.path("data/valid.npy")
+            var bytes = try Data(contentsOf: URL(filePath: path))
+            bytes[bytes.count - 2] ^= 1  // another valid id
+            try bytes.write(to: URL(filePath: path))
+            let outcome = try sandbox.lockstep(["train", "--data", "data", "--run", "run", "--dry-run"])
+            expectRefusal(outcome, status: 65, ["data/valid.npy", "SHA-256"])
+        }
+
+        @Test func aDryRunFindsAFolderThatCannotBe() throws {
+            _ = try sandbox.write("", to: "file")
+            let outcome = try sandbox.lockstep(["train", "--data", Shared.corpus, "--run", "file/run", "--dry-run"])
+            expectRefusal(outcome, status: 65, ["file/run", "Not a directory"])
+        }
+
+        /// The commands that a run ends with can be pasted, whatever the folders are called.
+        @Test func theNextCommandsWork() throws {
+            let output = try sandbox.succeed(["train", "--run", "it's \"mine\" $HOME"] + Sandbox.small)
+            let commands = output.split(separator: "\n").drop { $0 != "next:" }.dropFirst()
+            #expect(commands.count == 2 && commands.allSatisfy { $0.hasPrefix("  lockstep ") }, "\(output)")
+            #expect(output.contains("--split test"))
+            for fact in ["trained 50 steps in ", "tokens/s", "final validation: ", "best validation: ", "perplexity"] {
+                #expect(output.contains(fact))
+            }
+            let path = "\(URL(filePath: try Launch.product("lockstep")).deletingLastPathComponent().path):\(ProcessInfo.processInfo.environment["PATH"]!)"
+            for command in commands {
+                let outcome = try Launch.run(
+                    "sh", ["-c", String(command)], environment: Launch.mpiEnvironment.merging(["PATH": path]) { $1 },
+                    folder: sandbox.folder)
+                #expect(outcome.status == 0, "\(command): \(outcome.errors)")
+            }
+        }
+
+        // MARK: Help
+
+        static let commands = [
+            "prepare", "train", "evaluate", "generate", "complete", "score", "inspect", "bench",
+        ]
+
+        /// In 80 columns no example is broken, so that each can be pasted.
+        @Test(arguments: commands) func helpHasExamples(command: String) throws {
+            let help = try Launch.run(
+                Launch.product("lockstep"), ["help", command],
+                environment: ProcessInfo.processInfo.environment.merging(["COLUMNS": "80"]) { $1 }
+            ).output.components(separatedBy: "\n")
+            let examples = help.drop { $0 != "Examples:" }.dropFirst().prefix { !$0.isEmpty }
+            #expect(examples.count >= 3, "\(help)")
+            #expect(examples.allSatisfy { $0.hasPrefix("  ") && $0.contains("lockstep \(command)") }, "\(examples)")
+        }
+
+        @Test(arguments: ["bash", "zsh", "fish"]) func completionScripts(shell: String) throws {
+            let script = try sandbox.succeed(["--generate-completion-script", shell])
+            #expect((Self.commands + ["top-p"]).allSatisfy(script.contains))
+            guard shell == "bash" else { return }
+            let file = try sandbox.write(script, to: "completion.bash")
+            let typed = try Launch.run(
+                "bash",
+                [
+                    "-c",
+                    """
+                    . '\(file)'; complete -p lockstep >/dev/null || exit 1
+                    COMP_WORDS=(lockstep gen); COMP_CWORD=1; COMP_LINE="lockstep gen"; COMP_POINT=${#COMP_LINE}
+                    $(complete -p lockstep | sed 's/.*-F \\([^ ]*\\).*/\\1/') lockstep gen lockstep; echo "${COMPREPLY[@]}"
+                    """,
+                ])
+            #expect(typed.output.contains("generate"), "\(typed.output)\(typed.errors)")
+        }
+    }
+}
