@@ -18,6 +18,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -51,8 +52,11 @@ let package = Package(
             dependencies: ["Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Reporting",
-            dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: testable),
+            dependencies: [
+                "Files", "Diagnostics", .product(name: "Logging", package: "swift-log"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            exclude: ["Events/events.proto"], swiftSettings: testable),
 
         .target(
             name: "Training",
@@ -86,7 +90,11 @@ let package = Package(
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Randomness", "Diagnostics", "TestSupport"]),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(
+            name: "ReportingTests",
+            dependencies: [
+                "Reporting", "Files", "Diagnostics", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
@@ -98,7 +106,7 @@ let package = Package(
                 "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
-        .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "TestSupport"]),
+        .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],
@@ -107,8 +115,8 @@ let package = Package(
         .executableTarget(
             name: "lockstep-fuzz",
             dependencies: [
-                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files", "Randomness",
-                "Diagnostics",
+                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files",
+                "Randomness", "Diagnostics",
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.

@@ -90,6 +90,8 @@ extension RunConfiguration {
         Setting("validation.streams", \.validation.streams, .from(1, to: 65536)),
 
         Setting("metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000)),
+        Setting("metrics.tensorboard", \.metrics.tensorboard, .any),
+        Setting("metrics.sample_length", \.metrics.sampleLength, .from(0, to: 100_000)),
 
         Setting("watchdog.seconds", \.watchdog.seconds, .notNegative),
     ]

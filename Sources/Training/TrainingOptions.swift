@@ -26,6 +26,8 @@ public struct TrainingOptions: Sendable {
     public var validation: ValidationPlan
     /// Steps between training records.
     public var metricsEverySteps: Int
+    /// Nil for no samples.
+    public var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
     public var verifyEverySteps = 1000
 

@@ -46,9 +46,10 @@ struct RunSummary {
             let training = ModelMemory(
                 options.model, batch: batch, steps: options.unroll.maximumLength, training: true,
                 optimizerSlots: options.optimizer.name.slots.count),
-            let evaluation = Evaluator.memory(options.model, streams: options.validation.streams, ranks: ranks)
+            let evaluation = Evaluator.memory(options.model, streams: options.validation.streams, ranks: ranks),
+            let sample = options.samples == nil ? 0 : SamplePlan.memory(options.model)
         else { return nil }
-        return training.total + evaluation
+        return training.total + evaluation + sample
     }
 
     /// Physical memory, bytes.

@@ -171,7 +171,7 @@ extension Parser {
         let original = (1...9).map { "\(line)\($0),\"tokens\":\($0)0}\n" }.joined()
         return Parser("metrics", [Array(original.utf8)], words: json + ["\n", "\"step\"", "\r\n"], at: path) {
             let log = try MetricsLog(path: path, keepingThrough: 5)
-            try log.append(["step": 6])
+            try log.append(.validation(ValidationRecord(step: 6, epoch: 1, tokens: 1, loss: 1)))
             let lines = try File.contents(of: path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
             precondition(lines.count >= 2 && lines.last!.isEmpty)
         }
