@@ -57,6 +57,8 @@ let package = Package(
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             exclude: ["Events/events.proto"], swiftSettings: testable),
+        // Records in, a page out
+        .target(name: "Report", dependencies: ["Reporting"], swiftSettings: testable),
 
         .target(
             name: "Training",
@@ -76,7 +78,7 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Benchmark", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Kernels", "Files", "Randomness", "Diagnostics",
+                "Configuration", "Reporting", "Report", "Kernels", "Files", "Randomness", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -95,6 +97,7 @@ let package = Package(
             dependencies: [
                 "Reporting", "Files", "Diagnostics", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "Reporting"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
@@ -115,7 +118,7 @@ let package = Package(
         .executableTarget(
             name: "lockstep-fuzz",
             dependencies: [
-                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files",
+                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Report", "Files",
                 "Randomness", "Diagnostics",
             ],
             path: "Tests/Fuzz"),

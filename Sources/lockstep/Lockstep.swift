@@ -19,7 +19,7 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, ScoreCommand.self,
-            InspectCommand.self, BenchCommand.self,
+            InspectCommand.self, ReportCommand.self, BenchCommand.self,
         ])
 
     static func main() {
