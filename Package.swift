@@ -18,6 +18,7 @@ let package = Package(
     dependencies: [
         .package(url: "https://github.com/apple/swift-argument-parser", from: "1.8.2"),
         .package(url: "https://github.com/apple/swift-log", from: "1.16.2"),
+        .package(url: "https://github.com/apple/swift-protobuf", from: "1.39.0"),
         .package(url: "https://github.com/jpsim/Yams", from: "6.2.2"),
     ],
     targets: [
@@ -51,8 +52,13 @@ let package = Package(
             dependencies: ["Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Reporting",
-            dependencies: ["Files", "Diagnostics", .product(name: "Logging", package: "swift-log")],
-            swiftSettings: testable),
+            dependencies: [
+                "Files", "Diagnostics", .product(name: "Logging", package: "swift-log"),
+                .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ],
+            exclude: ["Events/events.proto"], swiftSettings: testable),
+        // Records in, a page out
+        .target(name: "Report", dependencies: ["Reporting"], swiftSettings: testable),
 
         .target(
             name: "Training",
@@ -76,7 +82,7 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Kernels", "Files", "Randomness", "Diagnostics",
+                "Configuration", "Reporting", "Report", "Kernels", "Files", "Randomness", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -90,7 +96,12 @@ let package = Package(
         .testTarget(
             name: "CheckpointsTests", dependencies: ["Checkpoints", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(name: "ConfigurationTests", dependencies: ["Configuration", "Randomness", "Diagnostics", "TestSupport"]),
-        .testTarget(name: "ReportingTests", dependencies: ["Reporting", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(
+            name: "ReportingTests",
+            dependencies: [
+                "Reporting", "Files", "Diagnostics", "TestSupport", .product(name: "SwiftProtobuf", package: "swift-protobuf"),
+            ]),
+        .testTarget(name: "ReportTests", dependencies: ["Report", "Reporting"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
@@ -102,7 +113,7 @@ let package = Package(
                 "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
-        .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "TestSupport"]),
+        .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
         .testTarget(name: "DoctorTests", dependencies: ["Doctor"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
@@ -112,8 +123,8 @@ let package = Package(
         .executableTarget(
             name: "lockstep-fuzz",
             dependencies: [
-                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Files", "Randomness",
-                "Diagnostics",
+                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Report", "Files",
+                "Randomness", "Diagnostics",
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.

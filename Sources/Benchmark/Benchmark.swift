@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Files
 import FoundationEssentials
 import Kernels
 import Recurrent
@@ -73,7 +74,7 @@ public struct Benchmark {
         // Before and after the steps, for a machine's speed changes with what its neighbours do.
         let peakBefore = try arithmeticPeak()
         let samples = try run!.measure(options.steps)
-        let memory = Machine.peakMemory
+        let memory = ProcessMemory.now.peak
         let peak = (peakBefore + (try arithmeticPeak())) / 2
         let batch = run!.batch
         if communicator.size > 1 { run = nil }

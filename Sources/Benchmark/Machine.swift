@@ -25,12 +25,6 @@ public enum Machine {
         return sizes.max() ?? 32 << 20
     }
 
-    /// The most memory that this process has held at once, bytes (`VmHWM`); nil where the kernel does not say.
-    public static var peakMemory: Int? {
-        lines(of: "/proc/self/status").first { $0.hasPrefix("VmHWM:") }
-            .flatMap { Int($0.filter(\.isNumber)) }.map { $0 << 10 }
-    }
-
     /// Seconds since this process was started, to 0.01; nil where the kernel does not say.
     public static var processAge: Double? {
         // Field 2, the program's name in brackets, may hold anything; field 22 is the start in clock ticks.

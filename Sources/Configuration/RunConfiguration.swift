@@ -159,6 +159,10 @@ public struct RunConfiguration: Sendable, Equatable {
 
     public struct Metrics: Sendable, Equatable {
         public var everySteps = 10
+        /// Event files for TensorBoard as well.
+        public var tensorboard = true
+        /// Tokens of the text that the model writes after each validation; 0 for none.
+        public var sampleLength = 200
     }
 
     public struct Watchdog: Sendable, Equatable {

@@ -189,6 +189,12 @@ extension RunConfiguration {
         Setting(
             "metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000), unit: "steps",
             "How often a record goes to `metrics.jsonl`."),
+        Setting(
+            "metrics.tensorboard", \.metrics.tensorboard, .any,
+            "Write event files for TensorBoard as well, to `RUN/tensorboard`."),
+        Setting(
+            "metrics.sample_length", \.metrics.sampleLength, .from(0, to: 100_000), unit: "tokens",
+            "Length of the sample that the model writes after each validation, for `lockstep report`; 0: no samples."),
 
         Setting(
             "watchdog.seconds", \.watchdog.seconds, .notNegative, unit: "seconds",

@@ -57,6 +57,9 @@ public enum Formatting {
         printed(abs(value) < 1e15 ? "%.\(decimals)f" : "%.\(decimals)e", value)
     }
 
+    /// With at most `digits` digits that mean something: `0.0123`, `1e-05`, `33280`.
+    public static func significant(_ value: Double, digits: Int) -> String { printed("%.\(digits)g", value) }
+
     static func padded(_ text: String, to width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text
     }

@@ -1,11 +1,9 @@
 import Files
 import FoundationEssentials
 
-/// `metrics.jsonl`: one JSON object a line, each written by one system call as it comes.
+/// `metrics.jsonl`: one JSON object a line.
 public final class MetricsLog {
-    private let file: File
-    /// Where the last whole line ends.
-    private var size: Int
+    private var file: RecordFile
     private let encoder = JSONEncoder()
 
     /// Opens the log, or starts it. Records after step `lastStep`, which a run resumed there will write again, and a
@@ -13,24 +11,19 @@ public final class MetricsLog {
     /// - Throws: `FileError`.
     public init(path: String, keepingThrough lastStep: Int = .max) throws {
         if Folder.exists(path) { try Self.removeRecords(after: lastStep, in: path) }
-        file = try File.open(path, .append)
-        size = try file.size()
-        encoder.outputFormatting = .sortedKeys
+        file = try RecordFile(appendingTo: path)
+        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     }
 
     /// - Throws: `FileError`, or `EncodingError` for a number that JSON cannot hold; the log then ends with the last
     ///   whole line.
-    public func append(_ record: some Encodable) throws {
-        var line = try encoder.encode(record)
-        line.append(UInt8(ascii: "\n"))
-        do {
-            try line.withUnsafeBytes { try file.write($0) }
-        } catch {
-            try? file.truncate(to: size)
-            throw error
-        }
-        size += line.count
+    public func append(_ record: MetricsRecord) throws {
+        try file.append(Array(encoder.encode(record)) + [UInt8(ascii: "\n")])
     }
+
+    /// Makes durable what has been appended.
+    /// - Throws: `FileError`.
+    public func sync() throws { try file.sync() }
 
     private static func removeRecords(after lastStep: Int, in path: String) throws {
         let bytes = try File.contents(of: path)

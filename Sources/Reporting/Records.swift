@@ -19,10 +19,12 @@ public struct TrainingRecord: Sendable, Equatable {
     public var elapsedSeconds: Double
     /// Share of the steps since the last record whose gradient was clipped, 0 to 1.
     public var clippedShare: Double?
+    /// What else rank 0 knows of itself.
+    public var cost: StepCost?
 
     public init(
         step: Int, epoch: Int, tokens: Int, loss: Double, gradientNorm: Double, learningRate: Double,
-        tokensPerSecond: Double, elapsedSeconds: Double, clippedShare: Double? = nil
+        tokensPerSecond: Double, elapsedSeconds: Double, clippedShare: Double? = nil, cost: StepCost? = nil
     ) {
         self.step = step
         self.epoch = epoch
@@ -33,9 +35,29 @@ public struct TrainingRecord: Sendable, Equatable {
         self.tokensPerSecond = tokensPerSecond
         self.elapsedSeconds = elapsedSeconds
         self.clippedShare = clippedShare
+        self.cost = cost
     }
 
     public var perplexity: Double { exp(loss) }
+}
+
+/// What steps cost rank 0, in this sitting since the last record.
+public struct StepCost: Sendable, Equatable {
+    /// By name of the phase; together the time of the steps.
+    public var phaseSeconds: [String: Double]
+    /// Share of the time spent waiting for other ranks and exchanging gradients with them, 0 to 1.
+    public var exchangeShare: Double
+    /// Resident now, bytes; nil where the kernel does not say.
+    public var memory: Int?
+    /// The most that was resident at once since the process started, bytes.
+    public var peakMemory: Int?
+
+    public init(phaseSeconds: [String: Double], exchangeShare: Double, memory: Int?, peakMemory: Int?) {
+        self.phaseSeconds = phaseSeconds
+        self.exchangeShare = exchangeShare
+        self.memory = memory
+        self.peakMemory = peakMemory
+    }
 }
 
 /// One pass over the validation split.
@@ -57,47 +79,78 @@ public struct ValidationRecord: Sendable, Equatable {
     public var perplexity: Double { exp(loss) }
 }
 
-extension TrainingRecord: Encodable {
-    private enum Key: String, CodingKey {
-        case kind, step, epoch, tokens, loss, perplexity
-        case gradientNorm = "gradient_norm"
-        case learningRate = "learning_rate"
-        case tokensPerSecond = "tokens_per_second"
-        case elapsedSeconds = "elapsed_seconds"
-        case clippedShare = "clipped_share"
-    }
+/// What the model wrote after a step.
+public struct SampleRecord: Sendable, Equatable, Codable {
+    public var step: Int
+    public var epoch: Int
+    public var text: String
 
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode("train", forKey: .kind)
-        try container.encode(step, forKey: .step)
-        try container.encode(epoch, forKey: .epoch)
-        try container.encode(tokens, forKey: .tokens)
-        try container.encode(loss.orNull, forKey: .loss)
-        try container.encode(perplexity.orNull, forKey: .perplexity)
-        try container.encode(gradientNorm.orNull, forKey: .gradientNorm)
-        try container.encode(learningRate.orNull, forKey: .learningRate)
-        try container.encode(tokensPerSecond.orNull, forKey: .tokensPerSecond)
-        try container.encode(elapsedSeconds.orNull, forKey: .elapsedSeconds)
-        try container.encodeIfPresent(clippedShare?.orNull, forKey: .clippedShare)
+    public init(step: Int, epoch: Int, text: String) {
+        self.step = step
+        self.epoch = epoch
+        self.text = text
     }
 }
 
-extension ValidationRecord: Encodable {
-    private enum Key: String, CodingKey { case kind, step, epoch, tokens, loss, perplexity }
+/// The beginning of a sitting: what trains what, where.
+public struct StartRecord: Sendable, Equatable, Codable {
+    /// Done before: 0, or the checkpoint's.
+    public var step: Int
+    /// UTC, ISO 8601.
+    public var time: String
+    /// lockstep's version.
+    public var program: String
+    public var ranks: Int
+    /// Ranks by name of the host.
+    public var hosts: [String: Int]
+    public var threadsPerRank: Int
+    /// Of rank 0's machine.
+    public var processor: String
+    /// Logical processors of rank 0's machine.
+    public var cores: Int
+    public var libraries: [String]
+    public var parameters: Int
+    /// Of the whole run.
+    public var totalSteps: Int
+    public var data: Data
 
-    public func encode(to encoder: any Encoder) throws {
-        var container = encoder.container(keyedBy: Key.self)
-        try container.encode("validation", forKey: .kind)
-        try container.encode(step, forKey: .step)
-        try container.encode(epoch, forKey: .epoch)
-        try container.encode(tokens, forKey: .tokens)
-        try container.encode(loss.orNull, forKey: .loss)
-        try container.encode(perplexity.orNull, forKey: .perplexity)
+    public struct Data: Sendable, Equatable, Codable {
+        public var folder: String
+        public var level: String
+        public var vocabulary: Int
+        public var trainingTokens: Int
+        /// Nil where there is no such part.
+        public var validationTokens: Int?
+        /// SHA-256 of the whole dataset.
+        public var hash: String
+
+        public init(
+            folder: String, level: String, vocabulary: Int, trainingTokens: Int, validationTokens: Int?, hash: String
+        ) {
+            self.folder = folder
+            self.level = level
+            self.vocabulary = vocabulary
+            self.trainingTokens = trainingTokens
+            self.validationTokens = validationTokens
+            self.hash = hash
+        }
     }
-}
 
-extension Double {
-    /// JSON has no infinity and no NaN: the perplexity of a large loss overflows and becomes null, the loss stays.
-    fileprivate var orNull: Double? { isFinite ? self : nil }
+    public init(
+        step: Int, time: String, program: String, ranks: Int, hosts: [String: Int], threadsPerRank: Int,
+        processor: String, cores: Int, libraries: [String], parameters: Int, totalSteps: Int, data: Data
+    ) {
+        self.step = step
+        self.time = time
+        self.program = program
+        self.ranks = ranks
+        self.hosts = hosts
+        self.threadsPerRank = threadsPerRank
+        self.processor = processor
+        self.cores = cores
+        self.libraries = libraries
+        self.parameters = parameters
+        self.totalSteps = totalSteps
+        self.data = data
+    }
 }

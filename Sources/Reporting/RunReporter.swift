@@ -1,34 +1,62 @@
+import Files
 import Logging
 
-/// Reports a run to its metrics log and to the person watching.
+/// Reports a run to its metrics log, to TensorBoard's event files and to the person watching.
 ///
-/// A metrics log that cannot be written, as on a full disk, costs a warning and not the run: the records that could
-/// not be written are missing from it.
+/// A log that cannot be written, as on a full disk, costs a warning and not the run: the records that could not be
+/// written are missing from it.
 public final class RunReporter: TrainingReporter {
     private let metrics: MetricsLog
+    private let events: EventLog?
     private let progress: ProgressLine
     private let console: Console
     private var pace: LogPace
     private let logger: Logger
     private var metricsFail = false
+    /// Waits for the first other record: a sitting that never got to one is not worth a line.
+    private var start: StartRecord?
 
     /// - Parameters:
+    ///   - events: nil for none.
     ///   - totalSteps: of the whole run, across resumes.
     ///   - totalEpochs: of the whole run.
     ///   - now: replaced in tests.
     public init(
-        metrics: MetricsLog, totalSteps: Int, totalEpochs: Int, console: Console = .standardError,
+        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int, console: Console = .standardError,
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
+        self.events = events
         self.console = console
         pace = LogPace(now: now)
         progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs)
         logger = Logger(label: "lockstep") { _ in ConsoleLogHandler(console) }
     }
 
+    /// Reports to the logs in a run folder.
+    /// - Parameters:
+    ///   - lastStep: 0, or the step that a resumed run goes on from; later records are removed.
+    ///   - events: whether TensorBoard's are wanted.
+    /// - Throws: `FileError`.
+    public convenience init(
+        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int
+    ) throws {
+        let folder = "\(runFolder)/tensorboard"
+        if !events, Folder.isFolder(folder) { try EventLog.removeEvents(after: lastStep, in: folder) }
+        self.init(
+            metrics: try MetricsLog(path: "\(runFolder)/metrics.jsonl", keepingThrough: lastStep),
+            events: events ? try EventLog(folder: folder, keepingThrough: lastStep) : nil, totalSteps: totalSteps,
+            totalEpochs: totalEpochs)
+    }
+
+    /// A sitting begins, as `record` says.
+    public func begins(_ record: StartRecord) { start = record }
+
     public func trained(_ record: TrainingRecord) {
-        append(record)
+        log {
+            try metrics.append(.training(record))
+            try events?.append(step: record.step, scalars: record.scalars)
+        }
         let fields = progress.fields(of: record)
         if console.isLive {
             console.show(fields, order: ProgressLine.order)
@@ -38,8 +66,25 @@ public final class RunReporter: TrainingReporter {
     }
 
     public func validated(_ record: ValidationRecord) {
-        append(record)
+        log {
+            try metrics.append(.validation(record))
+            try events?.append(step: record.step, scalars: record.scalars)
+        }
         console.print(progress.line(of: record), colour: .green)
+    }
+
+    public func sampled(_ record: SampleRecord) {
+        log {
+            try metrics.append(.sample(record))
+            try events?.append(step: record.step, tag: "sample", text: record.text)
+        }
+    }
+
+    public func saving() {
+        log {
+            try metrics.sync()
+            try events?.sync()
+        }
     }
 
     public func saved(step: Int, folder: String, isBest: Bool) {
@@ -52,13 +97,34 @@ public final class RunReporter: TrainingReporter {
 
     public func finished() { console.finishLine() }
 
-    private func append(_ record: some Encodable) {
+    private func log(_ write: () throws -> Void) {
         do {
-            try metrics.append(record)
+            if let start { try metrics.append(.start(start)) }
+            start = nil
+            try write()
             metricsFail = false
         } catch {
             if !metricsFail { warning("\(error); training goes on without these metrics") }
             metricsFail = true
         }
+    }
+}
+
+extension TrainingRecord {
+    /// As TensorBoard names them; before the slash its group of charts.
+    fileprivate var scalars: [(tag: String, value: Double?)] {
+        [
+            ("train/loss", loss), ("train/perplexity", perplexity), ("train/gradient_norm", gradientNorm),
+            ("train/learning_rate", learningRate), ("train/clipped_share", clippedShare),
+            ("speed/tokens_per_second", tokensPerSecond), ("speed/exchange_share", cost?.exchangeShare),
+            ("memory/memory_bytes", cost?.memory.map(Double.init)),
+            ("memory/peak_memory_bytes", cost?.peakMemory.map(Double.init)),
+        ]
+    }
+}
+
+extension ValidationRecord {
+    fileprivate var scalars: [(tag: String, value: Double?)] {
+        [("validation/loss", loss), ("validation/perplexity", perplexity)]
     }
 }

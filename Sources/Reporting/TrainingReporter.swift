@@ -2,6 +2,9 @@
 public protocol TrainingReporter: AnyObject {
     func trained(_ record: TrainingRecord)
     func validated(_ record: ValidationRecord)
+    func sampled(_ record: SampleRecord)
+    /// A checkpoint is about to be written: what was reported up to here must outlive the machine as it will.
+    func saving()
     func saved(step: Int, folder: String, isBest: Bool)
     func note(_ message: String)
     func warning(_ message: String)

@@ -63,6 +63,7 @@ public final class Trainer {
     private var validatedStep: Int?
     private var savedStep: Int?
     private var stragglers = StragglerWatch()
+    private var costs = CostMeter()
     private let clock = ContinuousClock()
 
     public let partition: StreamPartition
@@ -136,7 +137,6 @@ public final class Trainer {
         let earlier = progress.elapsed
         let firstToken = progress.tokens
         var stepSeconds = 0.0
-        var intervalSeconds = 0.0
         var lastSave = start
         var stopped = false
         var improved = false
@@ -153,7 +153,7 @@ public final class Trainer {
                 signals: StepSignals(stop: request.stop, save: request.save || due))
             let seconds = began.duration(to: clock.now).seconds
             stepSeconds += seconds
-            intervalSeconds += seconds
+            costs.add(seconds: seconds, tokens: outcome.signals.loss.tokens)
             progress.step += 1
             progress.position = chunks.position
             progress.tokens += outcome.signals.loss.tokens
@@ -169,8 +169,7 @@ public final class Trainer {
 
             heartbeat.enter(.metrics)
             if progress.step % options.metricsEverySteps == 0 || progress.step == options.totalSteps {
-                record(outcome, seconds: intervalSeconds)
-                intervalSeconds = 0
+                record(outcome)
             }
             improved = validationIsDue(outcome) ? try validate(final: false) : false
             let isLast = stopped || progress.step == options.totalSteps
@@ -193,13 +192,16 @@ public final class Trainer {
             seconds: start.duration(to: clock.now).seconds, stepSeconds: stepSeconds)
     }
 
-    private func record(_ outcome: TrainingStep.Outcome, seconds: Double) {
-        reporter?.trained(
-            TrainingRecord(
-                step: progress.step, epoch: epoch, tokens: progress.tokens, loss: progress.interval.mean,
-                gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
-                tokensPerSecond: Double(progress.interval.tokens) / seconds, elapsedSeconds: progress.elapsed,
-                clippedShare: Double(progress.clippedSteps) / Double(progress.intervalSteps)))
+    private func record(_ outcome: TrainingStep.Outcome) {
+        if let reporter {
+            let (tokensPerSecond, cost) = costs.take(step.clock)
+            reporter.trained(
+                TrainingRecord(
+                    step: progress.step, epoch: epoch, tokens: progress.tokens, loss: progress.interval.mean,
+                    gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
+                    tokensPerSecond: tokensPerSecond, elapsedSeconds: progress.elapsed,
+                    clippedShare: Double(progress.clippedSteps) / Double(progress.intervalSteps), cost: cost))
+        }
         progress.interval = LossSum()
         progress.clippedSteps = 0
         progress.intervalSteps = 0
@@ -229,10 +231,23 @@ public final class Trainer {
         if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
         reporter?.validated(
             ValidationRecord(step: progress.step, epoch: epoch, tokens: evaluation.tokens, loss: evaluation.nats))
+        sample()
         if !final, progress.schedule.validated(improved: improved) {
             reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: epoch))")
         }
         return improved
+    }
+
+    /// On rank 0 alone, while the others wait with their next step: until it joins them, the parameters stay as they are.
+    private func sample() {
+        guard let reporter, let plan = options.samples else { return }
+        heartbeat.enter(.validation)
+        do {
+            let text = try plan.write(options.model, parameters: step.parameters, seed: options.seed, heartbeat)
+            reporter.sampled(SampleRecord(step: progress.step, epoch: epoch, text: text))
+        } catch {
+            reporter.warning("step \(progress.step): no sample: \(error)")
+        }
     }
 
     // MARK: Checkpoints
@@ -270,8 +285,10 @@ public final class Trainer {
             step.carriedState, model: options.model, streams: options.streams, communicator: communicator)
         try communicator.together("saving the checkpoint of step \(progress.step)") {
             guard let carried else { return }
+            if evaluator == nil { sample() }
             heartbeat.enter(.save)
             defer { heartbeat.enter(.exchange) }
+            reporter?.saving()
             let folder = try store.save(
                 CheckpointContent(
                     manifest: manifest(), model: ModelFile.tensors(step.parameters, model: options.model),

@@ -27,6 +27,8 @@ public struct TrainingOptions: Sendable {
     public var validation: ValidationPlan
     /// Steps between training records.
     public var metricsEverySteps: Int
+    /// Nil for no samples.
+    public var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
     public var verifyEverySteps = 1000
     /// K: the same bytes whatever the number of ranks, which must divide K; nil: as fast as can be. See `ShardEngine`.
@@ -108,7 +110,8 @@ extension TrainingOptions {
         // Of each of a rank's streams the state before the step and after it, beside the model's own.
         let state = 2 * (streams / ranks) * model.layers * model.cell.stateVectors * model.hidden * 4
         let more = shards.map { Double($0.gradients - 1) * Double(training.gradients) + Double(state) } ?? 0
-        return Int(exactly: (Double(training.total) + Double(evaluation) + more).rounded())
+        guard let sample = samples == nil ? 0 : SamplePlan.memory(model) else { return nil }
+        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample) + more).rounded())
     }
 }
 

@@ -20,8 +20,8 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CompleteCommand.self,
-            ScoreCommand.self, InspectCommand.self, BenchCommand.self, VerifyCommand.self, DoctorCommand.self,
-            ConfigurationPageCommand.self,
+            ScoreCommand.self, InspectCommand.self, ReportCommand.self, BenchCommand.self, VerifyCommand.self,
+            DoctorCommand.self, ConfigurationPageCommand.self,
         ])
 
     static func main() {

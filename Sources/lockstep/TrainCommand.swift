@@ -127,11 +127,12 @@ private struct TrainingSetup {
         }
 
         let options = try communicator.together("planning the run") {
-            let options = try TrainingOptions(
+            var options = try TrainingOptions(
                 configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: training.count)
             if let shards = options.reproducibleShards {
                 _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
             }
+            options.samples = SamplePlan(length: configuration.metrics.sampleLength, dataset.vocabulary)
             try RunSummary.checkMemory(options, communicator)
             if configuration.training.schedule.name == .plateau, validation == nil {
                 throw UsageError(
@@ -161,12 +162,16 @@ private struct TrainingSetup {
             try RunEnding.clear(plan.folder)
             try Watchdog.prepare(plan.folder)
             try File.publish(configuration.yaml, at: plan.configurationPath)
-            let metrics = try MetricsLog(
-                path: "\(plan.folder)/metrics.jsonl", keepingThrough: checkpoint?.manifest.step ?? 0)
-            let reporter = RunReporter(
-                metrics: metrics, totalSteps: options.totalSteps, totalEpochs: configuration.training.epochs)
+            let reporter = try RunReporter(
+                runFolder: plan.folder, keepingThrough: checkpoint?.manifest.step ?? 0,
+                events: configuration.metrics.tensorboard, totalSteps: options.totalSteps,
+                totalEpochs: configuration.training.epochs)
             return (lock, reporter)
         }
+        let start = try StartRecord(
+            options, dataset: dataset, tokens: (training.count, validation?.count), step: checkpoint?.manifest.step ?? 0,
+            communicator)
+        reporter?.begins(start)
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
         let trainer = try communicator.together("building the model") {
             let trainer = try Trainer(

@@ -1,4 +1,5 @@
 import Benchmark
+import Files
 import Foundation
 import Testing
 
@@ -43,11 +44,11 @@ import Testing
     }
 
     @Test func theKernelIsReadRight() throws {
-        let before = try #require(Machine.peakMemory)
+        let before = try #require(ProcessMemory.now.peak)
         let block = UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 4096)
         defer { block.deallocate() }
         block.initializeMemory(as: UInt8.self, repeating: 1, count: 64 << 20)
-        let after = try #require(Machine.peakMemory)
+        let after = try #require(ProcessMemory.now.peak)
         #expect(after >= 64 << 20 && after >= before && after < before + (1 << 30))
 
         let age = try #require(Machine.processAge)

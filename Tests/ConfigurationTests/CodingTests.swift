@@ -51,6 +51,8 @@ import Testing
         it.validation.everyEpoch = false
         it.validation.streams = 1
         it.metrics.everySteps = 1
+        it.metrics.tensorboard = false
+        it.metrics.sampleLength = 0
         it.watchdog.seconds = 0
         return it
     }()
@@ -131,6 +133,8 @@ import Testing
                   streams: 10
                 metrics:
                   every_steps: 10
+                  tensorboard: true
+                  sample_length: 200
                 watchdog:
                   seconds: 300
 

@@ -185,6 +185,7 @@ import Testing
         ("validation.every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("validation.streams", ["0", "-1"], "a whole number from 1 to 65536"),
         ("metrics.every_steps", ["0", "-1"], "a whole number from 1 to 1000000000000"),
+        ("metrics.sample_length", ["-1", "100001"], "a whole number from 0 to 100000"),
         ("watchdog.seconds", ["-1", ".nan"], "a number of at least 0"),
     ])
     func outOfRange(_ path: String, _ values: [String], _ expected: String) {

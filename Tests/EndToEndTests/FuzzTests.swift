@@ -6,6 +6,7 @@ import Testing
 @Suite struct FuzzTests {
     @Test(arguments: [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
+        "report", "events",
     ])
     func survivesDamagedFiles(parser: String) throws {
         let outcome = try Launch.run(Launch.product("lockstep-fuzz"), [parser, "2000"], timeout: 300)
@@ -16,7 +17,7 @@ import Testing
     /// None is forgotten above.
     @Test func theListIsComplete() throws {
         let list = try Launch.run(Launch.product("lockstep-fuzz"), ["--list"]).output.split(separator: "\n")
-        #expect(list.count == 10)
+        #expect(list.count == 12)
     }
 
     /// What the fuzzer is there to see, it sees, and names the input.

@@ -92,9 +92,12 @@ final class Sandbox: Sendable {
         return try String(contentsOfFile: path, encoding: .utf8)
     }
 
+    /// Records with a loss.
     func metrics(_ run: String) throws -> [MetricsRecord] {
-        try String(contentsOfFile: path("\(run)/metrics.jsonl"), encoding: .utf8).split(separator: "\n").map {
-            try JSONDecoder().decode(MetricsRecord.self, from: Data($0.utf8))
+        try String(contentsOfFile: path("\(run)/metrics.jsonl"), encoding: .utf8).split(separator: "\n").compactMap {
+            let line = Data($0.utf8)
+            let kind = try JSONDecoder().decode(MetricsRecord.Kind.self, from: line).kind
+            return ["train", "validation"].contains(kind) ? try JSONDecoder().decode(MetricsRecord.self, from: line) : nil
         }
     }
 
@@ -118,6 +121,8 @@ final class Sandbox: Sendable {
 
 /// A line of `metrics.jsonl`.
 struct MetricsRecord: Decodable {
+    struct Kind: Decodable { let kind: String }
+
     let kind: String
     let step: Int
     let epoch: Int

@@ -1,7 +1,6 @@
 import Configuration
 import Files
 import Recurrent
-import Reporting
 import Training
 
 @testable import Checkpoints
@@ -10,6 +9,7 @@ import Training
 extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
+        "report", "events",
     ]
 
     /// - Parameter folder: for sound and damaged files.
@@ -25,6 +25,8 @@ extension Parser {
         case "checkpoint": try checkpoint(in: folder)
         case "yaml": yaml(in: folder)
         case "metrics": metrics(in: folder)
+        case "report": report(in: folder)
+        case "events": try events(in: folder)
         default: name.hasPrefix("test-") ? faulty(String(name.dropFirst(5)), in: folder) : nil
         }
     }
@@ -161,19 +163,6 @@ extension Parser {
             try configuration.validate()
             let again = try RunConfiguration.load(yaml: configuration.yaml, name: "")
             precondition(again == configuration)
-        }
-    }
-
-    /// The log that a resumed run cuts back.
-    private static func metrics(in folder: String) -> Parser {
-        let path = "\(folder)/metrics.jsonl"
-        let line = #"{"epoch":1,"kind":"train","learning_rate":0.01,"loss":2.5,"perplexity":null,"step":"#
-        let original = (1...9).map { "\(line)\($0),\"tokens\":\($0)0}\n" }.joined()
-        return Parser("metrics", [Array(original.utf8)], words: json + ["\n", "\"step\"", "\r\n"], at: path) {
-            let log = try MetricsLog(path: path, keepingThrough: 5)
-            try log.append(["step": 6])
-            let lines = try File.contents(of: path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
-            precondition(lines.count >= 2 && lines.last!.isEmpty)
         }
     }
 }

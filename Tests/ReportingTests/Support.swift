@@ -80,3 +80,11 @@ func record(step: Int, loss: Double = 1.5) -> TrainingRecord {
         step: step, epoch: 2, tokens: step * 2048, loss: loss, gradientNorm: 0.75, learningRate: 0.002,
         tokensPerSecond: 11_200, elapsedSeconds: 12.5)
 }
+
+func start(step: Int) -> StartRecord {
+    StartRecord(
+        step: step, time: "2026-11-21T06:49:55Z", program: "0.1.0", ranks: 2, hosts: ["vm": 2], threadsPerRank: 1,
+        processor: "CPU", cores: 2, libraries: ["a"], parameters: 1000, totalSteps: 100,
+        data: .init(
+            folder: "data/k", level: "character", vocabulary: 57, trainingTokens: 900, validationTokens: 90, hash: "ab"))
+}

@@ -81,9 +81,12 @@ struct SmallRun: Sendable {
 final class Recorder: TrainingReporter, @unchecked Sendable {
     private(set) var training: [TrainingRecord] = []
     private(set) var validation: [ValidationRecord] = []
+    private(set) var samples: [SampleRecord] = []
     private(set) var warnings: [String] = []
     func trained(_ record: TrainingRecord) { training.append(record) }
     func validated(_ record: ValidationRecord) { validation.append(record) }
+    func sampled(_ record: SampleRecord) { samples.append(record) }
+    func saving() {}
     func saved(step: Int, folder: String, isBest: Bool) {}
     func note(_ message: String) {}
     func warning(_ message: String) { warnings.append(message) }

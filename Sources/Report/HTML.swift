@@ -1,0 +1,48 @@
+/// A piece of a page. Strings put into it are escaped; what stands in the program's text, and other pieces, are taken as
+/// they are:
+///
+///     let cell: HTML = "<td>\(name)</td>"
+public struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation, CustomStringConvertible {
+    public private(set) var description: String
+
+    public init(stringLiteral value: String) { description = value }
+    public init(stringInterpolation: StringInterpolation) { description = stringInterpolation.markup }
+
+    public struct StringInterpolation: StringInterpolationProtocol {
+        fileprivate var markup = ""
+
+        public init(literalCapacity: Int, interpolationCount: Int) {
+            markup.reserveCapacity(literalCapacity + 16 * interpolationCount)
+        }
+
+        public mutating func appendLiteral(_ literal: String) { markup += literal }
+        public mutating func appendInterpolation(_ html: HTML) { markup += html.description }
+        public mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.description } }
+        public mutating func appendInterpolation(_ text: some StringProtocol) { markup += HTML.escaped(text) }
+        public mutating func appendInterpolation(_ number: Int) { markup += String(number) }
+    }
+
+    static func += (html: inout HTML, other: HTML) { html.description += other.description }
+
+    /// Fit for an element's text and for an attribute in quotes. Characters that HTML does not allow, and those that
+    /// change the direction of the text around them, become replacement characters.
+    private static func escaped(_ text: some StringProtocol) -> String {
+        var result = ""
+        for scalar in text.unicodeScalars {
+            switch scalar {
+            case "&": result += "&amp;"
+            case "<": result += "&lt;"
+            case ">": result += "&gt;"
+            case "\"": result += "&quot;"
+            case "'": result += "&#39;"
+            case "\n", "\t": result.unicodeScalars.append(scalar)
+            case "\u{202A}"..."\u{202E}", "\u{2066}"..."\u{2069}": result += "\u{FFFD}"
+            default:
+                let isControl = scalar.properties.generalCategory == .control
+                let isNoCharacter = scalar.value & 0xFFFE == 0xFFFE || 0xFDD0...0xFDEF ~= scalar.value
+                result.unicodeScalars.append(isControl || isNoCharacter ? "\u{FFFD}" : scalar)
+            }
+        }
+        return result
+    }
+}

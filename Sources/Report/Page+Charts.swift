@@ -1,0 +1,120 @@
+import Glibc
+import Reporting
+
+/// Which charts there are.
+extension Page {
+    var charts: [HTML] {
+        [
+            perplexity, learningRate, gradientNorm, clipped, throughput, exchange, memory,
+        ].compactMap { $0?.html }
+    }
+
+    /// One line of each run, where it has values.
+    private func lines(_ style: Series.Style, _ value: (TrainingRecord) -> Double?) -> [Series] {
+        runs.enumerated().compactMap { index, run in
+            let points = run.trained(value)
+            return points.isEmpty
+                ? nil : Series(name: runs.count > 1 ? run.name : "", colour: index, style: style, points: points)
+        }
+    }
+
+    private func values(_ series: [Series]) -> [Double] { series.flatMap { $0.points.map(\.y) } }
+
+    private func scale(x series: [Series]) -> Scale {
+        Scale(linear: series.flatMap { $0.points.map(\.x) }, includingZero: true, isTight: true)
+    }
+
+    private var resumptions: [Double] { runs.count == 1 ? runs[0].resumptions : [] }
+
+    /// Perplexity and loss are one curve on two scales: a logarithmic one, and its logarithm.
+    private var perplexity: Chart? {
+        let isAlone = runs.count == 1
+        var series: [Series] = []
+        for (index, run) in runs.enumerated() {
+            func add(_ name: String, colour: Int, _ style: Series.Style, _ points: [Series.Point]) {
+                if points.contains(where: { $0.y.isFinite }) {
+                    series.append(
+                        Series(name: isAlone ? name : "\(run.name), \(name)", colour: colour, style: style, points: points))
+                }
+            }
+            add("training", colour: index, isAlone ? .line : .faint, run.trained { $0.perplexity })
+            add("validation", colour: isAlone ? 1 : index, .dots, run.validated { $0.perplexity })
+        }
+        guard let y = Scale(logarithmic: values(series)) else { return nil }
+        let best = runs.enumerated().compactMap { index, run in run.best.map { (index, run, $0) } }
+            .min { $0.2.loss < $1.2.loss }
+        let highlight = best.map { index, run, record in
+            (
+                point: Series.Point(x: run.tokens(atStep: record.step), y: record.perplexity, step: record.step),
+                colour: isAlone ? 1 : index, text: "best \(Formatting.perplexity(record.perplexity))"
+            )
+        }
+        return Chart(
+            name: "perplexity", title: "Perplexity and loss", axis: "perplexity", x: scale(x: series), y: y,
+            right: ("loss, nats per token", y.logarithm), series: series, resumptions: resumptions, highlight: highlight)
+    }
+
+    private var learningRate: Chart? {
+        let series = lines(.line) { $0.learningRate }
+        guard !series.isEmpty else { return nil }
+        let positive = values(series).filter { $0 > 0 }
+        let wide = (positive.max() ?? 1) / (positive.min() ?? 1) > 8 ? Scale(logarithmic: positive) : nil
+        return Chart(
+            name: "learning-rate", title: "Learning rate", axis: "learning rate", x: scale(x: series),
+            y: wide ?? Scale(linear: values(series), includingZero: true), series: series)
+    }
+
+    private var gradientNorm: Chart? {
+        let series = lines(runs.count == 1 ? .line : .faint) { $0.gradientNorm }
+        let thresholds = Set(runs.map { $0.setting("training.clip.norm").flatMap(Double.init) })
+        let threshold = thresholds.count == 1 ? thresholds.first! : nil
+        guard let y = Scale(logarithmic: values(series) + (threshold.map { [$0] } ?? [])) else { return nil }
+        return Chart(
+            name: "gradient-norm", title: "Gradient norm before clipping", axis: "L2 norm", x: scale(x: series), y: y,
+            series: series, levels: threshold.map { [($0, "clipped above \(Label.number($0))")] } ?? [])
+    }
+
+    private var clipped: Chart? {
+        let series = lines(.line) { $0.clippedShare.map { 100 * $0 } }
+        guard values(series).contains(where: { $0 > 0 }) else { return nil }
+        return Chart(
+            name: "clipped", title: "Clipped steps", axis: "% of the steps since the last record", x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: true), unit: "%", series: series)
+    }
+
+    private var throughput: Chart? {
+        let series = lines(.line) { $0.tokensPerSecond }
+        guard !series.isEmpty else { return nil }
+        return Chart(
+            name: "throughput", title: "Throughput", axis: "tokens/s, all ranks", x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: true), series: series, resumptions: resumptions)
+    }
+
+    /// Of interest where there is more than one rank.
+    private var exchange: Chart? {
+        let series = lines(.line) { $0.cost.map { 100 * $0.exchangeShare } }
+        guard runs.contains(where: { $0.history.starts.contains { $0.ranks > 1 } }), !series.isEmpty else { return nil }
+        return Chart(
+            name: "exchange", title: "Waiting and exchange", axis: "% of rank 0's time in steps", x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: true), unit: "%", series: series)
+    }
+
+    private var memory: Chart? {
+        let most = runs.flatMap { $0.history.training.compactMap { $0.cost?.peakMemory ?? $0.cost?.memory } }.max() ?? 0
+        let (unit, size) = most < 1 << 31 ? ("MiB", 0x1p20) : ("GiB", 0x1p30)
+        var series: [Series] = []
+        for (suffix, style, value) in [
+            ("resident", .line, { $0.memory }), ("peak", .dashed, { $0.peakMemory }),
+        ] as [(String, Series.Style, (StepCost) -> Int?)] {
+            series += lines(style) { $0.cost.flatMap(value).map { Double($0) / size } }.map {
+                var line = $0
+                line.name = line.name.isEmpty ? suffix : "\(line.name), \(suffix)"
+                return line
+            }
+        }
+        guard !series.isEmpty else { return nil }
+        return Chart(
+            name: "memory", title: "Memory of rank 0", axis: unit, x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: true), unit: unit, series: series)
+    }
+}

@@ -1,0 +1,80 @@
+import Glibc
+import Reporting
+
+/// What a page shows of one run.
+public struct Run: Sendable {
+    public var name: String
+    /// Complete, in order; empty when it is not known.
+    public var configuration: [(path: String, value: String)]
+    public var history: MetricsHistory
+
+    public init(name: String, configuration: [(path: String, value: String)], history: MetricsHistory) {
+        self.name = name
+        self.configuration = configuration
+        self.history = history
+    }
+
+    func setting(_ path: String) -> String? { configuration.first { $0.path == path }?.value }
+
+    // MARK: Results
+
+    var best: ValidationRecord? { history.validation.filter { $0.loss.isFinite }.min { $0.loss < $1.loss } }
+
+    /// Median, since single records are slow for reasons that are not the run's.
+    var tokensPerSecond: Double? {
+        let rates = history.training.map(\.tokensPerSecond).filter(\.isFinite).sorted()
+        return rates.isEmpty ? nil : rates[rates.count / 2]
+    }
+
+    /// A validation record does not say how much had been trained. The tokens of its step lie between those of the
+    /// training records around it.
+    func tokens(atStep step: Int) -> Double {
+        let records = history.training
+        guard let last = records.last else { return Double(step) }
+        // The first record at or after the step.
+        var (low, high) = (0, records.count)
+        while low < high {
+            let middle = (low + high) / 2
+            if records[middle].step < step { low = middle + 1 } else { high = middle }
+        }
+        guard low < records.count else { return last.step == 0 ? 0 : Double(last.tokens) * Double(step) / Double(last.step) }
+        let after = records[low]
+        let before = low > 0 ? (step: records[low - 1].step, tokens: records[low - 1].tokens) : (step: 0, tokens: 0)
+        guard after.step > before.step else { return Double(after.tokens) }
+        let share = Double(step - before.step) / Double(after.step - before.step)
+        return Double(before.tokens) + share * (Double(after.tokens) - Double(before.tokens))
+    }
+
+    // MARK: Series
+
+    /// A value of each training record.
+    func trained(_ value: (TrainingRecord) -> Double?) -> [Series.Point] {
+        let points = history.training.map { Series.Point(x: Double($0.tokens), y: value($0) ?? .nan, step: $0.step) }
+        return points.contains { $0.y.isFinite } ? points : []
+    }
+
+    /// A value of each validation.
+    func validated(_ value: (ValidationRecord) -> Double) -> [Series.Point] {
+        history.validation.map { Series.Point(x: tokens(atStep: $0.step), y: value($0), step: $0.step) }
+    }
+
+    /// Where it was taken up again.
+    var resumptions: [Double] { history.starts.map(\.step).filter { $0 > 0 }.map(tokens(atStep:)) }
+
+    // MARK: Phases
+
+    /// Milliseconds of an average step that rank 0 spent in each phase.
+    var phases: [(name: String, milliseconds: Double)] {
+        var seconds: [String: Double] = [:]
+        var tokens = 0.0
+        for record in history.training {
+            guard let cost = record.cost, record.tokensPerSecond.isFinite else { continue }
+            let sound = cost.phaseSeconds.filter { 0...1e9 ~= $0.value }
+            seconds.merge(sound, uniquingKeysWith: +)
+            tokens += record.tokensPerSecond * sound.values.reduce(0, +)
+        }
+        guard tokens > 0, tokens.isFinite, let last = history.training.last, last.step > 0 else { return [] }
+        let tokensPerStep = Double(last.tokens) / Double(last.step)
+        return Phase.inOrder(seconds.keys).map { ($0, 1000 * seconds[$0]! / tokens * tokensPerStep) }
+    }
+}

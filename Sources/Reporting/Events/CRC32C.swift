@@ -1,0 +1,18 @@
+/// The checksum of event files and TFRecords: CRC-32 with Castagnoli's polynomial (RFC 3720, appendix B.4).
+enum CRC32C {
+    /// The remainder of each byte; the polynomial has its bits in reverse, as the whole computation.
+    private static let table: [UInt32] = (0..<256).map { byte in
+        (0..<8).reduce(UInt32(byte)) { crc, _ in crc & 1 == 0 ? crc >> 1 : crc >> 1 ^ 0x82F6_3B78 }
+    }
+
+    static func checksum(_ bytes: some Sequence<UInt8>) -> UInt32 {
+        ~bytes.reduce(~0) { crc, byte in table[Int(UInt8(truncatingIfNeeded: crc) ^ byte)] ^ crc >> 8 }
+    }
+
+    /// Rotated and shifted, since the checksum of data that holds its own checksum says little (TensorFlow,
+    /// tensorflow/core/lib/hash/crc32c.h).
+    static func masked(_ bytes: some Sequence<UInt8>) -> UInt32 {
+        let crc = checksum(bytes)
+        return (crc >> 15 | crc << 17) &+ 0xA282_EAD8
+    }
+}

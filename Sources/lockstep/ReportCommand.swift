@@ -1,0 +1,54 @@
+import ArgumentParser
+import Configuration
+import Files
+import FoundationEssentials
+import Report
+import Reporting
+
+struct ReportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "report",
+        abstract: "Make a page of curves, samples and settings of one run, or of several side by side.",
+        discussion: """
+            The page is a single HTML file that needs no network. It may be made while a run is at work.
+
+            Examples:
+              lockstep report runs/quickstart
+              lockstep report runs/small runs/large --output compare.html
+            """)
+
+    @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
+    var runs: [String]
+
+    @Option(help: "Where the page goes. Default: report.html in the run folder; needed with several.", completion: .file(extensions: ["html"]))
+    var output: String?
+
+    func validate() throws {
+        guard runs.count == 1 || output != nil else {
+            throw ValidationError("Several runs: say where the page goes with --output FILE.")
+        }
+    }
+
+    func run() throws {
+        let names = ReportCommand.names(runs)
+        let loaded = try zip(runs, names).map { folder, name in
+            let path = "\(folder)/config.yaml"
+            return Run(
+                name: name,
+                configuration: Folder.exists(path) ? try RunConfiguration.load(file: path, overrides: []).values : [],
+                history: try MetricsHistory(path: "\(folder)/metrics.jsonl"))
+        }
+        let page = Page(loaded, madeBy: "lockstep \(programVersion), \(Date.now.ISO8601Format())")
+        let path = output ?? "\(runs[0])/report.html"
+        try File.publish(page.html, at: path)
+        print(path)
+    }
+
+    /// The last part of each path; the whole of it where that is not enough to tell runs apart.
+    private static func names(_ folders: [String]) -> [String] {
+        let last = folders.map { folder in
+            folder.split(separator: "/").last { $0 != "." }.map(String.init) ?? folder
+        }
+        return zip(folders, last).map { folder, name in last.filter { $0 == name }.count > 1 ? folder : name }
+    }
+}

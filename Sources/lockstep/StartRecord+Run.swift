@@ -1,0 +1,43 @@
+import Benchmark
+import Collectives
+import Corpus
+import Diagnostics
+import FoundationEssentials
+import Kernels
+import MPITransport
+import Recurrent
+import Reporting
+import Training
+
+extension StartRecord {
+    /// Collective. What this sitting trains, and where.
+    /// - Parameters:
+    ///   - tokens: of the training and the validation part.
+    ///   - step: done before.
+    /// - Throws: transport errors.
+    init(
+        _ options: TrainingOptions, dataset: Dataset, tokens: (training: Int, validation: Int?), step: Int,
+        _ communicator: any Communicator
+    ) throws {
+        let hosts = try communicator.allGather(Array(Host.name.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        self.init(
+            step: step, time: Date.now.ISO8601Format(), program: programVersion, ranks: communicator.size,
+            hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Job.threads,
+            processor: Machine.processor, cores: Machine.cores,
+            libraries: [Arithmetic.products] + (MPISession.isLaunched ? [MPILibrary.version] : []),
+            parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps,
+            data: Data(
+                folder: dataset.folder, level: dataset.vocabulary.level.rawValue, vocabulary: dataset.vocabulary.count,
+                trainingTokens: tokens.training, validationTokens: tokens.validation, hash: dataset.hash))
+    }
+}
+
+extension SamplePlan {
+    /// - Parameter length: tokens; nil comes of 0.
+    init?(length: Int, _ vocabulary: Vocabulary) {
+        guard length > 0 else { return nil }
+        self.init(
+            length: length, start: vocabulary.lineStart, excluded: vocabulary.count == 1 ? nil : vocabulary.unknown
+        ) { String(decoding: vocabulary.decode($0), as: UTF8.self) }
+    }
+}

@@ -1,0 +1,67 @@
+import Files
+import Report
+
+@testable import Reporting
+
+/// What a run says of itself.
+extension Parser {
+    private static let lines =
+        """
+        {"cores":2,"data":{"folder":"d","hash":"ab","level":"word","training_tokens":9000,"validation_tokens":90,"vocabulary":50},"hosts":{"a":2},"kind":"start","libraries":["l"],"parameters":10,"processor":"p","program":"0","ranks":2,"step":0,"threads_per_rank":1,"time":"t","total_steps":9}
+
+        """
+        + (1...9).map {
+            """
+            {"clipped_share":0.5,"elapsed_seconds":\($0),"epoch":1,"exchange_share":0.1,"gradient_norm":0.3,"kind":"train","learning_rate":0.01,"loss":2.5,"memory_bytes":4096,"peak_memory_bytes":8192,"perplexity":null,"phase_seconds":{"wait":0.25,"other":1e-06},"step":\($0),"tokens":\($0)0,"tokens_per_second":1e4}
+
+            """
+        }.joined() + """
+        {"epoch":1,"kind":"validation","loss":2.25,"perplexity":9.5,"step":9,"tokens":90}
+        {"epoch":1,"kind":"sample","step":9,"text":"a <b> & \\u001b[2J c"}
+
+        """
+    private static let words =
+        json + ["\n", "\"step\"", "\r\n", "1e308", "-1e308", "1e-320", "9007199254740992", "-0", "1e999", "\"kind\":\"sample\"", "</script>"]
+
+    /// The log that a resumed run cuts back.
+    static func metrics(in folder: String) -> Parser {
+        let path = "\(folder)/metrics.jsonl"
+        return Parser("metrics", [Array(lines.utf8)], words: words, at: path) {
+            let log = try MetricsLog(path: path, keepingThrough: 5)
+            try log.append(.validation(ValidationRecord(step: 6, epoch: 1, tokens: 1, loss: 1)))
+            let lines = try File.contents(of: path).split(separator: UInt8(ascii: "\n"), omittingEmptySubsequences: false)
+            precondition(lines.count >= 2 && lines.last!.isEmpty)
+        }
+    }
+
+    /// The log that becomes a page.
+    static func report(in folder: String) -> Parser {
+        let path = "\(folder)/metrics.jsonl"
+        return Parser("report", [Array(lines.utf8)], words: words, at: path) {
+            let run = Run(
+                name: "<run>", configuration: [("training.clip.norm", "1")], history: try MetricsHistory(path: path))
+            for runs in [[run], [run, run]] {
+                let page = Page(runs, madeBy: "").html
+                precondition(!page.contains("NaN") && !page.contains("nan%") && !page.contains("inf%") && page.hasSuffix("</html>\n"))
+                // The page's own script, and no other.
+                precondition(page.split(separator: "</script").count == 2)
+            }
+        }
+    }
+
+    /// Event files of an earlier sitting.
+    static func events(in folder: String) throws -> Parser {
+        let made = "\(folder)/tensorboard"
+        let log = try EventLog(folder: made, keepingThrough: 0)
+        for step in 1...9 { try log.append(step: step, scalars: [("a", 1.5), ("b", -2)]) }
+        try log.append(step: 9, tag: "text", text: "a text")
+        let original = try File.contents(of: "\(made)/\(Folder.names(in: made)[0])")
+        try Folder.remove(made)
+        try Folder.create(made)
+        let path = "\(made)/events.out.tfevents.0000000001.a"
+        return Parser("events", [original], words: [], at: path) {
+            try EventLog(folder: made, keepingThrough: 5).append(step: 6, scalars: [])
+            for name in try Folder.names(in: made) where !path.hasSuffix(name) { try Folder.remove("\(made)/\(name)") }
+        }
+    }
+}

@@ -1,0 +1,81 @@
+import Reporting
+import Testing
+
+@testable import Report
+
+@Suite struct PageTests {
+    static func record(_ step: Int, loss: Double, phases: [String: Double] = [:]) -> TrainingRecord {
+        var record = TrainingRecord(
+            step: step, epoch: 1, tokens: step * 100, loss: loss, gradientNorm: 0.5, learningRate: 0.1, tokensPerSecond: 1000,
+            elapsedSeconds: Double(step), clippedShare: 0.5)
+        if !phases.isEmpty {
+            record.cost = StepCost(phaseSeconds: phases, exchangeShare: 0.25, memory: 1 << 20, peakMemory: 1 << 21)
+        }
+        return record
+    }
+
+    static let start = StartRecord(
+        step: 0, time: "2026-01-01", program: "1", ranks: 2, hosts: ["<host>": 2], threadsPerRank: 1, processor: "CPU", cores: 2,
+        libraries: ["lib"], parameters: 10, totalSteps: 20,
+        data: .init(folder: "d", level: "word", vocabulary: 5, trainingTokens: 50, validationTokens: nil, hash: "abc"))
+
+    static let run = Run(
+        name: "<run>", configuration: [("model.cell", "lstm"), ("training.clip.norm", "0.25")],
+        history: MetricsHistory(
+            starts: [start],
+            training: [
+                record(10, loss: 3, phases: ["recurrence": 0.75, "wait": 0.25]),
+                record(20, loss: 2, phases: ["recurrence": 1.5, "wait": 0.5]),
+            ],
+            validation: [
+                ValidationRecord(step: 5, epoch: 1, tokens: 9, loss: 2.5), ValidationRecord(step: 20, epoch: 1, tokens: 9, loss: 2.25),
+            ],
+            samples: [SampleRecord(step: 20, epoch: 1, text: "once </pre><script>alert(1)</script>")]))
+
+    @Test func aWholePage() {
+        let page = Page([Self.run], madeBy: "me").html
+        for id in [
+            "perplexity", "learning-rate", "gradient-norm", "clipped", "throughput", "exchange", "memory", "phases", "samples",
+            "configuration", "environment",
+        ] { #expect(page.contains("id=\"\(id)\""), "\(id)") }
+        #expect(page.contains("clipped above 0.25"))
+        #expect(page.contains("best 9.49"))  // exp(2.25)
+        #expect(page.contains("once &lt;/pre&gt;&lt;script&gt;"))
+        #expect(!page.contains("<script>alert") && !page.contains("<run>") && !page.contains("<host>"))
+        #expect(!page.contains("http://") && !page.contains("https://") && !page.contains("url("))
+    }
+
+    /// 3 seconds of 3000 tokens are 100 ms a step of 100 tokens.
+    @Test func phasesOfAnAverageStep() {
+        let phases = Self.run.phases
+        #expect(phases.map(\.name) == ["recurrence", "wait"])
+        #expect(phases.map(\.milliseconds) == [75, 25])
+    }
+
+    @Test(arguments: [(0, 0.0), (5, 500), (10, 1000), (15, 1500), (20, 2000), (30, 3000)])
+    func tokensOfASteps(_ step: Int, _ tokens: Double) { #expect(Self.run.tokens(atStep: step) == tokens) }
+
+    @Test func severalRuns() {
+        let other = Run(name: "b", configuration: [("model.cell", "gru"), ("training.clip.norm", "0.25")], history: Self.run.history)
+        let page = Page([Self.run, other], madeBy: "").html
+        #expect(page.contains("data-name=\"b, validation\"") && page.contains("data-name=\"&lt;run&gt;, validation\""))
+        // Only what differs is in the table of differences.
+        let differences = page.split(separator: "Differences")[1].split(separator: "</table>")[0]
+        #expect(differences.contains("gru") && !differences.contains("clip"))
+    }
+
+    /// As a run that has just begun, or a file of an earlier version, has it.
+    @Test(arguments: [
+        MetricsHistory(), MetricsHistory(starts: [PageTests.start]), MetricsHistory(training: [PageTests.record(10, loss: .nan)]),
+        MetricsHistory(training: [PageTests.record(0, loss: 800)]),
+        MetricsHistory(validation: [ValidationRecord(step: 3, epoch: 1, tokens: 1, loss: 1)]),
+        MetricsHistory(samples: [SampleRecord(step: 1, epoch: 1, text: "")]),
+    ])
+    func littleToShow(_ history: MetricsHistory) {
+        for count in 1...2 {
+            let page = Page((0..<count).map { Run(name: "\($0)", configuration: [], history: history) }, madeBy: "").html
+            #expect(page.hasSuffix("</html>\n"))
+            #expect(!page.contains("nan") && !page.contains("inf "))
+        }
+    }
+}
