@@ -125,7 +125,7 @@ final class Verification {
     /// after every step.
     private func locate(
         _ step: Int, _ tensors: [TensorDifference], lastEqual: Int?, _ run: TrainedRun, _ reference: TrainedRun
-    ) throws -> Finding {
+    ) throws -> FirstDifference {
         say("different at step \(step): looking for the first step that differs")
         func again(_ original: TrainedRun) throws -> TrainedRun {
             try train(
@@ -137,9 +137,9 @@ final class Verification {
             && second.checkpoint(step).differences(from: run.checkpoint(step)).isEmpty
         let comparison = try RunComparison(first.folder, second.folder)
         guard repeated, let found = comparison.firstDifferent else {
-            return Finding(step: step, lastEqual: lastEqual, tensors: tensors, repeats: false, run: run, configuration: options.configuration)
+            return FirstDifference(step: step, lastEqual: lastEqual, tensors: tensors, repeats: false, run: run, configuration: options.configuration)
         }
-        return Finding(
+        return FirstDifference(
             step: found.step, lastEqual: comparison.lastEqual ?? lastEqual, tensors: found.tensors, repeats: true, run: run,
             configuration: options.configuration)
     }

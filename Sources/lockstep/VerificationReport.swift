@@ -56,7 +56,7 @@ struct Trial: Encodable {
     let against: String?
     var passed = true
     var result = "done"
-    var finding: Finding?
+    var finding: FirstDifference?
 
     init(_ what: String, _ run: TrainedRun, against: String? = nil) {
         self.what = what
@@ -66,7 +66,7 @@ struct Trial: Encodable {
 }
 
 /// Where two runs part.
-struct Finding: Encodable {
+struct FirstDifference: Encodable {
     /// The first step that differs, if `repeats`; else the first checkpoint that does.
     let step: Int
     /// Nil when there was no checkpoint before.
