@@ -78,8 +78,8 @@ public final class Evaluator {
         targets = inputs
     }
 
-    /// What one rank computes.
-    static func groups(_ grouping: Grouping, streams: Int, rank: Int, ranks: Int) -> [Range<Int>] {
+    /// What one rank computes, of S streams.
+    public static func groups(_ grouping: Grouping, streams: Int, rank: Int, ranks: Int) -> [Range<Int>] {
         switch grouping {
         case .byRank:
             let own = share(rank, of: ranks, in: streams)

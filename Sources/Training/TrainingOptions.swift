@@ -94,8 +94,8 @@ public struct TrainingOptions: Sendable {
 }
 
 extension TrainingOptions {
-    /// Plateau schedules and the best checkpoint follow from the validations.
-    var evaluationGrouping: Evaluator.Grouping { reproducibleShards == nil ? .byRank : .fixed }
+    /// Of the validations, from which plateau schedules and the best checkpoint follow.
+    public var evaluationGrouping: Evaluator.Grouping { reproducibleShards == nil ? .byRank : .fixed }
 
     /// Bytes that one rank allocates, validation included; nil when that overflows or the ranks do not fit.
     public func memory(ranks: Int) -> Int? {

@@ -125,6 +125,20 @@ import Training
         }
     }
 
+    /// Small products may round alike whatever their height, so that the bytes alone would not show this.
+    @Test(arguments: [1, 8, 9, 11, 64, 100]) func validationsHaveShapesOfTheirOwn(streams: Int) {
+        #expect(run("", tokens: []).options.evaluationGrouping == .fixed)
+        let alone = Evaluator.groups(.fixed, streams: streams, rank: 0, ranks: 1)
+        #expect(alone.flatMap { $0 } == Array(0..<streams) && alone.allSatisfy { (1...8).contains($0.count) })
+        #expect(Set(alone.map(\.count)).count <= 2)
+        for ranks in [2, 3, 4, 6, 12, 200] {
+            let shared = (0..<ranks).flatMap { Evaluator.groups(.fixed, streams: streams, rank: $0, ranks: ranks) }
+            #expect(shared == alone, "\(ranks) ranks")
+            let byRank = (0..<ranks).flatMap { Evaluator.groups(.byRank, streams: streams, rank: $0, ranks: ranks) }
+            #expect(byRank.flatMap { $0 } == Array(0..<streams))
+        }
+    }
+
     /// The memory that `train` announces is what it takes: here without what ranks share.
     @Test(arguments: [1, 2, 12]) func memoryIsKnown(ranks: Int) throws {
         let plan = try ShardPlan(streams: 24, shards: 12, ranks: ranks)
