@@ -5,6 +5,8 @@ public struct AllocationCount: Codable, Sendable {
     public let calls: Int
     /// Asked for in all of them.
     public let bytes: Int
+    /// Of the calls, those of this program and Swift's libraries, not of oneDNN or MPI.
+    public let own: Int
 
     /// Counts what `body` allocates; nil where that cannot be counted (see allocations.c). No library may be loaded
     /// meanwhile.
@@ -20,6 +22,6 @@ public struct AllocationCount: Codable, Sendable {
             throw error
         }
         let counted = lockstep_count_end()
-        return AllocationCount(calls: Int(counted.count), bytes: Int(counted.bytes))
+        return AllocationCount(calls: Int(counted.count), bytes: Int(counted.bytes), own: Int(counted.own))
     }
 }

@@ -74,10 +74,11 @@ extension BenchmarkReport.Step {
         operationsPerSecond = Double(operations) / typical
         shareOfPeak = operationsPerSecond / peak
         shareOfExchangeAndUpdate = 0
-        let perStep = measured.compactMap(\.samples.allocations).map { (calls: $0.calls, bytes: $0.bytes) }
+        let perStep = measured.compactMap(\.samples.allocations).map { (calls: $0.calls, bytes: $0.bytes, own: $0.own) }
         let complete = perStep.count == measured.count
         allocationsPerStep = complete ? Double(perStep.map(\.calls).max()!) / Double(options.steps) : nil
         allocatedBytesPerStep = complete ? Double(perStep.map(\.bytes).max()!) / Double(options.steps) : nil
+        ownAllocationsPerStep = complete ? Double(perStep.map(\.own).max()!) / Double(options.steps) : nil
         peakMemoryBytes = measured.compactMap(\.peakMemory).max()
         secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
         medianSecondsAlone = alone?.steps.map(median)

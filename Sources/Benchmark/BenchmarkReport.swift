@@ -63,6 +63,8 @@ public struct BenchmarkReport: Codable, Sendable {
         /// Of the rank with the most; nil where they cannot be counted.
         public var allocationsPerStep: Double?
         public var allocatedBytesPerStep: Double?
+        /// Of those, by lockstep itself; the others are oneDNN's and MPI's.
+        public var ownAllocationsPerStep: Double?
         /// Of the rank with the most.
         public var peakMemoryBytes: Int?
         /// From the start of the processes to the first step.

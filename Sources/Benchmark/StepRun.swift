@@ -54,17 +54,18 @@ final class StepRun {
 
     /// Collective.
     func measure(_ count: Int) throws -> Samples {
-        let clock = step.clock
+        let clock = self.step.clock
         let phases = clock.nanoseconds.count
         let before = trained
         // Reading k is what the clock showed before step k.
         var readings = [UInt64](repeating: 0, count: (count + 1) * phases)
         var seconds = [Double](repeating: 0, count: count)
+        let step = takeStep  // a closure is an allocation of its own
         let allocations = try AllocationCount.during {
             for k in 0...count {
                 clock.enter(.other)
                 for phase in 0..<phases { readings[k * phases + phase] = clock.nanoseconds[phase] }
-                if k < count { seconds[k] = try timed(takeStep) }
+                if k < count { seconds[k] = try timed(step) }
             }
         }
         let times = (0..<count).map { k in

@@ -22,11 +22,21 @@
 static __thread bool counting;
 static __thread lockstep_allocations counted;
 
-static void count(size_t size) {
+// Where the program itself and Swift's libraries lie.
+static struct {
+    uintptr_t start, end;
+} own[64];
+static int number_of_own;
+
+// `caller`: an address in the function that asks for memory.
+static void count(size_t size, const void *caller) {
     if (!counting) return;
     counted.count++;
     counted.bytes += size;
+    for (int i = 0; i < number_of_own; i++)
+        counted.own += (uintptr_t)caller >= own[i].start && (uintptr_t)caller < own[i].end;
 }
+#define COUNT(size) count(size, __builtin_return_address(0))
 
 // Initialised when the program is loaded, before any table is changed.
 static void *(*volatile true_malloc)(size_t) = malloc;
@@ -37,27 +47,27 @@ static void *(*volatile true_aligned_alloc)(size_t, size_t) = aligned_alloc;
 static void *(*volatile true_memalign)(size_t, size_t) = memalign;
 
 static void *counting_malloc(size_t size) {
-    count(size);
+    COUNT(size);
     return true_malloc(size);
 }
 static void *counting_calloc(size_t number, size_t size) {
-    count(number * size);
+    COUNT(number * size);
     return true_calloc(number, size);
 }
 static void *counting_realloc(void *old, size_t size) {
-    count(size);
+    COUNT(size);
     return true_realloc(old, size);
 }
 static int counting_posix_memalign(void **memory, size_t alignment, size_t size) {
-    count(size);
+    COUNT(size);
     return true_posix_memalign(memory, alignment, size);
 }
 static void *counting_aligned_alloc(size_t alignment, size_t size) {
-    count(size);
+    COUNT(size);
     return true_aligned_alloc(alignment, size);
 }
 static void *counting_memalign(size_t alignment, size_t size) {
-    count(size);
+    COUNT(size);
     return true_memalign(alignment, size);
 }
 
@@ -132,6 +142,12 @@ static int visit(struct dl_phdr_info *info, size_t size, void *unused) {
             o.relro_start = o.base + header->p_vaddr;
             o.relro_end = o.relro_start + header->p_memsz;
         }
+        // The program is the object without a name.
+        bool is_own = !*info->dlpi_name || strstr(info->dlpi_name, "libswift") || strstr(info->dlpi_name, "libFoundation");
+        if (header->p_type == PT_LOAD && is_own && number_of_own < (int)(sizeof own / sizeof *own)) {
+            own[number_of_own].start = o.base + header->p_vaddr;
+            own[number_of_own++].end = o.base + header->p_vaddr + header->p_memsz;
+        }
     }
     // The kernel's own object (vdso) has tables of offsets where others have addresses, and calls nobody.
     if (!dynamic || strstr(info->dlpi_name, "linux-vdso")) return 0;
@@ -161,6 +177,7 @@ static void restore(void) {
 bool lockstep_count_begin(void) {
     if (number_of_changes) return false;
     too_many = false;
+    number_of_own = 0;
     dl_iterate_phdr(visit, NULL);
     if (too_many) {
         restore();

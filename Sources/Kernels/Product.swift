@@ -1,6 +1,7 @@
 import COneDNN
 import COneDNNShim
 import Diagnostics
+import Synchronization
 
 /// oneDNN refused an operation. Shapes are validated long before, so this means memory ran out or the library and the
 /// processor do not fit together.
@@ -38,9 +39,10 @@ public func multiply(
 
 /// A product `c = a W` (or `c += a W`) whose weights are packed once after each change, into the layout that oneDNN finds
 /// best for the shape. It serves many products (the recurrent product T time steps), and it spares large ones the
-/// orientation in which `multiply` is slow (weights stored transposed).
+/// orientation in which `multiply` is slow (weights stored transposed). A `single` row reads the weights where they are.
 public final class PackedProduct {
-    private let handle: OpaquePointer
+    /// Nil for a single row on one thread, which needs no packing.
+    private let handle: OpaquePointer?
     private let packed: Buffer
     private let scratch: Buffer
     private let rows: Int
@@ -59,10 +61,11 @@ public final class PackedProduct {
     ///   - outputs: n. `outputStride`: distance between rows of `c`, default n.
     ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
     ///   - accumulate: add to `c` instead of overwriting it.
+    ///   - single: one row, transposed weights, and each product with other weights than the last: bound by memory.
     /// - Throws: `KernelError`.
     public init(
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
-        accumulate: Bool
+        accumulate: Bool, single: Bool = false
     ) throws {
         self.rows = rows
         self.inputs = inputs
@@ -71,6 +74,13 @@ public final class PackedProduct {
         self.outputStride = outputStride ?? outputs
         self.transposed = transposed
         self.accumulate = accumulate
+        if single, Arithmetic.threads == 1 {
+            precondition(rows == 1 && transposed)
+            handle = nil
+            packed = Buffer(count: 0)
+            scratch = Buffer(count: 0)
+            return
+        }
         var product: OpaquePointer?
         let status = lockstep_product_create(
             &product, Int64(rows), Int64(inputs), Int64(outputs), Int64(self.inputStride), Int64(self.outputStride),
@@ -83,7 +93,7 @@ public final class PackedProduct {
         scratch = Buffer(count: (lockstep_product_scratch_size(product) + 3) / 4)
     }
 
-    deinit { lockstep_product_destroy(handle) }
+    deinit { if let handle { lockstep_product_destroy(handle) } }
 
     /// Bytes that the packed weights and scratch take.
     public var bytes: Int { (packed.count + scratch.count) * MemoryLayout<Float>.stride }
@@ -93,6 +103,7 @@ public final class PackedProduct {
     /// - Parameter weights: must stay where they are, unchanged, until they are packed anew.
     public func pack(_ weights: UnsafePointer<Float>) throws {
         self.weights = weights
+        guard let handle else { return }
         let status = lockstep_product_pack(handle, weights, packed.base)
         guard status == 0 else { throw KernelError(operation: "packing for \(shape)", status: status) }
     }
@@ -100,6 +111,10 @@ public final class PackedProduct {
     /// - Parameter rows: of `a` and `c`, when fewer than the product was made for.
     public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
         let rows = rows ?? self.rows
+        guard let handle else {
+            guard let weights else { preconditionFailure("run before pack") }
+            return multiplyRow(a, by: weights, inputs: inputs, outputs: outputs, into: c, accumulate: accumulate)
+        }
         let status = lockstep_product_run(handle, Int64(rows), a, packed.base, c, scratch.base)
         if status == 0 { return }
         guard status == LOCKSTEP_OTHER_PACKING, let weights else { throw KernelError(operation: shape, status: status) }
@@ -118,8 +133,14 @@ public enum Arithmetic {
     /// - Parameter threads: cores that one product may use; 1 under `mpirun`, where every core has its own rank.
     public static func prepare(threads: Int) {
         lockstep_set_threads(Int32(clamping: max(1, threads)))
+        Arithmetic.count.store(max(1, threads), ordering: .relaxed)
         lockstep_flush_denormals()
     }
+
+    private static let count = Atomic<Int>(1)
+
+    /// Cores that one product may use.
+    public static var threads: Int { count.load(ordering: .relaxed) }
 
     /// What computes the products: library, version and instructions in use.
     public static var products: String {

@@ -50,6 +50,7 @@ public final class Optimizer {
     public let rule: OptimizerRule
     /// In the order of `rule.name.slots`.
     public let slots: [Arena]
+    fileprivate let bases: [UnsafeMutablePointer<Float>]
 
     public convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
@@ -60,6 +61,7 @@ public final class Optimizer {
         precondition(slots.count == rule.name.slots.count)
         self.rule = rule
         self.slots = slots
+        bases = slots.map(\.buffer.base)
     }
 
     /// What one step does to every parameter.
@@ -85,7 +87,7 @@ public struct OptimizerStep {
 
     fileprivate init(_ optimizer: Optimizer, learningRate: Double, scale: Float, limit: Float?, update: Int) {
         rule = optimizer.rule
-        slots = optimizer.slots.map(\.buffer.base)
+        slots = optimizer.bases
         self.scale = scale
         self.limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
         rate = Float(learningRate)

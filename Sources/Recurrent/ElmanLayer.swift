@@ -15,7 +15,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerParameters?) throws {
         self.activation = activation
         let (b, h) = (shape.batch, shape.hidden)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true, single: shape.isOneToken)
         recurrentBackward =
             shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)

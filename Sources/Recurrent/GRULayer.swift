@@ -23,9 +23,9 @@ final class GRULayer: LayerBase, RecurrentLayer {
     init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         let (b, h) = (shape.batch, shape.hidden)
         gateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
+            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true, single: shape.isOneToken)
         candidateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true)
+            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true, single: shape.isOneToken)
         if shape.training {
             gateBackward = try PackedProduct(
                 rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)

@@ -17,7 +17,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
 
     init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         let (b, h) = (shape.batch, shape.hidden)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true, single: shape.isOneToken)
         recurrentBackward =
             shape.training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: 4 * h)

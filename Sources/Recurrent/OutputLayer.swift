@@ -51,7 +51,7 @@ final class OutputLayer {
         self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
         product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false, single: rows == 1)
         logits = Buffer(count: blockRows * weights.rows)
     }
 

@@ -64,7 +64,7 @@ class LayerBase {
     init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         projection = try PackedProduct(
             rows: shape.steps * shape.batch, inputs: shape.inputs, outputs: shape.cell.gates * shape.hidden,
-            transposed: true, accumulate: false)
+            transposed: true, accumulate: false, single: shape.isOneToken)
         batch = shape.batch
         hidden = shape.hidden
         self.weights = weights
@@ -103,4 +103,7 @@ struct LayerShape {
     let hidden: Int
     let training: Bool
     let clock: PhaseClock
+
+    /// Text that is generated: the weights serve one row before the next is known.
+    var isOneToken: Bool { steps * batch == 1 }
 }

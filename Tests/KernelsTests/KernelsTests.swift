@@ -117,6 +117,22 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         }
     }
 
+    @Test(arguments: [(1, 1), (7, 3), (8, 5), (31, 4), (33, 2), (64, 9), (650, 13)], [false, true])
+    func singleRowMatchesTheDefinition(shape: (k: Int, n: Int), accumulate: Bool) throws {
+        let (k, n) = shape
+        let (x, w, y) = (randomBuffer(k, seed: 1), randomBuffer(k * n, seed: 2), randomBuffer(n + 1, seed: 3))
+        let before = Array(y.elements)
+        let product = try PackedProduct(
+            rows: 1, inputs: k, outputs: n, transposed: true, accumulate: accumulate, single: true)
+        try product.pack(w.base)
+        try product.run(x.base, into: y.base)
+        for i in 0..<n {
+            let exact = (0..<k).reduce(accumulate ? Double(before[i]) : 0) { $0 + Double(x.base[$1]) * Double(w.base[i * k + $1]) }
+            #expect(abs(Double(y.base[i]) - exact) < 1e-5)
+        }
+        #expect(y.base[n] == before[n])
+    }
+
     @Test(arguments: shapes, [true, false])
     func packedProductTakesFewerRows(shape: (Int, Int, Int), transposed: Bool) throws {
         let (m, k, n) = shape

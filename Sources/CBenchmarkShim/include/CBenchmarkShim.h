@@ -18,6 +18,7 @@ void lockstep_triad(int bytes, float *a, const float *b, const float *c, float s
 typedef struct {
     uint64_t count;
     uint64_t bytes;
+    uint64_t own; // of `count`, made by the program and Swift's libraries, not by others
 } lockstep_allocations;
 
 // Counts this thread's calls of malloc, calloc, realloc, posix_memalign, aligned_alloc and memalign, wherever in the
