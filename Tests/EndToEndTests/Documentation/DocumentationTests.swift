@@ -37,10 +37,10 @@ extension CommandTests {
         /// What pages assume beside the small texts.
         private static let given = [
             // "save a state_dict": these weights are lockstep's own.
-            "README.md": "lockstep train --config configs/quickstart.yaml --run given && cp given/checkpoints/*/model.safetensors weights.safetensors",
+            "README.md": "lockstep train --config configs/quickstart.yaml --run given && cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors",
             // In place of what PyTorch writes, where there is none.
             "docs/tutorials/pytorch.md": NewcomersFolder.python != nil
-                ? ":" : "lockstep train --run given && cp given/checkpoints/*/model.safetensors begun.safetensors",
+                ? ":" : "lockstep train --run given && cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors begun.safetensors",
         ]
 
         @Test(arguments: Page.withCommands) func everyCommandRuns(_ page: Page) throws {
