@@ -228,6 +228,13 @@ import Testing
         #expect(Examination.judge(many).finding("threads")?.remedy == "export OMP_NUM_THREADS=1")
     }
 
+    /// Root's ranks run: mpirun was allowed to start them, whatever the variables say there.
+    @Test func rootUnderALauncher() {
+        let report = Examination.judge(launched().map { $0.with { $0.transport.isRoot = true } })
+        #expect(report.complaints == [])
+        #expect(report.finding("user")?.verdict == .ok)
+    }
+
     @Test func yielding() {
         let ranks = launched().map { $0.with { $0.transport.settings["mpi_yield_when_idle"] = "1" } }
         #expect(Examination.judge(ranks).complaints == ["warning: settings"])

@@ -63,6 +63,20 @@ import Testing
         #expect(memory.free == 3 << 30)
     }
 
+    /// An outer limit, a tighter one within, and a looser one within that.
+    @Test func theTightestLimitCounts() throws {
+        let base = "/sys/fs/cgroup"
+        try write([
+            "\(cpu)/online": "0-7", "/proc/self/cgroup": "0::/a/b", "/proc/meminfo": "MemTotal: 16777216 kB",
+            "\(base)/cpu.max": "600000 100000", "\(base)/a/cpu.max": "200000 100000", "\(base)/a/b/cpu.max": "300000 100000",
+            "\(base)/memory.max": "8589934592", "\(base)/a/memory.max": "1073741824", "\(base)/a/b/memory.max": "2147483648",
+            "\(base)/memory.current": "1", "\(base)/a/memory.current": "2", "\(base)/a/b/memory.current": "3",
+        ])
+        #expect(files.processor().quota == 2)
+        #expect(files.memory().limit == 1 << 30)
+        #expect(files.memory().used == 2)
+    }
+
     @Test func limitsOfVersion1() throws {
         try write([
             "\(cpu)/online": "0-7", "/proc/self/cgroup": "5:cpu,cpuacct:/box\n4:memory:/box\n3:cpuset:/\n0::/",

@@ -116,10 +116,11 @@ extension CommandTests {
             }
         }
 
-        @Test(arguments: [["--config", "nowhere.yaml"], ["--hostfile", "nowhere"], ["--set", "no.such=1"]])
-        func wrongUse(options: [String]) throws {
-            let outcome = try sandbox.lockstep(["doctor"] + options)
-            #expect([64, 74].contains(outcome.status) && complaints(outcome.errors).count == 1)
+        @Test(arguments: [("--config", "nowhere.yaml", 64), ("--hostfile", "nowhere", 65), ("--set", "no.such=1", 64)] as [(String, String, Int32)])
+        func wrongUse(option: String, value: String, code: Int32) throws {
+            let outcome = try sandbox.lockstep(["doctor", option, value])
+            #expect(outcome.status == code, "\(outcome.errors)")
+            #expect(complaints(outcome.errors).count == 1)
         }
     }
 }

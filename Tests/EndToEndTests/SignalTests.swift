@@ -89,6 +89,14 @@ extension CommandTests {
             #expect(FileManager.default.fileExists(atPath: sandbox.checkpoint("run", step: step)))
         }
 
+        /// mpirun passes it on and waits, and the ranks' own exit code comes through.
+        @Test func stopThroughMpirun() throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.interrupt(Self.endless, ranks: 2, when: Self.started, "kill -USR2 $job")
+            #expect(outcome.status == 75, "\(outcome.errors)")
+            #expect(try sandbox.ending("run")?.hasPrefix("75 step ") == true)
+        }
+
         // MARK: Outputs
 
         /// A closed descriptor must not be taken by the next file that is opened, or messages go into it.

@@ -79,10 +79,10 @@ extension CommandTests {
             #expect(asked == "requeue 42")
         }
 
-        /// Slurm signals everything; the job must not come back.
+        /// Slurm signals everybody: mpirun must not get a second SIGTERM, and the job must not come back.
         @Test func cancelled() throws {
             let (outcome, _, asked) = try play(
-                "trap 'exit 75' TERM; touch ready; while :; do sleep 0.02; done",
+                "trap 'exit 75' USR2; trap 'exit 1' TERM; touch ready; while :; do sleep 0.02; done",
                 meanwhile: "until [ -e ready ]; do sleep 0.02; done; kill -TERM $job")
             #expect(outcome.status == 75)
             #expect(asked == "")
