@@ -81,7 +81,10 @@ extension CommandTests {
         @Test(arguments: [nil, 2])
         func divergenceStopsWithTheReason(ranks: Int?) throws {
             let sandbox = try Sandbox()
-            let settings = ["training.clip.norm=null", "training.optimizer={name: sgd, learning_rate: 1.0e+38}"]
+            let settings = [
+                "training.clip.norm=null", "training.optimizer={name: sgd, learning_rate: 1.0e+38}",
+                "checkpoint.every_steps=1", "checkpoint.keep=100",
+            ]
             let outcome = try sandbox.lockstep(
                 ["train", "--run", "new"] + Sandbox.small + settings.flatMap { ["--set", $0] }, ranks: ranks,
                 timeout: 20)
@@ -90,6 +93,10 @@ extension CommandTests {
             #expect(complaints(outcome.errors).count == 1)
             #expect(complaints(outcome.errors).first?.contains("not finite") == true, "\(outcome.errors)")
             #expect(complaints(outcome.errors).first?.contains("learning_rate") == true)
+            // The step that is named was not taken: what was saved last is what came before it.
+            let named = try #require(complaints(outcome.errors).first?.firstMatch(of: /step (\d+)/)).1
+            let saved = try String(contentsOfFile: sandbox.path("new/checkpoints/latest"), encoding: .utf8)
+            #expect(Int(saved.drop { !$0.isNumber }.prefix { $0.isNumber }) == Int(named)! - 1)
         }
 
         /// Two jobs in one run folder would take each other's checkpoints for their own.

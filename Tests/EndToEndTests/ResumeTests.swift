@@ -24,7 +24,7 @@ extension CommandTests {
         }
 
         /// Killed without warning some steps after a checkpoint: what came after it is done again.
-        @Test(arguments: [nil, 2])
+        @Test(arguments: [nil, 2, 3])
         func survivesKill(ranks: Int?) throws {
             let sandbox = try Sandbox()
             let settings = Self.settings + ["training.random_unroll=true", "checkpoint.every_steps=50"]
