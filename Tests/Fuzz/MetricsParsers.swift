@@ -59,7 +59,7 @@ extension Parser {
         try Folder.remove(made)
         try Folder.create(made)
         let path = "\(made)/events.out.tfevents.0000000001.a"
-        return Parser("events", [original], words: [], at: path) {
+        return Parser("events", [original], words: words, at: path) {
             try EventLog(folder: made, keepingThrough: 5).append(step: 6, scalars: [])
             for name in try Folder.names(in: made) where !path.hasSuffix(name) { try Folder.remove("\(made)/\(name)") }
         }
