@@ -103,7 +103,8 @@ struct RankChecks {
                 check, "ranks \(who) on \(counted(crowd.cores.count, "core")): \(crowd.cores.map { "core \($0)" }.joined(separator: ", "))",
                 because: "ranks that share a core run at half speed or less, and all others wait for them", remedy: advice)
         }
-        if capacity > 1, ranks.contains(where: { $0.processor.isUnbound }) {
+        // A rank with a thread for every core is bound to all of them.
+        if ranks.contains(where: { $0.processor.isUnbound && $0.threads < capacity }) {
             return .warning(
                 check, "none", because: "the kernel moves ranks from core to core, away from their caches", remedy: advice)
         }

@@ -179,6 +179,8 @@ import Testing
     @Test func ranksThatAreNotBound() {
         let ranks = launched().map { $0.with { $0.processor.allowed = Array(0..<32) } }
         #expect(Examination.judge(ranks).complaints == ["warning: binding"])
+        let whole = launched(perHost: 1).map { $0.with { $0.processor.allowed = Array(0..<32); $0.environment["OMP_NUM_THREADS"] = "16" } }
+        #expect(Examination.judge(whole).complaints == [])
         // Right where a control group grants time; wrong to bind there.
         let granted = { (ranks: [Facts]) in ranks.map { $0.with { $0.processor.quota = 16 } } }
         #expect(Examination.judge(granted(ranks)).complaints == [])
