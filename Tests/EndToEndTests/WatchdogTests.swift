@@ -12,10 +12,13 @@ extension CommandTests {
 
         private func watched(seconds: Int) -> [String] { Self.endless + ["--set", "watchdog.seconds=\(seconds)"] }
 
-        /// The command lines of processes that a sandbox's job has left behind.
-        private func orphans(_ sandbox: Sandbox) throws -> String {
-            try Launch.run("sh", ["-c", "for p in $(cat pids); do tr '\\0' ' ' < /proc/$p/cmdline; done 2> /dev/null"],
-                folder: sandbox.folder).output
+        /// Shell text: waits for the job and writes the command lines of ranks it has left behind. Looked at while the shell
+        /// that started it lives: when that ends, the kernel continues what is stopped.
+        private static let end =
+            "wait $job; code=$?; sleep 1; for p in $ranks; do tr '\\0' ' ' < /proc/$p/cmdline; done > left 2> /dev/null; exit $code"
+
+        private func left(_ sandbox: Sandbox) throws -> String {
+            try String(contentsOfFile: sandbox.path("left"), encoding: .utf8)
         }
 
         /// Rank 0 too: the lowest that is alive speaks.
@@ -25,7 +28,7 @@ extension CommandTests {
             let begin = ContinuousClock.now
             let outcome = try sandbox.interrupt(
                 watched(seconds: 5), ranks: 3, when: Self.started,
-                "set -- $ranks; echo $ranks > pids; kill -STOP $\(rank + 1)")
+                "set -- $ranks; kill -STOP $\(rank + 1); \(Self.end)")
             #expect(!outcome.timedOut)
             #expect(outcome.status == 74)
             let lines = complaints(outcome.errors)
@@ -35,7 +38,7 @@ extension CommandTests {
             let missing = try #require(lines.first?.firstRange(of: /rank (\d), host \S+, process \d+ \(stopped\): no sign of life, last seen in phase \w+ of step \d+;/))
             #expect(lines[0][missing].hasPrefix("rank \(rank),"))
             #expect(begin.duration(to: .now) < .seconds(30))
-            #expect(try orphans(sandbox) == "")
+            #expect(try left(sandbox) == "")
         }
 
         /// A save into a file system that does not answer, played by a pipe that nobody writes to.
@@ -69,9 +72,9 @@ extension CommandTests {
             let sandbox = try Sandbox()
             let outcome = try sandbox.interrupt(
                 Self.endless, ranks: 2, when: Self.started,
-                "echo $ranks > pids; set -- $ranks; \(before); kill -KILL $job; sleep 1")
+                "set -- $ranks; \(before); kill -KILL $job; \(Self.end)")
             #expect(outcome.status == 128 + 9)
-            #expect(try orphans(sandbox) == "")
+            #expect(try left(sandbox) == "")
         }
 
         /// Ten times slower: reported once, with the same result.
