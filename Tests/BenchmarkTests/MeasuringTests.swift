@@ -3,7 +3,7 @@ import Files
 import Foundation
 import Testing
 
-@Suite struct MeasuringTests {
+@Suite(.serialized) struct MeasuringTests {
     /// Allocations through Swift, C and the C library itself, and none of those before, after and on other threads.
     @Test func everyAllocationOfThisThreadIsCounted() throws {
         var kept: [UnsafeMutableRawPointer?] = Array(repeating: nil, count: 16)
