@@ -2,6 +2,8 @@ import Synchronization
 
 /// What a rank is doing, coarsely.
 public enum Phase: Int, Sendable, CaseIterable {
+    /// Before the first step: MPI comes up, files are opened, the model is built.
+    case start
     /// Chunk, forward, backward; packing the weights.
     case compute
     /// Waiting for the other ranks: any collective call.
@@ -16,10 +18,13 @@ public final class Heartbeat: Sendable {
         public var phase: Phase
         /// Grows with every sign of progress.
         public var beats: Int
+
+        /// "phase exchange of step 12"
+        var place: String { phase == .start ? "phase start" : "phase \(phase) of step \(step)" }
     }
 
     private let step = Atomic<Int>(0)
-    private let phase = Atomic<Int>(Phase.compute.rawValue)
+    private let phase = Atomic<Int>(Phase.start.rawValue)
     private let beats = Atomic<Int>(0)
     private let entered = Atomic<Int>(Heartbeat.nanoseconds)
     private let computing = Atomic<Int>(0)
@@ -29,7 +34,7 @@ public final class Heartbeat: Sendable {
     /// A finer clock of phases is to be read here and nowhere else.
     public var reading: Reading {
         Reading(
-            step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .compute,
+            step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .start,
             beats: beats.load(ordering: .relaxed))
     }
 

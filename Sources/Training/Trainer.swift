@@ -67,21 +67,23 @@ public final class Trainer {
     private let clock = ContinuousClock()
 
     public let partition: StreamPartition
-    /// For the watchdog.
-    public let heartbeat = Heartbeat()
+    private let heartbeat: Heartbeat
 
     /// - Parameters:
     ///   - validation: nil when the dataset has none.
+    ///   - heartbeat: the watchdog's.
     ///   - reporter: rank 0's; nil elsewhere.
     ///   - note: for the checkpoint store.
     /// - Throws: `PartitionError`, `KernelError`.
     public init(
         _ options: TrainingOptions, communicator: any Communicator, training: TokenStore, validation: TokenStore?,
-        identity: RunIdentity, reporter: (any TrainingReporter)?, note: @escaping @Sendable (String) -> Void
+        identity: RunIdentity, heartbeat: Heartbeat = Heartbeat(), reporter: (any TrainingReporter)?,
+        note: @escaping @Sendable (String) -> Void
     ) throws {
         self.options = options
         self.communicator = communicator
         self.identity = identity
+        self.heartbeat = heartbeat
         self.reporter = reporter
         store = CheckpointStore(runFolder: identity.folder, keep: options.checkpoints.keep, note: note)
         partition = try StreamPartition(

@@ -9,36 +9,35 @@ import Synchronization
 /// thread does the reading and writing (`HeartbeatBoard`), for that may hang as well.
 ///
 /// Of the ranks that are alive the lowest speaks and ends first; the others follow some seconds later by themselves, since
-/// the launcher may be out of reach.
+/// the launcher may be out of reach. Before the run folder is open ranks cannot tell who is alive and speak in turn.
 public final class Watchdog: Sendable {
+    private struct Plan {
+        var limit: Duration
+        var board: HeartbeatBoard?
+
+        /// How often is written and looked.
+        var interval: Duration { min(.seconds(5), limit / 10) }
+    }
+
     private let heartbeat: Heartbeat
-    private let board: HeartbeatBoard
     private let rank: Int
-    private let size: Int
-    private let limit: Duration
-    private let interval: Duration
+    private let plan: Mutex<Plan>
     private let end: @Sendable (WatchdogAlarm?) -> Never
     /// When the thread that reads and writes was last done with it, in milliseconds since `start`.
     private let exchanged = Atomic<Int>(0)
     private let start = ContinuousClock.now
 
     /// - Parameters:
-    ///   - limit: seconds without progress of any rank; longer than any step or save.
+    ///   - limit: seconds without progress of any rank; longer than any step or save. 0: it waits for ever.
     ///   - end: ends the process; the alarm is nil when another rank has given it.
-    public init(
-        _ heartbeat: Heartbeat, runFolder: String, rank: Int, size: Int, limit: Double,
-        end: @escaping @Sendable (WatchdogAlarm?) -> Never
-    ) {
+    public init(_ heartbeat: Heartbeat, rank: Int, limit: Double, end: @escaping @Sendable (WatchdogAlarm?) -> Never) {
         self.heartbeat = heartbeat
-        board = HeartbeatBoard(runFolder: runFolder, rank: rank, size: size)
         self.rank = rank
-        self.size = size
-        self.limit = .seconds(limit)
-        interval = min(.seconds(5), .seconds(limit) / 10)
+        plan = Mutex(Plan(limit: .seconds(limit)))
         self.end = end
     }
 
-    /// By rank 0 alone, before any rank's `watch`. - Throws: `FileError`.
+    /// By rank 0 alone, before any rank's `meet`. - Throws: `FileError`.
     public static func prepare(_ runFolder: String) throws { try HeartbeatBoard.prepare(runFolder) }
 
     /// By rank 0 alone, when the run is over.
@@ -50,14 +49,27 @@ public final class Watchdog: Sendable {
         startThread { self.look() }
     }
 
+    /// From now on the ranks hear of each other, in the run folder.
+    /// - Parameter limit: as above, from the run's configuration.
+    public func meet(in runFolder: String, ranks: Int, limit: Double) {
+        plan.withLock {
+            $0 = Plan(
+                limit: .seconds(limit),
+                board: limit == 0 ? nil : HeartbeatBoard(runFolder: runFolder, rank: rank, size: ranks))
+        }
+    }
+
     private func exchangeLines() {
         var sent = 0
         while true {
-            sent += 1
-            board.exchange(
-                HeartbeatBoard.Line(sent: sent, reading: heartbeat.reading, process: Int(getpid()), host: Host.name))
+            let plan = plan.withLock { $0 }
+            if let board = plan.board {
+                sent += 1
+                board.exchange(
+                    HeartbeatBoard.Line(sent: sent, reading: heartbeat.reading, process: Int(getpid()), host: Host.name))
+            }
             exchanged.store(milliseconds(ContinuousClock.now), ordering: .relaxed)
-            pause(interval)
+            pause(plan)
         }
     }
 
@@ -66,98 +78,94 @@ public final class Watchdog: Sendable {
         var (moved, looked) = (ContinuousClock.now, ContinuousClock.now)
         var isSilent = false
         while true {
-            pause(interval)
+            let plan = plan.withLock { $0 }
+            pause(plan)
             let now = ContinuousClock.now
             // The whole job was stopped and continued, or the machine slept.
-            if now - looked > interval * 2 + .seconds(1) { moved = now }
+            if now - looked > plan.interval * 2 + .seconds(1) { moved = now }
             looked = now
             let reading = heartbeat.reading
             if reading != last { (last, moved) = (reading, now) }
-            if now - moved < limit / 2 {
-                board.stopReading()
+            if plan.limit == .zero || now - moved < plan.limit / 2 {
+                plan.board?.stopReading()
                 continue
             }
-            board.startReading()
+            plan.board?.startReading()
             // One that is slow is waited for.
-            if let other = board.known.compactMap({ $0?.moved }).max() { moved = max(moved, other) }
-            guard now - moved >= limit else {
+            if let other = plan.board?.known.compactMap({ $0?.moved }).max() { moved = max(moved, other) }
+            guard now - moved >= plan.limit else {
                 isSilent = false
                 continue
             }
             // Once another is to speak this rank stays silent: that one is dead soon.
-            isSilent = isSilent || !isLowestAlive(now)
-            if !isSilent { end(alarm(reading, since: moved, now)) }
-            if now - moved >= limit + .seconds(10) { end(nil) }
+            isSilent = isSilent || !isLowestAlive(plan, now)
+            // The launcher needs some seconds to end the others.
+            let turn = plan.board == nil ? plan.limit + .seconds(8 * min(rank, 4)) : plan.limit
+            if !isSilent, now - moved >= turn { end(alarm(plan, reading, since: moved, now)) }
+            if now - moved >= turn + .seconds(10) { end(nil) }
         }
     }
 
-    private func isAlive(_ peer: HeartbeatBoard.Peer, _ now: ContinuousClock.Instant) -> Bool {
-        now - peer.heard < interval * 3
+    private func isAlive(_ peer: HeartbeatBoard.Peer, _ plan: Plan, _ now: ContinuousClock.Instant) -> Bool {
+        now - peer.heard < plan.interval * 3
     }
 
-    private func isLowestAlive(_ now: ContinuousClock.Instant) -> Bool {
-        !board.known.prefix(rank).contains { $0.map { isAlive($0, now) } ?? false }
+    private func isLowestAlive(_ plan: Plan, _ now: ContinuousClock.Instant) -> Bool {
+        guard let board = plan.board else { return true }
+        return !board.known.prefix(rank).contains { $0.map { isAlive($0, plan, now) } ?? false }
     }
 
     private func alarm(
-        _ own: Heartbeat.Reading, since moved: ContinuousClock.Instant, _ now: ContinuousClock.Instant
+        _ plan: Plan, _ own: Heartbeat.Reading, since moved: ContinuousClock.Instant, _ now: ContinuousClock.Instant
     ) -> WatchdogAlarm {
-        let seconds = Int((now - moved).seconds.rounded())
+        let neighbours = LaunchedProcess.neighbours()
         var findings: [String] = []
-        for (other, peer) in board.known.enumerated() where other != rank {
+        for (other, peer) in (plan.board?.known ?? []).enumerated() where other != rank {
             guard let peer else {
-                findings.append("rank \(other): never heard of")
+                let process = neighbours.first { $0.rank == other }
+                findings.append("\(process.map { "\($0)" } ?? "rank \(other)"): never heard of")
                 continue
             }
-            let (line, reading) = (peer.line, peer.line.reading)
-            if !isAlive(peer, now) {
-                let state = line.host == Host.name ? Self.state(ofProcess: line.process) : ""
+            let line = peer.line
+            if !isAlive(peer, plan, now) {
+                let state = line.host == Host.name ? LaunchedProcess.state(of: line.process) : ""
                 findings.append(
-                    "rank \(other), host \(line.host), process \(line.process)\(state): no sign of life, last seen in phase \(reading.phase) of step \(reading.step)")
-            } else if reading.phase != .exchange {
-                findings.append(
-                    "rank \(other), host \(line.host): alive, but in phase \(reading.phase) of step \(reading.step) all the time")
+                    "rank \(other), host \(line.host), process \(line.process)\(state): no sign of life, last seen in \(line.reading.place)")
+            } else if line.reading.phase != .exchange {
+                findings.append("rank \(other), host \(line.host): alive, but in \(line.reading.place) all the time")
             }
         }
-        if own.phase != .exchange { findings.append("this rank: in phase \(own.phase) all the time") }
-        if milliseconds(now) - exchanged.load(ordering: .relaxed) > milliseconds(start + interval * 3) {
+        if plan.board == nil { findings += neighbours.filter { !$0.state.isEmpty }.map { "\($0): no sign of life" } }
+        if own.phase != .exchange, own.phase != .start { findings.append("this rank: in phase \(own.phase) all the time") }
+        if milliseconds(now) - exchanged.load(ordering: .relaxed) > milliseconds(start + plan.interval * 3) {
             findings.append("the run folder does not answer")
         }
         if findings.isEmpty {
-            let hosts = Set(board.known.compactMap { $0?.line.host }).union([Host.name]).sorted()
-            findings = [
-                "every rank is alive and waits for the others: messages do not arrive"
-                    + (hosts.count > 1 ? " between \(hosts.joined(separator: ", "))" : "")
-            ]
+            findings = [own.phase == .start ? "another rank or a file does not answer" : waiting(plan)]
         }
-        return WatchdogAlarm(rank: rank, step: own.step, phase: own.phase, seconds: seconds, findings: findings)
+        return WatchdogAlarm(
+            rank: rank, place: own.place, seconds: Int((now - moved).seconds.rounded()), findings: findings)
     }
 
-    /// What the kernel says of a process of this machine.
-    private static func state(ofProcess process: Int) -> String {
-        guard let file = fopen("/proc/\(process)/stat", "r") else { return " (gone)" }
-        defer { fclose(file) }
-        var bytes = [CChar](repeating: 0, count: 256)
-        fgets(&bytes, 255, file)
-        let text = String(decoding: bytes.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self)
-        switch text.split(separator: ")").last?.dropFirst().first {
-        case "T", "t": return " (stopped)"
-        case "D": return " (waiting for a disk)"
-        case "Z", "X": return " (dead)"
-        default: return ""
-        }
+    private func waiting(_ plan: Plan) -> String {
+        let hosts = Set((plan.board?.known ?? []).compactMap { $0?.line.host }).union([Host.name]).sorted()
+        return "every rank is alive and waits for the others: messages do not arrive"
+            + (hosts.count > 1 ? " between \(hosts.joined(separator: ", "))" : "")
     }
 
     private func milliseconds(_ instant: ContinuousClock.Instant) -> Int { Int((instant - start).seconds * 1000) }
 
-    private func pause(_ duration: Duration) { usleep(UInt32(duration.seconds * 1e6)) }
+    /// A watchdog that is switched off looks from time to time whether it still is.
+    private func pause(_ plan: Plan) {
+        usleep(UInt32((plan.limit == .zero ? .seconds(1) : plan.interval).seconds * 1e6))
+    }
 }
 
 /// Nobody moves.
 public struct WatchdogAlarm: DiagnosedError {
     public let rank: Int
-    public let step: Int
-    public let phase: Phase
+    /// Phase and step.
+    public let place: String
     public let seconds: Int
     /// Who is missing, and why.
     public let findings: [String]
@@ -168,8 +176,8 @@ public struct WatchdogAlarm: DiagnosedError {
         let shown = findings.prefix(8).joined(separator: "; ")
         return Diagnosis(
             "no rank has made progress for \(seconds) s; \(shown)\(findings.count > 8 ? "; and \(findings.count - 8) more" : "")",
-            location: "rank \(rank), host \(Host.name), phase \(phase) of step \(step)",
-            remedy: "look at what is named and go on with --resume auto; where a step or a save takes longer, raise watchdog.seconds")
+            location: "rank \(rank), host \(Host.name), \(place)",
+            remedy: "look at what is named and go on with --resume auto; where the start, a step or a save takes longer, raise watchdog.seconds")
     }
 }
 

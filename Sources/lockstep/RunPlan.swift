@@ -75,6 +75,12 @@ struct RunPlan {
         return try RunPlan(command, SingleRank()).configuration(command)
     }
 
+    /// `watchdog.seconds` as far as it is known before the ranks have met: a run to be resumed may say otherwise.
+    static func patience(of command: TrainCommand) -> Double {
+        let configuration = try? RunConfiguration.load(file: command.config, overrides: settings(command))
+        return (configuration ?? RunConfiguration()).watchdog.seconds
+    }
+
     /// The configuration of the command line; when resuming without a file, the one that the checkpoint carries.
     func configuration(_ command: TrainCommand) throws -> RunConfiguration {
         let overrides = RunPlan.settings(command)

@@ -66,8 +66,16 @@ struct TrainCommand: JobCommand {
             return
         }
         StopRequests.install()
+        let heartbeat = Heartbeat()
+        let watchdog = Watchdog(heartbeat, rank: Failure.launchedRank, limit: RunPlan.patience(of: self)) { alarm in
+            if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
+            Launcher.endIfItStays()
+            // Not by MPI, which the training thread is in, nor through what runs at exit.
+            _exit(FailureKind.inputOutput.rawValue)
+        }
+        watchdog.watch()
         try Job.run { communicator in
-            let setup = try TrainingSetup(self, communicator)
+            let setup = try TrainingSetup(self, communicator, heartbeat, watchdog)
             if !dryRun { try setup.train() }
         }
     }
@@ -82,10 +90,12 @@ private struct TrainingSetup {
     private let trainer: Trainer
     private let reporter: RunReporter?
     private let lock: RunLock?
-    private let watchdog: Watchdog?
 
-    init(_ command: TrainCommand, _ communicator: any Communicator) throws {
+    init(
+        _ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat, _ watchdog: Watchdog
+    ) throws {
         self.communicator = communicator
+        heartbeat.beat()
         let isFirst = communicator.rank == 0
         plan = try RunPlan(command, communicator)
         let checkpoint = plan.checkpoint
@@ -122,6 +132,7 @@ private struct TrainingSetup {
             }
         }
 
+        heartbeat.beat()
         if command.dryRun {
             try communicator.together("checking the dataset's checksums") { try dataset.verifyChecksums() }
         }
@@ -168,6 +179,10 @@ private struct TrainingSetup {
                 totalEpochs: configuration.training.epochs)
             return (lock, reporter)
         }
+        if !command.dryRun {
+            watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
+        }
+        heartbeat.beat()
         let start = try StartRecord(
             options, dataset: dataset, tokens: (training.count, validation?.count), step: checkpoint?.manifest.step ?? 0,
             communicator)
@@ -176,7 +191,7 @@ private struct TrainingSetup {
         let trainer = try communicator.together("building the model") {
             let trainer = try Trainer(
                 options, communicator: communicator, training: training, validation: validation, identity: identity,
-                reporter: reporter, note: note)
+                heartbeat: heartbeat, reporter: reporter, note: note)
             if let checkpoint { try trainer.restore(checkpoint) }
             if let source = command.initFrom { try trainer.initialise(from: TrainingSetup.weights(source, note)) }
             return trainer
@@ -186,18 +201,6 @@ private struct TrainingSetup {
         self.trainer = trainer
         self.reporter = reporter
         self.lock = lock
-        let limit = configuration.watchdog.seconds
-        watchdog =
-            limit == 0
-            ? nil
-            : Watchdog(
-                trainer.heartbeat, runFolder: plan.folder, rank: communicator.rank, size: communicator.size, limit: limit
-            ) { alarm in
-                if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
-                Launcher.endIfItStays()
-                // Not by MPI, which the training thread is in, nor through what runs at exit.
-                _exit(FailureKind.inputOutput.rawValue)
-            }
         let placement = try Placement(communicator, threads: Job.threads(options))
         let summary = RunSummary(
             options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
@@ -216,7 +219,6 @@ private struct TrainingSetup {
     }
 
     func train() throws {
-        watchdog?.watch()
         defer { reporter?.finished() }
         var isTold = false
         let result = try trainer.run {

@@ -41,6 +41,38 @@ extension CommandTests {
             #expect(try left(sandbox) == "")
         }
 
+        /// At any moment before the first step: while MPI comes up, while the run is set up.
+        @Test(arguments: [0, 0.15, 0.3], [0, 1])
+        func rankStoppedAtTheStartIsNamed(after seconds: Double, rank: Int) throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.interrupt(
+                watched(seconds: 4), ranks: 2, when: "[ $(cat /proc/$job/task/*/children | wc -w) = 2 ]",
+                "set -- $ranks; sleep \(seconds); kill -STOP $\(rank + 1); \(Self.end)")
+            #expect(!outcome.timedOut)
+            #expect(outcome.status == 74)
+            let lines = complaints(outcome.errors)
+            #expect(lines.count == 1, "\(outcome.errors)")
+            #expect(lines.first?.contains(/: no rank has made progress for \d+ s; rank \d, host \S+, process \d+ \(stopped\): n/) == true, "\(lines)")
+            #expect(lines.first?.contains("; rank \(rank), host ") == true, "\(lines)")
+            #expect(try left(sandbox) == "")
+        }
+
+        /// The dataset lies where nothing answers, played by a pipe that nobody writes to.
+        @Test(arguments: [nil, 2])
+        func hungDiskAtTheStart(ranks: Int?) throws {
+            let sandbox = try Sandbox()
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
+            let outcome = try sandbox.interrupt(
+                watched(seconds: 3) + ["--data", "corpus"], ranks: ranks, when: "true", ":",
+                preparation: "rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json")
+            #expect(outcome.status == 74)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(
+                complaints(outcome.errors).first?.contains(
+                    /rank 0, host \S+, phase start: no rank has made progress for 3 s; another rank or a file does not answer/)
+                    == true, "\(outcome.errors)")
+        }
+
         /// A save into a file system that does not answer, played by a pipe that nobody writes to.
         @Test(arguments: [nil, 2])
         func hungDiskIsNamed(ranks: Int?) throws {

@@ -39,11 +39,7 @@ provoke() {
     kill-rank) hit KILL "$(one lockstep)" ;;
     kill-mpirun) hit KILL "$(one mpirun)" ;;
     stop-rank)
-        processes=$(one lockstep)
-        hit STOP "$processes" || return
-        # The watchdog begins with the first step: a rank stopped before holds up the others until it is continued.
-        (sleep $((limit * 3)); grep -qsx lockstep "/proc/$processes/comm" && kill -CONT "$processes") 2>/dev/null &
-        ;;
+        hit STOP "$(one lockstep)" ;;
     pause-job)
         processes=$(all mpirun; all lockstep)
         hit STOP "$processes" || return
