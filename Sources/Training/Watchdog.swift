@@ -123,7 +123,7 @@ public final class Watchdog: Sendable {
         for (other, peer) in (plan.board?.known ?? []).enumerated() where other != rank {
             guard let peer else {
                 let process = neighbours.first { $0.rank == other }
-                findings.append("\(process.map { "\($0)" } ?? "rank \(other)"): never heard of")
+                findings.append(process.map { "\($0): no sign of life" } ?? "rank \(other): never heard of")
                 continue
             }
             let line = peer.line
