@@ -24,7 +24,7 @@ struct DoctorCommand: JobCommand {
             Examples:
               lockstep doctor
               lockstep doctor --config configs/quickstart.yaml --run runs/quickstart
-              mpirun --hostfile hosts -n 32 --map-by core --bind-to core lockstep doctor --run /shared/runs/mine
+              mpirun --hostfile hosts -n 32 lockstep doctor --run /shared/runs/mine
             """)
 
     @Option(help: "The configuration file of the run that is planned (YAML).")

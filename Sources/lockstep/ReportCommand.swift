@@ -14,6 +14,7 @@ struct ReportCommand: ParsableCommand {
 
             Examples:
               lockstep report runs/quickstart
+              lockstep report runs/quickstart --output ~/quickstart.html
               lockstep report runs/small runs/large --output compare.html
             """)
 

@@ -23,8 +23,9 @@ struct VerifyCommand: ParsableCommand {
 
             Examples:
               lockstep verify --config configs/quickstart.yaml --data data/kinematics
-              lockstep verify --config my.yaml --set training.reproducible_shards=8 --ranks 1,2,4,8 --kills 5
-              lockstep verify --config my.yaml --ranks 16,32 --launcher "srun --mpi=pmix -n {ranks}" --scratch /shared/verify
+              lockstep verify --set training.reproducible_shards=8 --ranks 1,2,4,8
+              lockstep verify --config my.yaml --ranks 2,4 --kills 5
+              lockstep verify --launcher "srun --mpi=pmix -n {ranks}" --scratch /nfs/v
               lockstep verify --compare runs/a runs/b
             """)
 
