@@ -1,7 +1,7 @@
 /// The words of a progress line, aligned from line to line.
 struct ProgressLine {
     let totalSteps: Int
-    let totalEpochs: Int
+    let totalEpochs: Int?
 
     /// Of `fields`, as far as there are so many: step, time left, loss, perplexity, speed, epoch.
     static let order = [0, 5, 2, 3, 4, 1]
@@ -11,7 +11,7 @@ struct ProgressLine {
     func fields(of record: TrainingRecord) -> [String] {
         var fields = [
             "step \(counted(record.step, of: totalSteps))",
-            "epoch \(counted(record.epoch, of: totalEpochs))",
+            epoch(record.epoch),
             "loss \(Formatting.fixed(record.loss, decimals: 3))",
             "ppl \(Formatting.padded(Formatting.perplexity(record.perplexity), to: 6))",
             "\(Formatting.padded(Formatting.rate(record.tokensPerSecond), to: 5)) tok/s",
@@ -24,7 +24,7 @@ struct ProgressLine {
     func line(of record: ValidationRecord) -> String {
         [
             "step \(counted(record.step, of: totalSteps))",
-            "epoch \(counted(record.epoch, of: totalEpochs))",
+            epoch(record.epoch),
             "validation loss \(Formatting.fixed(record.loss, decimals: 4))",
             "ppl \(Formatting.perplexity(record.perplexity))",
             "\(Formatting.count(record.tokens)) tokens",
@@ -36,6 +36,10 @@ struct ProgressLine {
         guard record.step > 0, record.tokens > 0, record.tokensPerSecond > 0 else { return nil }
         let tokensPerStep = Double(record.tokens) / Double(record.step)
         return Double(max(0, totalSteps - record.step)) * tokensPerStep / record.tokensPerSecond
+    }
+
+    private func epoch(_ number: Int) -> String {
+        "epoch \(totalEpochs.map { counted(number, of: $0) } ?? "\(number)")"
     }
 
     private func counted(_ number: Int, of total: Int) -> String {

@@ -19,10 +19,10 @@ public final class RunReporter: TrainingReporter {
     /// - Parameters:
     ///   - events: nil for none.
     ///   - totalSteps: of the whole run, across resumes.
-    ///   - totalEpochs: of the whole run.
+    ///   - totalEpochs: of the whole run; nil when it is its steps that are given.
     ///   - now: replaced in tests.
     public init(
-        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int, console: Console = .standardError,
+        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, console: Console = .standardError,
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
@@ -39,7 +39,7 @@ public final class RunReporter: TrainingReporter {
     ///   - events: whether TensorBoard's are wanted.
     /// - Throws: `FileError`.
     public convenience init(
-        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int
+        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?
     ) throws {
         let folder = "\(runFolder)/tensorboard"
         if !events, Folder.isFolder(folder) { try EventLog.removeEvents(after: lastStep, in: folder) }

@@ -97,6 +97,7 @@ struct RunSummary {
             "next:",
             "  lockstep evaluate --checkpoint \(folder)\(split)",
             "  lockstep generate --checkpoint \(folder)",
+            "  lockstep report \(folder)",
         ]
         return lines.joined(separator: "\n")
     }

@@ -176,7 +176,7 @@ private struct TrainingSetup {
             let reporter = try RunReporter(
                 runFolder: plan.folder, keepingThrough: checkpoint?.manifest.step ?? 0,
                 events: configuration.metrics.tensorboard, totalSteps: options.totalSteps,
-                totalEpochs: configuration.training.epochs)
+                totalEpochs: configuration.training.steps == nil ? configuration.training.epochs : nil)
             return (lock, reporter)
         }
         if !command.dryRun {

@@ -112,7 +112,7 @@ extension CommandTests {
         @Test func theNextCommandsWork() throws {
             let output = try sandbox.succeed(["train", "--run", "it's \"mine\" $HOME"] + Sandbox.small)
             let commands = output.split(separator: "\n").drop { $0 != "next:" }.dropFirst()
-            #expect(commands.count == 2 && commands.allSatisfy { $0.hasPrefix("  lockstep ") }, "\(output)")
+            #expect(commands.count == 3 && commands.allSatisfy { $0.hasPrefix("  lockstep ") }, "\(output)")
             #expect(output.contains("--split test"))
             for fact in ["trained 50 steps in ", "tokens/s", "final validation: ", "best validation: ", "perplexity"] {
                 #expect(output.contains(fact))

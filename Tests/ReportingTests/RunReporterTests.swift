@@ -31,6 +31,18 @@ import Testing
         #expect(try steps(folder) == [1200, 31000, 31000])
     }
 
+    /// `training.steps` ends a run whatever `training.epochs` says.
+    @Test func epochsHaveNoTotalWhereStepsDecide() throws {
+        let folder = try TemporaryFolder()
+        let channel = Channel.pipe()
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 2000, totalEpochs: nil,
+            console: Console(descriptor: channel.far))
+        reporter.validated(ValidationRecord(step: 1200, epoch: 2, tokens: 10, loss: 1.5))
+        reporter.finished()
+        #expect(channel.read(until: "tokens\n") == "step 1200/2000  epoch 2  validation loss 1.5000  ppl 4.48  10 tokens\n")
+    }
+
     /// A record a second for three hours: no log of ten thousand lines, but all of them in the metrics.
     @Test func linesBecomeRarerInALog() throws {
         let folder = try TemporaryFolder()
