@@ -3,9 +3,11 @@
 
 apart="30 two hosts over TCP"
 cut="37 the cable between two hosts is cut"
+proof="31 killed and resumed on two hosts: verify"
 skip() {
     row "$apart" skipped "$1"
     row "$cut" skipped "$1"
+    row "$proof" skipped "$1"
     exit 0
 }
 [[ $(id -u) == 0 ]] || skip "needs root"
@@ -32,10 +34,11 @@ shift
 exec ip netns exec $b unshare --uts bash -c 'hostname node-b; cd $scratch; eval "\$1"' bash "\$*"
 END
 chmod +x agent
+on_a=(ip netns exec "$a" unshare --uts bash -c 'hostname node-a; exec "$@"' bash)
 # Also for the daemons: how soon they notice that the other is gone.
-hosts=(ip netns exec "$a" unshare --uts bash -c 'hostname node-a; exec "$@"' bash
-    mpirun --mca plm_rsh_agent "$scratch/agent" --mca btl tcp,self --mca btl_tcp_if_include 10.97.0.0/24
-    --mca oob_tcp_if_include 10.97.0.0/24 --host 10.97.0.1:1,10.97.0.2:1)
+launcher="mpirun --mca plm_rsh_agent $scratch/agent --mca btl tcp,self --mca btl_tcp_if_include 10.97.0.0/24 \
+--mca oob_tcp_if_include 10.97.0.0/24"
+hosts=("${on_a[@]}" $launcher --host 10.97.0.1:1,10.97.0.2:1)
 prepare_corpus || exit
 train=("$lockstep" train "${small[@]}")
 
@@ -43,6 +46,14 @@ train=("$lockstep" train "${small[@]}")
 LOCKSTEP_RANKS_PER_MACHINE=1 mpirun -n 2 --oversubscribe "${train[@]}" --run one >out 2>&1 || exit
 same two one 60 && row "$apart" yes "60 steps, the bytes of two ranks on one host" ||
     row "$apart" NO "other bytes than two ranks on one host"
+
+# As many ranks on each host, or one more on the first.
+for shards in null 12; do
+    "${on_a[@]}" "$lockstep" verify "${small[@]}" --set training.reproducible_shards=$shards --steps 24 --ranks 2,4,3 \
+        --launcher "$launcher --map-by node --host 10.97.0.1:2,10.97.0.2:2 -n {ranks}" --scratch verify >out 2>&1 ||
+        { cat out >&2; row "$proof" NO "reproducible_shards $shards: $(tail -n 1 out)"; exit 1; }
+    row "$proof" yes "reproducible_shards $shards, 2, 4 and 3 ranks: $(tail -n 1 out)"
+done
 
 limit=10
 "${hosts[@]}" "${train[@]}" --set training.steps=1000000 --set checkpoint.every_steps=20 \
