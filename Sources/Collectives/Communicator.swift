@@ -10,9 +10,9 @@ public protocol Communicator: AnyObject {
     func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
     /// As above, for statistics kept in double precision.
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
-    /// Begins such a sum and returns. The buffer must stay and not be touched until it is finished. All ranks begin and
-    /// finish their sums in the same order; other calls may come between.
-    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum
+    /// A sum for buffers of up to `count` floats, to be begun as often as needed. All ranks begin their sums in the same
+    /// order; other calls may come between.
+    func makeSum(upTo count: Int, wire: WireFormat) throws -> any PersistentSum
     /// Rank `root`'s bytes, on every rank.
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws
     /// Every rank's bytes (lengths may differ), indexed by rank, on `root`; nil elsewhere.

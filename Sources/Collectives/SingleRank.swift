@@ -9,7 +9,7 @@ public final class SingleRank: Communicator {
 
     public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
     public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
-    public func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) -> any PendingSum { SumWhenAsked {} }
+    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { _ in } }
     public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
     public func gather(_ bytes: [UInt8], at root: Int) -> [[UInt8]]? {
         precondition(root == 0)

@@ -10,8 +10,8 @@ import Glibc
 public final class MPICommunicator: Communicator {
     public let rank: Int
     public let size: Int
-    private var handle: MPI_Comm?
-    private let largestMessage: Int
+    private(set) var handle: MPI_Comm?
+    let largestMessage: Int
     private var windows: [MPI_Win?] = []
     /// Sums begun so far: their number is the tag of their messages.
     private var begun = 0
@@ -49,11 +49,13 @@ public final class MPICommunicator: Communicator {
 
     public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
 
-    public func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
+    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
+
+    /// For a sum that begins: of no other that is under way.
+    func nextTag() -> CInt {
         begun += 1
         // MPI promises tags up to 32767; no two of that distance are under way together.
-        return try RingSum(
-            buffer, wire: wire, rank: rank, size: size, tag: CInt(begun % 32768), largestMessage: largestMessage, handle)
+        return CInt(begun % 32768)
     }
 
     private func allReduce<Element: MPIElement>(_ buffer: UnsafeMutableBufferPointer<Element>) throws {

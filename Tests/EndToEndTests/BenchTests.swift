@@ -115,6 +115,16 @@ extension CommandTests {
             #expect((report.scaling[0].nodeSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
         }
 
+        /// What goes round the ring is summed in the same buffers step after step.
+        @Test(arguments: ["float32", "bfloat16"], [true, false]) func severalMachinesAllocateNothing(wire: String, overlap: Bool) throws {
+            let outcome = try Launch.mpirun(
+                ranks: 2, Launch.product("lockstep"),
+                Self.model + ["--steps-only", "--json", "--set", "exchange={sparse: false, wire: \(wire), overlap: \(overlap)}"],
+                environment: ["LOCKSTEP_RANKS_PER_MACHINE": "1"], folder: sandbox.folder)
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            #expect(try BenchReport(outcome.output).step.ownAllocationsPerStep == 0)
+        }
+
         @Test func textForPeople() throws {
             let text = try sandbox.succeed(
                 ["bench", "--data", Shared.corpus, "--steps", "2", "--link", "25,10"] + Array(Sandbox.small.dropFirst(2)))

@@ -9,14 +9,14 @@ import Randomness
 public func checkConformance(
     of communicator: any Communicator, lengths: [Int] = [0, 1, 10, 1000, 100_003]
 ) throws {
+    let whole = try TwoSums(communicator, upTo: lengths.max() ?? 0, wire: .float32)
+    let half = try TwoSums(communicator, upTo: lengths.max() ?? 0, wire: .bfloat16)
     for length in lengths {
         try checkSum(communicator, length, Float.self) { try communicator.sum($0) }
         try checkSum(communicator, length, Double.self) { try communicator.sum($0) }
-        try checkSum(communicator, length, Float.self) { try sumInPieces($0, communicator, .float32) }
+        try checkSum(communicator, length, Float.self) { try whole.sum($0) }
         // 8 bits of every partial sum, of which there are as many as ranks.
-        try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) {
-            try sumInPieces($0, communicator, .bfloat16)
-        }
+        try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) { try half.sum($0) }
         try checkBroadcast(communicator, length)
         try checkGathers(communicator, length)
     }
@@ -71,16 +71,25 @@ private func checkSum<Element: BinaryFloatingPoint>(
         "sum of \(length) \(Element.self) differs when repeated")
 }
 
-/// Two sums under way together, with another call between.
-private func sumInPieces(
-    _ buffer: UnsafeMutableBufferPointer<Float>, _ communicator: any Communicator, _ wire: WireFormat
-) throws {
-    let cut = buffer.count / 3
-    let sums = [buffer[..<cut], buffer[cut...]].map { UnsafeMutableBufferPointer(rebasing: $0) }
-    let pending = try sums.map { try communicator.beginSum($0, wire: wire) }
-    for sum in pending { _ = try sum.advance() }
-    try communicator.barrier()
-    try communicator.finish(pending)
+/// Two sums under way together, with another call between; the same two for all buffers.
+private struct TwoSums {
+    private let communicator: any Communicator
+    private let sums: [any PersistentSum]
+
+    init(_ communicator: any Communicator, upTo count: Int, wire: WireFormat) throws {
+        self.communicator = communicator
+        sums = try [count / 3, count - count / 3].map { try communicator.makeSum(upTo: $0, wire: wire) }
+        try expect(try sums.allSatisfy { try $0.advance() }, communicator, "a sum was under way before it began")
+    }
+
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+        let cut = buffer.count / 3
+        try sums[0].begin(UnsafeMutableBufferPointer(rebasing: buffer[..<cut]))
+        try sums[1].begin(UnsafeMutableBufferPointer(rebasing: buffer[cut...]))
+        for sum in sums { _ = try sum.advance() }
+        try communicator.barrier()
+        try communicator.finish(sums)
+    }
 }
 
 /// Bytes that tell sender, position and purpose.

@@ -168,9 +168,7 @@ private final class ThreadCommunicator: Communicator {
 
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
 
-    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
-        SumWhenAsked { try self.sum(buffer) }
-    }
+    func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { try self.sum($0) } }
 
     private func sum<Element: BinaryFloatingPoint>(in buffer: UnsafeMutableBufferPointer<Element>) throws {
         let parts = try meeting.exchange(
