@@ -56,6 +56,9 @@ final class MessagesOnly: Communicator {
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(buffer, from: root) }
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? { try base.gather(bytes, at: root) }
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try base.allGather(bytes) }
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws {
+        try base.allGather(in: buffer, counts: counts, stride: stride)
+    }
     func machines() -> Machines { Machines(here: SingleRank(), across: self) }
     func shareMemory(_ count: Int) throws -> any SharedMemory { try base.shareMemory(count) }
     func barrier() throws { try base.barrier() }

@@ -19,6 +19,9 @@ public protocol Communicator: AnyObject {
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]?
     /// Every rank's bytes (lengths may differ), indexed by rank, on all ranks.
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
+    /// Fills `buffer` on all ranks with each rank's own part of it. The parts lie side by side, by rank; that of rank r has
+    /// `counts[r]` elements of `stride` bytes, the whole less than 2 GiB. For what is sent often: nothing is allocated.
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws
     /// How these ranks lie on machines. Call once: what it returns lives as long as this communicator.
     func machines() throws -> Machines
     /// Memory shared by all ranks, who must be on one machine, of which this one asks for `count` floats. It lives as

@@ -16,6 +16,7 @@ public final class SingleRank: Communicator {
         return [bytes]
     }
     public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    public func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) {}
     public func machines() -> Machines { Machines(here: self, across: self) }
     public func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
     public func barrier() {}

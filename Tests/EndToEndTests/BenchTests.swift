@@ -115,11 +115,12 @@ extension CommandTests {
             #expect((report.scaling[0].nodeSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
         }
 
-        /// What goes round the ring is summed in the same buffers step after step.
-        @Test(arguments: ["float32", "bfloat16"], [true, false]) func severalMachinesAllocateNothing(wire: String, overlap: Bool) throws {
+        /// What goes between machines does so from and to the same buffers, step after step.
+        @Test(arguments: ["wire: float32", "wire: bfloat16", "overlap: false", "sparse: false"])
+        func severalMachinesAllocateNothing(exchange: String) throws {
             let outcome = try Launch.mpirun(
                 ranks: 2, Launch.product("lockstep"),
-                Self.model + ["--steps-only", "--json", "--set", "exchange={sparse: false, wire: \(wire), overlap: \(overlap)}"],
+                Self.model + ["--steps-only", "--json", "--set", "exchange={\(exchange)}"],
                 environment: ["LOCKSTEP_RANKS_PER_MACHINE": "1"], folder: sandbox.folder)
             try #require(outcome.status == 0, "\(outcome.errors)")
             #expect(try BenchReport(outcome.output).step.ownAllocationsPerStep == 0)

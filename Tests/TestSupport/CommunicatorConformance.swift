@@ -19,6 +19,7 @@ public func checkConformance(
         try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) { try half.sum($0) }
         try checkBroadcast(communicator, length)
         try checkGathers(communicator, length)
+        try checkGatherInPlace(communicator, length)
     }
     try checkBarrier(communicator)
     try checkMachines(communicator)
@@ -120,6 +121,19 @@ private func checkGathers(_ communicator: any Communicator, _ length: Int) throw
             gathered == (communicator.rank == root ? all : nil), communicator,
             "gather around \(length) bytes at \(root)")
     }
+}
+
+/// Only this rank's part is there before, and nothing may be written beyond the buffer.
+private func checkGatherInPlace(_ communicator: any Communicator, _ length: Int) throws {
+    let counts = (0..<communicator.size).map { length * (($0 + 1) % 3) }
+    let parts = counts.enumerated().map { message(4 * $1, from: $0, salt: 3) }
+    let empty = parts.map { [UInt8](repeating: 0, count: $0.count) }
+    let before = empty[..<communicator.rank] + [parts[communicator.rank]] + empty[(communicator.rank + 1)...]
+    var buffer = Array(before.joined()) + [7]
+    try buffer.withUnsafeMutableBytes {
+        try communicator.allGather(in: UnsafeMutableRawBufferPointer(rebasing: $0.dropLast()), counts: counts, stride: 4)
+    }
+    try expect(buffer == Array(parts.joined()) + [7], communicator, "allGather in place around \(length) times 4 bytes")
 }
 
 /// No rank leaves before the last has arrived, by the clock that the ranks of one machine share.

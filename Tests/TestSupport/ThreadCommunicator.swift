@@ -198,6 +198,13 @@ private final class ThreadCommunicator: Communicator {
         try meeting.exchange(bytes, of: rank, call: "allGather")
     }
 
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws {
+        let start = counts[..<rank].reduce(0, +) * stride
+        let parts = try meeting.exchange(
+            Array(buffer[start..<start + counts[rank] * stride]), of: rank, call: "allGather of \(counts) times \(stride) bytes")
+        buffer.copyBytes(from: parts.joined())
+    }
+
     func machines() throws -> Machines {
         let perMachine = meeting.ranksPerMachine
         guard size % perMachine == 0 else { return Machines(here: SingleRank(), across: self) }
