@@ -33,6 +33,8 @@ let package = Package(
         // Bottom layer: errors that explain themselves, checked file operations
         .target(name: "Diagnostics"),
         .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL"]),
+        // What the kernel says of machine and process
+        .target(name: "Platform", dependencies: ["Files"]),
 
         // Counter-based random numbers: the same for every rank count
         .target(name: "Randomness"),
@@ -71,18 +73,19 @@ let package = Package(
         .target(
             name: "Benchmark",
             dependencies: [
-                "Training", "Recurrent", "Corpus", "Collectives", "Kernels", "Files", "Randomness", "Diagnostics",
+                "Training", "Recurrent", "Corpus", "Collectives", "Kernels", "Platform", "Files", "Randomness", "Diagnostics",
                 "CBenchmarkShim",
             ]),
         // Looks at machines and ranks; judges what it sees
         .target(
             name: "Doctor",
-            dependencies: ["Benchmark", "Collectives", "Reporting", "Kernels", "Files", "Diagnostics"], swiftSettings: testable),
+            dependencies: ["Benchmark", "Collectives", "Reporting", "Kernels", "Platform", "Files", "Diagnostics"],
+            swiftSettings: testable),
         .executableTarget(
             name: "lockstep",
             dependencies: [
                 "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Report", "Kernels", "Files", "Randomness", "Diagnostics",
+                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -91,6 +94,7 @@ let package = Package(
         .target(
             name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
+        .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
@@ -114,7 +118,7 @@ let package = Package(
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
-        .testTarget(name: "DoctorTests", dependencies: ["Doctor"]),
+        .testTarget(name: "DoctorTests", dependencies: ["Doctor", "Platform", "TestSupport"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],

@@ -3,6 +3,7 @@ import Corpus
 import Files
 import FoundationEssentials
 import Kernels
+import Platform
 import Recurrent
 import Training
 
@@ -59,7 +60,7 @@ public struct Benchmark {
     }
 
     /// Memory in bytes that is read to measure its bandwidth.
-    public static var bandwidthBytes: Int { min(max(4 * Machine.lastCache, 64 << 20), 1 << 30) }
+    public static var bandwidthBytes: Int { min(max(4 * Machine.this.lastCache, 64 << 20), 1 << 30) }
 
     /// Collective.
     /// - Returns: the report on rank 0, nil on the others.
@@ -68,7 +69,7 @@ public struct Benchmark {
         var run: StepRun? = try communicator.together("building the model") {
             try StepRun(options.training, tokens: options.tokens, communicator: communicator)
         }
-        let age = Machine.processAge
+        let age = Machine.this.processAge
         say("measuring \(options.steps) training steps after \(options.warmup)")
         try run!.warmUp(options.warmup)
         // Before and after the steps, for a machine's speed changes with what its neighbours do.

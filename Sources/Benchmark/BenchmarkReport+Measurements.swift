@@ -1,4 +1,5 @@
 import Kernels
+import Platform
 import Recurrent
 
 extension BenchmarkReport {
@@ -12,7 +13,7 @@ extension BenchmarkReport {
         let peak = mean(measured.map(\.peak))
         program = options.program
         hardware = Hardware(
-            processor: Machine.processor, cores: Machine.cores, lastCacheBytes: Machine.lastCache, ranks: measured.count,
+            processor: Machine.this.processorName, cores: Machine.this.processorCount, lastCacheBytes: Machine.this.lastCache, ranks: measured.count,
             machines: machines, threadsPerRank: options.threads, products: Arithmetic.products,
             peakPerCore: peak, readBandwidth: mean(measured.map(\.readBandwidth)),
             triadBandwidth: mean(measured.map(\.triadBandwidth)))

@@ -23,10 +23,14 @@ enum ExchangeTiming {
         let sizes = sizes(upTo: gradientBytes)
         let own = try sizes.map { bytes in
             let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<share(bytes)])
+            let sum = try across.makeSum(upTo: part.count, wire: .float32)
             // The number of repetitions follows from the size alone, so that all ranks agree on it.
             return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
                 try all.barrier()
-                return try timed { try across.finish([across.beginSum(part, wire: .float32)]) }
+                return try timed {
+                    try sum.begin(part)
+                    try across.finish([sum])
+                }
             }
         }
         let ranks = try all.gatherCoded(own)
@@ -46,12 +50,15 @@ final class MessagesOnly: Communicator {
     var size: Int { base.size }
     func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try base.sum(buffer) }
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try base.sum(buffer) }
-    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
-        try base.beginSum(buffer, wire: wire)
+    func makeSum(upTo count: Int, wire: WireFormat) throws -> any PersistentSum {
+        try base.makeSum(upTo: count, wire: wire)
     }
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws { try base.broadcast(buffer, from: root) }
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? { try base.gather(bytes, at: root) }
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] { try base.allGather(bytes) }
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws {
+        try base.allGather(in: buffer, counts: counts, stride: stride)
+    }
     func machines() -> Machines { Machines(here: SingleRank(), across: self) }
     func shareMemory(_ count: Int) throws -> any SharedMemory { try base.shareMemory(count) }
     func barrier() throws { try base.barrier() }

@@ -10,15 +10,18 @@ public protocol Communicator: AnyObject {
     func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
     /// As above, for statistics kept in double precision.
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
-    /// Begins such a sum and returns. The buffer must stay and not be touched until it is finished. All ranks begin and
-    /// finish their sums in the same order; other calls may come between.
-    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum
+    /// A sum for buffers of up to `count` floats, to be begun as often as needed. All ranks begin their sums in the same
+    /// order; other calls may come between.
+    func makeSum(upTo count: Int, wire: WireFormat) throws -> any PersistentSum
     /// Rank `root`'s bytes, on every rank.
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws
     /// Every rank's bytes (lengths may differ), indexed by rank, on `root`; nil elsewhere.
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]?
     /// Every rank's bytes (lengths may differ), indexed by rank, on all ranks.
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
+    /// Fills `buffer` on all ranks with each rank's own part of it. The parts lie side by side, by rank; that of rank r has
+    /// `counts[r]` elements of `stride` bytes, the whole less than 2 GiB. For what is sent often: nothing is allocated.
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws
     /// How these ranks lie on machines. Call once: what it returns lives as long as this communicator.
     func machines() throws -> Machines
     /// Memory shared by all ranks, who must be on one machine, of which this one asks for `count` floats. It lives as

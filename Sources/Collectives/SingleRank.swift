@@ -9,13 +9,14 @@ public final class SingleRank: Communicator {
 
     public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
     public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
-    public func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) -> any PendingSum { SumWhenAsked {} }
+    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { _ in } }
     public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
     public func gather(_ bytes: [UInt8], at root: Int) -> [[UInt8]]? {
         precondition(root == 0)
         return [bytes]
     }
     public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    public func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) {}
     public func machines() -> Machines { Machines(here: self, across: self) }
     public func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
     public func barrier() {}

@@ -1,4 +1,5 @@
 import Files
+import Platform
 
 /// Open MPI's parameters ("MCA"): from the environment, which holds mpirun's `--mca` too; else from the user's file; else
 /// from the installation's.
@@ -10,13 +11,13 @@ enum ParameterFiles {
     ]
 
     /// - Parameter launcher: the path of mpirun, from which the installation is told.
-    static func settings(_ files: SystemFiles, launcher: String?, variable: (String) -> String?) -> [String: String] {
+    static func settings(_ machine: Machine, launcher: String?, variable: (String) -> String?) -> [String: String] {
         var settings: [String: String] = [:]
         let installation = launcher.map { "\(Folder.parent(of: Folder.parent(of: $0)))/etc/openmpi-mca-params.conf" }
         let paths = ["/etc/openmpi/openmpi-mca-params.conf", installation, variable("HOME").map { "\($0)/.openmpi/mca-params.conf" }]
         // Later files win.
         for path in paths.compactMap({ $0 }) {
-            for line in files.lines(path) {
+            for line in machine.lines(path) {
                 let parts = line.prefix { $0 != "#" }.split(separator: "=", maxSplits: 1).map(\.trimmed)
                 if parts.count == 2 { settings[parts[0]] = parts[1] }
             }

@@ -1,3 +1,5 @@
+import Platform
+
 /// How the job should be laid out on these machines.
 struct Plan: Equatable {
     /// Hosts in the order of their first ranks, with the facts of each one's ranks.
@@ -122,8 +124,5 @@ extension Facts {
 
 extension Facts.Memory {
     /// What can still be allocated, within the control group's limit.
-    var free: Int {
-        guard let limit else { return available }
-        return min(available, max(0, limit - (used ?? 0)))
-    }
+    var free: Int { Machine.Memory(total: total, available: available, limit: limit, used: used).free }
 }

@@ -1,10 +1,11 @@
 import Files
 import Glibc
+import Platform
 
 /// Looks at the place where a run will be written.
 enum Storage {
     /// - Parameter saving: also writes there, as a save does, and removes it.
-    static func probe(_ runFolder: String, _ files: SystemFiles, saving: Bool) -> Facts.Storage {
+    static func probe(_ runFolder: String, _ machine: Machine, saving: Bool) -> Facts.Storage {
         var storage = Facts.Storage()
         // The nearest folder that exists already.
         var folder = runFolder
@@ -15,7 +16,7 @@ enum Storage {
         } else {
             storage.folder = folder
         }
-        storage.fileSystem = files.fileSystem(of: storage.folder)
+        storage.fileSystem = machine.fileSystem(of: storage.folder)
         var space = statvfs()
         if statvfs(storage.folder, &space) == 0 { storage.free = Int(space.f_bavail) * Int(space.f_frsize) }
         guard saving else { return storage }

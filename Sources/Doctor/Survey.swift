@@ -5,6 +5,7 @@ import Files
 import FoundationEssentials
 import Glibc
 import Kernels
+import Platform
 
 /// Gathers the facts: each rank its own, together on rank 0.
 public struct Survey {
@@ -26,28 +27,24 @@ public struct Survey {
     /// - Returns: every rank's facts by rank, on rank 0; nil elsewhere.
     /// - Throws: the transport's errors.
     public func run(_ communicator: any Communicator) throws -> [Facts]? {
-        let files = SystemFiles(root: "")
+        let machine = Machine.this
         var facts = Facts()
         facts.host = Host.name
         facts.rank.number = communicator.rank
         facts.rank.size = communicator.size
         facts.rank.isLaunched = isLaunched
-        facts.rank.parent = files.text("/proc/\(getppid())/comm") ?? ""
+        facts.rank.parent = machine.text("/proc/\(getppid())/comm") ?? ""
         // Before anything computes: the load is then that of others.
-        facts.processor = files.processor()
-        facts.processor.name = Machine.processor
-        var names = utsname()
-        uname(&names)
-        facts.processor.architecture = Self.string(names.machine)
+        facts.processor = machine.processorFacts()
         facts.processor.vectorBits = Speedometer.vectorBits
-        facts.memory = memory(files)
-        facts.interfaces = interfaces(files)
-        facts.infiniband = files.infiniband()
-        facts.software = software(files)
+        facts.memory = memory(machine)
+        facts.interfaces = interfaces(machine)
+        facts.infiniband = machine.infiniband()
+        facts.software = software(machine)
         for name in Environment.names { facts.environment[name] = variable(name) }
-        facts.transport = transport(files)
+        facts.transport = transport(machine)
         facts.transport.readsOtherMemory = try readsNeighbour(communicator)
-        facts.storage = Storage.probe(runFolder, files, saving: communicator.rank == 0)
+        facts.storage = Storage.probe(runFolder, machine, saving: communicator.rank == 0)
         facts.storage.seesFirst = try seesFirst(communicator, folder: facts.storage.folder)
         try communicator.barrier()
         let speed = try communicator.together("measuring a product") { try Speedometer.measure() }
@@ -57,8 +54,8 @@ public struct Survey {
         }
     }
 
-    private func memory(_ files: SystemFiles) -> Facts.Memory {
-        var memory = files.memory()
+    private func memory(_ machine: Machine) -> Facts.Memory {
+        var memory = machine.memoryFacts()
         var space = statvfs()
         if statvfs("/dev/shm", &space) == 0 {
             memory.sharedTotal = Int(space.f_blocks) * Int(space.f_frsize)
@@ -72,7 +69,7 @@ public struct Survey {
         return memory
     }
 
-    private func software(_ files: SystemFiles) -> Facts.Software {
+    private func software(_ machine: Machine) -> Facts.Software {
         var software = Facts.Software()
         software.lockstep = lockstep
         software.program = (try? Digest.sha256(ofFile: "/proc/self/exe")) ?? ""
@@ -85,7 +82,7 @@ public struct Survey {
             software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
         }
         software.products = Arithmetic.products
-        software.productsFile = files.libraryFile("libdnnl.so")
+        software.productsFile = machine.libraryFile("libdnnl.so")
         return software
     }
 
@@ -96,19 +93,19 @@ public struct Survey {
 
     // MARK: MPI
 
-    private func transport(_ files: SystemFiles) -> Facts.Transport {
+    private func transport(_ machine: Machine) -> Facts.Transport {
         var transport = Facts.Transport()
         transport.library = library
-        transport.libraryFile = files.libraryFile("libmpi.so")
+        transport.libraryFile = machine.libraryFile("libmpi.so")
         transport.isRoot = geteuid() == 0
-        transport.ptraceScope = files.ptraceScope()
-        transport.hasPtraceCapability = files.hasPtraceCapability()
+        transport.ptraceScope = machine.ptraceScope()
+        transport.hasPtraceCapability = machine.hasPtraceCapability()
         let launcher = Self.inPath("mpirun")
         if !isLaunched {
             transport.launcher = launcher
             transport.launcherVersion = launcher.flatMap { Self.firstLine(of: $0, "--version") }
         }
-        transport.settings = ParameterFiles.settings(files, launcher: launcher) { variable($0) }
+        transport.settings = ParameterFiles.settings(machine, launcher: launcher) { variable($0) }
         return transport
     }
 
@@ -162,7 +159,7 @@ public struct Survey {
 
     // MARK: Network
 
-    private func interfaces(_ files: SystemFiles) -> [Facts.Interface] {
+    private func interfaces(_ machine: Machine) -> [Facts.Interface] {
         var first: UnsafeMutablePointer<ifaddrs>?
         guard getifaddrs(&first) == 0 else { return [] }
         defer { freeifaddrs(first) }
@@ -175,7 +172,7 @@ public struct Survey {
             return Facts.Interface(
                 name, Self.text(address), prefix: (entry.pointee.ifa_netmask as UnsafeMutablePointer<sockaddr>?).map { Self.prefix($0) } ?? 32,
                 isUp: entry.pointee.ifa_flags & UInt32(IFF_UP) != 0 && entry.pointee.ifa_flags & UInt32(IFF_RUNNING) != 0,
-                kind: files.kind(ofInterface: name), megabits: files.megabits(ofInterface: name))
+                kind: machine.kind(ofInterface: name), megabits: machine.megabits(ofInterface: name))
         }
     }
 

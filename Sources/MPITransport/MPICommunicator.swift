@@ -10,12 +10,15 @@ import Glibc
 public final class MPICommunicator: Communicator {
     public let rank: Int
     public let size: Int
-    private var handle: MPI_Comm?
-    private let largestMessage: Int
+    private(set) var handle: MPI_Comm?
+    let largestMessage: Int
     private var windows: [MPI_Win?] = []
     /// Sums begun so far: their number is the tag of their messages.
     private var begun = 0
     private var parts: [MPICommunicator] = []
+    /// Of `allGather(in:)`: bytes of each rank, and where they go.
+    private let counts: UnsafeMutablePointer<CInt>
+    private let displacements: UnsafeMutablePointer<CInt>
 
     convenience init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
         var handle: MPI_Comm?
@@ -35,6 +38,13 @@ public final class MPICommunicator: Communicator {
         self.rank = Int(rank)
         self.size = Int(size)
         self.largestMessage = largestMessage
+        counts = .allocate(capacity: self.size)
+        displacements = .allocate(capacity: self.size)
+    }
+
+    deinit {
+        counts.deallocate()
+        displacements.deallocate()
     }
 
     func free() throws {
@@ -49,11 +59,13 @@ public final class MPICommunicator: Communicator {
 
     public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
 
-    public func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
+    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
+
+    /// For a sum that begins: of no other that is under way.
+    func nextTag() -> CInt {
         begun += 1
         // MPI promises tags up to 32767; no two of that distance are under way together.
-        return try RingSum(
-            buffer, wire: wire, rank: rank, size: size, tag: CInt(begun % 32768), largestMessage: largestMessage, handle)
+        return CInt(begun % 32768)
     }
 
     private func allReduce<Element: MPIElement>(_ buffer: UnsafeMutableBufferPointer<Element>) throws {
@@ -93,6 +105,24 @@ public final class MPICommunicator: Communicator {
                 MPI_Allgatherv(
                     piece.baseAddress, CInt(piece.count), lockstep_MPI_BYTE(), round.buffer, round.counts,
                     round.displacements, lockstep_MPI_BYTE(), handle),
+                "MPI_Allgatherv")
+        }
+    }
+
+    public func allGather(in buffer: UnsafeMutableRawBufferPointer, counts parts: [Int], stride: Int) throws {
+        precondition(parts.count == size && parts.reduce(0, +) * stride == buffer.count && buffer.count <= CInt.max)
+        for piece in pieces(of: parts.max()! * stride, atMost: largestMessage) {
+            var start = 0
+            for rank in 0..<size {
+                let own = piece.clamped(to: 0..<parts[rank] * stride)
+                counts[rank] = CInt(own.count)
+                displacements[rank] = CInt(start + own.lowerBound)
+                start += parts[rank] * stride
+            }
+            try check(
+                MPI_Allgatherv(
+                    lockstep_MPI_IN_PLACE(), 0, lockstep_MPI_BYTE(), buffer.baseAddress, counts, displacements,
+                    lockstep_MPI_BYTE(), handle),
                 "MPI_Allgatherv")
         }
     }

@@ -6,49 +6,54 @@ import Collectives
 /// receives 2 (p - 1) / p of the bytes, both at the same time, and all end with the same bytes.
 ///
 /// MPI's own non-blocking all-reduce sends twice as much for two ranks and moves only inside MPI calls as well.
-final class RingSum: PendingSum {
-    private let buffer: UnsafeMutableBufferPointer<Float>
+final class RingSum: PersistentSum {
+    private let communicator: MPICommunicator
     private let wire: WireFormat
-    private let rank: Int
-    private let size: Int
-    private let tag: CInt
-    private let handle: MPI_Comm?
-    /// Floats of each rank's share that travel at once.
+    private let largestCount: Int
+    /// Floats of each rank's share that travel at once, at most.
     private let pieceCount: Int
+    private let requests = UnsafeMutablePointer<MPI_Request?>.allocate(capacity: 2)
+    /// A piece as it travels. Single-precision numbers leave from where they are.
+    private let incoming: UnsafeMutableRawPointer
+    private let outgoing: UnsafeMutableRawPointer?
 
+    /// What is being summed, or was.
+    private var buffer = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
+    private var tag: CInt = 0
     /// Where it stands: this piece of the shares, and in it this step of 2 (p - 1).
     private var piece = 0
     private var step = 0
-    private let requests = UnsafeMutablePointer<MPI_Request?>.allocate(capacity: 2)
-    private let outgoing: UnsafeMutableRawPointer
-    private let incoming: UnsafeMutableRawPointer
 
-    init(
-        _ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat, rank: Int, size: Int, tag: CInt, largestMessage: Int,
-        _ handle: MPI_Comm?
-    ) throws {
-        self.buffer = buffer
+    init(upTo count: Int, wire: WireFormat, of communicator: MPICommunicator) {
+        self.communicator = communicator
         self.wire = wire
-        self.rank = rank
-        self.size = size
-        self.tag = tag
-        self.handle = handle
-        let share = (buffer.count + size - 1) / size
-        pieceCount = min(share, largestMessage / MemoryLayout<Float>.stride)
+        largestCount = count
+        let share = (count + communicator.size - 1) / communicator.size
+        pieceCount = max(1, min(share, communicator.largestMessage / MemoryLayout<Float>.stride))
         requests.initialize(repeating: lockstep_MPI_REQUEST_NULL(), count: 2)
-        outgoing = .allocate(byteCount: max(1, pieceCount) * 4, alignment: 64)
-        incoming = .allocate(byteCount: max(1, pieceCount) * 4, alignment: 64)
-        if isUnderWay { try begin() }
+        incoming = .allocate(byteCount: pieceCount * wire.width, alignment: 64)
+        outgoing = wire == .float32 ? nil : .allocate(byteCount: pieceCount * wire.width, alignment: 64)
     }
 
     deinit {
         requests.deallocate()
-        outgoing.deallocate()
         incoming.deallocate()
+        outgoing?.deallocate()
     }
 
+    private var rank: Int { communicator.rank }
+    private var size: Int { communicator.size }
     private var share: Int { (buffer.count + size - 1) / size }
     private var isUnderWay: Bool { size > 1 && piece * pieceCount < share }
+
+    func begin(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+        precondition(!isUnderWay && buffer.count <= largestCount)
+        self.buffer = buffer
+        tag = communicator.nextTag()
+        piece = 0
+        step = 0
+        if isUnderWay { try transfer() }
+    }
 
     func advance() throws -> Bool {
         while isUnderWay {
@@ -72,22 +77,24 @@ final class RingSum: PendingSum {
     private var sent: UnsafeMutableBufferPointer<Float> { part(step < size - 1 ? rank - step : rank + size - step) }
     private var received: UnsafeMutableBufferPointer<Float> { part(step < size - 1 ? rank - step - 1 : rank + size - step - 1) }
 
-    private func begin() throws {
+    /// Begins the transfers of a step.
+    private func transfer() throws {
         let (next, previous) = (CInt((rank + 1) % size), CInt((rank + size - 1) % size))
         let (sent, received) = (sent, received)
-        let width = wire == .float32 ? 4 : 2
         try check(
             MPI_Irecv(
-                incoming, CInt(received.count * width), lockstep_MPI_BYTE(), previous, tag, handle, requests),
+                incoming, CInt(received.count * wire.width), lockstep_MPI_BYTE(), previous, tag, communicator.handle, requests),
             "MPI_Irecv")
         var source: UnsafeMutableRawPointer? = UnsafeMutableRawPointer(sent.baseAddress)
-        if wire == .bfloat16 {
+        if let outgoing {
             // Every rank ends with what travels, so a complete share is rounded where it is, too.
-            encode(sent, rounding: step == size - 1)
+            encode(sent, in: outgoing, rounding: step == size - 1)
             source = outgoing
         }
         try check(
-            MPI_Isend(source, CInt(sent.count * width), lockstep_MPI_BYTE(), next, tag, handle, requests + 1), "MPI_Isend")
+            MPI_Isend(
+                source, CInt(sent.count * wire.width), lockstep_MPI_BYTE(), next, tag, communicator.handle, requests + 1),
+            "MPI_Isend")
     }
 
     /// The transfers of a step are done: takes in what came, and begins the next.
@@ -98,7 +105,7 @@ final class RingSum: PendingSum {
             step = 0
             piece += 1
         }
-        if isUnderWay { try begin() }
+        if isUnderWay { try transfer() }
     }
 
     private func take(_ part: UnsafeMutableBufferPointer<Float>, adding: Bool) {
@@ -120,7 +127,7 @@ final class RingSum: PendingSum {
     }
 
     /// Rounds to nearest, ties to even; a NaN stays one.
-    private func encode(_ part: UnsafeMutableBufferPointer<Float>, rounding: Bool) {
+    private func encode(_ part: UnsafeMutableBufferPointer<Float>, in outgoing: UnsafeMutableRawPointer, rounding: Bool) {
         let values = outgoing.assumingMemoryBound(to: UInt16.self)
         for i in part.indices {
             let bits = part[i].bitPattern
@@ -129,4 +136,9 @@ final class RingSum: PendingSum {
         }
         if rounding { for i in part.indices { part[i] = Float(bitPattern: UInt32(values[i]) << 16) } }
     }
+}
+
+extension WireFormat {
+    /// Bytes of a number on its way.
+    fileprivate var width: Int { self == .float32 ? 4 : 2 }
 }

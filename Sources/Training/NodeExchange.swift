@@ -17,8 +17,9 @@ final class NodeExchange {
 
     /// Floats of a tensor whose squares are added up by themselves, so that their order is everyone's.
     private static let blockLength = 4096
-    /// Floats of each node that are sent at a time.
+    /// Floats of each node that are sent at a time, at most; and of all of them, which is 1 GiB.
     private static let pieceLength = 1 << 18
+    private static let gatheredLength = 1 << 28
 
     private let machines: Machines
     private let layout: ParameterLayout
@@ -26,11 +27,14 @@ final class NodeExchange {
     private let ownNodes: Int
     /// The sums of the nodes of this machine's ranks.
     private let sources: [UnsafePointer<Float>]
-    /// Of the whole tree, from `sources` or, with several machines, from `received`.
+    /// Of the whole tree, from `sources` or, with several machines, from `gathered`.
     private let root: TreeSum
     private let largest: [TreeSum]  // this machine's largest nodes
-    private let sent: Buffer  // [nodes, piece]
-    private let received: Buffer  // [all machines' nodes, piece]
+    /// How many each machine has.
+    private let counts: [Int]
+    /// Floats of each node that are sent at a time.
+    private let piece: Int
+    private let gathered: Buffer  // [all machines' largest nodes, piece]
     private let blocks: [(tensor: Int, range: Range<Int>)]
     private let ownBlocks: Range<Int>
     private let squares: UnsafeMutableBufferPointer<Double>  // one of each block
@@ -62,14 +66,16 @@ final class NodeExchange {
         if machines.across.size == 1 {
             root = TreeSum(of: all, from: given)
             largest = []
-            sent = Buffer(count: 0)
-            received = Buffer(count: 0)
+            counts = []
+            piece = 0
+            gathered = Buffer(count: 0)
         } else {
             root = TreeSum(of: all, from: covers.flatMap { $0 })
             largest = covers[machines.across.rank].map { TreeSum(of: $0, from: given) }
-            let piece = min(NodeExchange.pieceLength, layout.count)
-            sent = Buffer(count: largest.count * piece)
-            received = Buffer(count: covers.joined().count * piece)
+            counts = covers.map(\.count)
+            let nodes = counts.reduce(0, +)
+            piece = min(NodeExchange.pieceLength, layout.count, NodeExchange.gatheredLength / nodes)
+            gathered = Buffer(count: nodes * piece)
         }
 
         let blocks = layout.entries.enumerated().flatMap { tensor, entry in
@@ -102,25 +108,16 @@ final class NodeExchange {
             root.run(sources.map { $0 + part.lowerBound }, count: part.count, into: sum.buffer.base + part.lowerBound)
             return
         }
-        let piece = sent.count / largest.count
+        let first = counts[..<machines.across.rank].reduce(0, +)
+        let nodes = counts.reduce(0, +)
         for start in stride(from: part.lowerBound, to: part.upperBound, by: piece) {
             let count = min(piece, part.upperBound - start)
             for (place, node) in largest.enumerated() {
-                node.run(sources.map { $0 + start }, count: count, into: sent.base + place * count)
+                node.run(sources.map { $0 + start }, count: count, into: gathered.base + (first + place) * count)
             }
-            try send(largest.count * count)
-            let nodes = received.count / piece
-            root.run((0..<nodes).map { UnsafePointer(received.base + $0 * count) }, count: count, into: sum.buffer.base + start)
-        }
-    }
-
-    /// The first `count` floats of `sent`, of all machines in turn, to `received`.
-    private func send(_ count: Int) throws {
-        let all = try machines.across.allGather(Array(UnsafeRawBufferPointer(start: sent.base, count: count * 4)))
-        var place = UnsafeMutableRawPointer(received.base)
-        for bytes in all {
-            bytes.withUnsafeBytes { place.copyMemory(from: $0.baseAddress!, byteCount: $0.count) }
-            place += bytes.count
+            try machines.across.allGather(
+                in: UnsafeMutableRawBufferPointer(start: gathered.base, count: nodes * count * 4), counts: counts, stride: count * 4)
+            root.run((0..<nodes).map { UnsafePointer(gathered.base + $0 * count) }, count: count, into: sum.buffer.base + start)
         }
     }
 

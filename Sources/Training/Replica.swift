@@ -25,8 +25,8 @@ final class Replica: BackwardObserver {
     /// on one machine, where it is all one, a single range.
     private let ownRanges: [Range<Int>]
     private let plan: TrainingOptions.ExchangePlan
-    /// Sums between machines that are under way.
-    private var pending: [any PendingSum] = []
+    /// Between machines: a sum for each of `ownRanges`, and behind these, without a tied embedding, one for the touched rows.
+    private var sums: [any PersistentSum] = []
     /// Nil when the embedding is tied, which gives all its rows a gradient.
     private let rows: TouchedRows?
     private let embedding: ParameterLayout.Entry
@@ -72,6 +72,11 @@ final class Replica: BackwardObserver {
             return cut(here.rank)..<cut(here.rank + 1)
         }
 
+        if machines.across.size > 1 {
+            sums = try ownRanges.map { try machines.across.makeSum(upTo: $0.count, wire: exchange.wire) }
+            if sparse { sums.append(try machines.across.makeSum(upTo: 0, wire: exchange.wire)) }
+        }
+
         foreignRows = sparse || model.tied ? 0..<0 : ownRanges.last!.clamped(to: embedding.range)
 
         signals = .allocate(capacity: 4)
@@ -103,22 +108,21 @@ final class Replica: BackwardObserver {
         clock.enter(.wait)
         try machines.here.barrier()
         clock.enter(.exchange)
-        try begin(ownRanges[part])
+        try begin(part)
     }
 
     func pause() throws {
         let phase = clock.phase
         clock.enter(.exchange)
-        for sum in pending { _ = try sum.advance() }
+        for sum in sums { _ = try sum.advance() }
         clock.enter(phase)
     }
 
-    /// Sums `range` on this machine, and sends it off to the others.
-    private func begin(_ range: Range<Int>) throws {
-        addBlocks(range)
+    /// Sums a part of `ownRanges` on this machine, and sends it off to the others.
+    private func begin(_ part: Int) throws {
+        addBlocks(ownRanges[part])
         if machines.across.size == 1 { return }
-        let values = UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[range])
-        pending.append(try machines.across.beginSum(values, wire: plan.wire))
+        try sums[part].begin(UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[ownRanges[part]]))
     }
 
     // MARK: After it
@@ -133,11 +137,11 @@ final class Replica: BackwardObserver {
         clock.enter(.exchange)
         rows?.publish(inputs, count: count)
         // Small messages would wait behind what is under way, while nobody moves that on.
-        try finishSums()
+        try machines.across.finish(sums)
         clock.enter(.wait)
         let total = try sum(own)
         clock.enter(.exchange)
-        if observer == nil { for range in ownRanges { try begin(range) } }
+        if observer == nil { for part in ownRanges.indices { try begin(part) } }
         try rows?.collect()
         try sumRows()
         clock.enter(.update)
@@ -175,26 +179,22 @@ final class Replica: BackwardObserver {
         }
     }
 
-    private func finishSums() throws {
-        try machines.across.finish(pending)
-        pending.removeAll(keepingCapacity: true)
-    }
-
     /// Touched rows, summed on this machine, and side by side between machines; with whatever else is under way.
     private func sumRows() throws {
-        guard let rows else { return try finishSums() }
+        guard let rows else { return try machines.across.finish(sums) }
         for row in rows.own { addBlocks(range(ofRow: row)) }
         if machines.across.size == 1 { return }
         let width = embedding.shape[1]
         let needed = rows.own.count * width
-        if packedRows.count < needed { packedRows = Buffer(count: needed + needed / 4) }
+        if packedRows.count < needed {
+            packedRows = Buffer(count: needed + needed / 4)
+            sums[ownRanges.count] = try machines.across.makeSum(upTo: packedRows.count, wire: plan.wire)
+        }
         for (place, row) in rows.own.enumerated() {
             copy(gradients.buffer.base + range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
         }
-        pending.append(
-            try machines.across.beginSum(
-                UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]), wire: plan.wire))
-        try finishSums()
+        try sums[ownRanges.count].begin(UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]))
+        try machines.across.finish(sums)
         for (place, row) in rows.own.enumerated() {
             copy(packedRows.base + place * width, to: gradients.buffer.base + range(ofRow: row).lowerBound, count: width)
         }

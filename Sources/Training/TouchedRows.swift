@@ -11,11 +11,17 @@ final class TouchedRows {
     private let lists: any SharedMemory
     private let room: UnsafeMutableBufferPointer<Int32>
     private let marks: UnsafeMutableBufferPointer<Bool>  // [V]
+    /// How many rows each machine's rank of this number has found, and these rows.
+    private var counts: [Int]
+    private let ones: [Int]
+    private var gathered: [Int32] = []
 
     /// Collective.
     /// - Parameter tokens: the most that this rank reads in a step.
     init(vocabulary: Int, tokens: Int, machines: Machines) throws {
         self.machines = machines
+        counts = Array(repeating: 0, count: machines.across.size)
+        ones = Array(repeating: 1, count: machines.across.size)
         lists = try machines.here.shareMemory(tokens + 1)
         marks = .allocate(capacity: vocabulary)
         marks.initialize(repeating: false)
@@ -44,14 +50,23 @@ final class TouchedRows {
         }
         own = markedOwn()
         guard machines.across.size > 1 else { return }
-        for rows in try machines.across.allGather(Array(UnsafeRawBufferPointer(own))) {
-            rows.withUnsafeBytes { bytes in
-                for offset in stride(from: 0, to: bytes.count, by: 4) {
-                    marks[Int(bytes.loadUnaligned(fromByteOffset: offset, as: Int32.self))] = true
-                }
-            }
-        }
+        try gather()
         own = markedOwn()
+    }
+
+    /// Marks the rows that the ranks of this number have found on the other machines.
+    private func gather() throws {
+        let across = machines.across
+        counts[across.rank] = own.count
+        try counts.withUnsafeMutableBytes { try across.allGather(in: $0, counts: ones, stride: MemoryLayout<Int>.stride) }
+        let start = counts[..<across.rank].reduce(0, +)
+        let total = counts.reduce(0, +)
+        if gathered.count < total { gathered = Array(repeating: 0, count: total + total / 4) }
+        for place in own.indices { gathered[start + place] = own[place] }
+        try gathered.withUnsafeMutableBytes {
+            try across.allGather(in: UnsafeMutableRawBufferPointer(rebasing: $0[..<(4 * total)]), counts: counts, stride: 4)
+        }
+        for place in 0..<total { marks[Int(gathered[place])] = true }
     }
 
     /// Every m-th row is a rank's, since frequent tokens, which are touched most, have neighbouring ids.

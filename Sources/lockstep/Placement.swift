@@ -1,6 +1,6 @@
-import Benchmark
 import Collectives
 import Diagnostics
+import Platform
 import Reporting
 
 /// Where a job's ranks run and what they may use there.
@@ -19,10 +19,10 @@ struct Placement {
     /// Collective.
     /// - Parameter threads: of this rank.
     init(_ communicator: any Communicator, threads: Int) throws {
-        let processors = Machine.allowedProcessors
+        let (processors, memory) = (Machine.this.processors, Machine.this.memory)
         let own = [
-            Host.name, processors.sorted().map(String.init).joined(separator: ","), "\(Machine.cores(of: processors))",
-            "\(threads)", "\(Machine.memory ?? 0)", "\(Machine.freeMemory ?? 0)",
+            Host.name, processors.allowed.map(String.init).joined(separator: ","), "\(processors.allowedCores)", "\(threads)",
+            "\(memory.usable)", "\(memory.free)",
         ]
         ranks = try communicator.allGather(Array(own.joined(separator: "\n").utf8)).map { bytes in
             let fields = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
@@ -64,7 +64,7 @@ struct Placement {
         let all = Set(ranks.flatMap(\.processors))
         let cores = ranks.map(\.cores)
         let each = cores.min() == cores.max() ? "\(cores[0])" : "\(cores.min()!) to \(cores.max()!)"
-        if ranks.count == 1 { return "may use \(each) of the machine's \(Machine.cores)" }
+        if ranks.count == 1 { return "may use \(each) of the machine's \(Machine.this.processorCount)" }
         if all.count == ranks.reduce(0, { $0 + $1.processors.count }) { return "\(each) for each rank, bound" }
         if Set(ranks.map(\.processors)).count == 1 { return "\(each), shared by \(ranks.count) ranks, not bound" }
         return "\(each) for each rank, some of them shared"

@@ -1,9 +1,9 @@
-import Benchmark
 import Collectives
 import Corpus
 import Files
 import FoundationEssentials
 import Glibc
+import Platform
 import Recurrent
 import Reporting
 import Training
@@ -72,7 +72,8 @@ struct RunSummary {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)
         }
         let needed = copies * once + extra
-        guard let machine = Machine.memory else { return }
+        let machine = Machine.this.memory.usable
+        guard machine > 0 else { return }
         let (total, overflow) = (needed - sharedMemory(options)).multipliedReportingOverflow(by: local)
         guard !overflow, total <= machine - sharedMemory(options) else {
             throw UsageError(

@@ -1,10 +1,10 @@
-import Benchmark
 import Collectives
 import Corpus
 import Diagnostics
 import FoundationEssentials
 import Kernels
 import MPITransport
+import Platform
 import Recurrent
 import Reporting
 import Training
@@ -23,7 +23,7 @@ extension StartRecord {
         self.init(
             step: step, time: Date.now.ISO8601Format(), program: programVersion, ranks: communicator.size,
             hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Job.threads,
-            processor: Machine.processor, cores: Machine.cores,
+            processor: Machine.this.processorName, cores: Machine.this.processorCount,
             libraries: [Arithmetic.products] + (MPISession.isLaunched ? [MPILibrary.version] : []),
             parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps,
             data: Data(

@@ -50,13 +50,5 @@ import Testing
         block.initializeMemory(as: UInt8.self, repeating: 1, count: 64 << 20)
         let after = try #require(ProcessMemory.now.peak)
         #expect(after >= 64 << 20 && after >= before && after < before + (1 << 30))
-
-        let age = try #require(Machine.processAge)
-        Thread.sleep(forTimeInterval: 0.2)
-        let older = try #require(Machine.processAge)
-        #expect(older - age >= 0.18 && older - age < 5)
-        #expect(age < 3600)
-        #expect((256 << 10...(4 << 30)).contains(Machine.lastCache))
-        #expect(Machine.cores >= 1 && !Machine.processor.isEmpty)
     }
 }

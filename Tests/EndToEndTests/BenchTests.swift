@@ -115,6 +115,17 @@ extension CommandTests {
             #expect((report.scaling[0].nodeSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
         }
 
+        /// What goes between machines does so from and to the same buffers, step after step.
+        @Test(arguments: ["wire: float32", "wire: bfloat16", "overlap: false", "sparse: false"])
+        func severalMachinesAllocateNothing(exchange: String) throws {
+            let outcome = try Launch.mpirun(
+                ranks: 2, Launch.product("lockstep"),
+                Self.model + ["--steps-only", "--json", "--set", "exchange={\(exchange)}"],
+                environment: ["LOCKSTEP_RANKS_PER_MACHINE": "1"], folder: sandbox.folder)
+            try #require(outcome.status == 0, "\(outcome.errors)")
+            #expect(try BenchReport(outcome.output).step.ownAllocationsPerStep == 0)
+        }
+
         @Test func textForPeople() throws {
             let text = try sandbox.succeed(
                 ["bench", "--data", Shared.corpus, "--steps", "2", "--link", "25,10"] + Array(Sandbox.small.dropFirst(2)))

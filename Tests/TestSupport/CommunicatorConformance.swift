@@ -9,16 +9,17 @@ import Randomness
 public func checkConformance(
     of communicator: any Communicator, lengths: [Int] = [0, 1, 10, 1000, 100_003]
 ) throws {
+    let whole = try TwoSums(communicator, upTo: lengths.max() ?? 0, wire: .float32)
+    let half = try TwoSums(communicator, upTo: lengths.max() ?? 0, wire: .bfloat16)
     for length in lengths {
         try checkSum(communicator, length, Float.self) { try communicator.sum($0) }
         try checkSum(communicator, length, Double.self) { try communicator.sum($0) }
-        try checkSum(communicator, length, Float.self) { try sumInPieces($0, communicator, .float32) }
+        try checkSum(communicator, length, Float.self) { try whole.sum($0) }
         // 8 bits of every partial sum, of which there are as many as ranks.
-        try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) {
-            try sumInPieces($0, communicator, .bfloat16)
-        }
+        try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) { try half.sum($0) }
         try checkBroadcast(communicator, length)
         try checkGathers(communicator, length)
+        try checkGatherInPlace(communicator, length)
     }
     try checkBarrier(communicator)
     try checkMachines(communicator)
@@ -71,16 +72,25 @@ private func checkSum<Element: BinaryFloatingPoint>(
         "sum of \(length) \(Element.self) differs when repeated")
 }
 
-/// Two sums under way together, with another call between.
-private func sumInPieces(
-    _ buffer: UnsafeMutableBufferPointer<Float>, _ communicator: any Communicator, _ wire: WireFormat
-) throws {
-    let cut = buffer.count / 3
-    let sums = [buffer[..<cut], buffer[cut...]].map { UnsafeMutableBufferPointer(rebasing: $0) }
-    let pending = try sums.map { try communicator.beginSum($0, wire: wire) }
-    for sum in pending { _ = try sum.advance() }
-    try communicator.barrier()
-    try communicator.finish(pending)
+/// Two sums under way together, with another call between; the same two for all buffers.
+private struct TwoSums {
+    private let communicator: any Communicator
+    private let sums: [any PersistentSum]
+
+    init(_ communicator: any Communicator, upTo count: Int, wire: WireFormat) throws {
+        self.communicator = communicator
+        sums = try [count / 3, count - count / 3].map { try communicator.makeSum(upTo: $0, wire: wire) }
+        try expect(try sums.allSatisfy { try $0.advance() }, communicator, "a sum was under way before it began")
+    }
+
+    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
+        let cut = buffer.count / 3
+        try sums[0].begin(UnsafeMutableBufferPointer(rebasing: buffer[..<cut]))
+        try sums[1].begin(UnsafeMutableBufferPointer(rebasing: buffer[cut...]))
+        for sum in sums { _ = try sum.advance() }
+        try communicator.barrier()
+        try communicator.finish(sums)
+    }
 }
 
 /// Bytes that tell sender, position and purpose.
@@ -111,6 +121,19 @@ private func checkGathers(_ communicator: any Communicator, _ length: Int) throw
             gathered == (communicator.rank == root ? all : nil), communicator,
             "gather around \(length) bytes at \(root)")
     }
+}
+
+/// Only this rank's part is there before, and nothing may be written beyond the buffer.
+private func checkGatherInPlace(_ communicator: any Communicator, _ length: Int) throws {
+    let counts = (0..<communicator.size).map { length * (($0 + 1) % 3) }
+    let parts = counts.enumerated().map { message(4 * $1, from: $0, salt: 3) }
+    let empty = parts.map { [UInt8](repeating: 0, count: $0.count) }
+    let before = empty[..<communicator.rank] + [parts[communicator.rank]] + empty[(communicator.rank + 1)...]
+    var buffer = Array(before.joined()) + [7]
+    try buffer.withUnsafeMutableBytes {
+        try communicator.allGather(in: UnsafeMutableRawBufferPointer(rebasing: $0.dropLast()), counts: counts, stride: 4)
+    }
+    try expect(buffer == Array(parts.joined()) + [7], communicator, "allGather in place around \(length) times 4 bytes")
 }
 
 /// No rank leaves before the last has arrived, by the clock that the ranks of one machine share.

@@ -168,9 +168,7 @@ private final class ThreadCommunicator: Communicator {
 
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
 
-    func beginSum(_ buffer: UnsafeMutableBufferPointer<Float>, wire: WireFormat) throws -> any PendingSum {
-        SumWhenAsked { try self.sum(buffer) }
-    }
+    func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { try self.sum($0) } }
 
     private func sum<Element: BinaryFloatingPoint>(in buffer: UnsafeMutableBufferPointer<Element>) throws {
         let parts = try meeting.exchange(
@@ -198,6 +196,13 @@ private final class ThreadCommunicator: Communicator {
 
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         try meeting.exchange(bytes, of: rank, call: "allGather")
+    }
+
+    func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws {
+        let start = counts[..<rank].reduce(0, +) * stride
+        let parts = try meeting.exchange(
+            Array(buffer[start..<start + counts[rank] * stride]), of: rank, call: "allGather of \(counts) times \(stride) bytes")
+        buffer.copyBytes(from: parts.joined())
     }
 
     func machines() throws -> Machines {

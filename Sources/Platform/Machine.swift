@@ -1,0 +1,69 @@
+import Files
+import Glibc
+
+/// What the kernel says of a machine and of this process, in its files below `root`: "" for this machine, a made-up tree in
+/// tests.
+public struct Machine: Sendable {
+    public static let this = Machine(root: "")
+
+    public let root: String
+
+    public init(root: String) { self.root = root }
+
+    // MARK: Files
+
+    /// - Returns: without white space at the end; nil when the file cannot be read.
+    public func text(_ path: String) -> String? {
+        guard let bytes = try? File.contents(of: root + path, limit: 1 << 24) else { return nil }
+        return String(String(decoding: bytes, as: UTF8.self).trimmingSuffix(while: \.isWhitespace))
+    }
+
+    public func lines(_ path: String) -> [Substring] { text(path)?.split(separator: "\n") ?? [] }
+
+    public func names(_ path: String) -> [String] { (try? Folder.names(in: root + path)) ?? [] }
+
+    func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
+
+    /// The value of `key:` in files such as /proc/meminfo and /proc/self/status.
+    public func value(_ key: String, in path: String) -> String? {
+        lines(path).first { $0.hasPrefix("\(key):") }.map { $0.dropFirst(key.count + 1).trimmed }
+    }
+
+    /// The numbers of "0-3,8".
+    public static func numbers(inList list: String) -> [Int] {
+        list.split(separator: ",").flatMap { part -> [Int] in
+            let ends = part.split(separator: "-").compactMap { Int($0.trimmed) }
+            guard let first = ends.first, let last = ends.last, first <= last, last - first < 1 << 16 else { return [] }
+            return Array(first...last)
+        }
+    }
+
+    // MARK: This process
+
+    /// Seconds since this process was started, to 0.01; nil where the kernel does not say.
+    public var processAge: Double? {
+        // Field 2, the program's name in brackets, may hold anything; field 22 is the start in clock ticks.
+        guard let fields = lines("/proc/self/stat").first?.split(separator: ")").last?.split(separator: " "),
+            fields.count > 19, let ticks = Double(fields[19])
+        else { return nil }
+        var now = timespec()
+        clock_gettime(CLOCK_BOOTTIME, &now)
+        let age = Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9 - ticks / Double(sysconf(Int32(_SC_CLK_TCK)))
+        return age >= 0 ? age : nil
+    }
+}
+
+extension StringProtocol {
+    /// Without white space at its ends.
+    public var trimmed: String {
+        String(String(drop(while: \.isWhitespace)).trimmingSuffix(while: \.isWhitespace))
+    }
+}
+
+extension BidirectionalCollection {
+    fileprivate func trimmingSuffix(while predicate: (Element) -> Bool) -> SubSequence {
+        var end = endIndex
+        while end > startIndex, predicate(self[index(before: end)]) { end = index(before: end) }
+        return self[..<end]
+    }
+}

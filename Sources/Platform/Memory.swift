@@ -1,0 +1,45 @@
+extension Machine {
+    /// Bytes of the machine, and what the control groups leave of them.
+    public struct Memory: Sendable, Equatable {
+        /// 0 where the kernel does not say.
+        public var total = 0
+        /// What could be allocated without swapping.
+        public var available = 0
+        /// The control groups' limit, and what the group with that limit holds already.
+        public var limit: Int?
+        public var used: Int?
+
+        public init(total: Int = 0, available: Int = 0, limit: Int? = nil, used: Int? = nil) {
+            self.total = total
+            self.available = available
+            self.limit = limit
+            self.used = used
+        }
+
+        /// What all processes of this machine, or of this container, can have together.
+        public var usable: Int { min(total, limit ?? total) }
+
+        /// What can still be allocated without swapping, within the limit.
+        public var free: Int {
+            guard let limit else { return available }
+            return min(available, max(0, limit - (used ?? 0)))
+        }
+    }
+
+    public var memory: Memory {
+        var memory = Memory(total: kibibytes("MemTotal"), available: kibibytes("MemAvailable"))
+        // The innermost group with the smallest limit; what it holds counts against that.
+        for group in groups("memory") {
+            guard let limit = number("\(group)/memory.max") ?? number("\(group)/memory.limit_in_bytes"),
+                limit < min(memory.total, memory.limit ?? .max)
+            else { continue }
+            memory.limit = limit
+            memory.used = number("\(group)/memory.current") ?? number("\(group)/memory.usage_in_bytes")
+        }
+        return memory
+    }
+
+    private func kibibytes(_ key: String) -> Int {
+        value(key, in: "/proc/meminfo").flatMap { $0.split(separator: " ").first }.flatMap { Int($0) }.map { $0 << 10 } ?? 0
+    }
+}

@@ -1,0 +1,81 @@
+import Glibc
+
+extension Machine {
+    /// Logical processors, and what this process may use of them.
+    public struct Processors: Sendable, Equatable {
+        /// Those that are switched on, with the physical core each belongs to.
+        public var cores: [Int: String] = [:]
+        /// Those that the control group leaves (a container, a batch job); and of all, those that this process may run on:
+        /// its binding.
+        public var available: [Int] = []
+        public var allowed: [Int] = []
+        /// Processor time a second that the control groups grant, in processors; nil for no limit.
+        public var quota: Double?
+
+        /// Physical cores behind those that this process may run on.
+        public var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
+    }
+
+    private static let folder = "/sys/devices/system/cpu"
+
+    public var processors: Processors {
+        var processors = Processors()
+        for number in online {
+            // The first of the threads that share a core names the core.
+            let siblings = text("\(Machine.folder)/cpu\(number)/topology/thread_siblings_list").map(Machine.numbers)
+            processors.cores[number] = "\(siblings?.first ?? number)"
+        }
+        let online = processors.cores.keys.sorted()
+        let set = groups("cpuset").reversed().lazy.compactMap {
+            text("\($0)/cpuset.cpus.effective") ?? text("\($0)/cpuset.effective_cpus")
+        }.first { !$0.isEmpty }
+        let available = set.map(Machine.numbers) ?? online
+        processors.available = online.filter(available.contains)
+        let allowed = bound ?? online
+        processors.allowed = online.filter(allowed.contains)
+        processors.quota = groups("cpu").compactMap(quota).min()
+        return processors
+    }
+
+    /// How many logical processors are switched on.
+    public var processorCount: Int { online.count }
+
+    /// Where the kernel does not say, those that this process may run on are known at least.
+    private var online: [Int] { text("\(Machine.folder)/online").map(Machine.numbers) ?? bound ?? [0] }
+
+    private var bound: [Int]? { value("Cpus_allowed_list", in: "/proc/self/status").map(Machine.numbers) }
+
+    private func quota(_ group: String) -> Double? {
+        if let fields = text("\(group)/cpu.max")?.split(separator: " "), fields.count == 2,
+            let quota = Double(fields[0]), let period = Double(fields[1]), period > 0
+        {
+            return quota / period
+        }
+        guard let quota = number("\(group)/cpu.cfs_quota_us"), quota > 0,
+            let period = number("\(group)/cpu.cfs_period_us"), period > 0
+        else { return nil }
+        return Double(quota) / Double(period)
+    }
+
+    /// The processor's name; that of its architecture where there is none.
+    public var processorName: String {
+        // This file has a tab before the colon.
+        value("model name\t", in: "/proc/cpuinfo") ?? Machine.architecture
+    }
+
+    /// As the kernel calls it: `x86_64`, `aarch64`. Of this machine, whatever the root.
+    public static var architecture: String {
+        var names = utsname()
+        uname(&names)
+        return withUnsafeBytes(of: names.machine) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
+    }
+
+    /// Bytes of the largest cache that the first core uses; 32 MiB where the kernel does not say.
+    public var lastCache: Int {
+        let sizes = (0..<8).compactMap { index -> Int? in
+            guard let text = text("\(Machine.folder)/cpu0/cache/index\(index)/size") else { return nil }
+            return Int(text.prefix { $0.isNumber }).map { $0 << (text.hasSuffix("M") ? 20 : text.hasSuffix("K") ? 10 : 0) }
+        }
+        return sizes.max() ?? 32 << 20
+    }
+}
