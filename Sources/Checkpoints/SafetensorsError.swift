@@ -4,6 +4,7 @@ import Diagnostics
 public enum SafetensorsError: DiagnosedError, Equatable {
     case notAFile(file: String)
     case noLengthField(file: String, size: Int)
+    case otherFormat(file: String, found: OtherFormat)
     /// Length zero, above the format's limit, or above what the file holds.
     case headerLength(file: String, length: UInt64, largest: Int)
     case malformedHeader(file: String, offset: Int, expected: String)
@@ -21,6 +22,12 @@ public enum SafetensorsError: DiagnosedError, Equatable {
     case otherShape(file: String, tensor: String, expected: [Int], found: [Int])
     case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
 
+    public enum OtherFormat: String, Sendable {
+        case pickle = "what torch.save writes"
+        case array = "a NumPy array"
+        case text
+    }
+
     public var kind: FailureKind { .data }
 
     public var diagnosis: Diagnosis {
@@ -29,6 +36,11 @@ public enum SafetensorsError: DiagnosedError, Equatable {
             return Diagnosis("not a regular file", file: file, remedy: "pass a .safetensors file")
         case .noLengthField(let file, let size):
             return damaged("too short for a safetensors file", file, expected: "at least 10 bytes", found: "\(size)")
+        case .otherFormat(let file, let found):
+            return Diagnosis(
+                "not a safetensors file", file: file, found: found.rawValue,
+                remedy: found == .pickle
+                    ? "save the state_dict with safetensors.torch.save_file instead" : "pass a .safetensors file")
         case .headerLength(let file, let length, let largest):
             return damaged(
                 "impossible header length", file, at: "bytes 0..<8", expected: "2 to \(largest)", found: "\(length)")
@@ -71,7 +83,7 @@ public enum SafetensorsError: DiagnosedError, Equatable {
             return Diagnosis(
                 "the tensor has another shape", file: file, location: tensor.printable,
                 expected: describe(shape: expected), found: describe(shape: found),
-                remedy: "use the model configuration that the file was made with")
+                remedy: "use the model configuration that the file was made with (of a run, --config RUN/config.yaml)")
         case .otherType(let file, let tensor, let expected, let found):
             return Diagnosis(
                 "the tensor has another dtype", file: file, location: tensor.printable, expected: expected.rawValue,

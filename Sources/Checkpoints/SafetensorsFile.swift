@@ -23,6 +23,7 @@ public final class SafetensorsFile: Sendable {
         let length = UInt64(littleEndian: bytes.loadUnaligned(as: UInt64.self))
         let largest = min(Self.largestHeader, bytes.count - 8)
         guard let headerLength = Int(exactly: length), headerLength >= 2, headerLength <= largest else {
+            if let format = Self.otherFormat(bytes) { throw SafetensorsError.otherFormat(file: path, found: format) }
             throw SafetensorsError.headerLength(file: path, length: length, largest: largest)
         }
         dataStart = 8 + headerLength
@@ -33,6 +34,14 @@ public final class SafetensorsFile: Sendable {
         tensors = header.tensors
         metadata = header.metadata
         index = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
+    }
+
+    /// What a file holds whose first 8 bytes are no length, as far as they tell.
+    private static func otherFormat(_ bytes: UnsafeRawBufferPointer) -> SafetensorsError.OtherFormat? {
+        let start = bytes.prefix(8)
+        if start.starts(with: Array("PK".utf8)) || start[0] == 0x80 && (2...5).contains(start[1]) { return .pickle }
+        if start.starts(with: [0x93] + Array("NUMPY".utf8)) { return .array }
+        return start.allSatisfy { (0x20...0x7E).contains($0) || (0x09...0x0D).contains($0) } ? .text : nil
     }
 
     public var names: [String] { tensors.map(\.name) }

@@ -87,7 +87,8 @@ extension RunConfiguration {
             }
         default:
             throw ConfigurationError.wrongValue(
-                Self.shown(path), expected: "keys with values", found: node.summary, document.place(of: node))
+                Self.shown(path), expected: "keys with values, of \(Self.names(in: path[...]).joined(separator: ", "))",
+                found: node.summary, document.place(of: node))
         }
     }
 

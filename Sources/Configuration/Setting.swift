@@ -52,7 +52,7 @@ extension RunConfiguration {
     static let settings: [Setting] = [
         Setting(
             "data.path", \.data.path, .path,
-            "The dataset folder that `lockstep prepare` made, relative to where lockstep is started. `--data DIR` sets it too."),
+            "The dataset folder that `lockstep prepare` made, relative to where lockstep is started. `--data FOLDER` sets it too."),
 
         Setting(
             "model.cell", \.model.cell, .any, structural: true,

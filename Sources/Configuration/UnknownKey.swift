@@ -28,7 +28,7 @@ extension RunConfiguration {
     }
 
     /// The keys one level below `group`.
-    private static func names(in group: ArraySlice<String>) -> [String] {
+    static func names(in group: ArraySlice<String>) -> [String] {
         var names: [String] = []
         for path in settings.map(\.path) where path.starts(with: group) && path[group.count] != names.last {
             names.append(path[group.count])

@@ -12,9 +12,14 @@ public struct Dataset: Sendable {
     private let stores: [Split: TokenStore]
 
     /// Checks vocabulary, sizes and counts; checksums and token ids would take reading everything.
+    /// - Parameter recipe: a file that may say how to make the dataset, should there be none.
     /// - Throws: `FileError`, `JSONFileError`, `VocabularyError`, `ArrayFileError`, `DatasetError`.
-    public init(folder: String) throws {
+    public init(folder: String, recipe: String? = nil) throws {
         let manifestPath = "\(folder)/\(DatasetManifest.fileName)"
+        guard Folder.exists(folder) else {
+            let text = recipe.flatMap { try? File.contents(of: $0, limit: 1 << 20) }.map { String(decoding: $0, as: UTF8.self) }
+            throw DatasetError.missing(folder: folder, recipe: text?.contains("--output \(folder)") == true ? recipe : nil)
+        }
         guard !Folder.isFolder(folder) || Folder.exists(manifestPath) else {
             throw DatasetError.notADataset(folder: folder)
         }
@@ -93,6 +98,8 @@ public struct Dataset: Sendable {
 }
 
 public enum DatasetError: DiagnosedError, Equatable {
+    /// `recipe`: the file that says how to make it.
+    case missing(folder: String, recipe: String?)
     case notADataset(folder: String)
     case disagrees(file: String, quantity: String, stated: String, found: String)
     case impossibleUnknownCount(file: String, split: Split, unknown: Int, tokens: Int)
@@ -102,6 +109,11 @@ public enum DatasetError: DiagnosedError, Equatable {
 
     public var diagnosis: Diagnosis {
         switch self {
+        case .missing(let folder, let recipe):
+            Diagnosis(
+                "there is no such dataset", file: folder,
+                remedy: recipe.map { "\($0) says at its head what text it needs and how to prepare it" }
+                    ?? "check the path, or make it with `lockstep prepare ... --output \(folder)` (see lockstep help prepare)")
         case .notADataset(let folder):
             Diagnosis(
                 "not a dataset folder: it has no \(DatasetManifest.fileName)", file: folder,

@@ -76,6 +76,9 @@ public struct DatasetWriter {
     ) throws -> DatasetManifest {
         try staged(folder) { staging in
             let (inputs, regions) = try source.openTokens()
+            if vocabulary.level.isSpaced, vocabulary.endOfSentence == nil {
+                notify(.note("no token is spelled <eos>: lines have no end here, neither in scores nor in generated text"))
+            }
             for (split, regions) in regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
             var vocabulary = vocabulary
             var splits: [Split: DatasetManifest.SplitRecord] = [:]
@@ -124,6 +127,10 @@ public struct DatasetWriter {
             let record = try encoder.encode(split, regions, with: vocabulary)
             splits[split] = record
             warn(of: record, split, options.level)
+        }
+        if options.level == .word, splits[.train]?.unknown == 0, splits.values.contains(where: { $0.unknown > 0 }) {
+            notify(
+                .note("train has no <unk>, so a model cannot learn how likely an unknown word is; --vocabulary-size leaves out the rarest words"))
         }
         for (input, record) in zip(source.inputs, inputs) where encoder.readsTwice {
             guard input.record() == record else { throw PrepareError.inputChanged(path: input.file.path) }

@@ -45,16 +45,19 @@ public enum JSONFileError: DiagnosedError, Equatable {
 
     static func malformed(file: String, _ error: DecodingError) -> JSONFileError {
         let context: DecodingError.Context
-        var path: [any CodingKey] = []
         switch error {
         case .typeMismatch(_, let c), .valueNotFound(_, let c), .dataCorrupted(let c): context = c
         case .keyNotFound(let key, let c):
-            context = c
-            path = [key]
+            let path = keyPath(c.codingPath + [key])
+            return .malformed(file: file, keyPath: path, problem: "it has no \(path)")
         @unknown default: return .malformed(file: file, keyPath: "", problem: "cannot be decoded")
         }
-        let keyPath = (context.codingPath + path).map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
-        return .malformed(file: file, keyPath: String(keyPath.drop { $0 == "." }), problem: context.debugDescription)
+        return .malformed(file: file, keyPath: keyPath(context.codingPath), problem: context.debugDescription)
+    }
+
+    private static func keyPath(_ keys: [any CodingKey]) -> String {
+        let path = keys.map { $0.intValue.map { "[\($0)]" } ?? ".\($0.stringValue)" }.joined()
+        return String(path.drop { $0 == "." })
     }
 
     public var kind: FailureKind { .data }
@@ -64,7 +67,7 @@ public enum JSONFileError: DiagnosedError, Equatable {
         case .malformed(let file, let keyPath, let problem):
             Diagnosis(
                 "damaged or not the right file: \(problem)", file: file, location: keyPath.isEmpty ? nil : keyPath,
-                remedy: "prepare the data again")
+                remedy: "check the path, or prepare the data again")
         case .otherFormat(let file, let expected, let found):
             Diagnosis(
                 "not the right file", file: file, location: "format", expected: "\"\(expected)\"",

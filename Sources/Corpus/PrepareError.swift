@@ -20,10 +20,10 @@ public enum PrepareError: DiagnosedError, Equatable {
 
     public var diagnosis: Diagnosis {
         switch self {
-        case .emptyInput(let path): Diagnosis("the file holds no text", file: path, remedy: "check the path")
+        case .emptyInput(let path): Diagnosis("the file is empty", file: path, remedy: "check the path")
         case .notAFile(let path):
             Diagnosis(
-                "not a regular file; text is read twice", file: path, remedy: "save it to a file and give that")
+                "not a regular file: what is read twice must be one", file: path, remedy: "save the text to a file and give that")
         case .inputChanged(let path):
             Diagnosis("the file changed while it was read", file: path, remedy: "run prepare again")
         case .emptySplit(let split):

@@ -12,8 +12,7 @@ struct StagedFolder {
     /// - Parameter replacing: whether a dataset already there may be replaced.
     /// - Throws: `FileError`, `PrepareError`.
     init(for target: String, replacing: Bool) throws {
-        var target = target
-        while target.count > 1, target.hasSuffix("/") { target.removeLast() }
+        let target = Folder.withoutSlash(target)
         self.target = target
         path = "\(target).tmp-\(getpid())"
         if Folder.exists(target) {
@@ -28,7 +27,7 @@ struct StagedFolder {
                 guard replacing else { throw PrepareError.outputExists(folder: target) }
             }
         }
-        try Folder.remove(path)
+        if Folder.exists(path) { try Folder.remove(path) }
         try Folder.create(path)
     }
 

@@ -1,4 +1,4 @@
-/// The candidate with the smallest Levenshtein distance to `name`, when it is close enough to be a likely typo
+/// The candidate with the smallest edit distance to `name`, two characters exchanged counting once, when it is close enough to be a likely typo
 /// (at most a third of the longer name, at least one edit). Ties go to the first candidate.
 public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
@@ -11,13 +11,16 @@ public func nearestName(to name: String, among candidates: some Sequence<String>
 }
 
 private func editDistance(_ a: [Unicode.Scalar], _ b: [Unicode.Scalar]) -> Int {
+    var beforeThat: [Int] = []
     var previous = Array(0...b.count)
     for (i, x) in a.enumerated() {
         var current = [i + 1]
         for (j, y) in b.enumerated() {
-            current.append(min(previous[j + 1] + 1, current[j] + 1, previous[j] + (x == y ? 0 : 1)))
+            var edits = min(previous[j + 1] + 1, current[j] + 1, previous[j] + (x == y ? 0 : 1))
+            if i > 0, j > 0, x == b[j - 1], a[i - 1] == y { edits = min(edits, beforeThat[j - 1] + 1) }
+            current.append(edits)
         }
-        previous = current
+        (beforeThat, previous) = (previous, current)
     }
     return previous[b.count]
 }

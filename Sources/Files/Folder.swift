@@ -44,10 +44,16 @@ public enum Folder {
         guard access(place, W_OK | X_OK) == 0 else { throw FileError(operation: "write to folder", path: place) }
     }
 
+    /// `runs/first` for `runs/first/`, as a shell completes it.
+    public static func withoutSlash(_ path: String) -> String {
+        var path = path
+        while path.count > 1, path.last == "/" { path.removeLast() }
+        return path
+    }
+
     /// The folder that holds `path`: "." for a bare name.
     public static func parent(of path: String) -> String {
-        var trimmed = path[...]
-        while trimmed.count > 1, trimmed.last == "/" { trimmed.removeLast() }
+        let trimmed = withoutSlash(path)
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }

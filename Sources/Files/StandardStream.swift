@@ -1,4 +1,4 @@
-import Glibc
+@preconcurrency import Glibc
 import Synchronization
 
 /// Standard output and standard error, written to directly: each call is one write, nothing stays in a buffer.
@@ -14,6 +14,8 @@ public final class StandardStream: Sendable {
     private let patience: Int32?
     /// Whether something was dropped last time: then there is no waiting again.
     private let isStuck = Atomic<Bool>(false)
+    /// The error of a write that failed although somebody reads.
+    private let failure = Atomic<Int32>(0)
 
     public init(descriptor: Int32, patience: Int32? = nil) {
         self.descriptor = descriptor
@@ -32,7 +34,10 @@ public final class StandardStream: Sendable {
             // A pipe that is ready at all takes this much without waiting.
             let piece = patience == nil ? bytes.count - done : min(bytes.count - done, Int(PIPE_BUF))
             let count = retrying { Glibc.write(descriptor, bytes.baseAddress! + done, piece) }
-            if count < 0 { return false }
+            if count < 0 {
+                if errno != EPIPE { failure.store(errno, ordering: .relaxed) }
+                return false
+            }
             done += count
         }
         return true
@@ -51,5 +56,20 @@ public final class StandardStream: Sendable {
         let isReady = retrying { poll(&request, 1, wait) } != 0
         isStuck.store(!isReady, ordering: .relaxed)
         return isReady
+    }
+
+    /// Whether all that was written to standard output, by `print` as well, is where it should be. A reader that has gone
+    /// away wanted no more: that is no error.
+    /// - Throws: `FileError`, say when the disk is full.
+    public static func finishOutput() throws {
+        let isFlushed = fflush(stdout) == 0
+        let code = isFlushed ? output.failure.load(ordering: .relaxed) : errno
+        guard code != 0 || ferror(stdout) != 0, code != EPIPE, !output.hasNoReader else { return }
+        throw FileError(operation: "write", path: "standard output", code: code == 0 ? EIO : code)
+    }
+
+    private var hasNoReader: Bool {
+        var request = pollfd(fd: descriptor, events: 0, revents: 0)
+        return retrying { poll(&request, 1, 0) } == 1 && request.revents & Int16(POLLERR) != 0
     }
 }

@@ -73,6 +73,14 @@ public final class Console: Sendable {
         }
     }
 
+    /// Takes the live line off the screen.
+    public func clearLine() {
+        line.withLock { line in
+            if !line.fields.isEmpty { write(clearing(line)) }
+            line = LiveLine()
+        }
+    }
+
     public enum Colour: Int, Sendable {
         case red = 31
         case green = 32

@@ -13,6 +13,8 @@ public final class RunReporter: TrainingReporter {
     private var pace: LogPace
     private let logger: Logger
     private var metricsFail = false
+    /// On the progress line while training.
+    private var fields: [String] = []
     /// Waits for the first other record: a sitting that never got to one is not worth a line.
     private var start: StartRecord?
 
@@ -57,7 +59,7 @@ public final class RunReporter: TrainingReporter {
             try metrics.append(.training(record))
             try events?.append(step: record.step, scalars: record.scalars)
         }
-        let fields = progress.fields(of: record)
+        fields = progress.fields(of: record)
         if console.isLive {
             console.show(fields, order: ProgressLine.order)
         } else if pace.isDue() || record.step >= progress.totalSteps {
@@ -65,7 +67,12 @@ public final class RunReporter: TrainingReporter {
         }
     }
 
+    public func validating(share: Double) {
+        console.show(fields.prefix(2) + ["validating \(Formatting.fixed(100 * share, decimals: 0)) %"], order: [2, 0, 1])
+    }
+
     public func validated(_ record: ValidationRecord) {
+        console.show(fields, order: ProgressLine.order)
         log {
             try metrics.append(.validation(record))
             try events?.append(step: record.step, scalars: record.scalars)

@@ -1,6 +1,8 @@
 /// What a training run tells the world. Only rank 0 has one.
 public protocol TrainingReporter: AnyObject {
     func trained(_ record: TrainingRecord)
+    /// - Parameter share: of the validation part, 0 to 1.
+    func validating(share: Double)
     func validated(_ record: ValidationRecord)
     func sampled(_ record: SampleRecord)
     /// A checkpoint is about to be written: what was reported up to here must outlive the machine as it will.
@@ -10,4 +12,8 @@ public protocol TrainingReporter: AnyObject {
     func warning(_ message: String)
     /// The run is over, for whatever reason.
     func finished()
+}
+
+extension TrainingReporter {
+    public func validating(share: Double) {}
 }

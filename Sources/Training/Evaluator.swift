@@ -114,9 +114,15 @@ public final class Evaluator {
         }
     }
 
-    /// Collective. - Throws: `KernelError`; transport errors.
-    public func run(_ heartbeat: Heartbeat = Heartbeat()) throws -> Evaluation {
+    /// Collective.
+    /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
+    /// - Throws: `KernelError`; transport errors.
+    public func run(
+        _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
+    ) throws -> Evaluation {
         let streams = partition.streams
+        let own = groups.joined().reduce(0) { $0 + partition.length(of: $1) }
+        var done = 0
         // Of each stream: the loss, and how much of it and how many predictions are those of <unk>.
         var sums = [Double](repeating: 0, count: 3 * streams)
         for model in models.values { try model.packWeights() }
@@ -131,6 +137,8 @@ public final class Evaluator {
                         chunks.next(length: Evaluator.chunkLength, inputs: inputs, targets: targets)
                     }
                 }
+                progress?(Double(done) / Double(own))
+                done += chunk.steps * group.count
                 try model.forward(inputs, steps: chunk.steps)
                 _ = try model.loss(targets) { row, nats in
                     let stream = group.lowerBound + row % group.count

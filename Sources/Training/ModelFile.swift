@@ -23,19 +23,25 @@ public enum ModelFile {
     /// All names may begin with one prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be there under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// outside `rnn` that the model does not have are ignored.
-    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.notInModel`.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = parameters.layout
+        let names = Set(file.names)
+        for entry in layout.entries where !names.contains(prefix + entry.name) {
+            if entry.name.hasPrefix("rnn.") { throw ModelFileError.notInFile(file: file.path, tensor: prefix + entry.name) }
+            let other = [encoder: decoder, decoder: encoder][entry.name]
+            if !model.tied, let other, names.contains(prefix + other) { throw ModelFileError.tied(file: file.path, tensor: prefix + other) }
+        }
         for entry in layout.entries {
-            let only = model.tied && entry.name == encoder && !file.names.contains(prefix + encoder) ? decoder : entry.name
+            let only = model.tied && entry.name == encoder && !names.contains(prefix + encoder) ? decoder : entry.name
             try file.read(prefix + only, shape: entry.shape, into: parameters.values(entry))
         }
         let known = Set(layout.entries.map { prefix + $0.name })
         if let other = file.names.first(where: { $0.hasPrefix(prefix + "rnn.") && !known.contains($0) }) {
             throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
-        if model.tied, file.names.contains(prefix + decoder) {
+        if model.tied, names.contains(prefix + decoder) {
             let output: [Float] = try file.elements(of: prefix + decoder)
             guard output.elementsEqual(parameters.values(layout[encoder])) else { throw ModelFileError.notTied(file: file.path) }
         }
@@ -107,6 +113,10 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
+    /// One matrix for both, `tensor`, where the model has two.
+    case tied(file: String, tensor: String)
+    /// A recurrent weight of the model.
+    case notInFile(file: String, tensor: String)
     /// A recurrent weight that would be lost.
     case notInModel(file: String, tensor: String)
 
@@ -126,6 +136,14 @@ public enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "the model is configured as tied, but decoder.weight differs from encoder.weight", file: file,
                 remedy: "set model.tied to false or use another file")
+        case .tied(let file, let tensor):
+            Diagnosis(
+                "the file has one matrix for embedding and output, \(tensor.printable); the model is configured with two", file: file,
+                remedy: "set model.tied to true, and model.embedding and model.hidden to the same size")
+        case .notInFile(let file, let tensor):
+            Diagnosis(
+                "the file lacks this tensor of the model as configured", file: file, location: tensor.printable,
+                remedy: "set model.layers and model.cell as the file has them; lockstep inspect shows its tensors")
         case .notInModel(let file, let tensor):
             Diagnosis(
                 "the model as configured does not have this tensor", file: file, location: tensor.printable,

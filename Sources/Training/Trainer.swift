@@ -225,7 +225,7 @@ public final class Trainer {
     private func validate(final: Bool) throws -> Bool {
         guard let evaluator else { return false }
         heartbeat.enter(.validation)
-        let evaluation = try evaluator.run(heartbeat)
+        let evaluation = try evaluator.run(heartbeat) { [reporter] in reporter?.validating(share: $0) }
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         lastValidation = evaluation
         validatedStep = progress.step

@@ -24,27 +24,28 @@ struct BenchCommand: JobCommand {
               mpirun -n 2 lockstep bench --set model.hidden=650 --vocabulary 33278 --json
             """)
 
-    @Option(help: "The configuration file (YAML). Default: the built-in defaults.", completion: .file(extensions: ["yaml", "yml"]))
+    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "Train on the training part of this dataset folder. Default: random tokens.", completion: .directory)
+    @Option(help: ArgumentHelp("Train on the training part of this dataset folder. Default: random tokens.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(help: "Train on random tokens, evenly distributed over a vocabulary of this size. Default: 10000.")
+    @Option(help: ArgumentHelp("Train on random tokens, evenly distributed over a vocabulary of this size. Default: 10000.", valueName: "n"))
     var vocabulary: Int?
 
-    @Option(help: "Steps to measure.")
+    @Option(help: ArgumentHelp("Steps to measure.", valueName: "n"))
     var steps = 20
 
-    @Option(help: "Steps before those.")
+    @Option(help: ArgumentHelp("Steps before those, to warm up.", valueName: "n"))
     var warmup = 3
 
     @Option(
         name: .customLong("link"),
-        help: """
+        help: ArgumentHelp(
+            """
             A network to predict the efficiency for: GBIT,MICROSECONDS (bandwidth in Gbit/s, latency). May be given \
             several times. Default: 1,50 and 10,30 and 100,5.
-            """)
+            """, valueName: "gbit,us"))
     var links: [NetworkLink] = []
 
     @Flag(help: "Measure the training steps alone: no sums over ranks, no prediction, no evaluation and generation.")
@@ -53,7 +54,7 @@ struct BenchCommand: JobCommand {
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
-    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
     var overrides: [String] = []
 
     func validate() throws {

@@ -25,13 +25,13 @@ struct CompleteCommand: ParsableCommand {
               lockstep complete --checkpoint runs/news --json < beginnings.txt
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
     var checkpoint: String
 
     @Argument(help: "What has been written so far. Default: the lines of standard input.")
     var text: String?
 
-    @Option(name: [.customShort("k"), .customLong("k")], help: "Candidates to show.")
+    @Option(name: [.customShort("k"), .customLong("k")], help: ArgumentHelp("Candidates to show.", valueName: "k"))
     var count = 5
 
     @Flag(help: "One JSON object for each text, on one line.")

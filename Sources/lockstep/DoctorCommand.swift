@@ -24,22 +24,23 @@ struct DoctorCommand: JobCommand {
             Examples:
               lockstep doctor
               lockstep doctor --config configs/quickstart.yaml --run runs/quickstart
-              mpirun --hostfile hosts -n 32 lockstep doctor --run /shared/runs/mine
+              mpirun -n 2 --bind-to core lockstep doctor
+              lockstep doctor --hostfile hosts
             """)
 
-    @Option(help: "The configuration file of the run that is planned (YAML).")
+    @Option(help: ArgumentHelp("The configuration file of the run that is planned (YAML).", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "Its dataset folder; the same as --set data.path=DIR.")
+    @Option(help: ArgumentHelp("Its dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("run"), help: "Its run folder. Default: the current folder is looked at.")
+    @Option(name: .customLong("run"), help: ArgumentHelp("Its run folder. Default: the current folder is looked at.", valueName: "folder"), completion: .directory)
     var runFolder: String?
 
-    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
     var overrides: [String] = []
 
-    @Option(help: "The hosts that mpirun is to use, before it does: NAME slots=N.")
+    @Option(help: ArgumentHelp("The hosts that mpirun is to use, before it does: NAME slots=N.", valueName: "file"), completion: .file())
     var hostfile: String?
 
     @Flag(help: "One JSON object on stdout: findings, command, and the facts of every rank.")

@@ -27,19 +27,19 @@ struct EvaluateCommand: JobCommand {
               mpirun -n 2 lockstep evaluate --checkpoint runs/first --streams 10
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
     var checkpoint: String
 
-    @Option(help: "The dataset folder. Default: the one the model was trained on.", completion: .directory)
+    @Option(help: ArgumentHelp("The dataset folder. Default: the one the model was trained on.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(help: "A text file, read with the model's own vocabulary, instead of a dataset.", completion: .file())
+    @Option(help: ArgumentHelp("A text file, read with the model's own vocabulary, instead of a dataset.", valueName: "file"), completion: .file())
     var text: String?
 
-    @Option(help: "Which part of the dataset: train, valid or test.")
+    @Option(help: ArgumentHelp("Which part of the dataset.", valueName: "part"))
     var split: Split = .valid
 
-    @Option(help: "Cut the text into this many streams.")
+    @Option(help: ArgumentHelp("Cut the text into this many streams.", valueName: "n"))
     var streams = 1
 
     @Flag(help: "One JSON object on stdout.")
@@ -62,7 +62,11 @@ struct EvaluateCommand: JobCommand {
                     unknown: checkpoint.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
                 return ((checkpoint, source), evaluator)
             }
-            let evaluation = try evaluator.run()
+            let line = isFirst ? ShareLine("evaluating") : nil
+            let evaluation = try {
+                defer { line?.finish() }
+                return try evaluator.run { line?.update($0) }
+            }()
             guard isFirst else { return }
             let report = EvaluationReport(evaluation, model: source.0, text: source.1)
             print(json ? try report.json() : report.text)
@@ -97,7 +101,7 @@ private struct EvaluationText {
             hash = bytes.withUnsafeBytes { Digest.sha256($0) }
             unknown = checkpoint.vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
         } else {
-            let folder = try data ?? checkpoint.dataFolder()
+            let folder = try data.map(Folder.withoutSlash) ?? checkpoint.dataFolder()
             let dataset = try Dataset(folder: folder)
             try checkpoint.require(dataset)
             tokens = try dataset.tokens(of: split)

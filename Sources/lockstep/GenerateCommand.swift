@@ -24,10 +24,10 @@ struct GenerateCommand: ParsableCommand {
               lockstep generate --checkpoint runs/first --interactive --one-line
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
     var checkpoint: String
 
-    @Option(help: "Text to continue. Default: the start of a line.")
+    @Option(help: ArgumentHelp("Text to continue. Default: the start of a line.", valueName: "text"))
     var prompt: String?
 
     @Flag(name: .shortAndLong, help: "Read prompts from standard input, one a line.")
@@ -36,22 +36,22 @@ struct GenerateCommand: ParsableCommand {
     @Flag(help: "With --interactive: go on from the text so far.")
     var carryState = false
 
-    @Option(help: "Tokens to generate.")
+    @Option(help: ArgumentHelp("Tokens to generate.", valueName: "n"))
     var length = 500
 
     @Flag(help: "Stop at the end of the line.")
     var oneLine = false
 
-    @Option(parsing: .unconditional, help: "Below 1 more cautious, above 1 more varied; 0 always takes the most probable token.")
+    @Option(parsing: .unconditional, help: ArgumentHelp("Below 1 more cautious, above 1 more varied; 0 always takes the most probable token.", valueName: "x"))
     var temperature = 1.0
 
-    @Option(help: "Draw from the K most probable tokens only.")
+    @Option(help: ArgumentHelp("Draw from the K most probable tokens only.", valueName: "k"))
     var topK: Int?
 
-    @Option(help: "Draw from the most probable tokens that together reach probability P.")
+    @Option(help: ArgumentHelp("Draw from the most probable tokens that together reach probability P.", valueName: "p"))
     var topP: Double?
 
-    @Option(help: "Of the random draws.")
+    @Option(help: ArgumentHelp("Seed of the random draws.", valueName: "n"))
     var seed: UInt64 = 1
 
     @Flag(help: "Let <unk> be generated too.")

@@ -25,7 +25,7 @@ struct InspectCommand: ParsableCommand {
     var json = false
 
     func run() throws {
-        let inspection = try Inspection(of: path)
+        let inspection = try Inspection(of: Folder.withoutSlash(path))
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Diagnostics
 import Files
 import Glibc
 import Kernels
@@ -38,13 +39,29 @@ struct Lockstep: ParsableCommand {
         SignalHandler.provideStack()
         MappedRegions.nameFaults(speaker: "lockstep")
         do {
+            try checkSubcommand(CommandLine.arguments.dropFirst().first { $0 != "help" })
             var command = try parseAsRoot()
             // The others know nothing of ranks: under mpirun they run once.
             guard command is any JobCommand || Failure.launchedRank == 0 else { return }
             try command.run()
+            // A training run has its results in the run folder.
+            if (command as? TrainCommand)?.trains != true { try StandardStream.finishOutput() }
         } catch {
             Failure.exit(error)
         }
+    }
+}
+
+extension Lockstep {
+    /// The parser calls a mistyped subcommand an unexpected argument, and `help` shows the wrong page for it.
+    private static func checkSubcommand(_ name: String?) throws {
+        let names = configuration.subcommands.filter { $0.configuration.shouldDisplay }.compactMap { $0.configuration.commandName }
+        guard let name, !name.hasPrefix("-"), !name.isEmpty,
+            !configuration.subcommands.contains(where: { $0.configuration.commandName == name })
+        else { return }
+        throw UsageError(
+            "no such subcommand", location: name,
+            remedy: nearestName(to: name, among: names).map { "did you mean '\($0)'?" } ?? "lockstep --help lists them")
     }
 }
 

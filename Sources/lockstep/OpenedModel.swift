@@ -17,7 +17,7 @@ struct OpenedModel {
     ///   - path: a checkpoint or run folder.
     ///   - announcing: print notes (an unusable best checkpoint, say); on one rank only.
     init(_ path: String, announcing: Bool = true) throws {
-        checkpoint = try CheckpointStore.resolve(path) { if announcing { Failure.say("note: \($0)") } }
+        checkpoint = try CheckpointStore.resolve(Folder.withoutSlash(path)) { if announcing { Failure.say("note: \($0)") } }
         (configuration, parameters) = try ModelFile.load(checkpoint)
         vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
         guard vocabulary.count == configuration.vocabulary else {
@@ -66,7 +66,7 @@ struct DataNotThere: DiagnosedError {
     var diagnosis: Diagnosis {
         Diagnosis(
             "the data that the model was trained on is not there", file: folder,
-            remedy: "say where it is with --data DIR, or evaluate a text file with --text")
+            remedy: "say where it is with --data FOLDER, or evaluate a text file with --text")
     }
 }
 

@@ -1,6 +1,8 @@
 import ArgumentParser
 import Corpus
+import Files
 import Glibc
+import Reporting
 
 struct PrepareCommand: ParsableCommand {
     static let configuration = CommandConfiguration(
@@ -44,7 +46,7 @@ struct PrepareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Text to test on.", valueName: "file"), completion: .file())
     var test: String?
 
-    @Option(help: ArgumentHelp("What a token is: char, byte or word. (default: char for --sample)", valueName: "level"))
+    @Option(help: ArgumentHelp("What a token is. (default: char for --sample)", valueName: "level"))
     var level: TokenLevel?
 
     @Flag(help: "The files hold token ids (.npy) instead of text.")
@@ -56,7 +58,7 @@ struct PrepareCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
     var vocabularySize: Int?
 
-    @Option(help: ArgumentHelp("A generated text instead: kinematics (worked problems).", valueName: "name"))
+    @Option(help: ArgumentHelp("A generated text instead: worked problems.", valueName: "name"))
     var sample: Sample?
 
     @Option(help: ArgumentHelp("Problems in the sample. (default: 4000)", valueName: "n"))
@@ -94,7 +96,7 @@ struct PrepareCommand: ParsableCommand {
 
     func run() throws {
         let vocabulary = try vocabulary.map {
-            $0.hasSuffix(".json") ? try Vocabulary(contentsOf: $0) : try Vocabulary(listIn: $0)
+            $0.hasSuffix(".json") ? try PrepareCommand.vocabulary($0) : try Vocabulary(listIn: $0)
         }
         var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? .character)
         options.vocabularySize = vocabularySize
@@ -118,6 +120,17 @@ struct PrepareCommand: ParsableCommand {
         summarise(manifest)
     }
 
+    /// Other programs have vocabularies in JSON, too.
+    private static func vocabulary(_ path: String) throws -> Vocabulary {
+        do {
+            return try Vocabulary(contentsOf: path)
+        } catch is JSONFileError {
+            throw UsageError(
+                "not a vocabulary.json of lockstep", location: path,
+                remedy: "write the other program's tokens to a text file, one a line in the order of their ids")
+        }
+    }
+
     private var source: TextSource {
         if let train, let valid { return .separate(train: train, valid: valid, test: test) }
         return .divided(files: input, percentages: split ?? .standard)
@@ -138,13 +151,14 @@ struct PrepareCommand: ParsableCommand {
 
     private func summarise(_ manifest: DatasetManifest) {
         print("level       \(manifest.level.argument)")
-        print("vocabulary  \(manifest.vocabulary.size)")
+        print("vocabulary  \(Formatting.count(manifest.vocabulary.size))")
         for split in Split.allCases {
             guard let record = manifest.splits[split] else { continue }
             let name = split.rawValue.padding(to: 11)
             let unknown = record.unknown > 0 ? ", \(record.unknownShare) <unk>" : ""
-            print("\(name) \(record.tokens) tokens\(unknown)")
+            print("\(name) \(Formatting.count(record.tokens)) tokens\(unknown)")
         }
+        let output = Folder.withoutSlash(output)
         print("written to  \(output)")
         let name = output.split(separator: "/").last.map(String.init) ?? "mine"
         print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)")

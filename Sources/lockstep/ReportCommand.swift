@@ -14,14 +14,14 @@ struct ReportCommand: ParsableCommand {
 
             Examples:
               lockstep report runs/quickstart
-              lockstep report runs/quickstart --output ~/quickstart.html
+              lockstep report runs/quickstart --output page.html
               lockstep report runs/small runs/large --output compare.html
             """)
 
     @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
     var runs: [String]
 
-    @Option(help: "Where the page goes. Default: report.html in the run folder; needed with several.", completion: .file(extensions: ["html"]))
+    @Option(help: ArgumentHelp("Where the page goes. Default: report.html in the run folder; needed with several.", valueName: "file"), completion: .file(extensions: ["html"]))
     var output: String?
 
     func validate() throws {
@@ -31,6 +31,7 @@ struct ReportCommand: ParsableCommand {
     }
 
     func run() throws {
+        let runs = runs.map(Folder.withoutSlash)
         let names = ReportCommand.names(runs)
         let loaded = try zip(runs, names).map { folder, name in
             let path = "\(folder)/config.yaml"

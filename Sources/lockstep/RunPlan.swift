@@ -28,8 +28,8 @@ struct RunPlan {
     }
 
     private static func folder(_ command: TrainCommand) -> String {
-        if let run = command.runFolder { return run }
-        if let resume = command.resume, resume != "auto" {
+        if let run = command.runFolder { return Folder.withoutSlash(run) }
+        if let resume = command.resume.map(Folder.withoutSlash), resume != "auto" {
             // RUN/checkpoints/step-... belongs to RUN; anything else is a run folder itself.
             let parent = Folder.parent(of: resume)
             return parent.hasSuffix("checkpoints") ? Folder.parent(of: parent) : resume
@@ -55,7 +55,8 @@ struct RunPlan {
             let latest = try store.latest()
             if latest == nil { note("\(folder) has no checkpoint yet: beginning at step 0") }
             return latest?.folder
-        case let path?:
+        case let name?:
+            let path = Folder.withoutSlash(name)
             guard Folder.exists(path) else { throw FileError(operation: "open", path: path, code: ENOENT) }
             if Folder.isFolder("\(path)/checkpoints") {
                 guard let latest = try CheckpointStore(runFolder: path, keep: 1, note: note).latest() else {
@@ -107,7 +108,7 @@ struct RunPlan {
 
     /// What the command line sets, in order.
     private static func settings(_ command: TrainCommand) -> [String] {
-        (command.data.map { ["data.path=\(quoted($0))"] } ?? []) + command.overrides
+        (command.data.map { ["data.path=\(quoted(Folder.withoutSlash($0)))"] } ?? []) + command.overrides
     }
 
     /// A YAML scalar that is a string whatever its characters.

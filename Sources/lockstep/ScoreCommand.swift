@@ -30,16 +30,16 @@ struct ScoreCommand: ParsableCommand {
               lockstep score --checkpoint runs/news --format moses n.best > rescored
             """)
 
-    @Option(help: "A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", completion: .directory)
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
     var checkpoint: String
 
     @Argument(help: "A text file. Default: standard input.", completion: .file())
     var file: String?
 
-    @Option(help: "How lines are read and printed: text, id, tab or moses.")
+    @Option(help: ArgumentHelp("How lines are read and printed.", valueName: "format"))
     var format: LineFormat = .text
 
-    @Option(help: "Base of the logarithms: e, 2 or 10.")
+    @Option(help: ArgumentHelp("Base of the logarithms.", valueName: "base"))
     var logBase: LogBase = .e
 
     @Flag(help: "Print costs, the negative logarithms.")

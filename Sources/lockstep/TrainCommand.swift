@@ -30,28 +30,31 @@ struct TrainCommand: JobCommand {
             docs/configuration.md explains every setting.
             """)
 
-    @Option(help: "The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.", completion: .file(extensions: ["yaml", "yml"]))
+    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "The dataset folder; the same as --set data.path=DIR.", completion: .directory)
+    @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("run"), help: "The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.", completion: .directory)
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.", valueName: "folder"), completion: .directory)
     var runFolder: String?
 
-    @Option(help: "'auto': go on from the run's latest checkpoint, or begin if it has none. DIR: go on from that checkpoint.", completion: .directory)
+    @Option(help: ArgumentHelp("auto: go on from the run's latest checkpoint, or begin if it has none. Otherwise the checkpoint folder to go on from.", valueName: "auto|folder"), completion: .directory)
     var resume: String?
 
-    @Option(help: "Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.", completion: .file())
+    @Option(help: ArgumentHelp("Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.", valueName: "path"), completion: .file())
     var initFrom: String?
 
-    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
     var overrides: [String] = []
 
     @Flag(help: "Print the complete configuration (YAML) that these options stand for, and do nothing else.")
     var printConfig = false
     @Flag(help: "Check everything, print what the run would be, and stop. Writes nothing.")
     var dryRun = false
+
+    /// Whether there will be more than words.
+    var trains: Bool { !printConfig && !dryRun }
 
     func validate() throws {
         guard resume == nil || initFrom == nil else {
@@ -108,7 +111,7 @@ private struct TrainingSetup {
         try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         let (dataset, training, validation) = try communicator.together("opening the dataset") {
-            let dataset = try Dataset(folder: configuration.data.path)
+            let dataset = try Dataset(folder: configuration.data.path, recipe: command.config)
             return (
                 dataset, try dataset.tokens(of: .train),
                 dataset.splits.contains(.valid) ? try dataset.tokens(of: .valid) : nil
@@ -215,7 +218,7 @@ private struct TrainingSetup {
 
     /// The weights a run, a checkpoint or a single file holds.
     private static func weights(_ path: String, _ note: @escaping @Sendable (String) -> Void) throws -> SafetensorsFile {
-        try Folder.isFolder(path) ? CheckpointStore.resolve(path, note: note).model : SafetensorsFile(path)
+        try Folder.isFolder(path) ? CheckpointStore.resolve(Folder.withoutSlash(path), note: note).model : SafetensorsFile(path)
     }
 
     func train() throws {

@@ -29,34 +29,34 @@ struct VerifyCommand: ParsableCommand {
               lockstep verify --compare runs/a runs/b
             """)
 
-    @Option(help: "The configuration file (YAML). Default: the built-in defaults.")
+    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
-    @Option(help: "The dataset folder; the same as --set data.path=DIR.")
+    @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("set"), help: "Override a setting: key.path=value. May be given several times.")
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
     var overrides: [String] = []
 
-    @Option(help: "Steps of each run.")
+    @Option(help: ArgumentHelp("Steps of each run.", valueName: "n"))
     var steps = 40
 
-    @Option(help: "Numbers of ranks, as in 1,2,4; the first is the reference. Default: of 1, 2, 3, 4 those that fit.")
+    @Option(help: ArgumentHelp("Numbers of ranks, as in 1,2,4; the first is the reference. Default: of 1, 2, 3, 4 those that fit.", valueName: "n,n,..."))
     var ranks: String?
 
-    @Option(help: "How often the interrupted run is killed.")
+    @Option(help: ArgumentHelp("How often the interrupted run is killed.", valueName: "n"))
     var kills = 3
 
-    @Option(help: "Decides when to kill, and how many ranks go on.")
+    @Option(help: ArgumentHelp("Decides when to kill, and how many ranks go on.", valueName: "n"))
     var seed: UInt64 = 1
 
-    @Option(help: "How jobs of more than one rank are started: the words before 'lockstep', with {ranks} for the number.")
+    @Option(help: ArgumentHelp("How jobs of more than one rank are started: the words before 'lockstep', with {ranks} for the number.", valueName: "command"))
     var launcher = "mpirun --oversubscribe -n {ranks}"
 
-    @Option(help: "A new folder for the runs. Default: lockstep-verify-... in the working directory.")
+    @Option(help: ArgumentHelp("A new folder for the runs. Default: lockstep-verify-... in the working directory.", valueName: "folder"), completion: .directory)
     var scratch: String?
 
-    @Option(help: "Seconds without progress after which a job is given up.")
+    @Option(help: ArgumentHelp("Seconds without progress after which a job is given up.", valueName: "seconds"))
     var patience = 600.0
 
     @Flag(help: "Keep the scratch folder. After a difference it is kept anyway.")
@@ -65,7 +65,7 @@ struct VerifyCommand: ParsableCommand {
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Train nothing: compare the checkpoints of these two run folders.", valueName: "run"))
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Train nothing: compare the checkpoints of these two run folders.", valueName: "run"), completion: .directory)
     var compare: [String] = []
 
     func validate() throws {
@@ -93,6 +93,8 @@ struct VerifyCommand: ParsableCommand {
         let configuration = try RunConfiguration.load(
             file: config, overrides: (data.map { ["data.path='\($0.replacing("'", with: "''"))'"] } ?? []) + overrides)
         let ranks = try numbersOfRanks(configuration.training)
+        // Said once, here, and not by the first job in its log.
+        _ = try Dataset(folder: configuration.data.path, recipe: config)
         let folder = try makeScratch()
         var keeps = keep
         defer { if !keeps { try? Folder.remove(folder) } }

@@ -66,7 +66,7 @@ import Testing
         ),
         (
             "training: {clip: 5}",
-            "config.yaml, line 1, column 18: training.clip cannot have this value; expected keys with values, found 5"
+            "config.yaml, line 1, column 18: training.clip cannot have this value; expected keys with values, of norm, value, found 5"
         ),
         (
             "data: {path: }",
@@ -82,7 +82,7 @@ import Testing
         ),
         (
             "just text",
-            "config.yaml, line 1, column 1: the configuration cannot have this value; expected keys with values, found just text"
+            "config.yaml, line 1, column 1: the configuration cannot have this value; expected keys with values, of data, model, training, exchange, checkpoint, validation, metrics, watchdog, found just text"
         ),
         (
             "[1, 2]: 3",

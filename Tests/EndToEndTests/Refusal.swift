@@ -58,7 +58,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     // MARK: The table
 
     static let commandLines = [
-        Refusal("unknown subcommand", ["trane"], 64, ["trane"]),
+        Refusal("unknown subcommand", ["trane"], 64, ["trane", "did you mean 'train'"]),
+        Refusal("help for an unknown subcommand", ["help", "scroe"], 64, ["scroe", "did you mean 'score'"]),
         Refusal("unknown option", ["train", "--bogus"], 64, ["--bogus"]),
         Refusal("option without its value", ["train", "--config"], 64, ["--config"]),
         Refusal("missing option", ["evaluate"], 64, ["--checkpoint"]),
@@ -139,7 +140,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     ]
 
     static let datasets = [
-        Refusal("missing dataset", ["train", "--data", "nowhere", "--run", "new"], 65, ["nowhere", "No such file"]),
+        Refusal("missing dataset", ["train", "--data", "nowhere", "--run", "new"], 65, ["nowhere", "no such dataset", "lockstep prepare"]),
         Refusal(
             "not a dataset", ["train", "--data", "run", "--run", "new"], 65,
             ["run", "dataset.json", "lockstep prepare"]),

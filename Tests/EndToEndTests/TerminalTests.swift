@@ -129,7 +129,7 @@ extension CommandTests {
         // MARK: Help
 
         static let commands = [
-            "prepare", "train", "evaluate", "generate", "complete", "score", "inspect", "report", "bench", "doctor", "verify",
+            "prepare", "train", "evaluate", "generate", "complete", "score", "inspect", "report", "bench", "verify", "doctor",
         ]
 
         /// In 80 columns no example is broken, so that each can be pasted.
