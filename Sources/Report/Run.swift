@@ -63,7 +63,7 @@ public struct Run: Sendable {
 
     // MARK: Phases
 
-    /// Milliseconds of an average step that rank 0 spent in each phase.
+    /// Milliseconds of an average step that rank 0 spent in each phase; none where the records make no sense.
     var phases: [(name: String, milliseconds: Double)] {
         var seconds: [String: Double] = [:]
         var tokens = 0.0
@@ -75,6 +75,8 @@ public struct Run: Sendable {
         }
         guard tokens > 0, tokens.isFinite, let last = history.training.last, last.step > 0 else { return [] }
         let tokensPerStep = Double(last.tokens) / Double(last.step)
-        return Phase.inOrder(seconds.keys).map { ($0, 1000 * seconds[$0]! / tokens * tokensPerStep) }
+        let phases = Phase.inOrder(seconds.keys).map { ($0, 1000 * seconds[$0]! / tokens * tokensPerStep) }
+        let total = phases.reduce(0) { $0 + $1.1 }
+        return total > 0 && total.isFinite ? phases : []
     }
 }

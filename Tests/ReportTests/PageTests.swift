@@ -52,6 +52,15 @@ import Testing
         #expect(phases.map(\.milliseconds) == [75, 25])
     }
 
+    /// Where so many tokens a second make a step of no time at all, there are no shares of it to draw.
+    @Test func phasesOfNoTimeAreLeftOut() {
+        var record = Self.record(10, loss: 3, phases: ["recurrence": 0.75, "wait": 0.25])
+        record.tokens = 0
+        let run = Run(name: "r", configuration: [], history: MetricsHistory(training: [record]))
+        #expect(run.phases.isEmpty)
+        #expect(!Page([run], madeBy: "").html.contains("nan"))
+    }
+
     @Test(arguments: [(0, 0.0), (5, 500), (10, 1000), (15, 1500), (20, 2000), (30, 3000)])
     func tokensOfASteps(_ step: Int, _ tokens: Double) { #expect(Self.run.tokens(atStep: step) == tokens) }
 
