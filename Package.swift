@@ -34,7 +34,7 @@ let package = Package(
         .target(name: "Diagnostics"),
         .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL"]),
         // What the kernel says of machine and process
-        .target(name: "Platform", dependencies: ["Files"]),
+        .target(name: "Platform", dependencies: ["Files", "Diagnostics"]),
 
         // Counter-based random numbers: the same for every rank count
         .target(name: "Randomness"),
@@ -65,7 +65,7 @@ let package = Package(
         .target(
             name: "Training",
             dependencies: [
-                "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Files",
+                "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
                 "Randomness", "Diagnostics",
             ],
             swiftSettings: vectorised),

@@ -38,14 +38,19 @@ public struct Machine: Sendable {
         }
     }
 
-    // MARK: This process
+    // MARK: Processes
+
+    /// State, parent and what follows in /proc/PID/stat; empty when there is no such process. The program's name comes
+    /// before, in brackets, and may hold anything.
+    func status(of process: String) -> [Substring] {
+        text("/proc/\(process)/stat")?.split(separator: ")").last?.split(separator: " ") ?? []
+    }
 
     /// Seconds since this process was started, to 0.01; nil where the kernel does not say.
     public var processAge: Double? {
-        // Field 2, the program's name in brackets, may hold anything; field 22 is the start in clock ticks.
-        guard let fields = lines("/proc/self/stat").first?.split(separator: ")").last?.split(separator: " "),
-            fields.count > 19, let ticks = Double(fields[19])
-        else { return nil }
+        // The twentieth after the name is the start, in clock ticks.
+        let fields = status(of: "self")
+        guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
         var now = timespec()
         clock_gettime(CLOCK_BOOTTIME, &now)
         let age = Double(now.tv_sec) + Double(now.tv_nsec) * 1e-9 - ticks / Double(sysconf(Int32(_SC_CLK_TCK)))

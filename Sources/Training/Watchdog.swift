@@ -1,5 +1,6 @@
 import Diagnostics
 import Glibc
+import Platform
 import Synchronization
 
 /// Ends a job that no longer moves: a rank was stopped, its disk hangs, a cable is cut.

@@ -1,0 +1,44 @@
+import Diagnostics
+import Glibc
+
+/// A rank of this job as the kernel of this machine sees it.
+public struct LaunchedProcess: CustomStringConvertible {
+    public let rank: Int
+    let process: Int
+
+    /// In words, with a blank before; empty for a process that does what it should.
+    public var state: String { Self.state(of: process) }
+    public var description: String { "rank \(rank), host \(Host.name), process \(process)\(state)" }
+
+    /// The other ranks that this process's launcher has started on this machine.
+    public static func neighbours() -> [LaunchedProcess] {
+        let own = (process: Int(getpid()), launcher: Int(getppid()))
+        return Machine.this.names("/proc").compactMap { name in
+            guard let process = Int(name), process != own.process, launcher(of: process) == own.launcher,
+                let rank = rank(of: process)
+            else { return nil }
+            return LaunchedProcess(rank: rank, process: process)
+        }.sorted { $0.rank < $1.rank }
+    }
+
+    /// Of any process of this machine.
+    public static func state(of process: Int) -> String {
+        guard let state = Machine.this.status(of: "\(process)").first else { return " (gone)" }
+        switch state {
+        case "T", "t": return " (stopped)"
+        case "D": return " (waiting for a disk)"
+        case "Z", "X": return " (dead)"
+        default: return ""
+        }
+    }
+
+    private static func launcher(of process: Int) -> Int? {
+        Machine.this.status(of: "\(process)").dropFirst().first.flatMap { Int($0) }
+    }
+
+    private static func rank(of process: Int) -> Int? {
+        let name = "OMPI_COMM_WORLD_RANK="
+        let line = Machine.this.text("/proc/\(process)/environ")?.split(separator: "\0").first { $0.hasPrefix(name) }
+        return line.flatMap { Int($0.dropFirst(name.count)) }
+    }
+}
