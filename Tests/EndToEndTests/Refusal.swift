@@ -58,7 +58,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     // MARK: The table
 
     static let commandLines = [
-        Refusal("unknown subcommand", ["trane"], 64, ["trane", "did you mean 'train'"]),
+        Refusal("unknown subcommand", ["trian"], 64, ["trian", "did you mean 'train'"]),
         Refusal("help for an unknown subcommand", ["help", "scroe"], 64, ["scroe", "did you mean 'score'"]),
         Refusal("unknown option", ["train", "--bogus"], 64, ["--bogus"]),
         Refusal("option without its value", ["train", "--config"], 64, ["--config"]),
