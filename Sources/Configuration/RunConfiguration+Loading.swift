@@ -87,7 +87,7 @@ extension RunConfiguration {
             }
         default:
             throw ConfigurationError.wrongValue(
-                Self.shown(path), expected: "keys with values, of \(Self.names(in: path[...]).joined(separator: ", "))",
+                Self.shown(path), expected: "keys with values (\(Self.names(in: path[...]).joined(separator: ", ")))",
                 found: node.summary, document.place(of: node))
         }
     }

@@ -12,7 +12,8 @@ struct CompleteCommand: ParsableCommand {
         commandName: "complete",
         abstract: "The most probable next words or characters after a text.",
         discussion: """
-            One candidate a line: its probability, a tab, and the word or character. With words and pieces, a text that \
+            One candidate a line: its probability, a tab, and the word, or the character in quotation marks ("\\n" \
+            is the end of the line). With words and pieces, a text that \
             does not end in a space has a last word that is still being typed: the candidates are the words that begin \
             with it, and the probabilities are those given that one of them is meant.
 
@@ -52,12 +53,15 @@ struct CompleteCommand: ParsableCommand {
             let completion = try Completion(
                 of: text, from: place, vocabulary: model.vocabulary, predictor: predictor, count: count,
                 allowingUnknown: allowUnknown)
+            if !json, completion.candidates.isEmpty {
+                Failure.say("note: no word of the vocabulary begins with \(String(reflecting: completion.partial ?? ""))")
+            }
             return StandardStream.output.write(json ? try completion.json() : completion.text)
         }
         if let text {
             _ = try complete(text, from: "the text")
         } else {
-            try PromptLines().forEach { line, place in
+            try PromptLines(hint: "each line is a text to complete; Ctrl-D ends the program").forEach { line, place in
                 try complete(line, from: place) && (json || StandardStream.output.write("\n"))
             }
         }

@@ -84,7 +84,7 @@ struct GenerateCommand: ParsableCommand {
             _ = try writer.write(prompt, ids: model.vocabulary.encode(prompt: prompt))
             return
         }
-        try PromptLines().forEach { line, place in
+        try PromptLines(hint: "each line is a prompt; Ctrl-C ends a text that is being written, Ctrl-D the program").forEach { line, place in
             let ids = try model.vocabulary.encode(prompt: line, from: place)
             if !carryState { generator.reset() }
             return try TypingStop.during { try writer.write(line, ids: ids) }

@@ -1,4 +1,5 @@
 import Checkpoints
+import Diagnostics
 import Glibc
 import Reporting
 
@@ -7,8 +8,9 @@ extension Inspection {
     var text: String {
         switch self {
         case .dataset(let path, let dataset): "Dataset \(path)\n\n" + dataset.text
-        case .run(let path, let checkpoints):
-            "Run \(path)\n\n" + (checkpoints.isEmpty ? "no checkpoint yet" : CheckpointSummary.table(checkpoints))
+        case .run(let path, let checkpoints, let sketch):
+            "Run \(path)\n\n" + (sketch.map { $0.text + "\n\n" } ?? "")
+                + (checkpoints.isEmpty ? "no checkpoint yet" : CheckpointSummary.table(checkpoints))
         case .checkpoint(let path, let manifest, let model, let state):
             """
             Checkpoint \(path)
@@ -23,7 +25,7 @@ extension Inspection {
             """
         case .tensors(let path, let tensors, let metadata):
             "Safetensors \(path)\n\n" + TensorSummary.table(tensors)
-                + metadata.sorted { $0.key < $1.key }.map { "\n\($0.key.printable)  \($0.value.printable)" }.joined()
+                + metadata.sorted { $0.key < $1.key }.map { "\n\nmetadata  \($0.key.printable): \($0.value.printable)" }.joined()
         }
     }
 }
@@ -42,10 +44,36 @@ extension DatasetSummary {
             ]
         }
         return """
-            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))
+            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))\(origin)
 
             \(table([["split", "tokens", "<unk>", "share"]] + rows, textColumns: [0]))
             """
+    }
+}
+
+extension DatasetSummary {
+    private var origin: String {
+        let files = options?["sample"] != nil ? "" : (inputs ?? []).map(\.path.printable).joined(separator: ", ")
+        let settings = (options ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key.printable) \($0.value.printable)" }.joined(separator: ", ")
+        return (files.isEmpty ? "" : "\nmade from \(files)") + (settings.isEmpty ? "" : "\nwith \(settings)")
+    }
+}
+
+extension RunSketch {
+    fileprivate var text: String {
+        let end =
+            switch ending?.code {
+            case 0: "done, step \(ending!.step)"
+            case FailureKind.stopped.rawValue: "stopped on request, step \(ending!.step)"
+            default: "running, or killed: no end is recorded"
+            }
+        return table([["model", model.text], ["data", data.printable], ["state", end]], textColumns: [0, 1])
+    }
+}
+
+extension ModelSummary {
+    fileprivate var text: String {
+        "\(cell.printable) \(layers) x \(hidden), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")"
     }
 }
 
@@ -74,8 +102,7 @@ extension Manifest {
             ["saved", "\(created.printable) by lockstep \(programVersion.printable) on \(ranks) rank\(ranks == 1 ? "" : "s")"],
             [
                 "model",
-                "\(model.cell.printable) \(model.layers) x \(model.hidden), embedding \(model.embedding), "
-                    + "vocabulary \(model.vocabularySize)\(model.tied ? ", tied" : ""): \(Formatting.count(parameters)) parameters",
+                "\(model.text): \(Formatting.count(parameters)) parameters",
             ],
             [
                 "trained",

@@ -1,4 +1,5 @@
 import Checkpoints
+import Configuration
 import Diagnostics
 import Files
 import FoundationEssentials
@@ -6,7 +7,7 @@ import FoundationEssentials
 /// What `lockstep inspect` found at a path.
 enum Inspection: Encodable {
     case dataset(path: String, DatasetSummary)
-    case run(path: String, [CheckpointSummary])
+    case run(path: String, [CheckpointSummary], RunSketch?)
     case checkpoint(path: String, Manifest, model: [TensorSummary], state: [TensorSummary])
     case tensors(path: String, [TensorSummary], metadata: [String: String])
 
@@ -20,7 +21,7 @@ enum Inspection: Encodable {
             self = .dataset(path: path, try DatasetSummary(folder: path))
         } else if Folder.exists("\(path)/checkpoints") {
             let entries = try CheckpointStore(runFolder: path, keep: 1) { _ in }.list()
-            self = .run(path: path, entries.map(CheckpointSummary.init))
+            self = .run(path: path, entries.map(CheckpointSummary.init), RunSketch(path, entries))
         } else {
             guard Folder.exists("\(path)/manifest.json") else { throw InspectionError.unrecognised(path: path) }
             let checkpoint = try LoadedCheckpoint(folder: path)
@@ -31,7 +32,7 @@ enum Inspection: Encodable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case kind, path, dataset, checkpoints, manifest, model, state, tensors, metadata
+        case kind, path, dataset, checkpoints, run, manifest, model, state, tensors, metadata
     }
 
     func encode(to encoder: any Encoder) throws {
@@ -41,10 +42,11 @@ enum Inspection: Encodable {
             try container.encode("dataset", forKey: .kind)
             try container.encode(path, forKey: .path)
             try container.encode(summary, forKey: .dataset)
-        case .run(let path, let checkpoints):
+        case .run(let path, let checkpoints, let sketch):
             try container.encode("run", forKey: .kind)
             try container.encode(path, forKey: .path)
             try container.encode(checkpoints, forKey: .checkpoints)
+            try container.encode(sketch, forKey: .run)
         case .checkpoint(let path, let manifest, let model, let state):
             try container.encode("checkpoint", forKey: .kind)
             try container.encode(path, forKey: .path)
@@ -87,10 +89,13 @@ struct DatasetSummary: Codable {
         var tokens: Int
         var unknown: Int
     }
+    struct Input: Codable { var path: String }
 
     var level: String
     var vocabulary: Vocabulary
     var splits: [String: Split]
+    var inputs: [Input]?
+    var options: [String: String]?
 
     /// - Throws: `FileError`, `InspectionError.unreadableDataset`.
     init(folder: String) throws {
@@ -102,6 +107,23 @@ struct DatasetSummary: Codable {
         } catch {
             throw InspectionError.unreadableDataset(file: path)
         }
+    }
+}
+
+/// What a run is about, from its newest sound checkpoint.
+struct RunSketch: Encodable {
+    var model: ModelSummary
+    var data: String
+    /// The step of the run's end, and its exit code; nil while it runs, and when it was killed.
+    var ending: RunEnding?
+
+    init?(_ folder: String, _ entries: [CheckpointStore.Entry]) {
+        guard let manifest = entries.lazy.reversed().compactMap({ try? $0.checkpoint.get().manifest }).first,
+            let configuration = try? RunConfiguration.load(yaml: manifest.configuration, name: folder)
+        else { return nil }
+        model = manifest.model
+        data = configuration.data.path
+        ending = RunEnding(of: folder)
     }
 }
 

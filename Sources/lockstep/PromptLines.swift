@@ -7,7 +7,11 @@ struct PromptLines {
     private let lines: LineReader
     private let isTerminal = isatty(STDIN_FILENO) == 1
 
-    init() throws { lines = try LineReader(nil) }
+    /// - Parameter hint: shown to a person before the first line.
+    init(hint: String) throws {
+        lines = try LineReader(nil)
+        if isTerminal { StandardStream.error.write(hint + "\n") }
+    }
 
     /// Calls `body` with each line until the input ends or `body` returns false.
     /// - Parameter body: also gets the line's place, as in "line 3", for errors.

@@ -5,7 +5,18 @@ import Training
 /// `RUN/.ending`: the exit code with which the run's last sitting ended in good order, and the step. mpirun that got
 /// SIGTERM returns 1 whatever its ranks return, so `launch/supervise` looks here. Missing while a job is running, and
 /// after one that died.
-enum RunEnding {
+struct RunEnding: Encodable {
+    let code: Int32
+    let step: Int
+
+    /// Nil when there is none, or nothing of the kind.
+    init?(of folder: String) {
+        guard let bytes = try? File.contents(of: RunEnding.path(folder), limit: 100) else { return nil }
+        let words = String(decoding: bytes, as: UTF8.self).split { $0 == " " || $0 == "\n" }
+        guard words.count == 3, let code = Int32(words[0]), let step = Int(words[2]) else { return nil }
+        (self.code, self.step) = (code, step)
+    }
+
     private static func path(_ folder: String) -> String { "\(folder)/.ending" }
 
     /// - Throws: `FileError`.

@@ -32,6 +32,16 @@ func impossibleHeaderLength(length: UInt64) throws {
     guard case .headerLength(_, length, 2) = error else { return #expect(Bool(false), "\(String(describing: error))") }
 }
 
+/// The files that are most likely given instead.
+@Test(arguments: [
+    (Array("PK\u{3}\u{4}".utf8), .pickle), ([0x80, 0x02], .pickle), ([0x93] + Array("NUMPY".utf8), .array),
+    (Array("model:\n  cell: lstm".utf8), .text), (Array("{\"tokens\": []}".utf8), .text),
+] as [([UInt8], SafetensorsError.OtherFormat)])
+func otherFormatsAreNamed(start: [UInt8], format: SafetensorsError.OtherFormat) throws {
+    let error = try verdict(start + [UInt8](repeating: 0xFF, count: 20))
+    guard case .otherFormat(_, format) = error else { return #expect(Bool(false), "\(String(describing: error))") }
+}
+
 @Test func headerLengthAboveTheCap() throws {
     try withTemporaryFolder { folder in
         let file = try File.open("\(folder)/f", .write)

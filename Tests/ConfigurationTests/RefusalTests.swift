@@ -19,8 +19,8 @@ import Testing
             "config.yaml, line 2, column 3: unknown key 'training.learning_rate'; did you mean 'training.optimizer.learning_rate'?"
         ),
         (
-            "modle:\n  hidden: 5\n",
-            "config.yaml, line 1, column 1: unknown key 'modle.hidden'; did you mean 'model.hidden'?"
+            "mdl:\n  hidden: 5\n",
+            "config.yaml, line 1, column 1: unknown key 'mdl.hidden'; did you mean 'model.hidden'?"
         ),
         (
             "training: {scheduler: {name: cosine}}",
@@ -66,7 +66,7 @@ import Testing
         ),
         (
             "training: {clip: 5}",
-            "config.yaml, line 1, column 18: training.clip cannot have this value; expected keys with values, of norm, value, found 5"
+            "config.yaml, line 1, column 18: training.clip cannot have this value; expected keys with values (norm, value), found 5"
         ),
         (
             "data: {path: }",
@@ -82,7 +82,7 @@ import Testing
         ),
         (
             "just text",
-            "config.yaml, line 1, column 1: the configuration cannot have this value; expected keys with values, of data, model, training, exchange, checkpoint, validation, metrics, watchdog, found just text"
+            "config.yaml, line 1, column 1: the configuration cannot have this value; expected keys with values (data, model, training, exchange, checkpoint, validation, metrics, watchdog), found just text"
         ),
         (
             "[1, 2]: 3",
@@ -122,7 +122,7 @@ import Testing
             "training.clip.nrom=5",
             "--set training.clip.nrom=5: unknown key 'training.clip.nrom'; did you mean 'training.clip.norm'?"
         ),
-        ("modle.hidden=5", "--set modle.hidden=5: unknown key 'modle.hidden'; did you mean 'model.hidden'?"),
+        ("mdl.hidden=5", "--set mdl.hidden=5: unknown key 'mdl.hidden'; did you mean 'model.hidden'?"),
         (
             "training.unroll=0",
             "--set training.unroll=0: training.unroll cannot have this value; expected a whole number from 1 to 65536, found 0"

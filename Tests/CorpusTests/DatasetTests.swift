@@ -125,6 +125,13 @@ extension Dataset {
         #expect(notices.contains(.warning("valid: 66.667 % of the tokens are <unk>")))
     }
 
+    /// Nothing to learn from about words that will be unknown.
+    @Test(arguments: [("a b c\n", "a x\n", true), ("a b <unk>\n", "a x\n", false), ("a b c\n", "a b\n", false)])
+    func trainingTextWithoutUnknownWordsIsNoted(train: String, valid: String, isNoted: Bool) throws {
+        let notices = try dataset(.word, train: bytes(train), valid: bytes(valid), in: folder).notices
+        #expect(notices.contains { if case .note(let text) = $0 { text.contains("--vocabulary-size") } else { false } } == isNoted)
+    }
+
     @Test func byteOrderMarkIsDroppedFromTextOnly() throws {
         let text = InputFile.byteOrderMark + bytes("ab")
         let characters = try dataset(.character, train: text, valid: bytes("a"), in: folder)
@@ -339,6 +346,11 @@ extension Dataset {
             try damaged.tokens(of: .test)
         }
         #expect(throws: DatasetError.notADataset(folder: folder.path)) { try Dataset(folder: folder.path) }
-        #expect(throws: FileError.self) { try Dataset(folder: "\(folder.path)/missing") }
+        let missing = "\(folder.path)/missing"
+        let recipe = try folder.write("# lockstep prepare --output \(missing)\n", as: "recipe.yaml")
+        let other = try folder.write("# lockstep prepare --output elsewhere\n", as: "other.yaml")
+        for (file, named) in [(recipe, recipe), (other, nil), ("\(folder.path)/nowhere", nil), (nil, nil)] {
+            #expect(throws: DatasetError.missing(folder: missing, recipe: named)) { try Dataset(folder: missing, recipe: file) }
+        }
     }
 }

@@ -117,6 +117,13 @@ import Testing
         #expect(notices.contains(.warning("train: 66.667 % of the tokens are <unk>")))
     }
 
+    @Test(arguments: [("<unk>\na\nb\n</s>\n", true), ("<unk>\na\nb\n<eos>\n", false)])
+    func linesWithoutEndAreNoted(list: String, isNoted: Bool) throws {
+        let path = try save([1, 2, 3] as [UInt16], as: "u2.npy")
+        let (_, notices) = try prepare(.separate(train: path, valid: path, test: nil), pieces(list))
+        #expect(notices.contains { if case .note(let text) = $0 { text.contains("<eos>") } else { false } } == isNoted)
+    }
+
     // MARK: Vocabularies of pieces
 
     @Test func listsAreByLine() throws {

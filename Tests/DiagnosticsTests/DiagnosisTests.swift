@@ -8,6 +8,15 @@ import Testing
         #expect(Diagnosis("what", found: "2").line == "what; found 2")
     }
 
+    @Test(arguments: [("trian", "train"), ("scroe", "score"), ("evalute", "evaluate"), ("TRAIN", "train")])
+    func typosAreRecognised(typed: String, meant: String) {
+        #expect(nearestName(to: typed, among: ["train", "score", "evaluate"]) == meant)
+    }
+
+    @Test(arguments: ["brain tumour", "s", "xyzzy"]) func otherWordsAreNot(typed: String) {
+        #expect(nearestName(to: typed, among: ["train", "score", "evaluate"]) == nil)
+    }
+
     /// A stranger's file may hold anything: escape sequences, reversed text, a name of a megabyte.
     @Test func nothingSteersTheTerminal() {
         let nasty = "\u{1B}[2J\u{0}\u{85}\u{202E}\u{2028}\u{7F}é"

@@ -58,7 +58,7 @@ extension CommandTests {
             let outcome = try Launch.mpirun(
                 ranks: 3, "sh", ["-c", elsewhere, "sh", Launch.product("lockstep")] + arguments, folder: sandbox.folder,
                 timeout: 20)
-            expectRefusal(outcome, status: 65, ["rank 1:", "No such file"], underMPI: true)
+            expectRefusal(outcome, status: 65, ["rank 1:", "no such dataset"], underMPI: true)
             #expect(!outcome.errors.contains("rank 0:"))
         }
 

@@ -53,6 +53,8 @@ extension CommandTests {
 
         @Test func aTextOfWordsMayEndInTheMidstOfOne() throws {
             let run = try wordRun()
+            let none = try sandbox.lockstep(["complete", "--checkpoint", run, "A zzz"])
+            #expect(none.status == 0 && none.output.isEmpty && none.errors.contains("begins with \"zzz\""))
             let words = try complete(run, "A car sta", "-k", "20")
             #expect(words.partial == "sta")
             #expect(!words.candidates.isEmpty)

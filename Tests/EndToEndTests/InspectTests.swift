@@ -16,7 +16,7 @@ extension CommandTests {
         @Test func dataset() throws {
             let (text, json) = try inspect(Shared.corpus)
             #expect(json["kind"] as? String == "dataset")
-            for fact in ["57", "35,659", "4,710", "4,683", "0.00 %"] { #expect(text.contains(fact)) }
+            for fact in ["57", "35,659", "4,710", "4,683", "0.00 %", "problems 300, sample kinematics"] { #expect(text.contains(fact)) }
         }
 
         @Test func run() throws {
@@ -25,6 +25,7 @@ extension CommandTests {
             let checkpoints = try #require(json["checkpoints"] as? [[String: Any]])
             #expect(checkpoints.compactMap { $0["step"] as? Int }.contains(400))
             #expect(checkpoints.last?["latest"] as? Bool == true)
+            #expect(text.contains("lstm 1 x 24") && text.contains(Shared.corpus) && text.contains("done, step 400"))
             #expect(text.contains("step-000000400") && text.contains("latest") && text.contains("valid"))
         }
 

@@ -58,7 +58,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     // MARK: The table
 
     static let commandLines = [
-        Refusal("unknown subcommand", ["trane"], 64, ["trane", "did you mean 'train'"]),
+        Refusal("unknown subcommand", ["trian"], 64, ["trian", "did you mean 'train'"]),
         Refusal("help for an unknown subcommand", ["help", "scroe"], 64, ["scroe", "did you mean 'score'"]),
         Refusal("unknown option", ["train", "--bogus"], 64, ["--bogus"]),
         Refusal("option without its value", ["train", "--config"], 64, ["--config"]),
@@ -101,6 +101,11 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             "tokens with level",
             ["prepare", "--tokens", "--vocabulary", "v", "--level", "char", "--input", "file", "--output", "new"], 64,
             ["--tokens", "--level"]),
+        Refusal(
+            "another program's JSON as vocabulary",
+            ["prepare", "--tokens", "--vocabulary", "tokenizer.json", "--input", "file", "--output", "new"], 64,
+            ["tokenizer.json", "one a line"]
+        ) { _ = try $0.write("{\"model\": {}}", to: "tokenizer.json") },
         Refusal("pieces from text", ["prepare", "--input", "f", "--level", "piece", "--output", "new"], 64, ["piece"]),
         Refusal("no level", ["prepare", "--input", "file", "--output", "new"], 64, ["--level"]),
         Refusal(

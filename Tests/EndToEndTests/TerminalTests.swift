@@ -67,6 +67,27 @@ extension CommandTests {
             #expect(try sandbox.metrics("run").count { $0.kind == "train" } == 50)
         }
 
+        /// Results that are lost are an error; a reader that has seen enough is none.
+        @Test(arguments: [
+            "inspect \(Shared.run)", "score --checkpoint \(Shared.run) text", "evaluate --checkpoint \(Shared.run) --streams 9",
+            "generate --checkpoint \(Shared.run) --length 9", "complete --checkpoint \(Shared.run) A", "train --print-config",
+            "inspect \(Shared.run)/checkpoints/step-000000400 --json",
+        ]) func lostOutputIsAnError(command: String) throws {
+            _ = try sandbox.write("A car\nA train\n", to: "text")
+            let script = "'\(try Launch.product("lockstep"))' \(command)"
+            let full = try Launch.run("bash", ["-c", "\(script) >/dev/full"], folder: sandbox.folder)
+            #expect(full.status == 74 && full.errors.contains("standard output: cannot write: No space left"), "\(full.errors)")
+            let gone = try Launch.run("bash", ["-c", "set -o pipefail; \(script) | true"], folder: sandbox.folder)
+            #expect(gone.status == 0 && gone.errors.isEmpty, "\(gone.errors)")
+        }
+
+        /// Its results are in the run folder.
+        @Test func trainingDoesNotDependOnItsLastWords() throws {
+            let script = "'\(try Launch.product("lockstep"))' \(train) >/dev/full"
+            #expect(try Launch.run("bash", ["-c", script], folder: sandbox.folder).status == 0)
+            #expect(try sandbox.ending("run") == "0 step 50\n")
+        }
+
         @Test(.enabled(if: hasTerminals)) func promptsHaveASign() throws {
             let output = try watch(
                 "\"$lockstep\" generate --checkpoint '\(Shared.run)' -i --length 20", input: "A car \\n\u{2603}\\nA t\\n")
@@ -76,6 +97,29 @@ extension CommandTests {
         }
 
         // MARK: Before and after
+
+        /// Whoever starts with one of these is told what text it needs; nobody has all of them.
+        @Test func configurationsSayHowToGetTheirData() throws {
+            let repository = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../configs").standardized.path
+            let names = try FileManager.default.contentsOfDirectory(atPath: repository).filter { $0.hasSuffix(".yaml") }
+            #expect(names.count >= 11)
+            for name in names {
+                let outcome = try sandbox.lockstep(["train", "--config", "\(repository)/\(name)", "--dry-run"])
+                expectRefusal(outcome, status: 65, ["no such dataset", "\(repository)/\(name) says at its head"])
+            }
+        }
+
+        /// As a shell's Tab key leaves them.
+        @Test func slashesAfterFoldersDoNotMatter() throws {
+            let options = Sandbox.small.map { $0 == Shared.corpus ? "data/" : $0 }
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data"))
+            let outcome = try sandbox.lockstep(["train", "--run", "run/"] + options)
+            #expect(outcome.status == 0 && !(outcome.output + outcome.errors).contains("//"), "\(outcome.errors)")
+            #expect(try sandbox.succeed(["report", "run/"]) == "run/report.html\n")
+            for command in [["inspect", "run/"], ["inspect", "data/"], ["evaluate", "--checkpoint", "run/", "--data", "data/"]] {
+                #expect(try !sandbox.succeed(command).contains("run/\n"), "\(command)")
+            }
+        }
 
         @Test(arguments: [nil, 2]) func aDryRunWritesNothing(ranks: Int?) throws {
             let options = Sandbox.small.map { $0 == Shared.corpus ? "data" : $0 }

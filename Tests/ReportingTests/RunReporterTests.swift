@@ -43,6 +43,56 @@ import Testing
         #expect(channel.read(until: "tokens\n") == "step 1200/2000  epoch 2  validation loss 1.5000  ppl 4.48  10 tokens\n")
     }
 
+    /// What a person sees of a long validation; the numbers of the training come back afterwards.
+    @Test(.enabled(if: Channel.terminal(columns: 80) != nil)) func validationShowsItself() throws {
+        let folder = try TemporaryFolder()
+        let channel = try #require(Channel.terminal(columns: 80))
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 31000, totalEpochs: 12,
+            console: Console(descriptor: channel.far, environment: { _ in nil }))
+        reporter.trained(record(step: 1200))
+        usleep(120_000)  // A live line is drawn ten times a second.
+        reporter.validating(share: 0.456)
+        reporter.validated(ValidationRecord(step: 1200, epoch: 2, tokens: 217_646, loss: 1.5))
+        reporter.warning("end")
+        reporter.finished()
+        let shown = channel.read(until: "left\r\n")
+        #expect(shown.contains("\rstep  1200/31000  epoch  2/12  validating 46 %") || shown.contains("[Kstep  1200/31000  epoch  2/12  validating 46 %"), "\(shown)")
+        #expect(shown.suffix(90).contains("loss 1.500"), "\(shown)")
+    }
+
+    @Test(.enabled(if: Channel.terminal(columns: 80) != nil)) func longWorkShowsItself() throws {
+        let channel = try #require(Channel.terminal(columns: 80))
+        let start = ContinuousClock.now
+        var seconds = 0.0
+        let console = Console(descriptor: channel.far, environment: { _ in nil })
+        let line = ShareLine("evaluating", console: console, now: { start + .seconds(seconds) })
+        for (second, share) in [(0.5, 0.1), (2, 0.25)] {
+            seconds = second
+            line.update(share)
+        }
+        line.finish()
+        console.print("end")
+        let clear = ConsoleTests.clear
+        #expect(channel.read(until: "end\r\n") == "\(clear)evaluating  25 %  6s left\(clear)\(clear)end\r\n")
+    }
+
+    @Test func longWorkInALog() {
+        let channel = Channel.pipe()
+        let start = ContinuousClock.now
+        var seconds = 0
+        let console = Console(descriptor: channel.far)
+        let line = ShareLine("evaluating", console: console, now: { start + .seconds(seconds) })
+        for second in 0...20 {
+            seconds = second
+            line.update(Double(second) / 40)
+        }
+        line.finish()
+        console.print("end")
+        let lines = channel.read(until: "end\n").split(separator: "\n")
+        #expect(lines.first == "evaluating  25 %  30s left" && lines.count == 7, "\(lines)")
+    }
+
     /// A record a second for three hours: no log of ten thousand lines, but all of them in the metrics.
     @Test func linesBecomeRarerInALog() throws {
         let folder = try TemporaryFolder()
