@@ -11,7 +11,7 @@ struct RunPlan {
     /// To go on from; nil for a new run.
     let checkpoint: LoadedCheckpoint?
 
-    var configurationPath: String { "\(folder)/config.yaml" }
+    var configurationPath: String { RunPlan.configurationPath(in: folder) }
 
     init(_ command: TrainCommand, _ communicator: any Communicator) throws {
         let folder = RunPlan.folder(command)
@@ -26,6 +26,8 @@ struct RunPlan {
         }
         self.folder = folder
     }
+
+    private static func configurationPath(in folder: String) -> String { "\(folder)/config.yaml" }
 
     private static func folder(_ command: TrainCommand) -> String {
         if let run = command.runFolder { return Folder.withoutSlash(run) }
@@ -76,9 +78,13 @@ struct RunPlan {
         return try RunPlan(command, SingleRank()).configuration(command)
     }
 
-    /// `watchdog.seconds` as far as it is known before the ranks have met: a run to be resumed may say otherwise.
+    /// `watchdog.seconds` before the ranks have met, and before what is wrong with the configuration is to be said.
     static func patience(of command: TrainCommand) -> Double {
-        let configuration = try? RunConfiguration.load(file: command.config, overrides: settings(command))
+        let overrides = settings(command)
+        let own = command.resume == nil ? nil : configurationPath(in: folder(command))
+        let configuration =
+            (try? RunConfiguration.load(file: command.config ?? own, overrides: overrides))
+            ?? (try? RunConfiguration.load(file: nil, overrides: overrides))
         return (configuration ?? RunConfiguration()).watchdog.seconds
     }
 

@@ -73,6 +73,18 @@ extension CommandTests {
                     == true, "\(outcome.errors)")
         }
 
+        /// Not the 300 s of the defaults.
+        @Test func aResumedRunHasItsOwnPatience() throws {
+            let sandbox = try Sandbox()
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
+            try sandbox.train("run", ["watchdog.seconds=3"], ["--data", "corpus"])
+            let outcome = try sandbox.interrupt(
+                ["train", "--run", "run", "--resume", "auto", "--set", "training.steps=60"], when: "true", ":",
+                preparation: "rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json")
+            #expect(outcome.status == 74)
+            #expect(outcome.errors.contains("no rank has made progress for 3 s"), "\(outcome.errors)")
+        }
+
         /// A save into a file system that does not answer, played by a pipe that nobody writes to.
         @Test(arguments: [nil, 2])
         func hungDiskIsNamed(ranks: Int?) throws {
