@@ -124,7 +124,7 @@ extension CommandTests {
         /// Ten times slower: reported once, with the same result.
         @Test func stragglerIsReported() throws {
             let sandbox = try Sandbox()
-            let settings = ["model.hidden=448", "training.steps=150"]
+            let settings = ["model.hidden=320", "training.steps=150"]
             let outcome = try sandbox.interrupt(
                 ["train", "--run", "slow"] + Sandbox.small + settings.flatMap { ["--set", $0] }, ranks: 2,
                 when: "[ -e slow/metrics.jsonl ]",
