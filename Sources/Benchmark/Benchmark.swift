@@ -70,7 +70,7 @@ public struct Benchmark {
             try StepRun(options.training, tokens: options.tokens, communicator: communicator)
         }
         let age = Machine.this.processAge
-        say("measuring \(options.steps) training steps after \(options.warmup)")
+        say("measuring \(options.steps) training steps, after \(options.warmup) to warm up")
         try run!.warmUp(options.warmup)
         // Before and after the steps, for a machine's speed changes with what its neighbours do.
         let peakBefore = try arithmeticPeak()

@@ -53,6 +53,8 @@ public struct Intent: Sendable {
     public var hostfile: Hostfile?
     /// S; nil when no configuration was named.
     public var streams: Int?
+    /// The folder that should hold the data, and does not.
+    public var missingData: String?
     /// Nil when model and vocabulary are not known.
     public var need: Need?
 

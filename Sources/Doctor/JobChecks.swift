@@ -8,7 +8,7 @@ struct JobChecks {
     private var first: Facts { facts[0] }
 
     var all: [Finding] {
-        [layout, streams, agreement, evenness, settings, preload, storage].compactMap { $0 }
+        [layout, data, streams, agreement, evenness, settings, preload, storage].compactMap { $0 }
     }
 
     private var layout: Finding? {
@@ -21,6 +21,14 @@ struct JobChecks {
             "hosts", "\(found): \(uneven)",
             because: "with unequal numbers nothing is shared within a machine: each rank sends its whole gradient over the network",
             remedy: "mpirun -n \(counts.min()! * plan.hosts.count) --map-by ppr:\(counts.min()!):node ...")
+    }
+
+    private var data: Finding? {
+        plan.intent.missingData.map {
+            .problem(
+                "data", "\($0) is no dataset", because: "there is nothing to train on, and how much memory it takes is not known",
+                remedy: "lockstep prepare ... --output \($0), or name another folder with --data; the heads of lockstep's configurations say what text they need")
+        }
     }
 
     private var streams: Finding? {

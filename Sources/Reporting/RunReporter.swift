@@ -15,6 +15,8 @@ public final class RunReporter: TrainingReporter {
     private var metricsFail = false
     /// On the progress line while training.
     private var fields: [String] = []
+    private let now: () -> ContinuousClock.Instant
+    private var validationStart: ContinuousClock.Instant?
     /// Waits for the first other record: a sitting that never got to one is not worth a line.
     private var start: StartRecord?
 
@@ -31,6 +33,7 @@ public final class RunReporter: TrainingReporter {
         self.events = events
         self.console = console
         pace = LogPace(now: now)
+        self.now = now
         progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs)
         logger = Logger(label: "lockstep") { _ in ConsoleLogHandler(console) }
     }
@@ -67,11 +70,16 @@ public final class RunReporter: TrainingReporter {
         }
     }
 
+    /// Shown when it takes a while.
     public func validating(share: Double) {
+        let start = validationStart ?? now()
+        validationStart = start
+        guard now() - start >= .seconds(1) else { return }
         console.show(fields.prefix(2) + ["validating \(Formatting.fixed(100 * share, decimals: 0)) %"], order: [2, 0, 1])
     }
 
     public func validated(_ record: ValidationRecord) {
+        validationStart = nil
         console.show(fields, order: ProgressLine.order)
         log {
             try metrics.append(.validation(record))

@@ -106,7 +106,10 @@ struct DoctorCommand: JobCommand {
         intent.streams = configuration.training.streams
         // Without a dataset the vocabulary is not known, and with it the memory.
         let folder = data ?? configuration.data.path
-        guard Folder.exists("\(folder)/dataset.json") else { return intent }
+        guard Folder.exists("\(folder)/dataset.json") else {
+            intent.missingData = folder
+            return intent
+        }
         let dataset = try Dataset(folder: folder)
         let options = try TrainingOptions(
             configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: dataset.tokens(of: .train).count)

@@ -100,6 +100,13 @@ import Testing
 
     // MARK: Streams, memory, hostfile
 
+    @Test func missingDataAreNamed() {
+        let report = Examination.judge([.sound()], intent { $0.missingData = "data/ptb" })
+        let finding = report.findings.first { $0.check == "data" }
+        #expect(finding?.verdict == .problem && finding?.remedy?.contains("--output data/ptb") == true)
+        #expect(!Examination.judge([.sound()], Intent()).findings.contains { $0.check == "data" })
+    }
+
     private func intent(_ change: (inout Intent) -> Void) -> Intent {
         var intent = Intent()
         change(&intent)

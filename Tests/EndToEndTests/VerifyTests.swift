@@ -123,9 +123,13 @@ extension CommandTests {
                 expectRefusal(try verify(sandbox, options).0, status: 64, fragments)
             }
             // A job that fails says why.
-            let (outcome, _) = try verify(sandbox, ["--data", sandbox.path("nothing")])
-            expectRefusal(outcome, status: 65, ["a job of the verification ended with 65", "nothing"])
+            let (outcome, _) = try verify(sandbox, ["--set", "training.streams=40000"])
+            expectRefusal(outcome, status: 65, ["a job of the verification ended with 65", "more than 40000"])
             #expect(outcome.errors.contains("--config"))
+            // What can be known before any job is said without one.
+            let missing = try verify(sandbox, ["--data", sandbox.path("nothing")]).0
+            expectRefusal(missing, status: 65, ["nothing: there is no such dataset"])
+            #expect(!missing.errors.contains("training on"))
         }
     }
 }
