@@ -22,15 +22,10 @@ extension CommandTests {
             ("README.md", "pip install", .notHere("needs the network")),
             ("README.md", "launch/pytorch_model.py", .needsPyTorch),
             ("README.md", "tensorboard ", .notHere("serves until it is stopped")),
-            ("README.md", "lockstep score --checkpoint runs/news --format id", .notHere("stands for lists of a recogniser; ScoreTests reads some")),
             ("docs/cluster.md", "git clone", .notHere("needs the network")),
             ("docs/cluster.md", "cmake ", .notHere("builds what git did not get")),
             ("docs/cluster.md", "export ", .notHere("names what was not built")),
-            ("docs/cluster.md", "lockstep doctor", .notHere("its exit code is what it thinks of this machine; DoctorTests run it")),
-            ("docs/cluster.md", "mpirun -n 16 --map-by core --bind-to core lockstep doctor", .notHere("as above")),
-            ("docs/cluster.md", "mpirun --hostfile hosts -n 32", .notHere("as above")),
             ("docs/cluster.md", "sbatch ", .notHere("launch/test-slurm runs the script under Slurm")),
-            ("docs/exactness.md", "lockstep verify", .notHere("takes minutes, or a cluster; VerifyTests run it")),
             ("docs/tutorials/pytorch.md", "pip install", .notHere("needs the network")),
             ("docs/tutorials/pytorch.md", "python3 ", .needsPyTorch),
             ("docs/tutorials/pytorch.md", "launch/pytorch_model.py", .needsPyTorch),
@@ -44,8 +39,16 @@ extension CommandTests {
         /// What pages assume beside the small texts.
         private static let given = [
             // "save a state_dict": these weights are lockstep's own.
-            "README.md": "lockstep train --config configs/quickstart.yaml --run given && cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors",
-            "docs/exactness.md": "lockstep train --set training.streams=24 --print-config > my.yaml",
+            // And the model and hypotheses of a recogniser.
+            "README.md": """
+                lockstep train --config configs/quickstart.yaml --run given
+                cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors
+                lockstep prepare --train a.txt --valid b.txt --level word --output words-of-news
+                lockstep train --data words-of-news --run runs/news --set training.steps=8
+                sed 's/^/utterance-1 /' sentences.txt > nbest.txt
+                """,
+            "docs/cluster.md": "mkdir -p shared/runs && cp launch/hosts.example hosts",
+            "docs/exactness.md": "mkdir shared && lockstep train --set training.streams=24 --print-config > my.yaml",
             // In place of what PyTorch writes, where there is none.
             "docs/tutorials/pytorch.md": NewcomersFolder.python != nil
                 ? ":" : "lockstep train --run given && cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors begun.safetensors",

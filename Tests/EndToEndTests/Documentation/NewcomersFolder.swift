@@ -9,15 +9,19 @@ import Testing
 final class NewcomersFolder: Sendable {
     let sandbox: Sandbox
 
-    /// Eight steps of a small model, whatever the page's configuration; small samples.
+    /// Eight steps of a small model, whatever the page's configuration; small samples. What `doctor` finds wrong with this
+    /// machine (69) is no fault of the page.
     private static let shortLockstep = """
         #!/usr/bin/env bash
+        set -- "${@/#\\/shared\\//shared/}"
         small=(--set model.layers=1 --set model.embedding=16 --set model.hidden=16)
         case ${1-} in
         train) exec "$LOCKSTEP" "$@" "${small[@]}" --set training.steps=8 --set validation.streams=2 ;;
         bench) exec "$LOCKSTEP" "$@" "${small[@]}" --steps 2 --warmup 1 --steps-only ;;
         prepare) if [[ " $* " == *" --sample "* ]]; then set -- "$@" --problems 300; fi; exec "$LOCKSTEP" "$@" ;;
         generate) exec "$LOCKSTEP" "$@" --length 40 ;;
+        verify) exec "$LOCKSTEP" "${@/16,32/2,1}" "${small[@]}" --steps 8 --kills 1 ;;
+        doctor) "$LOCKSTEP" "$@"; code=$?; ((code == 69)) || exit "$code" ;;
         *) exec "$LOCKSTEP" "$@" ;;
         esac
 
@@ -25,7 +29,19 @@ final class NewcomersFolder: Sendable {
 
     private static let fullLockstep = """
         #!/usr/bin/env bash
-        exec "$LOCKSTEP" "$@"
+        set -- "${@/#\\/shared\\//shared/}"
+        case ${1-} in
+        verify) exec "$LOCKSTEP" "${@/16,32/2,1}" ;;
+        doctor) "$LOCKSTEP" "$@"; code=$?; ((code == 69)) || exit "$code" ;;
+        *) exec "$LOCKSTEP" "$@" ;;
+        esac
+
+        """
+
+    /// Slurm's launcher as far as pages use it.
+    private static let srun = """
+        #!/usr/bin/env bash
+        [[ $1 == --mpi=pmix ]] && exec mpirun "${@:2}"
 
         """
 
@@ -46,8 +62,8 @@ final class NewcomersFolder: Sendable {
         """
 
     private static let isFull = ProcessInfo.processInfo.environment["LOCKSTEP_DOCS"] == "full"
-    /// A Python that has torch, numpy and safetensors.
-    static let python = ProcessInfo.processInfo.environment["PYTHON"]
+    /// A Python that has torch, numpy and safetensors. Its models have their own sizes: nothing for short runs.
+    static let python = isFull ? ProcessInfo.processInfo.environment["PYTHON"] : nil
 
     private let isFull: Bool
 
@@ -64,6 +80,7 @@ final class NewcomersFolder: Sendable {
         try program("bin/lockstep", isFull ? Self.fullLockstep : Self.shortLockstep)
         try files.createSymbolicLink(atPath: sandbox.path(".build/release/lockstep"), withDestinationPath: sandbox.path("bin/lockstep"))
         try program("bin/mpirun", Self.twoRanks)
+        try program("bin/srun", Self.srun)
         if let python = Self.python { try program("bin/python3", "#!/bin/sh\nexec '\(python)' \"$@\"\n") }
         for folder in ["configs", "launch"] {
             try files.createSymbolicLink(
