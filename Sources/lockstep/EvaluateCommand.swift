@@ -168,33 +168,27 @@ private struct EvaluationReport: Encodable {
     }
 
     var text: String {
-        let bits =
-            switch unit {
-            case "character": "bits per character"
-            case "byte": "bits per byte"
-            case "piece": "bits per piece"
-            default: "bits per word"
-            }
         var rows = [
             ("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
             ("nats per token", Formatting.fixed(nats_per_token, decimals: 8)),
-            (bits, Formatting.fixed(bits_per_token, decimals: 8)),
+            ("bits per \(unit)", Formatting.fixed(bits_per_token, decimals: 8)),
             ("NLL sum", "\(Formatting.fixed(nll_sum, decimals: 4)) nats"),
-            ("tokens scored", "\(tokens) (the first token is not predicted; \(unknown_tokens) <unk>)"),
+            ("tokens scored", "\(Formatting.count(tokens)) (the first token is not predicted; \(unknown_tokens) <unk>)"),
             ("streams", "\(streams), state \(state)"),
             ("data", split.map { "\(data), split \($0)" } ?? data),
-            ("data SHA-256", data_sha256),
             ("checkpoint", "\(checkpoint), step \(step)"),
-            ("model SHA-256", model_sha256),
-            ("vocabulary SHA-256", vocabulary_sha256),
         ]
         if unknown_predictions > 0 {
             rows.insert(
-                ("without <unk>", perplexity_without_unknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(tokens - unknown_predictions) tokens" } ?? "nothing but <unk>"),
+                ("without <unk>", perplexity_without_unknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknown_predictions)) tokens" } ?? "nothing but <unk>"),
                 at: 1)
         }
-        let width = rows.map(\.0.count).max()!
-        return rows.map { name, value in name + String(repeating: " ", count: width - name.count + 2) + value }
-            .joined(separator: "\n")
+        // Hashes are long: in 80 columns there is no room for more beside them.
+        let hashes = [("  data", data_sha256), ("  model", model_sha256), ("  vocabulary", vocabulary_sha256)]
+        return EvaluationReport.columns(rows, width: 20) + "\nSHA-256\n" + EvaluationReport.columns(hashes, width: 14)
+    }
+
+    private static func columns(_ rows: [(String, String)], width: Int) -> String {
+        rows.map { $0 + String(repeating: " ", count: max(2, width - $0.count)) + $1 }.joined(separator: "\n")
     }
 }

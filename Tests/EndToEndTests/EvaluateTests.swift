@@ -67,6 +67,13 @@ extension CommandTests {
             #expect(try object["data_sha256"] as? String == sha256(of: "\(Shared.corpus)/test.npy"))
         }
 
+        @Test func hashesFitATerminal() throws {
+            let lines = try sandbox.succeed(["evaluate", "--checkpoint", run, "--streams", "9"]).split(separator: "\n")
+            #expect(lines.contains("tokens scored       4,709 (the first token is not predicted; 0 <unk>)"))
+            let hashes = lines.filter { $0.contains(/[0-9a-f]{64}/) }
+            #expect(hashes.count == 3 && hashes.allSatisfy { $0.count < 80 }, "\(hashes)")
+        }
+
         /// A vocabulary too small for the text: what `<unk>` costs is told apart.
         @Test func perplexityIsGivenWithAndWithoutUnknownWords() throws {
             let text = try sandbox.write(
@@ -100,7 +107,7 @@ extension CommandTests {
             #expect(text.contains(String(format: "%.6f", result.perplexity)))
             #expect(text.contains(String(format: "%.4f nats", result.nll_sum)))
             #expect(text.contains("bits per character"))
-            #expect(text.contains("4709"))
+            #expect(text.contains("4,709"))
         }
 
         /// The text that a split was made from gives what the split gives.

@@ -85,7 +85,8 @@ extension Parser {
             }
             do {
                 try ModelFile.load(file, into: parameters, model: model)
-            } catch SafetensorsError.missingTensor {} catch SafetensorsError.otherShape {} catch SafetensorsError.otherType {}
+            } catch SafetensorsError.missingTensor {} catch SafetensorsError.otherShape {} catch SafetensorsError.otherType {
+            } catch ModelFileError.notInFile {}
         }
     }
 
