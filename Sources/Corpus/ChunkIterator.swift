@@ -18,7 +18,6 @@ public struct Chunk: Equatable, Sendable {
     public let predictions: Int
     /// The carried state is to be reset before this chunk.
     public let startsEpoch: Bool
-    public let endsEpoch: Bool
 }
 
 /// Walks some streams of a partition in chunks, epoch after epoch. Iterators over different streams of one partition
@@ -79,8 +78,7 @@ public struct ChunkIterator: Sendable {
 
         let startsEpoch = position.offset == 0
         position.offset += steps
-        let endsEpoch = position.offset == partition.steps
-        if endsEpoch { position = DataPosition(epoch: position.epoch + 1) }
-        return Chunk(steps: steps, predictions: predictions, startsEpoch: startsEpoch, endsEpoch: endsEpoch)
+        if position.offset == partition.steps { position = DataPosition(epoch: position.epoch + 1) }
+        return Chunk(steps: steps, predictions: predictions, startsEpoch: startsEpoch)
     }
 }

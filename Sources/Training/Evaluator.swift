@@ -120,18 +120,28 @@ public final class Evaluator {
     public func run(
         _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
     ) throws -> Evaluation {
+        try run(heartbeat, progress: progress, unless: { false })!
+    }
+
+    /// As above, given up when a rank says so.
+    /// - Parameter isStopping: asked now and then.
+    /// - Returns: nil on all ranks when it was true on one.
+    func run(
+        _ heartbeat: Heartbeat, progress: ((_ share: Double) -> Void)?, unless isStopping: () -> Bool
+    ) throws -> Evaluation? {
         let streams = partition.streams
         let own = groups.joined().reduce(0) { $0 + partition.length(of: $1) }
         var done = 0
-        // Of each stream: the loss, and how much of it and how many predictions are those of <unk>.
-        var sums = [Double](repeating: 0, count: 3 * streams)
+        // Of each stream: the loss, and how much of it and how many predictions are those of <unk>. Then how many ranks stop.
+        var sums = [Double](repeating: 0, count: 3 * streams + 1)
         for model in models.values { try model.packWeights() }
         for group in groups {
             let model = models[group.count]!
             model.resetState()
             var chunks = try ChunkIterator(tokens, partition: partition, streams: group)
-            while chunks.position.epoch == 0 {
+            while chunks.position.epoch == 0, sums[3 * streams] == 0 {
                 heartbeat.beat()
+                if isStopping() { sums[3 * streams] = 1 }
                 let chunk = inputs.withUnsafeMutableBufferPointer { inputs in
                     targets.withUnsafeMutableBufferPointer { targets in
                         chunks.next(length: Evaluator.chunkLength, inputs: inputs, targets: targets)
@@ -153,9 +163,10 @@ public final class Evaluator {
         heartbeat.enter(.exchange)
         // Each stream's numbers are on one rank and zero on the others, so this sum is exact.
         try sums.withUnsafeMutableBufferPointer { try communicator.sum($0) }
+        if sums[3 * streams] > 0 { return nil }
         return Evaluation(
             total: sums[..<streams].reduce(0, +), tokens: partition.predictions, streams: streams,
             unknownTotal: sums[streams..<2 * streams].reduce(0, +),
-            unknownTokens: Int(sums[(2 * streams)...].reduce(0, +)))
+            unknownTokens: Int(sums[2 * streams..<3 * streams].reduce(0, +)))
     }
 }

@@ -130,10 +130,15 @@ public final class Trainer {
 
     // MARK: The loop
 
-    /// Collective. Trains to the end, or until a rank's `requests` says stop.
-    /// - Parameter requests: asked before each step.
+    /// Collective. Trains to the end, or until a rank's `requests` says stop. A validation does not hold up a stop: it is
+    /// put off, and comes first when the run goes on, so that it ends in the same bytes.
+    /// - Parameters:
+    ///   - isStopping: asked during a validation, whether a stop is about to be requested.
+    ///   - requests: asked before each step.
     /// - Throws: `TrainingError`, `KernelError`, transport errors, and what saving the last checkpoint throws.
-    public func run(requests: () -> (stop: Bool, save: Bool)) throws -> TrainingResult {
+    public func run(
+        isStopping: () -> Bool = { false }, requests: () -> (stop: Bool, save: Bool)
+    ) throws -> TrainingResult {
         try step.begin()
         let start = clock.now
         let earlier = progress.elapsed
@@ -142,8 +147,17 @@ public final class Trainer {
         var lastSave = start
         var stopped = false
         var improved = false
+        /// - Returns: whether that is done; not when it was to stop.
+        func validateUnlessStopping(final: Bool) throws -> Bool {
+            guard let better = try validate(final: final, unless: isStopping) else { return false }
+            improved = better
+            return true
+        }
         let everyMinutes = options.checkpoints.everyMinutes
 
+        if savedStep == progress.step, validatedStep != progress.step, validationIsDue {
+            if try validateUnlessStopping(final: false) { try saveOrWarn(isBest: improved) } else { stopped = true }
+        }
         while progress.step < options.totalSteps, !stopped {
             let request = requests()
             // The clock is rank 0's alone, or ranks would disagree on when it is time.
@@ -173,16 +187,19 @@ public final class Trainer {
             if progress.step % options.metricsEverySteps == 0 || progress.step == options.totalSteps {
                 record(outcome)
             }
-            improved = validationIsDue(outcome) ? try validate(final: false) : false
+            improved = false
+            if validationIsDue, !stopped { stopped = try !validateUnlessStopping(final: false) }
             let isLast = stopped || progress.step == options.totalSteps
             if !isLast, improved || saveIsDue(outcome) {
                 try saveOrWarn(isBest: improved)
                 lastSave = clock.now
             }
         }
-        let finished = progress.step >= options.totalSteps
-        let validatesLast = finished && evaluator != nil && validatedStep != progress.step
-        if validatesLast { improved = try validate(final: true) }
+        let validatesLast =
+            progress.step >= options.totalSteps && !stopped && evaluator != nil && validatedStep != progress.step
+        if validatesLast { stopped = try !validateUnlessStopping(final: true) }
+        // One that stopped with its last step goes on with nothing but what is to come after that.
+        let finished = progress.step >= options.totalSteps && (!stopped || evaluator == nil || validatedStep == progress.step)
         if savedStep != progress.step || validatesLast {
             try verify()
             try save(isBest: improved)
@@ -214,18 +231,22 @@ public final class Trainer {
 
     // MARK: Validation
 
-    private func validationIsDue(_ outcome: TrainingStep.Outcome) -> Bool {
+    /// After the last step.
+    private var validationIsDue: Bool {
         let plan = options.validation
-        return plan.everyEpoch && outcome.endsEpoch || plan.everySteps > 0 && progress.step % plan.everySteps == 0
+        let endsEpoch = progress.position.offset == 0 && progress.step > 0
+        return evaluator != nil
+            && (plan.everyEpoch && endsEpoch || plan.everySteps > 0 && progress.step % plan.everySteps == 0)
     }
 
     /// - Parameter final: the extra validation at the end of the run, which the schedule must not see, or a run made
     ///   longer would differ from one that was long from the start.
-    /// - Returns: whether it is the best so far.
-    private func validate(final: Bool) throws -> Bool {
+    /// - Returns: whether it is the best so far; nil when it was given up.
+    private func validate(final: Bool, unless isStopping: () -> Bool) throws -> Bool? {
         guard let evaluator else { return false }
         heartbeat.enter(.validation)
-        let evaluation = try evaluator.run(heartbeat) { [reporter] in reporter?.validating(share: $0) }
+        let progressed = { [reporter] share in reporter?.validating(share: share) ?? () }
+        guard let evaluation = try evaluator.run(heartbeat, progress: progressed, unless: isStopping) else { return nil }
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         lastValidation = evaluation
         validatedStep = progress.step

@@ -14,7 +14,6 @@ public final class TrainingStep {
         public let gradientNorm: Double
         public let clipped: Bool
         public let learningRate: Double
-        public let endsEpoch: Bool
     }
 
     /// Of this rank; `run` enters the phases, any thread may ask for the current one.
@@ -113,8 +112,7 @@ public final class TrainingStep {
         try engine.packWeights()
         clock.enter(.other)
         return Outcome(
-            signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate,
-            endsEpoch: chunk.endsEpoch)
+            signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate)
     }
 
     /// All ranks get here together, for what they look at is the same on all.

@@ -35,10 +35,11 @@ enum StopRequests {
         }
     }
 
-    /// What was asked for since the last call; a stop stays asked for.
-    static func take() -> (stop: Bool, save: Bool) {
-        (stop.load(ordering: .relaxed), save.exchange(false, ordering: .relaxed))
-    }
+    /// Stays true.
+    static var isStopping: Bool { stop.load(ordering: .relaxed) }
+
+    /// Whether a save was asked for since the last call.
+    static func takeSave() -> Bool { save.exchange(false, ordering: .relaxed) }
 }
 
 /// Handlers that may interrupt a matrix product.

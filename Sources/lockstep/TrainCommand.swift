@@ -224,14 +224,14 @@ private struct TrainingSetup {
     func train() throws {
         defer { reporter?.finished() }
         var isTold = false
-        let result = try trainer.run {
-            let request = StopRequests.take()
-            if request.stop, !isTold {
+        func isStopping() -> Bool {
+            if StopRequests.isStopping, !isTold {
                 isTold = true
                 reporter?.note("stopping: a checkpoint is saved first; Ctrl-C once more ends at once, without it")
             }
-            return request
+            return StopRequests.isStopping
         }
+        let result = try trainer.run(isStopping: isStopping) { (stop: isStopping(), save: StopRequests.takeSave()) }
         try withExtendedLifetime(lock) {
             reporter?.finished()
             if communicator.rank == 0 {

@@ -188,7 +188,7 @@ final class Verification {
                 try waitForLock(of: run)
                 return true
             }
-            if StopRequests.take().stop {
+            if StopRequests.isStopping {
                 job.kill()
                 throw VerificationStopped()
             }

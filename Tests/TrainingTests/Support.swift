@@ -39,11 +39,12 @@ struct SmallRun: Sendable {
     /// Trains on one rank of `communicator`.
     /// - Parameters:
     ///   - stopAfter: ask for a stop in this step.
+    ///   - stopInValidation: ask for one when a validation has asked so often.
     ///   - resume: go on from the latest checkpoint.
     @discardableResult
     func train(
-        on communicator: any Communicator = SingleRank(), stopAfter: Int? = nil, resume: Bool = false,
-        reporter: Recorder? = nil
+        on communicator: any Communicator = SingleRank(), stopAfter: Int? = nil, stopInValidation: Int? = nil,
+        resume: Bool = false, reporter: Recorder? = nil
     ) throws -> TrainingResult {
         try Folder.create(folder)
         let vocabularyPath = "\(folder)/vocabulary.json"
@@ -62,7 +63,12 @@ struct SmallRun: Sendable {
             try trainer.restore(place)
         }
         var asked = 0
-        return try trainer.run {
+        var validations = 0
+        func isStopping() -> Bool {
+            validations += 1
+            return validations == stopInValidation
+        }
+        return try trainer.run(isStopping: isStopping) {
             asked += 1
             return (stop: asked == stopAfter, save: false)
         }

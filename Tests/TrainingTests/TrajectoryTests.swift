@@ -116,6 +116,34 @@ import Training
         }
     }
 
+    /// A stop does not wait for a validation, whichever rank it is for: that is put off until the run goes on. Here the first
+    /// of three, and the extra one at the end.
+    @Test(arguments: [(asked: 1, step: 17), (asked: 5, step: 40)]) func aStopPutsOffTheValidation(asked: Int, step: Int) throws {
+        let tokens = source.sample(12 * 83 + 5, seed: 1)
+        let validation = MarkovSource(tokens: 13, seed: 99).sample(500, seed: 2)
+        try withTemporaryFolder { folder in
+            @Sendable func run(_ name: String) -> SmallRun {
+                SmallRun(
+                    tokens: tokens, validation: validation, folder: "\(folder)/\(name)", steps: 40, learningRate: 0.2,
+                    schedule: .plateau(factor: 0.5, patience: 0))
+            }
+            let (whole, parted) = (Recorder(), Recorder())
+            _ = try withThreadRanks(3) { try run("whole").train(on: $0, reporter: whole) }
+            let stopped = try withThreadRanks(3) {
+                try run("parted").train(on: $0, stopInValidation: $0.rank == 1 ? asked : nil, reporter: parted)
+            }
+            #expect(stopped.allSatisfy { !$0.finished && $0.step == step })
+            #expect(parted.validation.map(\.step) == [17, 34, 40].filter { $0 < step })
+            let resumed = try withThreadRanks(3) { try run("parted").train(on: $0, resume: true, reporter: parted) }
+            #expect(resumed.allSatisfy { $0.finished && $0.best?.step == resumed[0].best?.step })
+            #expect(parted.validation == whole.validation && whole.validation.count == 3)
+            #expect(parted.training.map(\.learningRate) == whole.training.map(\.learningRate))
+            #expect(try run("whole").bytes(ofStep: 40) == run("parted").bytes(ofStep: 40))
+            let again = try withThreadRanks(3) { try run("parted").train(on: $0, resume: true, reporter: parted) }
+            #expect(again[0].finished && parted.validation.count == 3)
+        }
+    }
+
     static let rules = [
         OptimizerRule(.sgd), OptimizerRule(.momentum), OptimizerRule(.adagrad), OptimizerRule(.adam),
         OptimizerRule(.adamw, weightDecay: 0.01),
