@@ -25,26 +25,42 @@ public enum ModelFile {
     /// outside `rnn` that the model does not have are ignored.
     /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
+        try check(file, model: model)
         let prefix = prefix(of: file)
         let layout = parameters.layout
+        let names = Set(file.names)
+        for entry in layout.entries {
+            try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: parameters.values(entry))
+        }
+        if model.tied, names.contains(prefix + decoder) {
+            let output: [Float] = try file.elements(of: prefix + decoder)
+            guard output.elementsEqual(parameters.values(layout[encoder])) else { throw ModelFileError.notTied(file: file.path) }
+        }
+    }
+
+    /// Whether `load` would find every parameter, in its shape; reads no numbers.
+    /// - Throws: as `load`, but for `.notTied`.
+    public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
+        let prefix = prefix(of: file)
+        let layout = ParameterLayout(model)
         let names = Set(file.names)
         for entry in layout.entries where !names.contains(prefix + entry.name) {
             if entry.name.hasPrefix("rnn.") { throw ModelFileError.notInFile(file: file.path, tensor: prefix + entry.name) }
             let other = [encoder: decoder, decoder: encoder][entry.name]
             if !model.tied, let other, names.contains(prefix + other) { throw ModelFileError.tied(file: file.path, tensor: prefix + other) }
         }
-        for entry in layout.entries {
-            let only = model.tied && entry.name == encoder && !names.contains(prefix + encoder) ? decoder : entry.name
-            try file.read(prefix + only, shape: entry.shape, into: parameters.values(entry))
-        }
+        for entry in layout.entries { try file.require(place(of: entry, names, prefix, model), entry.shape) }
         let known = Set(layout.entries.map { prefix + $0.name })
         if let other = file.names.first(where: { $0.hasPrefix(prefix + "rnn.") && !known.contains($0) }) {
             throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
-        if model.tied, names.contains(prefix + decoder) {
-            let output: [Float] = try file.elements(of: prefix + decoder)
-            guard output.elementsEqual(parameters.values(layout[encoder])) else { throw ModelFileError.notTied(file: file.path) }
-        }
+    }
+
+    /// The name in a file of these names; tied weights may have that of the output layer alone.
+    private static func place(
+        of entry: ParameterLayout.Entry, _ names: Set<String>, _ prefix: String, _ model: ModelConfiguration
+    ) -> String {
+        prefix + (model.tied && entry.name == encoder && !names.contains(prefix + encoder) ? decoder : entry.name)
     }
 
     /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.

@@ -146,6 +146,11 @@ private struct TrainingSetup {
             if let shards = options.reproducibleShards {
                 _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
             }
+            if let validation {
+                _ = try StreamPartition(
+                    tokens: validation.count, streams: options.validation.streams, remainder: .shared,
+                    name: validation.path)
+            }
             options.samples = SamplePlan(length: configuration.metrics.sampleLength, dataset.vocabulary)
             try RunSummary.checkMemory(options, communicator)
             if configuration.training.schedule.name == .plateau, validation == nil {
@@ -159,6 +164,13 @@ private struct TrainingSetup {
         if options.reproducibleShards != nil {
             // The library takes other kernels, with other roundings, on other processors.
             try communicator.agree(on: Arithmetic.products, named: "the library and instructions of products")
+        }
+
+        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
+        let weights = try communicator.together("reading the weights to begin with") {
+            let weights = try command.initFrom.map { try TrainingSetup.weights($0, note) }
+            if let weights { try ModelFile.check(weights, model: options.model) }
+            return weights
         }
 
         let identity = RunIdentity(
@@ -190,13 +202,12 @@ private struct TrainingSetup {
             options, dataset: dataset, tokens: (training.count, validation?.count), step: checkpoint?.manifest.step ?? 0,
             communicator)
         reporter?.begins(start)
-        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
         let trainer = try communicator.together("building the model") {
             let trainer = try Trainer(
                 options, communicator: communicator, training: training, validation: validation, identity: identity,
                 heartbeat: heartbeat, reporter: reporter, note: note)
             if let checkpoint { try trainer.restore(checkpoint) }
-            if let source = command.initFrom { try trainer.initialise(from: TrainingSetup.weights(source, note)) }
+            if let weights { try trainer.initialise(from: weights) }
             return trainer
         }
         self.configuration = configuration

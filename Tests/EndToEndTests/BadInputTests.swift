@@ -29,7 +29,7 @@ extension CommandTests {
             expectRefusal(
                 try sandbox.lockstep(refusal.arguments, timeout: 20), status: refusal.status, refusal.fragments)
             #expect(try checkpoints(sandbox) == before, "checkpoints have changed")
-            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new/checkpoints")))
+            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new")), "a run folder is left")
         }
 
         /// Every file below `run/checkpoints`, with its content.
@@ -73,7 +73,7 @@ extension CommandTests {
             #expect(complaints(outcome.errors).count == 1)
             #expect(outcome.errors.contains("rank 0") && outcome.errors.contains("rank 1"))
             #expect([64, 65].contains(outcome.status))
-            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new/checkpoints")))
+            #expect(!FileManager.default.fileExists(atPath: sandbox.path("new")), "a run folder is left")
         }
 
         // MARK: While training
