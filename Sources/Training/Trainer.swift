@@ -40,6 +40,8 @@ public struct TrainingResult: Sendable {
     /// The run folder.
     public var folder: String
     /// Trained in this sitting.
+    public var steps: Int
+    /// As above.
     public var tokens: Int
     /// Of this sitting, validation and checkpoints included.
     public var seconds: Double
@@ -142,7 +144,7 @@ public final class Trainer {
         try step.begin()
         let start = clock.now
         let earlier = progress.elapsed
-        let firstToken = progress.tokens
+        let (firstStep, firstToken) = (progress.step, progress.tokens)
         var stepSeconds = 0.0
         var lastSave = start
         var stopped = false
@@ -207,7 +209,7 @@ public final class Trainer {
         heartbeat.enter(.ending)
         return TrainingResult(
             step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation,
-            folder: identity.folder, tokens: progress.tokens - firstToken,
+            folder: identity.folder, steps: progress.step - firstStep, tokens: progress.tokens - firstToken,
             seconds: start.duration(to: clock.now).seconds, stepSeconds: stepSeconds)
     }
 

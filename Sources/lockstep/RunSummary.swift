@@ -24,14 +24,14 @@ struct RunSummary {
         var rows = [
             ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
             ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
-            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(perRank) per rank"); \(partition.tail) at the corpus's end are not trained"),
+            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(perRank) per rank"); the last \(partition.tail) are left out"),
             ("ranks", placement.ranksText),
             ("cores", placement.binding),
         ]
         var warnings = [placement.warning]
         if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options)) {
-            let here = ranks == 1 ? "" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host)"
-            rows.append(("memory", "\(Formatting.bytes(memory))\(here); the machine has \(Formatting.bytes(use.total)), \(Formatting.bytes(use.free)) free"))
+            let here = ranks == 1 ? ";" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host), where"
+            rows.append(("memory", "\(Formatting.bytes(memory))\(here) \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"))
             if use.needed > use.free {
                 warnings.append("less memory is free on \(use.host) than the run needs: it may be killed, or swap")
             }
@@ -84,8 +84,9 @@ struct RunSummary {
 
     /// The last words of a finished run.
     static func ending(_ result: TrainingResult, dataset: Dataset) -> String {
-        var lines = ["trained \(Formatting.count(result.step)) steps in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
-        if result.tokens == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
+        let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
+        var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
+        if result.steps == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
             lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
         }
@@ -104,7 +105,7 @@ struct RunSummary {
     }
 }
 
-/// The command line, as typed.
+/// The command line as typed, to train in earnest.
 enum Invocation {
-    static var text: String { CommandLine.arguments.map(\.shellWord).joined(separator: " ") }
+    static var text: String { CommandLine.arguments.filter { $0 != "--dry-run" }.map(\.shellWord).joined(separator: " ") }
 }

@@ -129,7 +129,7 @@ extension CommandTests {
             #expect(try FileManager.default.subpathsOfDirectory(atPath: sandbox.folder) == before)
             for fact in [
                 "lstm 1 x 24, embedding 8, vocabulary 57: ", "35,659 tokens", "12 of 2,971", "50, about", "run folder  run",
-                "\(ranks ?? 1) on ", "iB free", "nothing has been written",
+                "\(ranks ?? 1) on ", "iB are free", "nothing has been written",
             ] {
                 #expect(text.contains(fact), "\(fact): \(text)")
             }
