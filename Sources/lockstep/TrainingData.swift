@@ -1,0 +1,48 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+
+/// A dataset as a run reads it, the same on all ranks.
+struct TrainingData {
+    let dataset: Dataset
+    let training: TokenStore
+    /// nil when the dataset has no such part.
+    let validation: TokenStore?
+
+    /// Collective.
+    /// - Parameters:
+    ///   - recipe: a file that may say how to make the dataset.
+    ///   - checkpoint: of the run that goes on, whose data these must be.
+    init(
+        folder: String, recipe: String?, continuing checkpoint: LoadedCheckpoint?, _ communicator: any Communicator
+    ) throws {
+        (dataset, training, validation) = try communicator.together("opening the dataset") {
+            let dataset = try Dataset(folder: folder, recipe: recipe)
+            return (
+                dataset, try dataset.tokens(of: .train),
+                dataset.splits.contains(.valid) ? try dataset.tokens(of: .valid) : nil
+            )
+        }
+        try communicator.agree(on: dataset.hash, named: "the dataset's SHA-256", kind: .data)
+        guard let checkpoint else { return }
+        try communicator.together("comparing the dataset with the checkpoint's") { [dataset] in
+            try TrainingData.compare(dataset, with: checkpoint)
+        }
+    }
+
+    private static func compare(_ dataset: Dataset, with checkpoint: LoadedCheckpoint) throws {
+        let remedy = "use the dataset that the run began with, or begin a new run, with --init-from \(checkpoint.folder) to keep the weights"
+        guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
+            throw OtherVocabulary(
+                file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,
+                found: dataset.vocabulary.hash, remedy: remedy)
+        }
+        let (then, now) = (checkpoint.manifest.datasetFiles["train.npy"], dataset.hashes["train.npy"])
+        guard then == now else {
+            throw UsageError(
+                "a resumed run cannot change its training data", location: "\(dataset.folder)/train.npy",
+                expected: "SHA-256 \(then ?? "unknown")", found: now, remedy: remedy)
+        }
+    }
+}

@@ -1,0 +1,177 @@
+import Checkpoints
+import Collectives
+import Configuration
+import Corpus
+import Diagnostics
+import Files
+import Kernels
+import Recurrent
+import Reporting
+import Training
+
+/// From the command line to a trainer that is ready to go, on all ranks together.
+struct TrainingSetup {
+    private let communicator: any Communicator
+    private let plan: RunPlan
+    private let dataset: Dataset
+    private let trainer: Trainer
+    private let reporter: RunReporter?
+    private let lock: RunLock?
+
+    /// Collective. Whatever can be wrong is found before the run folder is touched.
+    init(
+        _ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat, _ watchdog: Watchdog
+    ) throws {
+        self.communicator = communicator
+        heartbeat.beat()
+        let isFirst = communicator.rank == 0
+        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
+
+        plan = try RunPlan(command, communicator)
+        let configuration = try communicator.together("reading the configuration") { [plan] in
+            try plan.configuration(command)
+        }
+        try TrainingSetup.agreeOnProgram(communicator)
+        try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
+
+        let data = try TrainingData(
+            folder: configuration.data.path, recipe: command.config, continuing: plan.checkpoint, communicator)
+        dataset = data.dataset
+        heartbeat.beat()
+        if command.dryRun {
+            try communicator.together("checking the dataset's checksums") { try data.dataset.verifyChecksums() }
+        }
+        let options = try communicator.together("planning the run") {
+            try TrainingSetup.options(configuration, data, communicator)
+        }
+        Arithmetic.prepare(threads: Job.threads(options))
+        if options.reproducibleShards != nil {
+            // The library takes other kernels, with other roundings, on other processors.
+            try communicator.agree(on: Arithmetic.products, named: "the library and instructions of products")
+        }
+        let weights = try communicator.together("reading the weights to begin with") {
+            try command.initFrom.map { try TrainingSetup.weights($0, for: options.model, note) }
+        }
+
+        (lock, reporter) = try communicator.together("opening the run folder") { [plan] in
+            if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
+            guard isFirst, !command.dryRun else { return (nil, nil) }
+            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: options.totalSteps)
+        }
+        if !command.dryRun {
+            watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
+        }
+        heartbeat.beat()
+        let start = try StartRecord(
+            options, dataset: dataset, tokens: (data.training.count, data.validation?.count),
+            step: plan.checkpoint?.manifest.step ?? 0, communicator)
+        reporter?.begins(start)
+
+        let identity = RunIdentity(
+            folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
+            vocabularyPath: dataset.vocabularyPath, vocabularyHash: dataset.vocabulary.hash,
+            datasetFiles: dataset.hashes)
+        trainer = try communicator.together("building the model") { [plan, reporter] in
+            let trainer = try Trainer(
+                options, communicator: communicator, training: data.training, validation: data.validation,
+                identity: identity, heartbeat: heartbeat, reporter: reporter, note: note)
+            if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
+            if let weights { try trainer.initialise(from: weights) }
+            return trainer
+        }
+
+        let placement = try Placement(communicator, threads: Job.threads(options))
+        let summary = RunSummary(
+            options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
+            ranks: communicator.size)
+        if !isFirst { return }
+        if command.dryRun {
+            print(summary.text + "\ndry run     all of this is sound, and nothing has been written")
+        } else {
+            Failure.say(summary.text)
+        }
+    }
+
+    // MARK: Parts of the set-up
+
+    private static func agreeOnProgram(_ communicator: any Communicator) throws {
+        try communicator.agree(on: programVersion, named: "the version of lockstep")
+        let program = try communicator.together("reading the program") { try Digest.sha256(ofFile: "/proc/self/exe") }
+        try communicator.agree(on: program, named: "the program's SHA-256")
+    }
+
+    /// What the configuration comes to with these data and ranks.
+    private static func options(
+        _ configuration: RunConfiguration, _ data: TrainingData, _ communicator: any Communicator
+    ) throws -> TrainingOptions {
+        let vocabulary = data.dataset.vocabulary
+        var options = try TrainingOptions(
+            configuration, vocabularySize: vocabulary.count, trainingTokens: data.training.count)
+        if let shards = options.reproducibleShards {
+            _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
+        }
+        if let validation = data.validation {
+            _ = try StreamPartition(
+                tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path)
+        }
+        options.samples = SamplePlan(length: configuration.metrics.sampleLength, vocabulary)
+        try RunSummary.checkMemory(options, communicator)
+        if configuration.training.schedule.name == .plateau, data.validation == nil {
+            throw UsageError(
+                "the plateau schedule needs a validation split, which the dataset lacks",
+                location: "training.schedule.name", remedy: "choose another schedule or prepare the data with a valid part")
+        }
+        return options
+    }
+
+    /// The weights that a run, a checkpoint or a single file holds.
+    private static func weights(
+        _ path: String, for model: ModelConfiguration, _ note: @escaping @Sendable (String) -> Void
+    ) throws -> SafetensorsFile {
+        let file =
+            try Folder.isFolder(path)
+            ? CheckpointStore.resolve(Folder.withoutSlash(path), note: note).model : SafetensorsFile(path)
+        try ModelFile.check(file, model: model)
+        return file
+    }
+
+    /// By rank 0 alone.
+    private static func openFolder(
+        of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int
+    ) throws -> (RunLock, RunReporter) {
+        try Folder.create(plan.folder)
+        let lock = try RunLock(runFolder: plan.folder)
+        try RunEnding.clear(plan.folder)
+        try Watchdog.prepare(plan.folder)
+        try File.publish(configuration.yaml, at: plan.configurationPath)
+        let reporter = try RunReporter(
+            runFolder: plan.folder, keepingThrough: plan.checkpoint?.manifest.step ?? 0,
+            events: configuration.metrics.tensorboard, totalSteps: totalSteps,
+            totalEpochs: configuration.training.steps == nil ? configuration.training.epochs : nil)
+        return (lock, reporter)
+    }
+
+    // MARK: Training
+
+    func train() throws {
+        defer { reporter?.finished() }
+        var isTold = false
+        func isStopping() -> Bool {
+            if StopRequests.isStopping, !isTold {
+                isTold = true
+                reporter?.note("stopping: a checkpoint is saved first; Ctrl-C once more ends at once, without it")
+            }
+            return StopRequests.isStopping
+        }
+        let result = try trainer.run(isStopping: isStopping) { (stop: isStopping(), save: StopRequests.takeSave()) }
+        try withExtendedLifetime(lock) {
+            reporter?.finished()
+            if communicator.rank == 0 {
+                RunEnding.write(result, to: plan.folder)
+                Watchdog.tidy(plan.folder)
+            }
+            guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder, ranks: communicator.size) }
+            if communicator.rank == 0 { print(RunSummary.ending(result, dataset: dataset)) }
+        }
+    }
+}
