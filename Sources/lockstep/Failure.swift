@@ -19,12 +19,23 @@ enum Failure {
         // The first rank to exit makes mpirun end the others: rank 0 must have spoken by then.
         if launchedRank != 0 { sleep(2) }
         guard let diagnosed = error as? any DiagnosedError else {
-            // The parser's own errors, help and version among them.
-            if launchedRank == 0 { Lockstep.exit(withError: error) }
-            Glibc.exit(Lockstep.exitCode(for: error).rawValue)
+            let code = Lockstep.exitCode(for: error)
+            if launchedRank == 0 {
+                // Help and version, which the parser calls errors, too.
+                if code == .success { Lockstep.exit(withError: error) }
+                explain(error)
+            }
+            Glibc.exit(code.rawValue)
         }
         if launchedRank == 0 { say("lockstep: \(diagnosed)", colour: colour(of: diagnosed)) }
         Glibc.exit(diagnosed.kind.rawValue)
+    }
+
+    /// The parser's own errors: its first line as all others begin, the usage below.
+    private static func explain(_ error: any Error) {
+        let lines = Lockstep.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
+        say("lockstep: \((lines.first ?? "").replacing("Error: ", with: "", maxReplacements: 1))", colour: .red)
+        for line in lines.dropFirst() { say(String(line)) }
     }
 
     /// Red, but for what is no mistake.

@@ -2,9 +2,9 @@ import Foundation
 import TestSupport
 import Testing
 
-/// The lines in which `lockstep`, or its option parser, says what is wrong; mpirun has much to say besides.
+/// The lines in which `lockstep` says what is wrong; mpirun has much to say besides.
 func complaints(_ errors: String) -> [String] {
-    errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("lockstep:") || $0.hasPrefix("Error:") }
+    errors.split(separator: "\n").map(String.init).filter { $0.hasPrefix("lockstep:") }
 }
 
 /// A failure as a user should meet it: soon, by exit and not by signal, with the documented code and one line that
@@ -25,7 +25,7 @@ func expectRefusal(
     // The option parser adds how to call it; work that had begun has left its progress.
     if !underMPI, lines.first?.hasPrefix("lockstep:") == true {
         let others = outcome.errors.split(separator: "\n").filter {
-            !$0.hasPrefix("lockstep:") && !$0.hasPrefix("note:") && !$0.hasSuffix(" ...")
+            !["lockstep:", "Help:", "Usage:", "  See '"].contains(where: $0.hasPrefix) && !$0.hasPrefix("note:") && !$0.hasSuffix(" ...")
         }
         #expect(others.isEmpty, comment, sourceLocation: sourceLocation)
     }
