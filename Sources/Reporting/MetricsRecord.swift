@@ -131,8 +131,9 @@ extension ValidationRecord: Codable {
     }
 }
 
+// Not private: the compiler synthesises the coding in another file, and its debug builds then fail an assertion of LLVM.
 extension StartRecord {
-    private enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case step, time, program, ranks, hosts, processor, cores, libraries, parameters, data
         case threadsPerRank = "threads_per_rank"
         case totalSteps = "total_steps"
@@ -140,7 +141,7 @@ extension StartRecord {
 }
 
 extension StartRecord.Data {
-    private enum CodingKeys: String, CodingKey {
+    enum CodingKeys: String, CodingKey {
         case folder, level, vocabulary, hash
         case trainingTokens = "training_tokens"
         case validationTokens = "validation_tokens"
