@@ -72,11 +72,8 @@ public struct Benchmark {
         let age = Machine.this.processAge
         say("measuring \(options.steps) training steps, after \(options.warmup) to warm up")
         try run!.warmUp(options.warmup)
-        // Before and after the steps, for a machine's speed changes with what its neighbours do.
-        let peakBefore = try arithmeticPeak()
         let samples = try run!.measure(options.steps)
         let memory = ProcessMemory.now.peak
-        let peak = (peakBefore + (try arithmeticPeak())) / 2
         let batch = run!.batch
         if communicator.size > 1 { run = nil }
 
@@ -87,7 +84,7 @@ public struct Benchmark {
         let triadBandwidth = Ceiling.triad(bytes: Benchmark.bandwidthBytes)
         let ranks = try communicator.gatherCoded(
             RankMeasurement(
-                host: options.host, batch: batch, samples: samples, peak: peak, readBandwidth: readBandwidth,
+                host: options.host, batch: batch, samples: samples, readBandwidth: readBandwidth,
                 triadBandwidth: triadBandwidth, peakMemory: memory, secondsToFirstStep: age))
         let machines = try communicator.machines()
         if options.stepsOnly {
@@ -102,11 +99,6 @@ public struct Benchmark {
         guard let alone else { return nil }
         return BenchmarkReport(
             options, ranks: ranks, machines: machines.across.size, exchange: exchange, alone: alone)
-    }
-
-    private func arithmeticPeak() throws -> Double {
-        try communicator.barrier()
-        return Ceiling.arithmetic()
     }
 
     /// - Parameter steps: seconds of each rank's steps, as already measured.
@@ -185,7 +177,6 @@ struct RankMeasurement: Codable {
     var host: String
     var batch: Int
     var samples: StepRun.Samples
-    var peak: Double
     var readBandwidth: Double
     var triadBandwidth: Double
     var peakMemory: Int?

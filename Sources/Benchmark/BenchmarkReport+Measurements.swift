@@ -10,22 +10,23 @@ extension BenchmarkReport {
     ) {
         let training = options.training
         let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base) }
-        let peak = mean(measured.map(\.peak))
         program = options.program
         hardware = Hardware(
             processor: Machine.this.processorName, cores: Machine.this.processorCount, lastCacheBytes: Machine.this.lastCache, ranks: measured.count,
             machines: machines, threadsPerRank: options.threads, products: Arithmetic.products,
-            peakPerCore: peak, readBandwidth: mean(measured.map(\.readBandwidth)),
+            peakPerCore: mean(measured.map { $0.typical(\.peak) }),
+            cachedProductPerCore: mean(measured.map { $0.typical(\.cachedProduct) }),
+            readBandwidth: mean(measured.map(\.readBandwidth)),
             triadBandwidth: mean(measured.map(\.triadBandwidth)))
         model = Model(
             cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
             hidden: training.model.hidden, vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
-        phases = PhaseClock.Phase.allCases.map { Phase($0, measured, products, peak: peak * Double(options.threads)) }
+        phases = PhaseClock.Phase.allCases.map { Phase($0, measured, products, threads: options.threads) }
         ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
         slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank
-        step = Step(options, measured, products, alone: alone, peak: peak * Double(options.threads * measured.count))
+        step = Step(options, measured, products, alone: alone)
         step.shareOfExchangeAndUpdate =
             phases.filter { $0.name == "exchange" || $0.name == "update" }.reduce(0) { $0 + $1.medianSeconds } / step.medianSeconds
 
@@ -57,10 +58,8 @@ extension BenchmarkReport.Inference {
 }
 
 extension BenchmarkReport.Step {
-    /// - Parameter peak: of all ranks together.
     fileprivate init(
-        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement?,
-        peak: Double
+        _ options: BenchmarkOptions, _ measured: [RankMeasurement], _ products: [ProductCount], alone: AloneMeasurement?
     ) {
         let steps = slowest(measured.map(\.samples.steps))
         let typical = median(steps)
@@ -73,7 +72,15 @@ extension BenchmarkReport.Step {
         tokensPerSecond = Double(tokens) / typical
         productOperations = operations
         operationsPerSecond = Double(operations) / typical
-        shareOfPeak = operationsPerSecond / peak
+        // Of all cores, at the time of each step.
+        let ceiling = { (value: KeyPath<CeilingSampler.Sample, Double>) in
+            steps.indices.map { step in Double(options.threads) * measured.reduce(0) { $0 + $1.ceiling(value, atStep: step) } }
+        }
+        let share = { (ceilings: [Double]) in median(zip(steps, ceilings).map { Double(operations) / $0 / $1 }) }
+        let peaks = ceiling(\.peak)
+        shareOfPeak = share(peaks)
+        shareOfCachedProduct = share(ceiling(\.cachedProduct))
+        tokensPerSecondAtPeak = median(peaks) * Double(tokens) / Double(operations)
         shareOfExchangeAndUpdate = 0
         let perStep = measured.compactMap(\.samples.allocations).map { (calls: $0.calls, bytes: $0.bytes, own: $0.own) }
         let complete = perStep.count == measured.count
@@ -90,18 +97,34 @@ extension BenchmarkReport.Step {
 }
 
 extension BenchmarkReport.Phase {
-    /// - Parameter peak: of one rank.
+    /// - Parameter threads: of one rank.
     fileprivate init(
-        _ phase: PhaseClock.Phase, _ measured: [RankMeasurement], _ products: [ProductCount], peak: Double
+        _ phase: PhaseClock.Phase, _ measured: [RankMeasurement], _ products: [ProductCount], threads: Int
     ) {
         let times = measured.map { $0.samples.phases.map { $0[Int(phase.rawValue)] } }
         name = "\(phase)"
         medianSeconds = mean(times.map(median))
         meanSeconds = mean(times.map(mean))
         productOperations = products.reduce(0) { $0 + $1[phase] }
-        let perRank = Double(productOperations) / Double(measured.count)
-        operationsPerSecond = productOperations > 0 ? perRank / medianSeconds : nil
-        shareOfPeak = operationsPerSecond.map { $0 / peak }
+        guard productOperations > 0 else { return }
+        operationsPerSecond = Double(productOperations) / Double(measured.count) / medianSeconds
+        let shares = zip(measured, zip(times, products)).map { rank, work in
+            median(work.0.enumerated().map { step, seconds in
+                Double(work.1[phase]) / seconds / (Double(threads) * rank.ceiling(\.peak, atStep: step))
+            })
+        }
+        shareOfPeak = mean(shares)
+    }
+}
+
+extension RankMeasurement {
+    /// Of this rank's core during step `step`: the mean of what was sampled right before and right after it.
+    fileprivate func ceiling(_ value: KeyPath<CeilingSampler.Sample, Double>, atStep step: Int) -> Double {
+        (samples.ceilings[step][keyPath: value] + samples.ceilings[step + 1][keyPath: value]) / 2
+    }
+
+    fileprivate func typical(_ value: KeyPath<CeilingSampler.Sample, Double>) -> Double {
+        median(samples.ceilings.map { $0[keyPath: value] })
     }
 }
 
@@ -116,7 +139,7 @@ extension BenchmarkReport.Rank {
         computeSeconds = median(phases.map { $0.reduce(0, +) - $0[wait] - $0[exchange] })
         waitSeconds = median(phases.map { $0[wait] })
         exchangeSeconds = median(phases.map { $0[exchange] })
-        peakPerCore = measured.peak
+        peakPerCore = measured.typical(\.peak)
         peakMemoryBytes = measured.peakMemory
         allocationsPerStep = measured.samples.allocations.map { Double($0.calls) / Double(phases.count) }
     }

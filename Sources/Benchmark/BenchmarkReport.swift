@@ -24,8 +24,11 @@ public struct BenchmarkReport: Codable, Sendable {
         public var threadsPerRank: Int
         /// What computes the products.
         public var products: String
-        /// Floating-point operations a second of one core in fused multiply-adds, all ranks at once: mean over ranks.
+        /// Floating-point operations a second of one core in fused multiply-adds, sampled between the steps on all ranks at
+        /// once: median of each rank, mean over ranks.
         public var peakPerCore: Double
+        /// The same in a product whose operands stay in the second-level cache.
+        public var cachedProductPerCore: Double
         /// Bytes a second of one rank, all ranks at once: mean over ranks.
         public var readBandwidth: Double
         public var triadBandwidth: Double
@@ -57,7 +60,12 @@ public struct BenchmarkReport: Codable, Sendable {
         /// Of all products, see `ProductCount`.
         public var productOperations: Int
         public var operationsPerSecond: Double
+        /// Operations by what all cores could do right before and after the step: the median over the steps.
         public var shareOfPeak: Double
+        /// The same, of what they do in a product that stays in the second-level cache.
+        public var shareOfCachedProduct: Double
+        /// If all cores did nothing but this step's products, at their peak.
+        public var tokensPerSecondAtPeak: Double
         /// Medians of the two phases together, by the step's.
         public var shareOfExchangeAndUpdate: Double
         /// Of the rank with the most; nil where they cannot be counted.
@@ -87,6 +95,7 @@ public struct BenchmarkReport: Codable, Sendable {
         public var productOperations: Int
         /// Of one rank; nil for a phase without products, as is the share.
         public var operationsPerSecond: Double?
+        /// As the step's: the median over the steps, mean over the ranks.
         public var shareOfPeak: Double?
     }
 

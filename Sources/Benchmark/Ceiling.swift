@@ -7,17 +7,6 @@ enum Ceiling {
     /// Widths of this processor's vectors worth trying, bytes.
     static let widths = [64, 32, 16].filter { lockstep_has_vectors(Int32($0)) }.prefix(2)
 
-    /// Single-precision floating-point operations a second in fused multiply-adds (two each) between registers: the
-    /// median over a quarter of a second, for the fastest width of vectors.
-    static func arithmetic() -> Double {
-        widths.map { width in
-            let rounds = Int64(80_000_000 / width)  // some ten milliseconds
-            var operations = lockstep_fma(Int32(width), rounds)
-            let seconds = repeated(for: 0.25) { operations = lockstep_fma(Int32(width), rounds) }
-            return operations / median(seconds)
-        }.max()!
-    }
-
     /// Bytes a second of one core that reads `bytes` of memory in order, again and again: from the memory itself when
     /// they are several times the last cache, else from the cache they fit in. The median over a quarter of a second.
     static func read(bytes: Int) -> Double {

@@ -12,6 +12,8 @@ final class StepRun {
         var steps: [Double]
         /// Seconds of each step in each phase, by raw value.
         var phases: [[Double]]
+        /// What the core could do before each step and after the last.
+        var ceilings: [CeilingSampler.Sample]
         /// Trained by all ranks, in all measured steps.
         var tokens: Int
         /// Of all measured steps together; nil where they cannot be counted.
@@ -19,6 +21,8 @@ final class StepRun {
     }
 
     private let options: TrainingOptions
+    private let communicator: any Communicator
+    private let sampler: CeilingSampler
     private let step: TrainingStep
     private let tokens: TokenStore
     private let partition: StreamPartition
@@ -32,6 +36,8 @@ final class StepRun {
     init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator) throws {
         self.options = options
         self.tokens = tokens
+        self.communicator = communicator
+        sampler = try CeilingSampler()
         partition = try StreamPartition(
             tokens: tokens.count, streams: options.streams, remainder: .dropped, name: tokens.path)
         guard partition.steps >= options.unroll.maximumLength else {
@@ -57,21 +63,28 @@ final class StepRun {
         let clock = self.step.clock
         let phases = clock.nanoseconds.count
         let before = trained
-        // Reading k is what the clock showed before step k.
-        var readings = [UInt64](repeating: 0, count: (count + 1) * phases)
+        // Nanoseconds of each phase during each step.
+        var elapsed = [UInt64](repeating: 0, count: count * phases)
         var seconds = [Double](repeating: 0, count: count)
+        var ceilings = [CeilingSampler.Sample](repeating: .init(peak: 0, cachedProduct: 0), count: count + 1)
         let step = takeStep  // a closure is an allocation of its own
+        // All ranks sample at the same time, since cores share power and caches; none is still at it when a step begins.
+        try communicator.barrier()
         let allocations = try AllocationCount.during {
-            for k in 0...count {
+            for k in 0..<count {
+                ceilings[k] = try sampler.sample()
+                try communicator.barrier()
                 clock.enter(.other)
-                for phase in 0..<phases { readings[k * phases + phase] = clock.nanoseconds[phase] }
-                if k < count { seconds[k] = try timed(step) }
+                for phase in 0..<phases { elapsed[k * phases + phase] &-= clock.nanoseconds[phase] }
+                seconds[k] = try timed(step)
+                clock.enter(.other)
+                for phase in 0..<phases { elapsed[k * phases + phase] &+= clock.nanoseconds[phase] }
             }
         }
-        let times = (0..<count).map { k in
-            (0..<phases).map { Double(readings[(k + 1) * phases + $0] - readings[k * phases + $0]) * 1e-9 }
-        }
-        return Samples(steps: seconds, phases: times, tokens: trained - before, allocations: allocations)
+        ceilings[count] = try sampler.sample()
+        let times = (0..<count).map { k in (0..<phases).map { Double(elapsed[k * phases + $0]) * 1e-9 } }
+        return Samples(
+            steps: seconds, phases: times, ceilings: ceilings, tokens: trained - before, allocations: allocations)
     }
 
     private func takeStep() throws {

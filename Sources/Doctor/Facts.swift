@@ -69,14 +69,17 @@ public struct Facts: Codable, Sendable, Equatable {
 
     /// Measured on all ranks at once, see `Speedometer`.
     public struct Speed: Codable, Sendable, Equatable {
-        /// Of one core in fused multiply-adds, and of one matrix product: operations in a second of processor time.
+        /// Of one core, in operations a second of processor time: in fused multiply-adds, in a product that stays in the
+        /// second-level cache, and in a matrix product of a usual size.
         public var peak = 0.0
+        public var cachedProduct = 0.0
         public var product = 0.0
         /// Processor time by time, of one thread that computes all the time: 1 for a core to itself.
         public var share = 1.0
         public init() {}
-        public init(peak: Double, product: Double, share: Double) {
+        public init(peak: Double, cachedProduct: Double, product: Double, share: Double) {
             self.peak = peak
+            self.cachedProduct = cachedProduct
             self.product = product
             self.share = share
         }

@@ -82,8 +82,9 @@ struct MachineChecks {
     private var speed: Finding? {
         guard let speed = facts.speed, speed.peak > 0 else { return nil }
         let share = speed.product / speed.peak
-        let found = "product \(giga(speed.product)), peak \(giga(speed.peak)) GFLOP/s a core: \(Formatting.fixed(100 * share, decimals: 0)) %"
-        // Measured one after the other: what disturbs one may not disturb the other, hence the wide margins.
+        let percent = { Formatting.fixed(100 * $0 / speed.peak, decimals: 0) + " %" }
+        let found =
+            "peak \(giga(speed.peak)) GFLOP/s a core; product \(giga(speed.product)) (\(percent(speed.product))), in the second-level cache \(giga(speed.cachedProduct)) (\(percent(speed.cachedProduct)))"
         if share < 0.15 {
             return .problem(
                 "arithmetic", found, because: "the matrix product runs without this processor's vector instructions",

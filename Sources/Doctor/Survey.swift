@@ -48,7 +48,8 @@ public struct Survey {
         facts.storage.seesFirst = try seesFirst(communicator, folder: facts.storage.folder)
         try communicator.barrier()
         let speed = try communicator.together("measuring a product") { try Speedometer.measure() }
-        facts.speed = Facts.Speed(peak: speed.peak, product: speed.product, share: speed.share)
+        facts.speed = Facts.Speed(
+            peak: speed.peak, cachedProduct: speed.cachedProduct, product: speed.product, share: speed.share)
         return try communicator.gather([UInt8](JSONEncoder().encode(facts)), at: 0)?.map {
             try JSONDecoder().decode(Facts.self, from: Data($0))
         }

@@ -39,12 +39,13 @@ extension BenchmarkReport {
             ["machine", "\(hardware.processor), \(hardware.cores) cores, last cache \(Formatting.bytes(hardware.lastCacheBytes))"],
             ["ranks", "\(hardware.ranks) on \(hardware.machines) machine\(hardware.machines == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each"],
             ["products", hardware.products],
-            ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds\(together)"],
+            ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds, \(giga(hardware.cachedProductPerCore)) in a product that stays in the second-level cache, between the steps\(together)"],
             ["memory", "\(gigabytes(hardware.readBandwidth)) GB/s read, \(gigabytes(hardware.triadBandwidth)) GB/s triad, for each rank\(together)"],
             ["model", "\(model.cell) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""), dropout \(model.dropout), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
             ["step", "\(model.streams) x \(model.unroll) tokens: median \(milliseconds(step.medianSeconds)) ms of \(step.measured), best \(milliseconds(step.bestSeconds)) ms"],
             ["speed", "\(Formatting.count(Int(step.tokensPerSecond.rounded()))) tokens/s"],
-            ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP a step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of peak"],
+            ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP a step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
+            ["limit", "\(Formatting.rate(step.tokensPerSecondAtPeak)) tokens/s, if all cores computed these products at their peak"],
             ["exchange + update", "\(percent(step.shareOfExchangeAndUpdate)) of the step"],
         ]
         if let alone = step.medianSecondsAlone, let efficiency = step.efficiency, let best = step.efficiencyOfBest {

@@ -17,7 +17,7 @@ extension Facts {
         facts.memory.sharedTotal = 32 << 30
         facts.memory.sharedFree = 32 << 30
         facts.memory.sharedIsWritable = true
-        facts.speed = Speed(peak: 180e9, product: 140e9, share: 0.99)
+        facts.speed = Speed(peak: 180e9, cachedProduct: 160e9, product: 140e9, share: 0.99)
         facts.transport.library = "Open MPI v4.1.4, package: Debian"
         facts.transport.launcher = "/usr/bin/mpirun"
         facts.transport.launcherVersion = "mpirun (Open MPI) 4.1.4"
