@@ -36,13 +36,15 @@ let package = Package(
         // What the kernel says of machine and process
         .target(name: "Platform", dependencies: ["Files", "Diagnostics"]),
 
+        // exp, log, pow and cos with the same bits everywhere
+        .target(name: "Elementary"),
         // Counter-based random numbers: the same for every rank count
-        .target(name: "Randomness"),
+        .target(name: "Randomness", dependencies: ["Elementary"]),
 
         // Arithmetic
-        .target(name: "Kernels", dependencies: ["Diagnostics", "Randomness", "COneDNN", "COneDNNShim"], swiftSettings: vectorised),
+        .target(name: "Kernels", dependencies: ["Diagnostics", "Elementary", "Randomness", "COneDNN", "COneDNNShim"], swiftSettings: vectorised),
         .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
-        .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Diagnostics"], swiftSettings: vectorised),
+        .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Elementary", "Diagnostics"], swiftSettings: vectorised),
 
         // Data, files, communication
         .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"], swiftSettings: testable),
@@ -55,7 +57,7 @@ let package = Package(
         .target(
             name: "Reporting",
             dependencies: [
-                "Files", "Diagnostics", .product(name: "Logging", package: "swift-log"),
+                "Files", "Elementary", "Diagnostics", .product(name: "Logging", package: "swift-log"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             exclude: ["Events/events.proto"], swiftSettings: testable),
@@ -66,7 +68,7 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
-                "Randomness", "Diagnostics",
+                "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
         // Measures: machine, training step, exchange
@@ -85,7 +87,7 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Diagnostics",
+                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -95,6 +97,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
+        .testTarget(name: "ElementaryTests", dependencies: ["Elementary", "Randomness"]),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(

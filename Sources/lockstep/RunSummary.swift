@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Elementary
 import Files
 import FoundationEssentials
 import Glibc
@@ -91,7 +92,7 @@ struct RunSummary {
             lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
         }
         if let best = result.best {
-            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(exp(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
+            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(Elementary.exponential(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
         let folder = result.folder.shellWord
         let split = dataset.splits.contains(.test) ? " --split test" : ""
