@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); oneDNN picks its own kernels at run time.
+// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); products pick their instructions at run time.
 // Raise to x86-64-v4 for a cluster whose processors all have AVX-512.
 #if arch(x86_64)
 let processor = ["-Xcc", "-march=x86-64-v3"]
@@ -9,6 +9,8 @@ let processor = ["-Xcc", "-march=x86-64-v3"]
 let processor: [String] = []
 #endif
 let vectorised: [SwiftSetting] = [.unsafeFlags(processor)]
+// Products in debug builds, too: without optimisation they take a hundred times as long.
+let optimised = ["-O3"]
 // Lets tests see internal declarations in release builds too, so that they run against the objects that users run.
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 
@@ -24,10 +26,8 @@ let package = Package(
     targets: [
         // System libraries
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
-        .target(name: "COneDNNShim", dependencies: ["COneDNN"]),
         .target(name: "CBenchmarkShim"),
 
         // Bottom layer: errors that explain themselves, checked file operations
@@ -42,7 +42,8 @@ let package = Package(
         .target(name: "Randomness", dependencies: ["Elementary"]),
 
         // Arithmetic
-        .target(name: "Kernels", dependencies: ["Diagnostics", "Elementary", "Randomness", "COneDNN", "COneDNNShim"], swiftSettings: vectorised),
+        .target(name: "CProducts", cSettings: [.unsafeFlags(optimised)]),
+        .target(name: "Kernels", dependencies: ["Diagnostics", "Elementary", "Randomness", "CProducts"], swiftSettings: vectorised),
         .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
         .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Elementary", "Diagnostics"], swiftSettings: vectorised),
 
@@ -110,7 +111,7 @@ let package = Package(
             ]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Reporting"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Diagnostics", "Randomness", "TestSupport"]),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
         .testTarget(

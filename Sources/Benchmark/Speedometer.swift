@@ -17,7 +17,7 @@ public enum Speedometer {
             let rounds = Int64(80_000_000 / width)  // some ten milliseconds
             return rate { lockstep_fma(Int32(width), rounds) }
         }.max() ?? 0
-        Arithmetic.prepare(threads: 1)
+        try Arithmetic.prepare(threads: 1)
         let product = try product()
         let share = (seconds(CLOCK_THREAD_CPUTIME_ID) - processor) / (seconds(CLOCK_MONOTONIC) - wall)
         return (peak, product, min(1, share))

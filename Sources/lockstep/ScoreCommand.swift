@@ -71,7 +71,7 @@ struct ScoreCommand: ParsableCommand {
     }
 
     func run() throws {
-        Arithmetic.prepare(threads: Job.threads)
+        try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(checkpoint)
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {
