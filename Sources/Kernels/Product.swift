@@ -34,11 +34,12 @@ func multiply(
     let (m, k) = aTransposed ? (a.columns, a.rows) : (a.rows, a.columns)
     let (kb, n) = bTransposed ? (b.columns, b.rows) : (b.rows, b.columns)
     precondition(k == kb && c.rows == m && c.columns == n, "shapes do not fit: [\(m),\(k)] [\(kb),\(n)] -> [\(c.rows),\(c.columns)]")
-    precondition(k > 0 && vectors.isAvailable)
+    guard let kernels = vectors.kernels else { preconditionFailure("a processor without \(vectors)") }
+    precondition(k > 0)
     if m == 0 || n == 0 { return }
     guard
         lockstep_multiply(
-            vectors.kernels, m, n, k, a.base, a.stride, aTransposed, b.base, b.stride, bTransposed, c.base, c.stride, accumulate)
+            kernels, m, n, k, a.base, a.stride, aTransposed, b.base, b.stride, bTransposed, c.base, c.stride, accumulate)
     else { throw KernelError(operation: "the product [\(m),\(k)] x [\(k),\(n)]") }
 }
 

@@ -37,7 +37,18 @@ public enum Vectors: String, CaseIterable, Sendable {
     }
 
     /// Nil when this processor lacks the instructions.
-    var kernels: OpaquePointer? { lockstep_kernels_named(rawValue) }
+    var kernels: OpaquePointer? {
+        switch self {
+        case .portable: Vectors.found.portable
+        case .avx2: Vectors.found.avx2
+        case .avx512: Vectors.found.avx512
+        }
+    }
+
+    /// Looked up once, since this allocates.
+    nonisolated(unsafe) private static let found = (
+        portable: lockstep_kernels_named("portable"), avx2: lockstep_kernels_named("avx2"), avx512: lockstep_kernels_named("avx512")
+    )
 }
 
 /// `LOCKSTEP_VECTORS` names instructions that do not exist, or that this processor lacks.
