@@ -1,7 +1,7 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); oneDNN picks its own kernels at run time.
+// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); products pick their instructions at run time.
 // Raise to x86-64-v4 for a cluster whose processors all have AVX-512.
 #if arch(x86_64)
 let processor = ["-Xcc", "-march=x86-64-v3"]
@@ -9,6 +9,8 @@ let processor = ["-Xcc", "-march=x86-64-v3"]
 let processor: [String] = []
 #endif
 let vectorised: [SwiftSetting] = [.unsafeFlags(processor)]
+// Products in debug builds, too: without optimisation they take a hundred times as long.
+let optimised = ["-O3"]
 // Lets tests see internal declarations in release builds too, so that they run against the objects that users run.
 let testable: [SwiftSetting] = [.unsafeFlags(["-enable-testing"])]
 
@@ -24,10 +26,8 @@ let package = Package(
     targets: [
         // System libraries
         .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
-        .systemLibrary(name: "COneDNN", providers: [.apt(["libdnnl-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
-        .target(name: "COneDNNShim", dependencies: ["COneDNN"]),
         .target(name: "CBenchmarkShim"),
 
         // Bottom layer: errors that explain themselves, checked file operations
@@ -36,13 +36,16 @@ let package = Package(
         // What the kernel says of machine and process
         .target(name: "Platform", dependencies: ["Files", "Diagnostics"]),
 
+        // exp, log, pow and cos with the same bits everywhere
+        .target(name: "Elementary"),
         // Counter-based random numbers: the same for every rank count
-        .target(name: "Randomness"),
+        .target(name: "Randomness", dependencies: ["Elementary"]),
 
         // Arithmetic
-        .target(name: "Kernels", dependencies: ["Diagnostics", "Randomness", "COneDNN", "COneDNNShim"], swiftSettings: vectorised),
+        .target(name: "CProducts", cSettings: [.unsafeFlags(optimised)]),
+        .target(name: "Kernels", dependencies: ["Diagnostics", "Elementary", "Randomness", "CProducts"], swiftSettings: vectorised),
         .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
-        .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Diagnostics"], swiftSettings: vectorised),
+        .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Elementary", "Diagnostics"], swiftSettings: vectorised),
 
         // Data, files, communication
         .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"], swiftSettings: testable),
@@ -55,7 +58,7 @@ let package = Package(
         .target(
             name: "Reporting",
             dependencies: [
-                "Files", "Diagnostics", .product(name: "Logging", package: "swift-log"),
+                "Files", "Elementary", "Diagnostics", .product(name: "Logging", package: "swift-log"),
                 .product(name: "SwiftProtobuf", package: "swift-protobuf"),
             ],
             exclude: ["Events/events.proto"], swiftSettings: testable),
@@ -66,7 +69,7 @@ let package = Package(
             name: "Training",
             dependencies: [
                 "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
-                "Randomness", "Diagnostics",
+                "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
         // Measures: machine, training step, exchange
@@ -85,7 +88,7 @@ let package = Package(
             name: "lockstep",
             dependencies: [
                 "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Diagnostics",
+                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary", "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -95,6 +98,7 @@ let package = Package(
             name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
+        .testTarget(name: "ElementaryTests", dependencies: ["Elementary", "Randomness"]),
         .testTarget(name: "RandomnessTests", dependencies: ["Randomness"]),
         .testTarget(name: "CorpusTests", dependencies: ["Corpus", "Randomness", "Files", "Diagnostics", "TestSupport"]),
         .testTarget(
@@ -107,7 +111,7 @@ let package = Package(
             ]),
         .testTarget(name: "ReportTests", dependencies: ["Report", "Reporting"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
-        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Randomness", "TestSupport"]),
+        .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Diagnostics", "Randomness", "TestSupport"]),
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
         .testTarget(

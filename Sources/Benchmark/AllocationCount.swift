@@ -5,7 +5,7 @@ public struct AllocationCount: Codable, Sendable {
     public let calls: Int
     /// Asked for in all of them.
     public let bytes: Int
-    /// Of the calls, those of this program and Swift's libraries, not of oneDNN or MPI.
+    /// Of the calls, those of this program and Swift's libraries, not of MPI.
     public let own: Int
 
     /// Counts what `body` allocates; nil where that cannot be counted (see allocations.c). No library may be loaded

@@ -71,7 +71,7 @@ public struct BenchmarkReport: Codable, Sendable {
         /// Of the rank with the most; nil where they cannot be counted.
         public var allocationsPerStep: Double?
         public var allocatedBytesPerStep: Double?
-        /// Of those, by lockstep itself; the others are oneDNN's and MPI's.
+        /// Of those, by lockstep itself; the others are MPI's.
         public var ownAllocationsPerStep: Double?
         /// Of the rank with the most.
         public var peakMemoryBytes: Int?

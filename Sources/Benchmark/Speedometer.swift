@@ -22,7 +22,7 @@ public enum Speedometer {
     /// On one thread.
     /// - Throws: `KernelError`.
     public static func measure() throws -> Reading {
-        Arithmetic.prepare(threads: 1)
+        try Arithmetic.prepare(threads: 1)
         let sampler = try CeilingSampler(clock: CLOCK_THREAD_CPUTIME_ID)
         let (wall, processor) = (seconds(CLOCK_MONOTONIC), seconds(CLOCK_THREAD_CPUTIME_ID))
         // Weights of an LSTM with H = 512 for 320 tokens: [320, 512] x [512, 2048].

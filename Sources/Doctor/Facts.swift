@@ -158,9 +158,8 @@ public struct Facts: Codable, Sendable, Equatable {
         public var program = ""
         public var kernel = ""
         public var libc = ""
-        /// What computes the products: library, version, instructions.
+        /// What computes the products: `Arithmetic.products`.
         public var products = ""
-        public var productsFile: String?
         public init() {}
     }
 }
@@ -169,8 +168,7 @@ public struct Facts: Codable, Sendable, Equatable {
 public enum Environment {
     public static let names = [
         "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "OMP_WAIT_POLICY",
-        "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA", "ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE", "ONEDNN_VERBOSE",
-        "DNNL_VERBOSE", "LOCKSTEP_RANKS_PER_MACHINE", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
+        "LOCKSTEP_VECTORS", "LOCKSTEP_RANKS_PER_MACHINE", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
         "MALLOC_CHECK_", "LD_PRELOAD", "SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK",
         "SLURM_TASKS_PER_NODE",
     ]

@@ -72,14 +72,14 @@ struct JobChecks {
         return .ok("agreement", "same program, MPI and settings on all \(facts.count) ranks")
     }
 
-    /// Libraries and processors that round differently, and ranks that are slower than others.
+    /// Processors with other instructions, and ranks that are slower than others.
     private var evenness: Finding? {
         guard facts.count > 1 else { return nil }
         if let other = facts.first(where: { $0.software.products != first.software.products }) {
             return .warning(
                 "alike", "\(first.software.products) on \(place(first)), \(other.software.products) on \(place(other))",
-                because: "results depend, in the last digits, on which rank computes what; and all wait for the slower ones",
-                remedy: "use hosts with the same processors and packages; or for equal instructions: mpirun -x ONEDNN_MAX_CPU_ISA=AVX2")
+                because: "all ranks wait for the slower ones; results are the same",
+                remedy: "use hosts with the same processors")
         }
         let peaks = facts.compactMap { rank in rank.speed.map { (rank, $0.peak) } }
         guard let slowest = peaks.min(by: { $0.1 < $1.1 }) else { return nil }

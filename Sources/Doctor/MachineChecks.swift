@@ -56,27 +56,18 @@ struct MachineChecks {
 
     private var products: Finding {
         let text = facts.software.products
-        let bits = text.contains("AVX-512") ? 512 : text.contains("AVX2") ? 256 : text.contains("ISA") ? facts.processor.vectorBits : 128
-        if let name = ["ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"].first(where: { facts.environment[$0] != nil }) {
-            let value = facts.environment[name]!
-            if !["ALL", "DEFAULT"].contains(value.uppercased()) {
-                return .warning(
-                    "products", "\(text); \(name)=\(value)", because: "oneDNN is told not to use all of the processor's instructions",
-                    remedy: "unset \(name)")
-            }
-        }
-        for name in ["ONEDNN_DEFAULT_FPMATH_MODE", "DNNL_DEFAULT_FPMATH_MODE"] {
-            guard let value = facts.environment[name], value.uppercased() != "STRICT" else { continue }
+        let bits = text.contains("AVX-512") ? 512 : text.contains("AVX2") ? 256 : 128
+        guard facts.processor.architecture == "x86_64", bits < facts.processor.vectorBits else { return .ok("products", text) }
+        guard let value = facts.environment["LOCKSTEP_VECTORS"] else {
             return .warning(
-                "products", "\(text); \(name)=\(value)", because: "products may be rounded to fewer bits than single precision has: other results",
-                remedy: "unset \(name)")
+                "products", text,
+                because: "the processor has \(facts.processor.vectorBits)-bit vectors, of which the products use \(bits): it lacks some of AVX-512's extensions (BW, DQ, VL)",
+                remedy: "none is needed: results are the same, at the speed of narrower vectors")
         }
-        if facts.processor.architecture == "x86_64", bits < facts.processor.vectorBits {
-            return .warning(
-                "products", text, because: "the processor has \(facts.processor.vectorBits)-bit vectors, of which oneDNN uses \(bits): it takes the processor for an older one",
-                remedy: "update oneDNN (Debian: apt-get install -t stable-backports libdnnl-dev; or build it: docs/cluster.md), then launch/setup")
-        }
-        return .ok("products", text)
+        return .warning(
+            "products", "\(text); LOCKSTEP_VECTORS=\(value)",
+            because: "the processor has \(facts.processor.vectorBits)-bit vectors, and products are told to use narrower ones: they take longer for the same results",
+            remedy: "unset LOCKSTEP_VECTORS")
     }
 
     private var speed: Finding? {
@@ -88,7 +79,7 @@ struct MachineChecks {
         if share < 0.15 {
             return .problem(
                 "arithmetic", found, because: "the matrix product runs without this processor's vector instructions",
-                remedy: "update oneDNN, or build it for this processor (docs/cluster.md); compare with: lockstep bench --steps-only")
+                remedy: "unset LOCKSTEP_VECTORS if it is set; compare with: lockstep bench --steps-only")
         }
         if share < 0.4 {
             return .warning(
@@ -218,8 +209,7 @@ struct MachineChecks {
     private var libraries: Finding {
         let software = facts.software
         return .ok(
-            "software", "lockstep \(software.lockstep), glibc \(software.libc), kernel \(software.kernel)"
-                + (software.productsFile.map { ", \($0)" } ?? ""))
+            "software", "lockstep \(software.lockstep), glibc \(software.libc), kernel \(software.kernel)")
     }
 
     /// "Open MPI v4.1.4, package: ..." without what the packager has to say.

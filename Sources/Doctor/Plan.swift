@@ -83,7 +83,7 @@ struct Plan: Equatable {
         if environment["OMP_NUM_THREADS"] != (threads == 1 && lines.first?.hasPrefix(". ") == true ? nil : "\(threads)") {
             lines.append("export OMP_NUM_THREADS=\(threads)")
         }
-        for name in ["LOCKSTEP_RANKS_PER_MACHINE", "GOMP_CPU_AFFINITY", "ONEDNN_MAX_CPU_ISA", "DNNL_MAX_CPU_ISA"]
+        for name in ["LOCKSTEP_RANKS_PER_MACHINE", "GOMP_CPU_AFFINITY", "LOCKSTEP_VECTORS"]
         where environment[name] != nil { lines.append("unset \(name)") }
 
         let train = "lockstep train" + intent.arguments.map { " " + Plan.quoted($0) }.joined()

@@ -55,7 +55,7 @@ struct RankChecks {
         let check = "threads"
         if let text = ranks[0].environment["OMP_NUM_THREADS"], Int(text).map({ $0 < 1 }) ?? true {
             return .problem(
-                check, "OMP_NUM_THREADS=\(text)", because: "that is no number of threads; lockstep takes it for 1 and oneDNN may not",
+                check, "OMP_NUM_THREADS=\(text)", because: "that is no number of threads; lockstep takes it for 1",
                 remedy: "export OMP_NUM_THREADS=1")
         }
         let found = "\(threads) for each rank" + (ranks[0].environment["OMP_NUM_THREADS"] == nil ? " (OMP_NUM_THREADS is not set)" : "")

@@ -83,7 +83,6 @@ public struct Survey {
             software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
         }
         software.products = Arithmetic.products
-        software.productsFile = machine.libraryFile("libdnnl.so")
         return software
     }
 

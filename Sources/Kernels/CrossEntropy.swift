@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 
 /// Softmax and cross-entropy of one row, and the gradient in place, in three passes that stay in the cache.
 ///
@@ -19,7 +19,7 @@ public func crossEntropyGradient(
         logits.store(d, j, lanes)
         biasGradient.store(biasGradient.load(j) + d, j, lanes)
     }
-    return log(sum) - Double(chosen - largest)
+    return Elementary.logarithm(sum) - Double(chosen - largest)
 }
 
 /// -log softmax(logits + bias)[target] in nats. `logits` is overwritten.
@@ -28,7 +28,7 @@ public func crossEntropy(
 ) -> Double {
     let chosen = logits[target] + bias[target]
     let (largest, sum) = exponentials(logits, bias: bias, count: count)
-    return log(sum) - Double(chosen - largest)
+    return Elementary.logarithm(sum) - Double(chosen - largest)
 }
 
 /// Replaces logits by softmax(logits).
@@ -80,7 +80,7 @@ private func exponentiate(_ values: UnsafeMutablePointer<Float>, count: Int, min
             partial = (partial.0 + a, partial.1 + b)
             j &+= 16
         }
-        sum += Double((partial.0 + partial.1).sum())
+        sum += Double((partial.0 + partial.1).total)
         for (j, lanes) in LaneBlocks(length - whole) {
             let e = exponential(block.load(whole + j) - largest)
             block.store(e, whole + j, lanes)

@@ -11,7 +11,7 @@ public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
             let v = values.load(j)
             partial += v * v
         }
-        total += Double(partial.sum())
+        total += Double(partial.total)
         for j in start + whole..<start + length { total += Double(values[j] * values[j]) }
         start += length
     }

@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 
 /// How the learning rate changes over a run. Its state is two numbers, saved with the checkpoint.
 public struct LearningRateSchedule: Sendable, Equatable {
@@ -39,11 +39,11 @@ public struct LearningRateSchedule: Sendable, Equatable {
         let rate: Double
         switch kind {
         case .constant: rate = base
-        case .decay(let factor, let afterEpoch): rate = base * pow(factor, Double(max(0, epoch - afterEpoch)))
+        case .decay(let factor, let afterEpoch): rate = base * Elementary.power(factor, max(0, epoch - afterEpoch))
         case .plateau: rate = base * plateauScale
         case .cosine(let total):
             let progress = min(1, Double(step - warmup) / Double(max(1, total - warmup)))
-            rate = minimum + (base - minimum) * (1 + cos(Double.pi * progress)) / 2
+            rate = minimum + (base - minimum) * (1 + Elementary.cosine(halfTurns: progress)) / 2
         }
         return max(rate, min(minimum, base))
     }

@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 import Kernels
 import Recurrent
 
@@ -91,8 +91,8 @@ public struct OptimizerStep {
         self.scale = scale
         self.limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
         rate = Float(learningRate)
-        stepSize = Float(learningRate / (1 - pow(Double(rule.beta1), Double(update))))
-        root = Float(1 / (1 - pow(Double(rule.beta2), Double(update))).squareRoot())
+        stepSize = Float(learningRate / (1 - Elementary.power(Double(rule.beta1), update)))
+        root = Float(1 / (1 - Elementary.power(Double(rule.beta2), update)).squareRoot())
     }
 
     /// For the parameters in `range` of the arena; to each parameter once.

@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 
 /// Philox4x32-10, the counter-based generator of Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 /// section 3.3: a keyed bijection from a 128-bit counter to 128 random bits.
@@ -80,7 +80,7 @@ public struct PhiloxSequence: RandomNumberGenerator, Sendable {
 
     /// Standard normal, by Box and Muller 1958.
     public mutating func normal() -> Double {
-        let radius = (-2 * log(1 - uniform())).squareRoot()
-        return radius * cos(2 * Double.pi * uniform())
+        let radius = (-2 * Elementary.logarithm(1 - uniform())).squareRoot()
+        return radius * Elementary.cosine(halfTurns: 2 * uniform())
     }
 }

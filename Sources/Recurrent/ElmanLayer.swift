@@ -15,7 +15,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerParameters?) throws {
         self.activation = activation
         let (b, h) = (shape.batch, shape.hidden)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true, single: shape.isOneToken)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
         recurrentBackward =
             shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)
@@ -25,8 +25,8 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
 
     override func packWeights() throws {
         try super.packWeights()
-        try recurrent.pack(weights.recurrentWeights.base)
-        try recurrentBackward?.pack(weights.recurrentWeights.base)
+        recurrent.pack(weights.recurrentWeights.base)
+        recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
     }
 

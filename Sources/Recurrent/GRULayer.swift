@@ -23,9 +23,9 @@ final class GRULayer: LayerBase, RecurrentLayer {
     init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         let (b, h) = (shape.batch, shape.hidden)
         gateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true, single: shape.isOneToken)
+            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
         candidateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true, single: shape.isOneToken)
+            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true)
         if shape.training {
             gateBackward = try PackedProduct(
                 rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
@@ -49,10 +49,10 @@ final class GRULayer: LayerBase, RecurrentLayer {
 
     override func packWeights() throws {
         try super.packWeights()
-        try gateProduct.pack(weights.recurrentWeights.base)
-        try candidateProduct.pack(candidateWeights)
-        try gateBackward?.pack(weights.recurrentWeights.base)
-        try candidateBackward?.pack(candidateWeights)
+        gateProduct.pack(weights.recurrentWeights.base)
+        candidateProduct.pack(candidateWeights)
+        gateBackward?.pack(weights.recurrentWeights.base)
+        candidateBackward?.pack(candidateWeights)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 3 * hidden)
     }
 

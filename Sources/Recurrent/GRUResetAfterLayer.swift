@@ -17,7 +17,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
 
     init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         let (b, h) = (shape.batch, shape.hidden)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false, single: shape.isOneToken)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false)
         recurrentBackward =
             shape.training ? try PackedProduct(rows: b, inputs: 3 * h, outputs: h, transposed: false, accumulate: false) : nil
         gates = Buffer(count: shape.steps * b * 3 * h)
@@ -29,8 +29,8 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
 
     override func packWeights() throws {
         try super.packWeights()
-        try recurrent.pack(weights.recurrentWeights.base)
-        try recurrentBackward?.pack(weights.recurrentWeights.base)
+        recurrent.pack(weights.recurrentWeights.base)
+        recurrentBackward?.pack(weights.recurrentWeights.base)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {

@@ -17,7 +17,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
 
     init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         let (b, h) = (shape.batch, shape.hidden)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true, single: shape.isOneToken)
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
         recurrentBackward =
             shape.training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: 4 * h)
@@ -30,8 +30,8 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
 
     override func packWeights() throws {
         try super.packWeights()
-        try recurrent.pack(weights.recurrentWeights.base)
-        try recurrentBackward?.pack(weights.recurrentWeights.base)
+        recurrent.pack(weights.recurrentWeights.base)
+        recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
     }
 

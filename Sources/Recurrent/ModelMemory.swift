@@ -6,7 +6,8 @@
 ///     parameters   P          gradients   P          optimizer   slots * P
 ///     layer        (T+1) B H for h, plus T B G for the gates, plus per cell
 ///                  LSTM (T+1) B H for c     GRU T B H for r h     reset-after T B 3H for U h
-///     packed       W: G in    U: G H forward, G H backward    output layer: V H
+///     packed       W: G in    U: G H forward, G H backward    output layer: V H, columns rounded up to 16
+///     workspace    2 MiB for each thread that computes products, not counted here
 ///     dropout      T B H per layer          embedding T B E
 ///     gradients of activations  2 T B max(E, H)
 ///     logits       one block of rows x V, at most 32 MiB or one row
@@ -32,10 +33,11 @@ public struct ModelMemory: Sendable, Equatable {
             if model.cell != .elman { active += chunk * rows }
             if model.cell == .gru { active += chunk * h }
             if model.cell == .gruResetAfter { active += chunk * rows }
-            active += rows * (h * (training ? 2 : 1) + Double(model.inputs(ofLayer: layer)))
+            active += rows.rounded(upTo: 16) * (h + Double(model.inputs(ofLayer: layer)))
+            if training { active += rows * h.rounded(upTo: 16) }
             if training && model.dropout > 0 { active += chunk * h }
         }
-        active += chunk * Double(model.embedding) + model.vocabulary.multiplied(model.hidden)
+        active += chunk * Double(model.embedding) + Double(model.vocabulary).rounded(upTo: 16) * h
         if training { active += 2 * chunk * Double(max(model.embedding, model.hidden)) }
         guard count < 0x1p60, active < 0x1p60, chunk * Double(model.vocabulary) < 0x1p60 else { return nil }
         active += Double(OutputLayer.blockRows(rows: steps * batch, vocabulary: model.vocabulary) * model.vocabulary)
@@ -48,6 +50,11 @@ public struct ModelMemory: Sendable, Equatable {
         self.optimizer = training ? optimizer : 0
         self.activations = activations
     }
+}
+
+extension Double {
+    /// The next multiple of `unit`.
+    fileprivate func rounded(upTo unit: Double) -> Double { (self / unit).rounded(.up) * unit }
 }
 
 extension Int {

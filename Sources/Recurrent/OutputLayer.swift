@@ -51,11 +51,11 @@ final class OutputLayer {
         self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
         product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false, single: rows == 1)
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
         logits = Buffer(count: blockRows * weights.rows)
     }
 
-    func packWeights() throws { try product.pack(weights.base) }
+    func packWeights() throws { product.pack(weights.base) }
 
     private var vocabulary: Int { weights.rows }
 

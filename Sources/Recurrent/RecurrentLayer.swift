@@ -64,7 +64,7 @@ class LayerBase {
     init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
         projection = try PackedProduct(
             rows: shape.steps * shape.batch, inputs: shape.inputs, outputs: shape.cell.gates * shape.hidden,
-            transposed: true, accumulate: false, single: shape.isOneToken)
+            transposed: true, accumulate: false)
         batch = shape.batch
         hidden = shape.hidden
         self.weights = weights
@@ -74,7 +74,7 @@ class LayerBase {
         state = (0..<shape.cell.stateVectors).map { _ in Buffer(count: shape.batch * shape.hidden) }
     }
 
-    func packWeights() throws { try projection.pack(weights.inputWeights.base) }
+    func packWeights() throws { projection.pack(weights.inputWeights.base) }
 
     /// `W x` of every step, [steps*B, G].
     final func project(_ input: Matrix, into result: UnsafeMutablePointer<Float>) throws {
@@ -104,6 +104,4 @@ struct LayerShape {
     let training: Bool
     let clock: PhaseClock
 
-    /// Text that is generated: the weights serve one row before the next is known.
-    var isOneToken: Bool { steps * batch == 1 }
 }

@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 
 /// What the ranks together did up to a step: one line of `metrics.jsonl`.
 public struct TrainingRecord: Sendable, Equatable {
@@ -38,7 +38,7 @@ public struct TrainingRecord: Sendable, Equatable {
         self.cost = cost
     }
 
-    public var perplexity: Double { exp(loss) }
+    public var perplexity: Double { Elementary.exponential(loss) }
 }
 
 /// What steps cost rank 0, in this sitting since the last record.
@@ -76,7 +76,7 @@ public struct ValidationRecord: Sendable, Equatable {
         self.loss = loss
     }
 
-    public var perplexity: Double { exp(loss) }
+    public var perplexity: Double { Elementary.exponential(loss) }
 }
 
 /// What the model wrote after a step.

@@ -1,6 +1,6 @@
 import Collectives
 import Corpus
-import Glibc
+import Elementary
 import Recurrent
 
 /// The loss of a text under a model, with what is needed to compare it with another's.
@@ -16,12 +16,12 @@ public struct Evaluation: Sendable, Equatable {
     public let unknownTokens: Int
 
     public var nats: Double { total / Double(tokens) }
-    public var bits: Double { nats / log(2) }
+    public var bits: Double { nats / Elementary.logarithm(2) }
     /// exp(nats), infinite when that overflows.
-    public var perplexity: Double { exp(nats) }
+    public var perplexity: Double { Elementary.exponential(nats) }
     /// Over the predictions of all tokens but `<unk>`; nil when there are none.
     public var perplexityWithoutUnknown: Double? {
-        tokens == unknownTokens ? nil : exp((total - unknownTotal) / Double(tokens - unknownTokens))
+        tokens == unknownTokens ? nil : Elementary.exponential((total - unknownTotal) / Double(tokens - unknownTokens))
     }
 }
 

@@ -1,4 +1,4 @@
-import Glibc
+import Elementary
 import Recurrent
 
 /// A token that may come next.
@@ -32,7 +32,7 @@ public final class Predictor {
         let logits = try model.lastLogits()
         let ranked = logits.indices.filter(isAllowed).sorted { (logits[$0], $1) > (logits[$1], $0) }
         guard let best = ranked.first else { return [] }
-        let weights = ranked.map { exp(Double(logits[$0]) - Double(logits[best])) }
+        let weights = ranked.map { Elementary.exponential(Double(logits[$0]) - Double(logits[best])) }
         let total = weights.reduce(0, +)
         return zip(ranked, weights).map { Candidate(token: $0, probability: $1 / total) }
     }

@@ -46,7 +46,7 @@ struct CompleteCommand: ParsableCommand {
     }
 
     func run() throws {
-        Arithmetic.prepare(threads: Job.threads)
+        try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(checkpoint)
         let predictor = try Predictor(model.configuration, parameters: model.parameters)
         func complete(_ text: String, from place: String) throws -> Bool {

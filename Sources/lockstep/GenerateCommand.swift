@@ -73,7 +73,7 @@ struct GenerateCommand: ParsableCommand {
     }
 
     func run() throws {
-        Arithmetic.prepare(threads: Job.threads)
+        try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(checkpoint)
         let generator = try Generator(
             model.configuration, parameters: model.parameters,

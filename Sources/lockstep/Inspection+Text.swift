@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import Elementary
 import Glibc
 import Reporting
 
@@ -83,7 +84,7 @@ extension CheckpointSummary {
             let pointers = [checkpoint.latest ? "latest" : nil, checkpoint.best ? "best" : nil].compactMap { $0 }
             return [
                 checkpoint.name, checkpoint.epoch.map { "\($0)" } ?? "-", checkpoint.validationLoss.map(short) ?? "-",
-                checkpoint.validationLoss.map { Formatting.perplexity(exp($0)) } ?? "-",
+                checkpoint.validationLoss.map { Formatting.perplexity(Elementary.exponential($0)) } ?? "-",
                 checkpoint.bytes.map(Formatting.bytes) ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid",
             ]
         }
@@ -97,7 +98,7 @@ extension Manifest {
         // Tied weights are in the file under both names.
         let own = tensors.filter { !(model.tied && $0.name == "decoder.weight") }
         let parameters = own.reduce(0) { $0 + $1.shape.reduce(1, *) }
-        func loss(_ nats: Double) -> String { "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(exp(nats)))" }
+        func loss(_ nats: Double) -> String { "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(Elementary.exponential(nats)))" }
         var rows = [
             ["saved", "\(created.printable) by lockstep \(programVersion.printable) on \(ranks) rank\(ranks == 1 ? "" : "s")"],
             [

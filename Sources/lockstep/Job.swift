@@ -13,7 +13,7 @@ enum Job {
     /// Errors that all ranks throw alike end every rank with the same code. An error of one rank alone, which the others
     /// cannot know of, ends the whole job at once: they would wait for ever.
     static func run(_ body: (any Communicator) throws -> Void) throws {
-        Arithmetic.prepare(threads: threads)
+        try Arithmetic.prepare(threads: threads)
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         Launcher.shareFate()
         let session = try MPISession()
@@ -43,9 +43,6 @@ enum Job {
     static var threads: Int {
         getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
     }
-
-    /// As above for a run: several threads may cut a product's sums elsewhere than one does.
-    static func threads(_ options: TrainingOptions) -> Int { options.reproducibleShards == nil ? threads : 1 }
 }
 
 extension Communicator {

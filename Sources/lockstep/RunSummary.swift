@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Elementary
 import Files
 import FoundationEssentials
 import Glibc
@@ -48,7 +49,7 @@ struct RunSummary {
         }
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
         let useful = min(placement.cores, options.streams)
-        if ranks == 1, Job.threads(options) == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
+        if ranks == 1, Job.threads == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
             rows.append(("hint", "this uses 1 of \(placement.cores) cores; more: mpirun -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
@@ -91,7 +92,7 @@ struct RunSummary {
             lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
         }
         if let best = result.best {
-            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(exp(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
+            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(Elementary.exponential(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
         let folder = result.folder.shellWord
         let split = dataset.splits.contains(.test) ? " --split test" : ""

@@ -1,6 +1,7 @@
 import ArgumentParser
 import Corpus
 import Diagnostics
+import Elementary
 import Files
 import Glibc
 import Kernels
@@ -60,7 +61,7 @@ struct ScoreCommand: ParsableCommand {
         case ten = "10"
 
         /// What a natural logarithm is divided by.
-        var divisor: Double { self == .e ? 1 : log(self == .two ? 2 : 10) }
+        var divisor: Double { self == .e ? 1 : Elementary.logarithm(self == .two ? 2 : 10) }
     }
 
     func validate() throws {
@@ -70,7 +71,7 @@ struct ScoreCommand: ParsableCommand {
     }
 
     func run() throws {
-        Arithmetic.prepare(threads: Job.threads)
+        try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(checkpoint)
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {

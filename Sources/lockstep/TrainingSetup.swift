@@ -44,11 +44,7 @@ struct TrainingSetup {
         let options = try communicator.together("planning the run") {
             try TrainingSetup.options(configuration, data, communicator)
         }
-        Arithmetic.prepare(threads: Job.threads(options))
-        if options.reproducibleShards != nil {
-            // The library takes other kernels, with other roundings, on other processors.
-            try communicator.agree(on: Arithmetic.products, named: "the library and instructions of products")
-        }
+        try Arithmetic.prepare(threads: Job.threads)
         let weights = try communicator.together("reading the weights to begin with") {
             try command.initFrom.map { try TrainingSetup.weights($0, for: options.model, note) }
         }
@@ -80,7 +76,7 @@ struct TrainingSetup {
             return trainer
         }
 
-        let placement = try Placement(communicator, threads: Job.threads(options))
+        let placement = try Placement(communicator, threads: Job.threads)
         let summary = RunSummary(
             options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
             ranks: communicator.size)

@@ -38,14 +38,14 @@ import Testing
         },
         Case(testDescription: "a processor without AVX2", complaints: ["problem: processor"], remedy: "Package.swift") {
             $0.processor.vectorBits = 128
-            $0.software.products = "oneDNN 2.6.3, SSE 4.1"
+            $0.software.products = "lockstep's kernels, portable"
         },
         Case(testDescription: "slow clock", complaints: ["warning: clock"], remedy: "cpupower") {
             $0.processor.governor = "powersave"
             $0.processor.frequencyDriver = "acpi-cpufreq"
         },
         Case(testDescription: "busy machine", complaints: ["warning: load"], remedy: "top") { $0.processor.load = 9 },
-        Case(testDescription: "no vectors in products", complaints: ["problem: arithmetic"], remedy: "oneDNN") {
+        Case(testDescription: "no vectors in products", complaints: ["problem: arithmetic"], remedy: "LOCKSTEP_VECTORS") {
             $0.speed = Facts.Speed(peak: 180e9, cachedProduct: 160e9, product: 20e9, share: 1)
         },
         Case(testDescription: "slow products", complaints: ["warning: arithmetic"], remedy: "bench") {
@@ -54,18 +54,15 @@ import Testing
         Case(testDescription: "core taken away", complaints: ["warning: core time"], remedy: "--exclusive") {
             $0.speed = Facts.Speed(peak: 180e9, cachedProduct: 160e9, product: 140e9, share: 0.5)
         },
-        Case(testDescription: "oneDNN misreads the processor", complaints: ["warning: products"], remedy: "update oneDNN") {
-            $0.software.products = "oneDNN 2.6.3, AVX2"
+        Case(testDescription: "half of AVX-512", complaints: ["warning: products"], remedy: "none is needed") {
+            $0.software.products = "lockstep's kernels, AVX2"
         },
         Case(
-            testDescription: "oneDNN held back", complaints: ["warning: products"], remedy: "unset ONEDNN_MAX_CPU_ISA",
-            command: "unset ONEDNN_MAX_CPU_ISA"
+            testDescription: "narrow vectors by request", complaints: ["warning: products"], remedy: "unset LOCKSTEP_VECTORS",
+            command: "unset LOCKSTEP_VECTORS"
         ) {
-            $0.environment["ONEDNN_MAX_CPU_ISA"] = "AVX2"
-            $0.software.products = "oneDNN 2.6.3, AVX2"
-        },
-        Case(testDescription: "fewer bits in products", complaints: ["warning: products"], remedy: "unset") {
-            $0.environment["ONEDNN_DEFAULT_FPMATH_MODE"] = "BF16"
+            $0.environment["LOCKSTEP_VECTORS"] = "avx2"
+            $0.software.products = "lockstep's kernels, AVX2"
         },
         Case(testDescription: "no memory left", complaints: ["warning: memory"], remedy: "limit") { $0.memory.available = 100 << 20 },
         Case(testDescription: "control group nearly full", complaints: ["warning: memory"], remedy: "limit") {

@@ -39,7 +39,7 @@ import Testing
             #expect(report.complaints == ["problem: agreement"])
             #expect(report.finding("agreement")?.found.contains("rank 16 (node2)") == true)
         }
-        let other = judge { if $0.host == "node2" { $0.software.products = "oneDNN 2.6.3, AVX2"; $0.processor.vectorBits = 256 } }
+        let other = judge { if $0.host == "node2" { $0.software.products = "lockstep's kernels, AVX2"; $0.processor.vectorBits = 256 } }
         #expect(other.complaints == ["warning: alike"])
     }
 

@@ -31,7 +31,7 @@ extension Facts {
         facts.storage.free = 500 << 30
         facts.storage.saveSeconds = 0.02
         facts.software = Software()
-        facts.software.products = "oneDNN 2.6.3, AVX-512 with bf16"
+        facts.software.products = "lockstep's kernels, AVX-512"
         facts.software.lockstep = "0.1.0"
         facts.environment["OMP_NUM_THREADS"] = "1"
         return facts

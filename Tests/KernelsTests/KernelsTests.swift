@@ -106,7 +106,7 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         let product = try PackedProduct(
             rows: m, inputs: k, outputs: n, inputStride: strideA, outputStride: strideC,
             transposed: options.transposed, accumulate: options.accumulate)
-        try product.pack(w.base)
+        product.pack(w.base)
         w.fill(.nan)  // the packed copy alone must serve
         try product.run(a.base, into: c.base)
         for i in 0..<m {
@@ -118,29 +118,13 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         }
     }
 
-    @Test(arguments: [(1, 1), (7, 3), (8, 5), (31, 4), (33, 2), (64, 9), (650, 13)], [false, true])
-    func singleRowMatchesTheDefinition(shape: (k: Int, n: Int), accumulate: Bool) throws {
-        let (k, n) = shape
-        let (x, w, y) = (randomBuffer(k, seed: 1), randomBuffer(k * n, seed: 2), randomBuffer(n + 1, seed: 3))
-        let before = Array(y.elements)
-        let product = try PackedProduct(
-            rows: 1, inputs: k, outputs: n, transposed: true, accumulate: accumulate, single: true)
-        try product.pack(w.base)
-        try product.run(x.base, into: y.base)
-        for i in 0..<n {
-            let exact = (0..<k).reduce(accumulate ? Double(before[i]) : 0) { $0 + Double(x.base[$1]) * Double(w.base[i * k + $1]) }
-            #expect(abs(Double(y.base[i]) - exact) < 1e-5)
-        }
-        #expect(y.base[n] == before[n])
-    }
-
     @Test(arguments: shapes, [true, false])
     func packedProductTakesFewerRows(shape: (Int, Int, Int), transposed: Bool) throws {
         let (m, k, n) = shape
         let a = randomBuffer(m * k, seed: 7)
         let w = randomBuffer(k * n, seed: 8)
         let product = try PackedProduct(rows: m, inputs: k, outputs: n, transposed: transposed, accumulate: false)
-        try product.pack(w.base)
+        product.pack(w.base)
         let all = Buffer(count: m * n)
         try product.run(a.base, into: all.base)
         for rows in Set([1, (m + 1) / 2, max(1, m - 1)]) {
@@ -148,7 +132,7 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
                 let some = Buffer(count: m * n)
                 some.fill(7)
                 try product.run(a.base, into: some.base, rows: rows)
-                for i in 0..<rows * n { #expect(abs(some.base[i] - all.base[i]) < 1e-5) }
+                for i in 0..<rows * n { #expect(some.base[i] == all.base[i]) }
                 for i in rows * n..<m * n { #expect(some.base[i] == 7) }
             }
         }
@@ -273,7 +257,7 @@ private func randomBuffer(_ count: Int, seed: UInt64, scale: Double = 1) -> Buff
         let done = DispatchSemaphore(value: 0)
         Thread.detachNewThread {
             found.before = halves(of: .leastNormalMagnitude) + halves(of: .leastNormalMagnitude / 2)
-            Arithmetic.prepare(threads: 1)
+            try? Arithmetic.prepare(threads: 1)
             found.after = halves(of: .leastNormalMagnitude) + halves(of: Float(bitPattern: 1 << 22))
             done.signal()
         }

@@ -62,7 +62,7 @@ private let configuration = ModelConfiguration(
         let values = trainedParameters(configuration).buffer.elements.map { $0 }
         func evaluate(_ grouping: Evaluator.Grouping, ranks: Int) throws -> Evaluation {
             let evaluations = try withThreadRanks(ranks) { communicator in
-                Arithmetic.prepare(threads: 1)
+                try Arithmetic.prepare(threads: 1)
                 let own = Arena(ParameterLayout(configuration))
                 _ = own.buffer.elements.update(fromContentsOf: values)
                 return try Evaluator(

@@ -26,7 +26,7 @@ import Training
         recorder: Recorder = Recorder()
     ) throws -> Trace {
         let results = try withThreadRanks(ranks, ranksPerMachine: perMachine) {
-            Arithmetic.prepare(threads: 1)
+            try Arithmetic.prepare(threads: 1)
             return try run.train(on: $0, stopAfter: stopAfter, resume: resume, reporter: recorder)
         }
         return Trace(

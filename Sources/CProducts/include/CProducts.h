@@ -1,0 +1,43 @@
+// Products of single-precision matrices in one order of sums. docs/products.md explains panels, tiles and blocks.
+//
+// Each element of a product is one chain of fused multiply-adds over k in ascending order:
+//     c[i][j] = fma(a[i][k-1], b[k-1][j], ... fma(a[i][1], b[1][j], fma(a[i][0], b[0][j], c0)))
+// where c0 is 0, or the old element if the product accumulates. The chain depends on row i of a, column j of b and c0
+// alone: not on the other rows and columns, the blocks, the threads or the instructions that compute it.
+//
+// Matrices are row-major; a stride is the distance between rows, in floats. A transposed operand is stored with its rows
+// and columns exchanged.
+#ifndef LOCKSTEP_CPRODUCTS_H
+#define LOCKSTEP_CPRODUCTS_H
+
+#include <stdbool.h>
+#include <stddef.h>
+
+// The kernels of one instruction set.
+typedef struct lockstep_kernels lockstep_kernels;
+
+// The kernels named "portable", "avx2" or "avx512"; NULL if there are none of that name or this processor lacks them.
+const lockstep_kernels *lockstep_kernels_named(const char *name);
+
+// Floats of the packed form of a [k, n] matrix, whose memory must be aligned to 64 bytes.
+size_t lockstep_packed_count(const lockstep_kernels *kernels, long k, long n);
+// Panels of columns that the packed form consists of.
+long lockstep_panel_count(const lockstep_kernels *kernels, long n);
+// Packs the panels first ..< last of b [k, n]. Panels are independent: threads or processes may share the work.
+void lockstep_pack(const lockstep_kernels *kernels, const float *b, long b_stride, bool b_transposed, long k, long n,
+                   long first, long last, float *packed);
+
+// c = a b, or c += a b, for the columns of panels first ..< last: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
+// Returns false if the thread's workspace (2 MiB, allocated at its first product) cannot be had.
+bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
+                              bool a_transposed, const float *packed, long first, long last, float *c, long c_stride,
+                              bool accumulate);
+// The same with b as it is, packed block by block on the way.
+bool lockstep_multiply(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
+                       bool a_transposed, const float *b, long b_stride, bool b_transposed, float *c, long c_stride,
+                       bool accumulate);
+
+// Denormal numbers become zero, as operands and as results, on this thread: they cost a hundred times a normal operation.
+void lockstep_flush_denormals(void);
+
+#endif

@@ -1,0 +1,41 @@
+// What the loops in products.c need of an instruction set: its tiles and its packing.
+#ifndef LOCKSTEP_KERNELS_H
+#define LOCKSTEP_KERNELS_H
+
+#include "CProducts.h"
+
+// Rows of the largest tile of any instruction set, and floats of the widest panel.
+#define MOST_ROWS 12
+#define WIDEST_PANEL 32
+
+// c [rows, panel] = a b over k steps, or the same chains begun at what c holds if `onto`.
+//   a         a_stride floats between rows; between steps 1, or in a slab `rows` (and 1 between rows)
+//   b         one packed panel; `panel_stride` floats to the next, for tiles of several panels
+//   next      where the next tile of c lies, which is fetched into the cache meanwhile
+typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
+                           long c_stride, bool onto, const float *next);
+
+// Tiles by number of rows; entry 0 is empty.
+typedef tile_function *tile_functions[MOST_ROWS + 1];
+
+struct lockstep_kernels {
+    const char *name;
+    long lanes;  // floats of a vector; a panel is two vectors wide, the last may be one
+    long rows;   // of the largest tile
+    // a in place or in a slab; panels of one vector or of two.
+    tile_functions narrow, whole, slab_narrow, slab_whole;
+    // Tiles of `several` whole panels for so few rows that one panel has too few chains to keep the multipliers busy.
+    long few;
+    long several[4];
+    tile_functions wide;
+    // Copies `columns` of k rows of b to a panel of `width` columns, and fills up with zeros.
+    void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
+    void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
+};
+
+extern const lockstep_kernels lockstep_portable;
+#if defined(__x86_64__)
+extern const lockstep_kernels lockstep_avx2, lockstep_avx512;
+#endif
+
+#endif

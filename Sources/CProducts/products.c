@@ -1,0 +1,157 @@
+// The loops around the micro-kernels: blocks of k, blocks of rows, panels, tiles. docs/products.md says why in this order.
+#include "kernels.h"
+
+#include <pthread.h>
+#include <stdlib.h>
+#include <string.h>
+
+// Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
+#ifndef BLOCK_STEPS
+#define BLOCK_STEPS 384
+#endif
+// Rows in a block: they stay in the second cache while all panels pass by.
+#ifndef BLOCK_ROWS
+#define BLOCK_ROWS 192
+#endif
+// Columns packed at a time, where b is not packed yet.
+#define BLOCK_COLUMNS 1024
+// Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
+#ifndef ALIASING
+#define ALIASING 256
+#endif
+
+static long smaller(long a, long b) { return a < b ? a : b; }
+// How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
+static long parts_of(long count, long most) { return (count + most - 1) / most; }
+static long begin(long count, long parts, long i) { return count * i / parts; }
+static long block_steps(long k) { return k <= BLOCK_STEPS ? k : (parts_of(k, parts_of(k, BLOCK_STEPS)) + 7) & ~7L; }
+
+// Memory of a thread for blocks of a and b.
+typedef struct workspace {
+    float rows[BLOCK_ROWS * (BLOCK_STEPS + 16)] __attribute__((aligned(64)));
+    float panels[BLOCK_STEPS * BLOCK_COLUMNS] __attribute__((aligned(64)));
+} workspace;
+
+static pthread_key_t workspace_key;
+static pthread_once_t workspace_once = PTHREAD_ONCE_INIT;
+static void make_key(void) { pthread_key_create(&workspace_key, free); }
+
+static workspace *own_workspace(void) {
+    static _Thread_local workspace *own;
+    if (own) return own;
+    pthread_once(&workspace_once, make_key);
+    own = aligned_alloc(64, sizeof *own);
+    // The key's only purpose is to free the memory when the thread ends.
+    if (own) pthread_setspecific(workspace_key, own);
+    return own;
+}
+
+size_t lockstep_packed_count(const lockstep_kernels *s, long k, long n) {
+    return (size_t)(parts_of(n, s->lanes) * s->lanes) * (size_t)k;
+}
+
+long lockstep_panel_count(const lockstep_kernels *s, long n) { return parts_of(n, 2 * s->lanes); }
+
+// Columns of a panel, and the width that they are packed with.
+static long columns_of(const lockstep_kernels *s, long n, long panel) { return smaller(2 * s->lanes, n - panel * 2 * s->lanes); }
+static long width_of(const lockstep_kernels *s, long columns) { return columns > s->lanes ? 2 * s->lanes : s->lanes; }
+
+void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, bool b_transposed, long k, long n,
+                   long first, long last, float *packed) {
+    for (long p = first; p < last; p++) {
+        const long j = p * 2 * s->lanes, columns = columns_of(s, n, p), width = width_of(s, columns);
+        if (b_transposed) s->pack_transposed(b + j * b_stride, b_stride, k, columns, width, packed + j * k);
+        else s->pack(b + j, b_stride, k, columns, width, packed + j * k);
+    }
+}
+
+// a stored as [k, rows] to slabs, one for each tile, in which the rows of a step lie side by side.
+static void copy_to_slabs(const lockstep_kernels *s, const float *a, long a_stride, long k, long rows, float *slabs) {
+    const long tiles = parts_of(rows, s->rows);
+    for (long t = 0; t < tiles; t++) {
+        const long i = begin(rows, tiles, t), count = begin(rows, tiles, t + 1) - i;
+        const float *from = a + i;
+        for (long step = 0; step < k; step++, from += a_stride, slabs += count)
+            for (long r = 0; r < count; r++) slabs[r] = from[r];
+    }
+}
+
+// One block of steps: c, columns of panels first ..< last, from a [m, k] and panels that hold `height` steps each, of which
+// k from `packed` on are used.
+static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
+                           bool a_transposed, const float *packed, long height, long step, long first, long last, float *c,
+                           long c_stride, bool onto, workspace *work) {
+    const long panel = 2 * s->lanes, blocks = parts_of(m, BLOCK_ROWS);
+    if (m <= s->few && !a_transposed) {
+        const long several = s->several[m];
+        for (; first + several <= last && (first + several) * panel <= n; first += several)
+            s->wide[m](k, a, a_stride, packed + first * panel * height + step * panel, panel * height, c + first * panel,
+                       c_stride, onto, c + (first + several) * panel);
+    }
+    for (long block = 0; block < blocks; block++) {
+        const long top = begin(m, blocks, block), rows = begin(m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
+        const float *source = a_transposed ? a + top : a + top * a_stride;
+        long source_stride = a_stride;
+        if (a_transposed) {
+            copy_to_slabs(s, source, a_stride, k, rows, work->rows);
+            source = work->rows;
+        } else if (a_stride % ALIASING == 0 && rows > 4) {
+            source_stride = k + 16;
+            for (long i = 0; i < rows; i++)
+                memcpy(work->rows + i * source_stride, source + i * a_stride, (size_t)k * sizeof(float));
+            source = work->rows;
+        }
+        for (long p = first; p < last; p++) {
+            const long columns = columns_of(s, n, p), width = width_of(s, columns);
+            const float *b = packed + p * panel * height + step * width;
+            tile_function *const *functions = width == panel ? (a_transposed ? s->slab_whole : s->whole)
+                                                             : (a_transposed ? s->slab_narrow : s->narrow);
+            for (long t = 0; t < tiles; t++) {
+                const long i = begin(rows, tiles, t), end = begin(rows, tiles, t + 1), count = end - i;
+                const float *tile = a_transposed ? source + i * k : source + i * source_stride;
+                float *to = c + (top + i) * c_stride + p * panel;
+                const float *next = t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel;
+                if (columns == width) {
+                    functions[count](k, tile, source_stride, b, 0, to, c_stride, onto, next);
+                    continue;
+                }
+                // The last panel is wider than what is left of c.
+                float edge[MOST_ROWS * WIDEST_PANEL];
+                if (onto)
+                    for (long r = 0; r < count; r++) memcpy(edge + r * width, to + r * c_stride, (size_t)columns * sizeof(float));
+                functions[count](k, tile, source_stride, b, 0, edge, width, onto, edge);
+                for (long r = 0; r < count; r++) memcpy(to + r * c_stride, edge + r * width, (size_t)columns * sizeof(float));
+            }
+        }
+    }
+}
+
+bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
+                              bool a_transposed, const float *packed, long first, long last, float *c, long c_stride,
+                              bool accumulate) {
+    workspace *work = own_workspace();
+    if (!work) return false;
+    const long steps = block_steps(k);
+    for (long step = 0; step < k; step += steps)
+        multiply_steps(s, m, n, smaller(steps, k - step), a_transposed ? a + step * a_stride : a + step, a_stride,
+                       a_transposed, packed, k, step, first, last, c, c_stride, accumulate || step > 0, work);
+    return true;
+}
+
+bool lockstep_multiply(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride, bool a_transposed,
+                       const float *b, long b_stride, bool b_transposed, float *c, long c_stride, bool accumulate) {
+    workspace *work = own_workspace();
+    if (!work) return false;
+    const long steps = block_steps(k);
+    for (long j = 0; j < n; j += BLOCK_COLUMNS) {
+        const long columns = smaller(BLOCK_COLUMNS, n - j), panels = lockstep_panel_count(s, columns);
+        for (long step = 0; step < k; step += steps) {
+            const long height = smaller(steps, k - step);
+            lockstep_pack(s, b_transposed ? b + j * b_stride + step : b + step * b_stride + j, b_stride, b_transposed, height,
+                          columns, 0, panels, work->panels);
+            multiply_steps(s, m, columns, height, a_transposed ? a + step * a_stride : a + step, a_stride, a_transposed,
+                           work->panels, height, 0, 0, panels, c + j, c_stride, accumulate || step > 0, work);
+        }
+    }
+    return true;
+}

@@ -1,0 +1,124 @@
+// The micro-kernel: a tile of a few rows by a panel of columns, whose sums stay in registers while k runs. Written once
+// for all instruction sets; the including file defines
+//     NAME    of the instruction set
+//     LANES   floats of a vector
+//     ROWS    of the largest tile: 6 or 12, such that its sums, a row of the panel and one operand fit into the registers
+#include "kernels.h"
+
+typedef float vector __attribute__((ext_vector_type(LANES)));
+typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)));
+
+#define UNROLLED _Pragma("clang loop unroll(full)")
+
+// How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
+// weights of few rows come from the last cache.
+#ifndef AHEAD
+#define AHEAD 1024
+#endif
+#ifndef KUNROLL
+#define KUNROLL 1
+#endif
+
+// rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
+static inline __attribute__((always_inline)) void tile(
+    const long rows, const long panels, const long vectors, long k, const float *a, long a_stride, long a_step,
+    const float *b, long panel_stride, float *c, long c_stride, bool onto, const float *next) {
+    vector sum[MOST_ROWS][8];
+    UNROLLED for (long i = 0; i < rows; i++) {
+        UNROLLED for (long v = 0; v < panels * vectors; v++)
+            sum[i][v] = onto ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
+        UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
+    }
+#pragma clang loop unroll_count(KUNROLL)
+    for (long step = 0; step < k; step++) {
+        vector row[8];
+        UNROLLED for (long p = 0; p < panels; p++) UNROLLED for (long v = 0; v < vectors; v++) {
+            const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
+            row[p * vectors + v] = *(const vector *)place;
+            if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
+        }
+        UNROLLED for (long i = 0; i < rows; i++) {
+            const vector x = (vector)a[i * a_stride + step * a_step];
+            UNROLLED for (long v = 0; v < panels * vectors; v++) sum[i][v] = __builtin_elementwise_fma(x, row[v], sum[i][v]);
+        }
+    }
+    UNROLLED for (long i = 0; i < rows; i++)
+        UNROLLED for (long v = 0; v < panels * vectors; v++)
+            *(unaligned_vector *)(c + i * c_stride + v * LANES) = sum[i][v];
+}
+
+#define TILE(kind, rows, panels, vectors, row, step)                                                                 \
+    static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,    \
+                              long c_stride, bool onto, const float *next) {                                         \
+        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, onto, next);                      \
+    }
+#define TILES(rows)                           \
+    TILE(narrow, rows, 1, 1, a_stride, 1)     \
+    TILE(whole, rows, 1, 2, a_stride, 1)      \
+    TILE(slab_narrow, rows, 1, 1, 1, rows)    \
+    TILE(slab_whole, rows, 1, 2, 1, rows)
+TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
+TILE(wide, 1, 4, 2, a_stride, 1)
+TILE(wide, 2, 2, 2, a_stride, 1)
+#define SIX(kind) 0, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6
+#if ROWS == 12
+TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
+TILE(wide, 3, 2, 2, a_stride, 1)
+#define ALL(kind) {SIX(kind), kind##_7, kind##_8, kind##_9, kind##_10, kind##_11, kind##_12}
+#define WIDE {0, wide_1, wide_2, wide_3}
+#define FEW 3
+#else
+#define ALL(kind) {SIX(kind)}
+#define WIDE {0, wide_1, wide_2}
+#define FEW 2
+#endif
+
+static void pack(const float *b, long b_stride, long k, long columns, long width, float *panel) {
+    for (long step = 0; step < k; step++, b += b_stride, panel += width) {
+        if (columns == 2 * LANES) {
+            *(vector *)panel = *(const unaligned_vector *)b;
+            *(vector *)(panel + LANES) = *(const unaligned_vector *)(b + LANES);
+        } else {
+            for (long j = 0; j < width; j++) panel[j] = j < columns ? b[j] : 0;
+        }
+    }
+}
+
+typedef float eight __attribute__((ext_vector_type(8)));
+typedef float unaligned_eight __attribute__((ext_vector_type(8), aligned(4)));
+
+// Eight floats of each of eight rows of b to eight columns of the panel: pairs, then quadruples, then halves change places.
+static inline __attribute__((always_inline)) void transpose(const float *b, long b_stride, float *panel, long width) {
+    eight r[8], pairs[8], quads[8];
+    UNROLLED for (int i = 0; i < 8; i++) r[i] = *(const unaligned_eight *)(b + i * b_stride);
+    UNROLLED for (int i = 0; i < 8; i += 2) {
+        pairs[i] = __builtin_shufflevector(r[i], r[i + 1], 0, 8, 1, 9, 4, 12, 5, 13);
+        pairs[i + 1] = __builtin_shufflevector(r[i], r[i + 1], 2, 10, 3, 11, 6, 14, 7, 15);
+    }
+    UNROLLED for (int i = 0; i < 8; i += 4) UNROLLED for (int j = 0; j < 2; j++) {
+        quads[i + 2 * j] = __builtin_shufflevector(pairs[i + j], pairs[i + 2 + j], 0, 1, 8, 9, 4, 5, 12, 13);
+        quads[i + 2 * j + 1] = __builtin_shufflevector(pairs[i + j], pairs[i + 2 + j], 2, 3, 10, 11, 6, 7, 14, 15);
+    }
+    UNROLLED for (int i = 0; i < 4; i++) {
+        *(unaligned_eight *)(panel + i * width) = __builtin_shufflevector(quads[i], quads[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        *(unaligned_eight *)(panel + (i + 4) * width) =
+            __builtin_shufflevector(quads[i], quads[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+    }
+}
+
+static void pack_transposed(const float *b, long b_stride, long k, long columns, long width, float *panel) {
+    const long whole_k = k & ~7, whole_columns = columns & ~7;
+    for (long step = 0; step < whole_k; step += 8)
+        for (long j = 0; j < whole_columns; j += 8)
+            transpose(b + j * b_stride + step, b_stride, panel + step * width + j, width);
+    for (long step = 0; step < k; step++)
+        for (long j = step < whole_k ? whole_columns : 0; j < width; j++)
+            panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
+}
+
+#define TEXT(name) #name
+#define KERNELS_(name) \
+    const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
+                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed};
+#define KERNELS(name) KERNELS_(name)
+KERNELS(NAME)

@@ -1,0 +1,67 @@
+import CProducts
+import Diagnostics
+import Glibc
+
+/// The instructions that compute products. All give the same bytes (docs/products.md); they differ in speed.
+public enum Vectors: String, CaseIterable, Sendable {
+    /// What the compiler makes of plain code, for every processor.
+    case portable
+    case avx2
+    case avx512
+
+    /// As manufacturers write it.
+    public var name: String {
+        switch self {
+        case .portable: "portable"
+        case .avx2: "AVX2"
+        case .avx512: "AVX-512"
+        }
+    }
+
+    /// Whether this processor has them.
+    public var isAvailable: Bool { kernels != nil }
+
+    /// Those that this processor has, the fastest last.
+    public static var available: [Vectors] { allCases.filter(\.isAvailable) }
+
+    /// `LOCKSTEP_VECTORS`, or the fastest that there are.
+    /// - Throws: `VectorsError`.
+    static var chosen: Vectors { get throws { try choice.get() } }
+
+    private static let choice = Result<Vectors, VectorsError> {
+        () throws(VectorsError) in
+        let environment = getenv(VectorsError.variable).map { String(cString: $0) }
+        guard let environment, !environment.isEmpty else { return available.last! }
+        guard let vectors = Vectors(rawValue: environment), vectors.isAvailable else { throw VectorsError(found: environment) }
+        return vectors
+    }
+
+    /// Nil when this processor lacks the instructions.
+    var kernels: OpaquePointer? {
+        switch self {
+        case .portable: Vectors.found.portable
+        case .avx2: Vectors.found.avx2
+        case .avx512: Vectors.found.avx512
+        }
+    }
+
+    /// Looked up once, since this allocates.
+    nonisolated(unsafe) private static let found = (
+        portable: lockstep_kernels_named("portable"), avx2: lockstep_kernels_named("avx2"), avx512: lockstep_kernels_named("avx512")
+    )
+}
+
+/// `LOCKSTEP_VECTORS` names instructions that do not exist, or that this processor lacks.
+public struct VectorsError: DiagnosedError {
+    static let variable = "LOCKSTEP_VECTORS"
+    public let found: String
+
+    public var kind: FailureKind { .usage }
+    public var diagnosis: Diagnosis {
+        let reason =
+            Vectors(rawValue: found) == nil ? "no instruction set of that name" : "this processor does not have these instructions"
+        return Diagnosis(
+            reason, location: VectorsError.variable, expected: Vectors.available.map(\.rawValue).joined(separator: " or "),
+            found: found, remedy: "unset \(VectorsError.variable), and lockstep takes the fastest")
+    }
+}
