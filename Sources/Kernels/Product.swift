@@ -28,7 +28,7 @@ public func multiply(
 }
 
 /// The same with instructions of the caller's choice, which this processor must have.
-func multiply(
+package func multiply(
     _ a: Matrix, aTransposed: Bool, by b: Matrix, bTransposed: Bool, into c: Matrix, accumulate: Bool, using vectors: Vectors
 ) throws {
     let (m, k) = aTransposed ? (a.columns, a.rows) : (a.rows, a.columns)
@@ -75,7 +75,7 @@ public final class PackedProduct {
     }
 
     /// The same with instructions of the caller's choice, which this processor must have.
-    init(
+    package init(
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
         accumulate: Bool, using vectors: Vectors
     ) {

@@ -1,7 +1,7 @@
 import Randomness
 import Testing
 
-@testable import Kernels
+import Kernels
 
 /// Every element of a product is one chain of fused multiply-adds over k, whoever computes it: by brute force, to the bit.
 @Suite struct ProductOrderTests {
