@@ -4,9 +4,9 @@
     pip install torch numpy safetensors
     launch/pytorch_model.py runs/demo/checkpoints/step-000001234 --data data/demo --split test
 
-Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split, read
-as one stream from its first token to its last: the state is carried throughout, the first token is not predicted, all
-others are. `lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says if it does.
+Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split. The split is
+read as one stream from its first token to its last, with the state carried throughout; every token but the first is predicted.
+`lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says whether it does.
 
 In your own code:
 

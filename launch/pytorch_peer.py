@@ -1,6 +1,6 @@
 #!/usr/bin/env python3
-"""Trains a PyTorch language model on random tokens and tells how long each step takes: what launch/compare-pytorch holds
-lockstep against.
+"""Trains a PyTorch language model on random tokens and reports how long each step takes; launch/compare-pytorch compares
+lockstep with it.
 
     python launch/pytorch_peer.py --threads 2                                   # one process
     OMP_NUM_THREADS=1 python -m torch.distributed.run --standalone --nproc_per_node 2 launch/pytorch_peer.py   # DDP, gloo

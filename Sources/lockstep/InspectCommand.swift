@@ -14,7 +14,7 @@ struct InspectCommand: ParsableCommand {
             Examples:
               lockstep inspect data/kinematics
               lockstep inspect runs/quickstart
-              lockstep inspect runs/quickstart/checkpoints/step-000000699
+              lockstep inspect runs/quickstart/checkpoints/step-000002330
               lockstep inspect weights.safetensors --json
             """)
 

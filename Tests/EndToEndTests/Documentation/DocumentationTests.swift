@@ -18,10 +18,11 @@ extension CommandTests {
         static let leftOut: [(page: String, beginning: String, reason: Reason)] = [
             ("README.md", "launch/quickstart", .byHand("builds, and trains for a while")),
             ("README.md", "launch/test ", .notHere("runs this test")),
-            ("README.md", "launch/compare-pytorch", .notHere("takes an hour and installs 5.5 GB")),
-            ("README.md", "pip install", .notHere("needs the network")),
+            ("README.md", "sbatch ", .notHere("launch/test-slurm runs the script under Slurm")),
             ("README.md", "launch/pytorch_model.py", .needsPyTorch),
-            ("README.md", "tensorboard ", .notHere("serves until it is stopped")),
+            ("docs/commands.md", "tensorboard ", .notHere("serves until it is stopped")),
+            ("docs/results/quickstart.md", "docs/results/well_formed.py", .needsPyTorch),
+            ("docs/scaling.md", "launch/compare-pytorch", .notHere("takes an hour and installs 5.5 GB")),
             ("docs/cluster.md", "git clone", .notHere("needs the network")),
             ("docs/cluster.md", "cmake ", .notHere("builds what git did not get")),
             ("docs/cluster.md", "export ", .notHere("names what was not built")),
@@ -36,18 +37,22 @@ extension CommandTests {
             return entry.reason != .needsPyTorch || NewcomersFolder.python == nil
         }
 
-        /// What pages assume beside the small texts.
+        /// What a page assumes in addition to the small texts.
         private static let given = [
-            // "save a state_dict": these weights are lockstep's own.
-            // And the model and hypotheses of a recogniser.
+            // Weights "from PyTorch": here they are lockstep's own.
             "README.md": """
                 lockstep train --config configs/quickstart.yaml --run given
                 cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors
-                lockstep prepare --train a.txt --valid b.txt --level word --output words-of-news
-                lockstep train --data words-of-news --run runs/news --set training.steps=8
+                """,
+            // A dataset, and the model and hypotheses of a recogniser.
+            "docs/commands.md": """
+                lockstep prepare --input book.txt --level char --output data/book
+                lockstep prepare --train a.txt --valid b.txt --level word --output data/news
+                lockstep train --data data/news --run runs/news --set training.steps=8
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
                 """,
             "docs/cluster.md": "mkdir -p shared/runs && cp launch/hosts.example hosts",
+            "docs/results/quickstart.md": "lockstep train --config configs/quickstart.yaml --run runs/quickstart",
             "docs/exactness.md": "mkdir shared && lockstep train --set training.streams=24 --print-config > my.yaml",
             // In place of what PyTorch writes, where there is none.
             "docs/tutorials/pytorch.md": NewcomersFolder.python != nil

@@ -82,7 +82,7 @@ final class NewcomersFolder: Sendable {
         try program("bin/mpirun", Self.twoRanks)
         try program("bin/srun", Self.srun)
         if let python = Self.python { try program("bin/python3", "#!/bin/sh\nexec '\(python)' \"$@\"\n") }
-        for folder in ["configs", "launch"] {
+        for folder in ["configs", "docs", "launch"] {
             try files.createSymbolicLink(
                 atPath: sandbox.path(folder), withDestinationPath: Page.repository.appending(path: folder).path)
         }
