@@ -72,6 +72,11 @@ let package = Package(
                 "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
+        // A model as other programs' files
+        .target(
+            name: "ModelExport",
+            dependencies: ["Recurrent", "Files", "Diagnostics", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            exclude: ["onnx.proto"], swiftSettings: testable),
         // Measures: machine, training step, exchange
         .target(
             name: "Benchmark",
@@ -87,8 +92,9 @@ let package = Package(
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Benchmark", "Doctor", "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "MPITransport",
-                "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary", "Diagnostics",
+                "Benchmark", "Doctor", "Training", "ModelExport", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives",
+                "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
+                "Diagnostics",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),
@@ -121,6 +127,8 @@ let package = Package(
                 "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
+        .testTarget(
+            name: "ModelExportTests", dependencies: ["ModelExport", "Training", "Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
         .testTarget(name: "DoctorTests", dependencies: ["Doctor", "Platform", "TestSupport"]),
         // One rank of the transport's tests under mpirun.

@@ -21,7 +21,7 @@ struct Lockstep: ParsableCommand {
         version: programVersion,
         subcommands: [
             PrepareCommand.self, TrainCommand.self, EvaluateCommand.self, GenerateCommand.self, CompleteCommand.self,
-            ScoreCommand.self, InspectCommand.self, ReportCommand.self, BenchCommand.self, VerifyCommand.self,
+            ScoreCommand.self, InspectCommand.self, ExportCommand.self, ReportCommand.self, BenchCommand.self, VerifyCommand.self,
             DoctorCommand.self, ConfigurationPageCommand.self,
         ])
 

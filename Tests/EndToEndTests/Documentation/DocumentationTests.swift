@@ -54,6 +54,8 @@ extension CommandTests {
             "docs/cluster.md": "mkdir -p shared/runs && cp launch/hosts.example hosts",
             "docs/results/quickstart.md": "lockstep train --config configs/quickstart.yaml --run runs/quickstart",
             "docs/exactness.md": "mkdir shared && lockstep train --set training.streams=24 --print-config > my.yaml",
+            // A recogniser's tokens, of which the last ends a sentence.
+            "docs/tutorials/decoders.md": "sed -i 's|^<eos>$|<sos/eos>|' pieces.txt && nl -v 0 -w 1 -s ' ' pieces.txt | awk '{ print $2, $1 }' > tokens.txt",
             // In place of what PyTorch writes, where there is none.
             "docs/tutorials/pytorch.md": NewcomersFolder.python != nil
                 ? ":" : "lockstep train --run given && cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors begun.safetensors",

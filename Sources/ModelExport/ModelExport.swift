@@ -1,0 +1,117 @@
+import Diagnostics
+import Files
+import Recurrent
+import SwiftProtobuf
+
+/// A language model in the forms that speech-recognition decoders load (sherpa-onnx, icefall), as ONNX files.
+///
+/// Names, shapes and types of inputs and outputs, and the names in the metadata, are those of icefall's LSTM language
+/// model, which decoders expect. The same model gives the same bytes.
+public struct ModelExport {
+    /// What a decoder asks of a language model.
+    public enum Form: String, Sendable, CaseIterable {
+        /// A padded batch of sentences with their lengths, to their negative log likelihoods.
+        case sentences
+        /// One token and the state before it, to the log probabilities of the next and the state after it.
+        case step
+    }
+
+    /// Version 14 is the first whose RNN, LSTM and GRU are those of today; IR version 7 came with it.
+    static let (operatorSet, intermediateRepresentation) = (14, 7)
+    /// Protocol buffers count a message's bytes in 31 bits. Room for the graph itself is left.
+    static let limit = Int(Int32.max) - (1 << 20)
+
+    let model: ModelConfiguration
+    let parameters: Arena
+    let frame: SentenceFrame
+    let producerVersion: String
+    let properties: [(key: String, value: String)]
+
+    /// - Parameters:
+    ///   - frame: token ids below the model's vocabulary.
+    ///   - properties: more metadata, under names of one's own.
+    /// - Throws: `ModelExportError`.
+    public init(
+        _ model: ModelConfiguration, parameters: Arena, frame: SentenceFrame, producerVersion: String,
+        properties: [(key: String, value: String)] = []
+    ) throws {
+        precondition([frame.start, frame.end].allSatisfy { 0..<model.vocabulary ~= $0 })
+        try ModelExport.check(parameters.layout)
+        for entry in parameters.layout.entries where !parameters.values(entry).allSatisfy(\.isFinite) {
+            throw ModelExportError.notFinite(tensor: entry.name)
+        }
+        self.model = model
+        self.parameters = parameters
+        self.frame = frame
+        self.producerVersion = producerVersion
+        self.properties = properties
+    }
+
+    static func check(_ layout: ParameterLayout) throws {
+        let bytes = 4 * layout.parameters
+        guard bytes <= limit else { throw ModelExportError.tooLarge(bytes: bytes, limit: limit) }
+    }
+
+    /// Writes one form: a temporary file beside `path`, then renamed.
+    /// - Throws: `FileError`.
+    public func write(_ form: Form, to path: String) throws {
+        try bytes(form).withUnsafeBytes { try File.publish($0, at: path) }
+    }
+
+    /// The content of a file.
+    func bytes(_ form: Form) throws -> [UInt8] {
+        var file = ONNXModel()
+        file.irVersion = Int64(ModelExport.intermediateRepresentation)
+        file.producerName = "lockstep"
+        file.producerVersion = producerVersion
+        var operators = ONNXOperatorSet()
+        operators.version = Int64(ModelExport.operatorSet)
+        file.opsetImport = [operators]
+        file.metadataProps = (metadata(form) + properties).map { key, value in
+            var property = ONNXProperty()
+            (property.key, property.value) = (key, value)
+            return property
+        }
+        switch form {
+        case .sentences: file.graph = LanguageModelGraph.sentences(model, parameters, frame: frame)
+        case .step: file.graph = LanguageModelGraph.step(model, parameters)
+        }
+        return try file.serializedBytes()
+    }
+
+    private func metadata(_ form: Form) -> [(key: String, value: String)] {
+        [
+            ("model_type", "rnnlm"), ("version", "1"), ("model_author", "lockstep"),
+            ("comment", form == .step ? "rnnlm with state" : "rnnlm without state"),
+            ("sos_id", "\(frame.start)"), ("eos_id", "\(frame.end)"), ("vocab_size", "\(model.vocabulary)"),
+            ("num_layers", "\(model.layers)"), ("hidden_size", "\(model.hidden)"),
+            ("embedding_dim", "\(model.embedding)"), ("cell", model.cell.rawValue),
+        ]
+    }
+}
+
+public enum ModelExportError: DiagnosedError, Equatable {
+    /// The parameters, in bytes.
+    case tooLarge(bytes: Int, limit: Int)
+
+    /// A parameter with an infinity or NaN.
+    case notFinite(tensor: String)
+
+    public var kind: FailureKind {
+        switch self {
+        case .tooLarge: .usage
+        case .notFinite: .data
+        }
+    }
+
+    public var diagnosis: Diagnosis {
+        switch self {
+        case .tooLarge(let bytes, let limit):
+            Diagnosis(
+                "the model is too large for an ONNX file", expected: "at most \(limit) bytes of parameters", found: "\(bytes)",
+                remedy: "export a model with fewer parameters: tie its weights, or reduce vocabulary or width")
+        case .notFinite(let tensor):
+            Diagnosis("the model has weights that are not finite", location: tensor, remedy: "export an earlier checkpoint")
+        }
+    }
+}

@@ -1,0 +1,88 @@
+import Recurrent
+
+/// A recurrent cell as an ONNX operator (RNN, LSTM or GRU of opset 14, layout 0: time first, one direction).
+///
+/// The operators compute what our cells compute; only the order of the gates differs. PyTorch and lockstep store an LSTM's
+/// gates as i f g o and a GRU's as r z n; ONNX wants i o f c and z r h, where c and h are other names for g and n.
+struct RecurrentOperator {
+    let type: String
+    /// Of our blocks of H rows, in ONNX's order.
+    let gates: [Int]
+    let attributes: [ONNXAttribute]
+    /// The operator's state has two vectors, h and c.
+    let hasCellState: Bool
+
+    init(_ model: ModelConfiguration) {
+        let size = ONNXAttribute.integer("hidden_size", model.hidden)
+        switch model.cell {
+        case .elman:
+            let function =
+                switch model.activation {
+                case .tanh: "Tanh"
+                case .sigmoid: "Sigmoid"
+                case .relu: "Relu"
+                }
+            (type, gates) = ("RNN", [0])
+            attributes = [size, .strings("activations", [function])]
+        case .lstm:
+            (type, gates) = ("LSTM", [0, 3, 1, 2])
+            attributes = [size]
+        case .gru:
+            (type, gates) = ("GRU", [1, 0, 2])
+            attributes = [size, .integer("linear_before_reset", 0)]
+        case .gruResetAfter:
+            (type, gates) = ("GRU", [1, 0, 2])
+            attributes = [size, .integer("linear_before_reset", 1)]
+        }
+        hasCellState = model.cell == .lstm
+    }
+}
+
+extension GraphBuilder {
+    /// State of one layer, each [1, N, H].
+    struct LayerState {
+        var hidden: Value
+        /// LSTM only.
+        var cell: Value?
+    }
+
+    /// One recurrent layer.
+    /// - Parameters:
+    ///   - input: [T, N, in].
+    ///   - state: at the beginning; nil: zeros.
+    /// - Returns: the layer's output [T, 1, N, H], whose second dimension counts directions, and its state after the last
+    ///   step.
+    mutating func recurrentLayer(
+        _ index: Int, _ input: Value, state: LayerState?, _ model: ModelConfiguration, _ parameters: Arena
+    ) -> (output: Value, state: LayerState) {
+        let cell = RecurrentOperator(model)
+        let layer = "l\(index)"
+        func blocks(_ name: String) -> [UnsafeBufferPointer<Float>] {
+            parameters.blocks(of: parameters.layout["rnn.\(name)_\(layer)"], in: cell.gates)
+        }
+        let rows = cell.gates.count * model.hidden
+        let inputs = index == 0 ? model.embedding : model.hidden
+        let weights = [
+            weight("rnn.weight_ih_\(layer)", shape: [1, rows, inputs], blocks: blocks("weight_ih")),
+            weight("rnn.weight_hh_\(layer)", shape: [1, rows, model.hidden], blocks: blocks("weight_hh")),
+            weight("rnn.bias_\(layer)", shape: [1, 2 * rows], blocks: blocks("bias_ih") + blocks("bias_hh")),
+        ]
+        let everyLength = ""  // the optional sequence_lens
+        let before = state.map { [everyLength, $0.hidden] + [$0.cell].compactMap(\.self) } ?? []
+        let after = LayerState(hidden: "h_\(layer)", cell: cell.hasCellState ? "c_\(layer)" : nil)
+        let output = "rnn_\(layer)"
+        node(
+            cell.type, output, [input] + weights + before,
+            outputs: [output, after.hidden] + [after.cell].compactMap(\.self),  // [T, 1, N, H], then [1, N, H] each
+            cell.attributes)
+        return (output, after)
+    }
+}
+
+extension Arena {
+    /// The equal blocks of rows of a parameter, in the order of `places`.
+    fileprivate func blocks(of entry: ParameterLayout.Entry, in places: [Int]) -> [UnsafeBufferPointer<Float>] {
+        let size = entry.count / places.count
+        return places.map { UnsafeBufferPointer(rebasing: values(entry)[$0 * size..<($0 + 1) * size]) }
+    }
+}

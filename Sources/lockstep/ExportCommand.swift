@@ -1,0 +1,116 @@
+import ArgumentParser
+import Corpus
+import Diagnostics
+import Files
+import Glibc
+import ModelExport
+
+struct ExportCommand: ParsableCommand {
+    static let configuration = CommandConfiguration(
+        commandName: "export",
+        abstract: "Write a model in another program's format.",
+        discussion: """
+            onnx: what speech-recognition decoders load as an RNN language model (sherpa-onnx, icefall), and any \
+            program with onnxruntime. The output folder gets
+
+              sentences.onnx  x, x_lens -> nll
+                              sentences and their lengths to negative log likelihoods
+              step.onnx       x, h0, c0 -> log_softmax, next_h0, next_c0
+                              a token and the state before it to log probabilities
+              tokens.txt      the tokens and their ids
+
+            The recogniser's tokens must have the same ids. sentences.onnx reads --sos before a sentence and predicts \
+            --eos after it, as lockstep score does with a line; do not put them into x. Shapes, types and a Python \
+            example: docs/tutorials/decoders.md.
+
+            Examples:
+              lockstep export --checkpoint runs/news --format onnx --output lm
+              lockstep export --checkpoint runs/news --format onnx --form step --output lm
+              lockstep export --checkpoint runs/bpe --format onnx --output lm \\
+                  --sos '<sos/eos>' --eos '<sos/eos>'
+            """)
+
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
+    var checkpoint: String
+
+    @Option(help: ArgumentHelp("The format to write.", valueName: "format"))
+    var format: Format
+
+    @Option(help: ArgumentHelp("What the decoder asks: whole sentences, or one token at a time.", valueName: "form"))
+    var form: Form = .both
+
+    @Option(help: ArgumentHelp("The token read before a sentence. Default: what ends a line.", valueName: "token"))
+    var sos: String?
+
+    @Option(help: ArgumentHelp("The token predicted after a sentence. Default: what ends a line.", valueName: "token"))
+    var eos: String?
+
+    @Option(help: ArgumentHelp("Folder for the files; made if it does not exist.", valueName: "folder"), completion: .directory)
+    var output: String
+
+    @Flag(help: "Replace files that are already there.")
+    var overwrite = false
+
+    enum Format: String, CaseIterable, ExpressibleByArgument { case onnx }
+
+    enum Form: String, CaseIterable, ExpressibleByArgument {
+        case sentences, step, both
+
+        var parts: [ModelExport.Form] {
+            switch self {
+            case .sentences: [.sentences]
+            case .step: [.step]
+            case .both: [.sentences, .step]
+            }
+        }
+    }
+
+    func run() throws {
+        let folder = Folder.withoutSlash(output)
+        let models = form.parts.map { (form: $0, path: "\(folder)/\($0.rawValue).onnx") }
+        let table = "\(folder)/tokens.txt"
+        if let problem = obstacle(to: models.map(\.path) + [table]) { throw problem }
+        try Folder.checkCreation(folder)
+
+        let model = try OpenedModel(checkpoint)
+        let vocabulary = model.vocabulary
+        let manifest = model.checkpoint.manifest
+        let export = try ModelExport(
+            model.configuration, parameters: model.parameters,
+            frame: SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary)),
+            producerVersion: programVersion,
+            properties: [("vocabulary_sha256", vocabulary.hash), ("training_step", "\(manifest.step)")])
+        try Folder.create(folder)
+        for (form, path) in models {
+            try export.write(form, to: path)
+            print(path)
+        }
+        try File.publish(vocabulary.symbolTable(), at: table)
+        print(table)
+    }
+
+    /// The token that an option names, else the one that ends a line.
+    private func id(of token: String?, _ option: String, _ vocabulary: Vocabulary) throws -> Int {
+        if let token {
+            if let id = vocabulary.id(spelled: token) { return id }
+            throw UsageError(
+                "the model's vocabulary has no such token", location: option, found: "'\(token)'",
+                remedy: "give a token as \(checkpoint)'s vocabulary.json spells it")
+        }
+        if let lineEnd = vocabulary.lineEnd { return Int(lineEnd) }
+        throw UsageError(
+            "the model's vocabulary has no line end", location: checkpoint,
+            remedy: "say which tokens stand before and after a sentence: --sos TOKEN --eos TOKEN")
+    }
+
+    /// Why these files cannot be written here, before anything is computed.
+    private func obstacle(to paths: [String]) -> UsageError? {
+        if output.hasSuffix(".onnx"), !Folder.exists(output) {
+            return UsageError(
+                "--output is a folder, not a file", found: "'\(output)'",
+                remedy: "name a folder; its files will be sentences.onnx, step.onnx and tokens.txt")
+        }
+        guard !overwrite, let path = paths.first(where: Folder.exists) else { return nil }
+        return UsageError("the file is already there", location: path, remedy: "replace it with --overwrite, or choose another folder")
+    }
+}
