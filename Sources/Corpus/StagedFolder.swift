@@ -83,14 +83,16 @@ struct StagedFolder {
         try Folder.rename("\(path)/\(DatasetManifest.fileName)", to: "\(target)/\(DatasetManifest.fileName)")
     }
 
-    /// Whether the dataset that is there is another one, and may be replaced.
-    /// - Throws: `PrepareError.outputExists` when it may not.
+    /// Whether the dataset that is there has to give way: always when it may, for it may be damaged.
+    /// - Throws: `PrepareError.outputExists` when it may not and is another one.
     private func isNeeded() throws -> Bool {
+        if replacing { return true }
         let name = DatasetManifest.fileName
         // It holds the checksums of all other files.
-        let isAlike = try File.contents(of: "\(target)/\(name)") == File.contents(of: "\(path)/\(name)")
-        if !isAlike, !replacing { throw PrepareError.outputExists(folder: target) }
-        return !isAlike
+        guard try File.contents(of: "\(target)/\(name)") == File.contents(of: "\(path)/\(name)") else {
+            throw PrepareError.outputExists(folder: target)
+        }
+        return false
     }
 
     private static func inside(_ target: String) -> String { "\(target)/.dataset" }

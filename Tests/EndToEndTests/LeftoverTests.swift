@@ -62,5 +62,31 @@ extension CommandTests {
             try sandbox.train("run", ["training.steps=5", "checkpoint.every_steps=1000"], ["--resume", "auto"])
             for name in leftovers { #expect(!FileManager.default.fileExists(atPath: sandbox.path("run/\(name)")), "\(name)") }
         }
+
+        /// What a job has left that was killed together with its mpirun, in memory and on disk; but not what is new, in use, or
+        /// of an mpirun that lives.
+        @Test func killedJob() throws {
+            let host = LeftoverTests.host.split(separator: ".")[0]
+            let user = getuid()
+            let sessions = "/tmp/ompi.\(host).\(user)"
+            let tag = "\(getpid())test"
+            let (dead, new) = ("/dev/shm/vader_segment.\(host).\(user).\(tag).0", "/dev/shm/vader_segment.\(host).\(user).\(tag).1")
+            let mapped = "/dev/shm/vader_segment.\(host).\(user).\(tag).2"
+            let (deadSession, liveSession) = ("\(sessions)/pid.999999999", "\(sessions)/pid.\(getpid())")
+            defer { for path in [dead, new, mapped, deadSession, liveSession] { try? FileManager.default.removeItem(atPath: path) } }
+            for path in [dead, new, mapped] { FileManager.default.createFile(atPath: path, contents: Data(count: 4096)) }
+            for path in [deadSession, liveSession] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
+            let descriptor = open(mapped, O_RDWR)
+            let page = mmap(nil, 4096, PROT_READ, MAP_SHARED, descriptor, 0)
+            defer {
+                munmap(page, 4096)
+                close(descriptor)
+            }
+            for path in [dead, mapped, deadSession, liveSession] {
+                try FileManager.default.setAttributes([.modificationDate: Date(timeIntervalSinceNow: -100)], ofItemAtPath: path)
+            }
+            try sandbox.train("run", ["training.steps=2"], ranks: 2)
+            #expect([dead, deadSession, new, mapped, liveSession].map(FileManager.default.fileExists) == [false, false, true, true, true])
+        }
     }
 }
