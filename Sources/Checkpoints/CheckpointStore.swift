@@ -60,8 +60,8 @@ public struct CheckpointStore: Sendable {
         try Folder.sync(folder)
         try File.publish("\(name)\n", at: path(of: .latest))
         if isBest { try File.publish("\(name)\n", at: path(of: .best)) }
+        removeLeftovers()
         do {
-            try removeLeftovers()
             try prune()
         } catch {
             note("could not tidy up the checkpoints: \(error)")
@@ -79,11 +79,16 @@ public struct CheckpointStore: Sendable {
         }
     }
 
-    /// What killed saves have left, and the predecessor of a replaced checkpoint.
-    private func removeLeftovers() throws {
+    /// Removes what killed saves have left, and the predecessor of a replaced checkpoint. One that cannot be removed,
+    /// because somebody still reads it over NFS, say, is tried again next time.
+    public func removeLeftovers() {
         let prefixes = [".step-"] + Pointer.allCases.map { "\($0.rawValue).tmp-" }
-        for name in try Folder.names(in: folder) where prefixes.contains(where: name.hasPrefix) {
-            try Folder.remove("\(folder)/\(name)")
+        for name in (try? Folder.names(in: folder)) ?? [] where prefixes.contains(where: name.hasPrefix) {
+            do {
+                try Folder.remove("\(folder)/\(name)")
+            } catch {
+                note("could not tidy up the checkpoints: \(error)")
+            }
         }
     }
 

@@ -3,7 +3,8 @@ import Files
 import Glibc
 
 /// Exclusive use of a run folder, held as long as this object lives; the operating system frees it when the process
-/// ends, however it ends. `RUN/.lock` says who holds it.
+/// ends, however it ends. `RUN/.lock` says who holds it. On a file system without locks nobody is kept out, and the user
+/// is told so (`MissingOperation`).
 public final class RunLock {
     private let file: File
 
@@ -11,12 +12,13 @@ public final class RunLock {
     public init(runFolder: String) throws {
         let path = "\(runFolder)/.lock"
         file = try File.open(path, .append)
-        guard try file.tryLock() else {
+        guard try file.tryLock() != .heldByAnother else {
             let holder = (try? File.contents(of: path, limit: 4096)) ?? []
             let text = String(decoding: holder.prefix { $0 != UInt8(ascii: "\n") }, as: UTF8.self)
             throw CheckpointError.inUse(folder: runFolder, holder: text.isEmpty ? "unknown" : text)
         }
-        try file.truncate(to: 0)
+        // Only for the message above: not every file system can cut a file.
+        try? file.truncate(to: 0)
         try file.write("\(getpid()) on \(Host.name)\n")
     }
 }

@@ -20,7 +20,7 @@ extension RunConfiguration {
             return Node(pairs)
         }
         do {
-            // Only quoted text can hold an ampersand. Escaped, since `load` takes ` &name` for an anchor even there.
+            // Only quoted text can hold an ampersand. Escaped, since `load` may take ` &name` for an anchor even there.
             return try serialize(node: tree(Self.settings[...], depth: 0), allowUnicode: true)
                 .replacing("&", with: "\\x26")
         } catch {

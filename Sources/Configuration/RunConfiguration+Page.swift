@@ -18,7 +18,7 @@ extension RunConfiguration {
 
         - A file names only what it changes, in any order, nested (`model: {hidden: 512}`) as the dotted names say.
         - Unknown keys are refused with the nearest valid one, and so are keys given twice, values of another type or out of
-          range, and values that contradict each other. YAML anchors are refused; a file may have 16 KiB.
+          range, and values that contradict each other. YAML anchors that are referred to are refused; a file may have 16 KiB.
         - `--set` takes YAML too: `--set training.steps=null`, `--set 'model={cell: gru, layers: 1}'`.
         - Giving `training.clip` replaces all of it: `clip: {value: 1}` clips by value only, `clip: {}` not at all.
         - **Fixed** settings cannot change when a run is resumed, since they decide shapes, streams or random numbers. Other

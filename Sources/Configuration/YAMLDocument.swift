@@ -28,16 +28,30 @@ struct YAMLDocument {
         }
     }
 
-    /// Yams compares the keys of a mapping, and a key made of aliases of aliases takes forever to compare: anchors are
-    /// refused before parsing. An anchor is `&` and a name, not inside a word. Comments and quoted text are searched
-    /// too.
+    /// Yams compares the keys of a mapping, and a key made of aliases of aliases takes forever to compare: anchors that have
+    /// an alias are refused before parsing. An anchor is `&`, an alias `*`, and a name, not inside a word. Comments and
+    /// quoted text are searched too.
     private func refuseAnchors() throws {
+        let aliases = Set(names(after: "*").map(\.name))
+        guard !aliases.isEmpty else { return }
+        for anchor in names(after: "&") where aliases.contains(anchor.name) {
+            throw ConfigurationError.anchor(place(line: anchor.line, column: anchor.column))
+        }
+    }
+
+    /// The names that follow an indicator, and where it stands.
+    private func names(after indicator: Unicode.Scalar) -> [(name: String, line: Int, column: Int)] {
+        var names: [(name: String, line: Int, column: Int)] = []
         var (line, column) = (1, 0)
+        var isInName = false
         var previous: Unicode.Scalar = "\n"
         var beforePrevious: Unicode.Scalar = "\n"
         for scalar in text.unicodeScalars {
-            if previous == "&", scalar.isNameCharacter, !beforePrevious.isLetterOrDigit {
-                throw ConfigurationError.anchor(place(line: line, column: column))
+            if isInName, scalar.isNameCharacter {
+                names[names.count - 1].name.unicodeScalars.append(scalar)
+            } else {
+                isInName = previous == indicator && scalar.isNameCharacter && !beforePrevious.isLetterOrDigit
+                if isInName { names.append((String(scalar), line, column)) }
             }
             if scalar == "\n" {
                 line += 1
@@ -47,6 +61,7 @@ struct YAMLDocument {
             }
             (beforePrevious, previous) = (previous, scalar)
         }
+        return names
     }
 
     private func place(line: Int, column: Int) -> ConfigurationError.Place {

@@ -113,11 +113,11 @@ public enum DatasetError: DiagnosedError, Equatable {
             Diagnosis(
                 "there is no such dataset", file: folder,
                 remedy: recipe.map { "\($0) says at its head what text it needs and how to prepare it" }
-                    ?? "check the path, or make it with `lockstep prepare ... --output \(folder)` (see lockstep help prepare)")
+                    ?? "check the path, or make it with `lockstep prepare ... --output \(folder.shellWord)` (see lockstep help prepare)")
         case .notADataset(let folder):
             Diagnosis(
                 "not a dataset folder: it has no \(DatasetManifest.fileName)", file: folder,
-                remedy: "make one with `lockstep prepare --output \(folder)`")
+                remedy: "make one with `lockstep prepare --output \(folder.shellWord)`")
         case .disagrees(let file, let quantity, let stated, let found):
             Diagnosis(
                 "the \(quantity) is not what \(DatasetManifest.fileName) says", file: file, expected: stated,

@@ -9,6 +9,8 @@ public struct DatasetWriter {
         public var vocabularySize: Int?
         /// Replace a dataset that is already there.
         public var overwrite = false
+        /// Other processes may be making the same dataset: one that is already there is an error only if it is another.
+        public var isShared = false
         /// How it was made, for `dataset.json`.
         public var recipe: [String: String] = [:]
         /// Bytes read at once.
@@ -95,7 +97,7 @@ public struct DatasetWriter {
     }
 
     private func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
-        let staging = try StagedFolder(for: folder, replacing: options.overwrite)
+        let staging = try StagedFolder(for: folder, replacing: options.overwrite, isShared: options.isShared)
         do {
             let manifest = try fill(staging)
             try staging.publish()

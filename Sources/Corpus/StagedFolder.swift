@@ -2,46 +2,112 @@ import Diagnostics
 import Files
 import Glibc
 
-/// A folder that appears whole or not at all: filled under a temporary name beside its target, then renamed.
+/// A dataset folder that appears whole or not at all: filled under a temporary name, then renamed. Any number of processes
+/// may prepare the same folder at once; one of them gives it its content.
 struct StagedFolder {
     let target: String
+    private let item: TemporaryItem
+    /// Whether a dataset already there may be replaced.
+    private let replacing: Bool
+
     /// Where to write until `publish`.
-    let path: String
+    var path: String { item.path }
 
     /// Refuses at once what could not be published later.
-    /// - Parameter replacing: whether a dataset already there may be replaced.
+    /// - Parameters:
+    ///   - target: may be a link to the folder meant, or an empty folder.
+    ///   - isShared: whether other processes may be preparing the same dataset: one already there is then no error before
+    ///     it is known to be another one.
     /// - Throws: `FileError`, `PrepareError`.
-    init(for target: String, replacing: Bool) throws {
-        let target = Folder.withoutSlash(target)
+    init(for target: String, replacing: Bool, isShared: Bool = false) throws {
+        let target = try Folder.followingLinks(Folder.withoutSlash(target))
         self.target = target
-        path = "\(target).tmp-\(getpid())"
-        if Folder.exists(target) {
-            let names = try Folder.names(in: target)  // fails for a file
-            if !names.isEmpty {
-                guard names.contains(DatasetManifest.fileName) else {
-                    throw PrepareError.outputNotEmpty(folder: target)
-                }
-                if let stranger = names.first(where: { !DatasetManifest.fileNames.contains($0) }) {
-                    throw PrepareError.outputHasOtherFiles(folder: target, name: stranger)
-                }
-                guard replacing else { throw PrepareError.outputExists(folder: target) }
+        self.replacing = replacing
+        TemporaryItem.removeLeftovers(of: StagedFolder.inside(target))
+        let isThere = try StagedFolder.checkContent(of: target)
+        if isThere, !replacing, !isShared { throw PrepareError.outputExists(folder: target) }
+        let parent = Folder.parent(of: target)
+        // A folder that is a disk of its own, or whose parent is another user's, is filled from inside.
+        let isBeside = !Folder.exists(target) || Folder.isWritable(parent) && Folder.areOnOneFileSystem(target, parent)
+        if isBeside { try Folder.create(parent) }
+        item = TemporaryItem(beside: isBeside ? target : StagedFolder.inside(target))
+        do {
+            try Folder.create(path)
+        } catch {
+            item.remove()
+            throw error
+        }
+    }
+
+    /// Makes the files durable and gives the folder its name. A dataset that is replaced gives way at the same moment.
+    /// - Throws: `FileError`, `PrepareError`.
+    func publish() throws {
+        defer { discard() }
+        try Folder.sync(path)
+        if Folder.parent(of: path) == target {
+            try Folder.withLock(on: target) { try item.undisturbed(moveFiles) }
+            try Folder.sync(target)
+        } else {
+            try item.undisturbed(takeName)
+            try Folder.sync(Folder.parent(of: target))
+        }
+    }
+
+    func discard() { item.remove() }
+
+    private func takeName() throws {
+        while true {
+            if try StagedFolder.checkContent(of: target) {
+                if try isNeeded() { try Folder.exchange(path, target) }
+                return
+            }
+            do {
+                return try Folder.rename(path, to: target)
+            } catch let error as FileError where error.code == ENOTEMPTY || error.code == EEXIST {
+                // Another process has been faster.
             }
         }
-        if Folder.exists(path) { try Folder.remove(path) }
-        try Folder.create(path)
     }
 
-    /// Makes the files durable and gives the folder its name. A folder replaced is first renamed aside: a crash
-    /// between the two renames leaves both, complete, under their temporary names.
-    func publish() throws {
-        try Folder.sync(path)
-        let former = "\(target).old-\(getpid())"
-        let replaces = Folder.exists("\(target)/\(DatasetManifest.fileName)")
-        if replaces { try Folder.rename(target, to: former) }
-        try Folder.rename(path, to: target)
-        try Folder.sync(Folder.parent(of: target))
-        if replaces { try Folder.remove(former) }
+    private func moveFiles() throws {
+        if try StagedFolder.checkContent(of: target) {
+            guard try isNeeded() else { return }
+            // Without it the folder is no dataset, whatever else is there.
+            try Folder.remove("\(target)/\(DatasetManifest.fileName)")
+            for name in DatasetManifest.fileNames { try Folder.remove("\(target)/\(name)") }
+        }
+        for name in try Folder.names(in: path) where name != DatasetManifest.fileName {
+            try Folder.rename("\(path)/\(name)", to: "\(target)/\(name)")
+        }
+        try Folder.sync(target)
+        try Folder.rename("\(path)/\(DatasetManifest.fileName)", to: "\(target)/\(DatasetManifest.fileName)")
     }
 
-    func discard() { try? Folder.remove(path) }
+    /// Whether the dataset that is there has to give way: always when it may, for it may be damaged.
+    /// - Throws: `PrepareError.outputExists` when it may not and is another one.
+    private func isNeeded() throws -> Bool {
+        if replacing { return true }
+        let name = DatasetManifest.fileName
+        // It holds the checksums of all other files.
+        guard try File.contents(of: "\(target)/\(name)") == File.contents(of: "\(path)/\(name)") else {
+            throw PrepareError.outputExists(folder: target)
+        }
+        return false
+    }
+
+    private static func inside(_ target: String) -> String { "\(target)/.dataset" }
+
+    /// - Returns: whether there is a dataset and nothing else; false for a folder that is empty or missing.
+    /// - Throws: `FileError`, `PrepareError`.
+    private static func checkContent(of target: String) throws -> Bool {
+        guard Folder.exists(target) else { return false }
+        let names = try Folder.names(in: target)  // fails for a file
+            .filter { !TemporaryItem.isOne($0) && $0 != "lost+found" }
+        if names.isEmpty { return false }
+        guard names.contains(DatasetManifest.fileName) else { throw PrepareError.outputNotEmpty(folder: target) }
+        if let stranger = names.first(where: { !DatasetManifest.fileNames.contains($0) }) {
+            throw PrepareError.outputHasOtherFiles(folder: target, name: stranger)
+        }
+        return true
+    }
 }

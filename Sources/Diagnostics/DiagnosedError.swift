@@ -28,7 +28,7 @@ public struct Diagnosis: Sendable, Equatable {
     public var line: String {
         var parts: [String] = []
         let (location, expected, found) = (shortened(location), shortened(expected), shortened(found))
-        let place = [file, location].compactMap { $0 }.joined(separator: ", ")
+        let place = [file?.printablePath, location].compactMap { $0 }.joined(separator: ", ")
         parts.append(place.isEmpty ? what : "\(place): \(what)")
         switch (expected, found) {
         case (let expected?, let found?): parts.append("expected \(expected), found \(found)")

@@ -147,6 +147,8 @@ public struct Facts: Codable, Sendable, Equatable {
         public var saveSeconds: Double?
         /// Why that did not work.
         public var failure: String?
+        /// Whether the file system can keep a second job out of a run folder; nil where nothing was written.
+        public var hasLocks: Bool?
         /// Whether this rank sees a file that rank 0 has just written there; nil on rank 0's own machine.
         public var seesFirst: Bool?
         public init() {}

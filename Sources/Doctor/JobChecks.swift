@@ -1,3 +1,4 @@
+import Diagnostics
 import Reporting
 
 /// What concerns the job as a whole: what must be the same everywhere, the run folder, how the streams are shared out.
@@ -27,7 +28,7 @@ struct JobChecks {
         plan.intent.missingData.map {
             .problem(
                 "data", "\($0) is no dataset", because: "there is nothing to train on, and how much memory it takes is not known",
-                remedy: "lockstep prepare ... --output \($0), or name another folder with --data; the heads of lockstep's configurations say what text they need")
+                remedy: "lockstep prepare ... --output \($0.shellWord), or name another folder with --data; the heads of lockstep's configurations say what text they need")
         }
     }
 
@@ -157,6 +158,11 @@ struct JobChecks {
             return .warning(
                 check, found, because: "it belongs to the container and goes with it",
                 remedy: "mount a folder of the host (docker run -v /data/runs:/runs) and choose it with --run")
+        }
+        if storage.hasLocks == false {
+            return .warning(
+                check, found, because: "this file system has no locks, so nothing stops a second job from writing to the same run folder",
+                remedy: "start one job at a time in a run folder, or have the file system mounted with flock (Lustre: -o flock)")
         }
         guard let seconds = storage.saveSeconds else { return .ok(check, found) }
         let timed = "\(found); 1 MiB saved durably in \(Formatting.fixed(seconds * 1e3, decimals: 0)) ms"

@@ -20,19 +20,20 @@ enum Storage {
         var space = statvfs()
         if statvfs(storage.folder, &space) == 0 { storage.free = Int(space.f_bavail) * Int(space.f_frsize) }
         guard saving else { return storage }
-        let name = "\(storage.folder)/.lockstep-doctor-\(getpid())"
+        let probe = TemporaryItem(beside: "\(storage.folder)/.lockstep-doctor")
+        let name = probe.path
+        defer { probe.remove() }
         do {
             let bytes = [UInt8](repeating: 1, count: 1 << 20)
             let start = ContinuousClock.now
             try bytes.withUnsafeBytes { try File.publish($0, at: name) }
-            let file = try File.open(name, .read)
-            _ = try file.tryLock()
+            let file = try File.open(name, .append)  // over NFS a lock needs a file that is open for writing
+            storage.hasLocks = try file.tryLock() != .missing
             try file.close()
             storage.saveSeconds = (ContinuousClock.now - start) / .seconds(1)
         } catch {
             storage.failure = "\(error)"
         }
-        unlink(name)
         return storage
     }
 }

@@ -14,7 +14,10 @@ public final class File {
     deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
     public enum Mode: Sendable {
+        /// A regular file only: a pipe would wait for its writer, a device may have no end.
         case read
+        /// Anything that can be read from first to last. Opening a named pipe waits for its writer.
+        case stream
         /// Created or truncated.
         case write
         /// Created if missing; writes go to the end.
@@ -27,16 +30,25 @@ public final class File {
     public static func open(_ path: String, _ mode: Mode) throws -> File {
         let flags: Int32 =
             switch mode {
-            case .read: O_RDONLY
-            case .write: O_RDWR | O_CREAT | O_TRUNC
-            case .append: O_WRONLY | O_CREAT | O_APPEND
+            case .read: O_RDONLY | O_NONBLOCK  // opening a pipe does not wait
+            case .stream: O_RDONLY
+            case .write: O_RDWR | O_CREAT | O_TRUNC | O_NONBLOCK
+            case .append: O_WRONLY | O_CREAT | O_APPEND | O_NONBLOCK
             case .createNew: O_RDWR | O_CREAT | O_EXCL
             }
-        let descriptor = retrying { Glibc.open(path, flags | O_CLOEXEC, 0o644) }
-        guard descriptor >= 0 else {
-            throw FileError(operation: mode == .read ? "open" : "create", path: path)
+        // Who may read and write is for the user to say, with umask.
+        var descriptor = retrying { Glibc.open(path, flags | O_CLOEXEC, 0o666) }
+        if descriptor < 0, mode == .append, MissingOperation.codes.contains(errno) {
+            descriptor = retrying { Glibc.open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o666) }
+            if descriptor >= 0 { lseek(descriptor, 0, SEEK_END) }
         }
-        return File(path: path, descriptor: descriptor)
+        guard descriptor >= 0 else {
+            throw FileError(operation: mode == .read || mode == .stream ? "open" : "create", path: path)
+        }
+        let file = File(path: path, descriptor: descriptor)
+        if mode != .stream { try file.requireRegularFile() }
+        if mode == .read { try file.requireContent() }
+        return file
     }
 
     static func standardInput() -> File { File(path: "standard input", descriptor: dup(0)) }
@@ -113,9 +125,13 @@ public final class File {
         }
     }
 
-    /// A failed fsync is a failed save: the kernel may have dropped the pages, so it is never retried.
+    /// A failed fsync is a failed save: the kernel may have dropped the pages, so it is never retried. A file system that
+    /// has no fsync is another matter: see `MissingOperation`.
     public func sync() throws {
-        guard fsync(descriptor) == 0 else { throw FileError(operation: "fsync", path: path) }
+        guard fsync(descriptor) != 0 else { return }
+        let error = FileError(operation: "fsync", path: path)
+        guard MissingOperation.codes.contains(error.code) else { throw error }
+        MissingOperation.report(.sync, path: path, code: error.code)
     }
 
     public func close() throws {
@@ -124,20 +140,85 @@ public final class File {
         guard Glibc.close(open) == 0 else { throw FileError(operation: "close", path: path) }
     }
 
-    /// Maps the whole file read-only. An empty file gives an empty buffer.
+    /// Maps the whole file read-only. An empty file gives an empty buffer. Where files cannot be mapped, the content is
+    /// read into memory; `munmap` frees either.
     func map() throws -> UnsafeRawBufferPointer {
         let size = try size()
         guard size > 0 else { return UnsafeRawBufferPointer(start: nil, count: 0) }
-        let base = mmap(nil, size, PROT_READ, MAP_SHARED, descriptor, 0)
-        guard let base, base != MAP_FAILED else { throw FileError(operation: "map", path: path) }
+        for sharing in [MAP_SHARED, MAP_PRIVATE] {
+            if let base = mmap(nil, size, PROT_READ, sharing, descriptor, 0), base != MAP_FAILED {
+                return UnsafeRawBufferPointer(start: base, count: size)
+            }
+        }
+        let error = FileError(operation: "map", path: path)
+        guard error.code == ENODEV || MissingOperation.codes.contains(error.code),
+            let base = mmap(nil, size, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS, -1, 0), base != MAP_FAILED
+        else { throw error }
+        MissingOperation.report(.map, path: path, code: error.code)
+        do {
+            try seek(to: 0)
+            try readFully(into: UnsafeMutableRawBufferPointer(start: base, count: size))
+        } catch {
+            munmap(base, size)
+            throw error
+        }
         return UnsafeRawBufferPointer(start: base, count: size)
     }
 
-    /// An exclusive advisory lock (`flock`), held until the file is closed; false when another process holds it.
-    public func tryLock() throws -> Bool {
-        if retrying({ flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 { return true }
-        guard errno == EWOULDBLOCK else { throw FileError(operation: "lock", path: path) }
-        return false
+    public enum Lock: Sendable {
+        case held, heldByAnother
+        /// The file system has no locks; this has been reported.
+        case missing
+    }
+
+    /// An exclusive advisory lock (`flock`), held until the file is closed.
+    /// - Throws: `FileError`.
+    public func tryLock() throws -> Lock {
+        if retrying({ flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 { return .held }
+        if errno == EWOULDBLOCK { return .heldByAnother }
+        let error = FileError(operation: "lock", path: path)
+        // ENOLCK: NFS without a lock daemon.
+        guard error.code == ENOLCK || MissingOperation.codes.contains(error.code) else { throw error }
+        MissingOperation.report(.lock, path: path, code: error.code)
+        return .missing
+    }
+
+    // MARK: What kind of file it is
+
+    private func status() throws -> stat {
+        var info = stat()
+        guard fstat(descriptor, &info) == 0 else { throw FileError(operation: "examine", path: path) }
+        return info
+    }
+
+    private func requireRegularFile() throws {
+        let kind = try status().st_mode & S_IFMT
+        guard kind == S_IFREG else {
+            if kind == S_IFDIR { throw FileError(operation: "read", path: path, code: EISDIR) }
+            throw FileError(path: path, notAFileBut: Folder.name(ofKind: kind))
+        }
+        // From here on reading and writing wait as usual: the content may have to come from tape.
+        _ = fcntl(descriptor, F_SETFL, fcntl(descriptor, F_GETFL) & ~O_NONBLOCK)
+    }
+
+    /// Refuses large files of which hardly anything was ever written: they take minutes or hours to read, and what comes
+    /// is zeros.
+    private func requireContent() throws {
+        let info = try status()
+        let size = Int(info.st_size)
+        guard size >= 1 << 30, Int(info.st_blocks) * 512 < size / 16 else { return }
+        // The number of blocks says nothing on some file systems. The holes do, where they are known.
+        var end: off_t = 0
+        var written = 0
+        for _ in 0..<4096 {
+            let start = lseek(descriptor, end, 3)  // SEEK_DATA
+            guard start >= 0 else { break }
+            end = lseek(descriptor, start, 4)  // SEEK_HOLE
+            guard end >= 0 else { return }
+            written += Int(end - start)
+        }
+        try seek(to: 0)
+        if written < size / 16 { throw FileError(path: path, bytes: size, written: written) }
     }
 }
 

@@ -6,6 +6,14 @@ public struct FileError: DiagnosedError, Equatable {
     public let operation: String
     public let path: String
     public let code: Int32
+    /// What is at `path` when it is not what it should be; `code` is then 0.
+    private var unfit: Unfit?
+
+    private struct Unfit: Equatable {
+        let what: String
+        let found: String
+        let remedy: String
+    }
 
     public init(operation: String, path: String, code: Int32 = errno) {
         self.operation = operation
@@ -13,11 +21,28 @@ public struct FileError: DiagnosedError, Equatable {
         self.code = code
     }
 
+    /// - Parameter found: what is there in place of a regular file.
+    init(path: String, notAFileBut found: String) {
+        self.init(operation: "open", path: path, code: 0)
+        unfit = Unfit(what: "not a regular file", found: found, remedy: "save the content to a file and give that")
+    }
+
+    /// A sparse file.
+    init(path: String, bytes: Int, written: Int) {
+        self.init(operation: "open", path: path, code: 0)
+        unfit = Unfit(
+            what: "most of this file was never written (it is sparse)", found: "\(written) of \(bytes) bytes",
+            remedy: "make, copy or download it again")
+    }
+
     /// A file that does not exist was most likely typed wrong; all else is the system's refusal.
-    public var kind: FailureKind { code == ENOENT || code == ENOTDIR || code == EISDIR ? .data : .inputOutput }
+    public var kind: FailureKind {
+        unfit != nil || code == ENOENT || code == ENOTDIR || code == EISDIR ? .data : .inputOutput
+    }
 
     public var diagnosis: Diagnosis {
-        Diagnosis("cannot \(operation): \(String(cString: strerror(code)))", file: path, remedy: remedy)
+        if let unfit { return Diagnosis(unfit.what, file: path, found: unfit.found, remedy: unfit.remedy) }
+        return Diagnosis("cannot \(operation): \(String(cString: strerror(code)))", file: path, remedy: remedy)
     }
 
     private var remedy: String? {
@@ -25,6 +50,7 @@ public struct FileError: DiagnosedError, Equatable {
         case ENOENT, ENOTDIR, EISDIR: "check the path"
         case EACCES, EPERM, EROFS: "check the permissions"
         case ENOSPC, EDQUOT: "free some space or choose another folder"
+        case ENOSYS, EOPNOTSUPP, EBUSY, EXDEV: "choose a folder on another file system"
         default: nil
         }
     }

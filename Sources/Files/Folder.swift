@@ -17,12 +17,13 @@ public enum Folder {
         return found && info.st_mode & S_IFMT == S_IFREG
     }
 
-    /// Creates the folder and those above it.
+    /// Creates the folder and those above it; where there is a link to a folder that is missing, that folder.
     public static func create(_ path: String) throws {
         if isFolder(path) { return }
+        let path = try followingLinks(withoutSlash(path))
         let parent = parent(of: path)
         if parent != path { try create(parent) }
-        guard mkdir(path, 0o755) == 0 || errno == EEXIST && isFolder(path) else {
+        guard mkdir(path, 0o777) == 0 || errno == EEXIST && isFolder(path) else {
             throw FileError(operation: "create folder", path: path)
         }
     }
@@ -33,6 +34,30 @@ public enum Folder {
         let count = readlink(path, &target, target.count)
         guard count >= 0 else { throw FileError(operation: "read the link", path: path) }
         return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+    }
+
+    /// Where a chain of links ends, whether or not there is anything; `path` itself when it is no link.
+    /// - Throws: `FileError`.
+    public static func followingLinks(_ path: String) throws -> String {
+        var path = path
+        for _ in 0..<40 {
+            var info = stat()
+            guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else { return path }
+            let target = try target(ofLink: path)
+            path = target.hasPrefix("/") ? target : "\(parent(of: path))/\(target)"
+        }
+        throw FileError(operation: "follow the links from", path: path, code: ELOOP)
+    }
+
+    /// For messages, with its article.
+    static func name(ofKind kind: mode_t) -> String {
+        switch kind {
+        case S_IFDIR: "a folder"
+        case S_IFIFO: "a pipe"
+        case S_IFSOCK: "a socket"
+        case S_IFCHR, S_IFBLK: "a device"
+        default: "something else"
+        }
     }
 
     /// Whether `create` would succeed, as far as can be told without trying, and files could be made there.
@@ -58,6 +83,37 @@ public enum Folder {
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
+    public static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
+
+    public static func areOnOneFileSystem(_ first: String, _ second: String) -> Bool {
+        var (one, two) = (stat(), stat())
+        return stat(first, &one) == 0 && stat(second, &two) == 0 && one.st_dev == two.st_dev
+    }
+
+    /// Runs `body` while no other process does so for this folder; where folders cannot be locked, at once.
+    public static func withLock<Result>(on path: String, _ body: () throws -> Result) rethrows -> Result {
+        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        defer { if descriptor >= 0 { close(descriptor) } }
+        if descriptor >= 0 { _ = retrying { flock(descriptor, LOCK_EX) } }
+        return try body()
+    }
+
+    /// "first" for `runs/first/`.
+    static func lastName(of path: String) -> String {
+        withoutSlash(path).split(separator: "/").last.map(String.init) ?? ""
+    }
+
+    /// Seconds since 1970 of the last change to a file, or to a folder and what is directly in it; nil when it is missing.
+    static func lastChange(in path: String) -> Int? {
+        var info = stat()
+        guard lstat(path, &info) == 0 else { return nil }
+        let own = Int(info.st_mtim.tv_sec)
+        guard info.st_mode & S_IFMT == S_IFDIR else { return own }
+        return ((try? names(in: path)) ?? []).reduce(own) { latest, name in
+            lstat("\(path)/\(name)", &info) == 0 ? max(latest, Int(info.st_mtim.tv_sec)) : latest
+        }
+    }
+
     /// Names in a folder, sorted, without "." and "..".
     public static func names(in path: String) throws -> [String] {
         guard let folder = opendir(path) else { throw FileError(operation: "list", path: path) }
@@ -72,12 +128,16 @@ public enum Folder {
         return names.sorted()
     }
 
-    /// Makes the names in a folder durable.
+    /// Makes the names in a folder durable, where the file system can: many that are no POSIX file systems below refuse to
+    /// open a folder, or to fsync one, in one of several ways (see `MissingOperation`).
     public static func sync(_ path: String) throws {
+        let refusals = MissingOperation.codes.union([EBADF, EACCES, EPERM, EISDIR, EROFS])
         let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
-        guard descriptor >= 0 else { throw FileError(operation: "open", path: path) }
-        defer { close(descriptor) }
-        guard fsync(descriptor) == 0 else { throw FileError(operation: "fsync", path: path) }
+        defer { if descriptor >= 0 { close(descriptor) } }
+        if descriptor >= 0, fsync(descriptor) == 0 { return }
+        let error = FileError(operation: descriptor < 0 ? "open" : "fsync", path: path)
+        guard refusals.contains(error.code) else { throw error }
+        MissingOperation.report(.sync, path: path, code: error.code)
     }
 
     /// Atomic within one file system.
@@ -93,7 +153,7 @@ public enum Folder {
         let exchange: CUnsignedInt = 2  // RENAME_EXCHANGE
         if let symbol = dlsym(nil, "renameat2") {
             if unsafeBitCast(symbol, to: Rename.self)(AT_FDCWD, first, AT_FDCWD, second, exchange) == 0 { return }
-            guard errno == EINVAL || errno == ENOSYS else { throw FileError(operation: "exchange with \(second)", path: first) }
+            guard MissingOperation.codes.contains(errno) else { throw FileError(operation: "exchange with \(second)", path: first) }
         }
         let aside = "\(second).aside"
         try rename(first, to: aside)
@@ -118,49 +178,6 @@ public enum Folder {
             guard rmdir(path) == 0 else { throw FileError(operation: "remove", path: path) }
         } else {
             guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path) }
-        }
-    }
-}
-
-extension File {
-    /// Publishes a small file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the
-    /// old content or the new, never part of either.
-    /// - Throws: `FileError`; the temporary file is then gone and the old content untouched.
-    public static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
-        let temporary = "\(path).tmp-\(getpid())"
-        do {
-            let file = try File.open(temporary, .write)
-            try file.write(bytes)
-            try file.sync()
-            try file.close()
-            try Folder.rename(temporary, to: path)
-        } catch {
-            unlink(temporary)
-            throw error
-        }
-        try Folder.sync(Folder.parent(of: path))
-    }
-
-    public static func publish(_ text: String, at path: String) throws {
-        var text = text
-        try text.withUTF8 { try publish(UnsafeRawBufferPointer($0), at: path) }
-    }
-
-    /// The whole of a small file. Refuses more than `limit` bytes, so that a hostile file cannot fill the memory.
-    public static func contents(of path: String, limit: Int = 1 << 30) throws -> [UInt8] {
-        let file = try File.open(path, .read)
-        let size = try file.size()
-        guard size <= limit else { throw FileError(operation: "read \(size) bytes (limit \(limit)) of", path: path, code: EFBIG) }
-        var bytes: [UInt8] = []
-        var buffer = [UInt8](repeating: 0, count: max(4096, min(size + 1, 1 << 20)))
-        while true {
-            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
-            if count == 0 { return bytes }
-            // A device or a growing file has more than its size says.
-            guard bytes.count + count <= limit else {
-                throw FileError(operation: "read more than \(limit) bytes of", path: path, code: EFBIG)
-            }
-            bytes.append(contentsOf: buffer[..<count])
         }
     }
 }

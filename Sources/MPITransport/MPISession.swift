@@ -17,7 +17,7 @@ public final class MPISession {
 
     /// How many processes the launcher says it started; nil when it says nothing. The innermost launcher comes first:
     /// mpirun inside a Slurm job leaves Slurm's variables, about its own daemons, in place.
-    private static var launchedSize: Int? {
+    public static var launchedSize: Int? {
         for name in ["OMPI_COMM_WORLD_SIZE", "PMI_SIZE", "SLURM_STEP_NUM_TASKS"] {
             if let value = getenv(name) { return Int(String(cString: value)) }
         }

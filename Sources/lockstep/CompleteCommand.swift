@@ -7,7 +7,7 @@ import Kernels
 import Reporting
 import Training
 
-struct CompleteCommand: ParsableCommand {
+struct CompleteCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "complete",
         abstract: "The most probable next words or characters after a text.",

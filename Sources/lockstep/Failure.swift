@@ -2,6 +2,7 @@ import ArgumentParser
 import Diagnostics
 import Files
 import Glibc
+import MPITransport
 import Reporting
 
 /// From any error to one line on stderr and the documented exit code.
@@ -14,27 +15,38 @@ enum Failure {
         return 0
     }
 
-    /// Ends the process. What every rank finds alike, before MPI is up, is said by rank 0 alone.
+    /// How many processes the launcher started; 1 without one.
+    static var launchedSize: Int { MPISession.launchedSize ?? 1 }
+
+    /// Whether the processes of the launcher find mistakes alike, as ranks of one job do. Set once, at the start.
+    nonisolated(unsafe) static var isShared = true
+
+    /// Ends the process. What every rank of a job finds alike, before MPI is up, is said by rank 0 alone; processes that
+    /// each do a task of their own each speak for themselves.
     static func exit(_ error: any Error) -> Never {
         // The first rank to exit makes mpirun end the others: rank 0 must have spoken by then.
-        if launchedRank != 0 { sleep(2) }
+        let speaks = launchedRank == 0 || !isShared
+        if !speaks { sleep(2) }
         guard let diagnosed = error as? any DiagnosedError else {
             let code = Lockstep.exitCode(for: error)
-            if launchedRank == 0 {
+            if speaks {
                 // Help and version, which the parser calls errors, too.
                 if code == .success { Lockstep.exit(withError: error) }
                 explain(error)
             }
             Glibc.exit(code.rawValue)
         }
-        if launchedRank == 0 { say("lockstep: \(diagnosed)", colour: colour(of: diagnosed)) }
+        if speaks { say("\(speaker): \(diagnosed)", colour: colour(of: diagnosed)) }
         Glibc.exit(diagnosed.kind.rawValue)
     }
+
+    /// What begins the line of an error.
+    private static var speaker: String { isShared || launchedSize == 1 ? "lockstep" : "lockstep: task \(launchedRank)" }
 
     /// The parser's own errors: its first line as all others begin, the usage below.
     private static func explain(_ error: any Error) {
         let lines = Lockstep.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
-        say("lockstep: \((lines.first ?? "").replacing("Error: ", with: "", maxReplacements: 1))", colour: .red)
+        say("\(speaker): \((lines.first ?? "").replacing("Error: ", with: "", maxReplacements: 1))", colour: .red)
         for line in lines.dropFirst() { say(String(line)) }
     }
 

@@ -5,7 +5,7 @@ import Kernels
 import Synchronization
 import Training
 
-struct GenerateCommand: ParsableCommand {
+struct GenerateCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "generate",
         abstract: "Sample text from a model.",

@@ -3,7 +3,7 @@ import Checkpoints
 import Files
 import FoundationEssentials
 
-struct InspectCommand: ParsableCommand {
+struct InspectCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
         abstract: "Tell what a dataset, run or checkpoint folder, or a safetensors file, holds.",

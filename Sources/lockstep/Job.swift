@@ -16,6 +16,7 @@ enum Job {
         try Arithmetic.prepare(threads: threads)
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         Launcher.shareFate()
+        DeadJobs.tidy()
         let session = try MPISession()
         // After MPI's own handlers.
         MappedRegions.nameFaults(speaker: "lockstep: rank \(session.communicator.rank), host \(Host.name)")

@@ -38,11 +38,15 @@ struct Lockstep: ParsableCommand {
         }
         SignalHandler.provideStack()
         MappedRegions.nameFaults(speaker: "lockstep")
+        MissingOperation.onFirst { Failure.say("warning: \($0.description)") }
         do {
-            try checkSubcommand(CommandLine.arguments.dropFirst().first { $0 != "help" })
+            let name = CommandLine.arguments.dropFirst().first { $0 != "help" }
+            Failure.isShared = isShared(name)
+            try checkSubcommand(name)
             var command = try parseAsRoot()
-            // The others know nothing of ranks: under mpirun they run once.
-            guard command is any JobCommand || Failure.launchedRank == 0 else { return }
+            if Failure.launchedSize > 1, Failure.launchedRank == 0, command is any TaskCommand {
+                Failure.say("note: each of the \(Failure.launchedSize) processes does by itself all that its command line says")
+            }
             try command.run()
             // A training run has its results in the run folder.
             if (command as? TrainCommand)?.trains != true { try StandardStream.finishOutput() }
@@ -53,6 +57,11 @@ struct Lockstep: ParsableCommand {
 }
 
 extension Lockstep {
+    /// Whether the processes that mpirun starts with this subcommand, or by mistake with none, all meet the same.
+    private static func isShared(_ name: String?) -> Bool {
+        !configuration.subcommands.contains { $0.configuration.commandName == name && $0 is any TaskCommand.Type }
+    }
+
     /// The parser calls a mistyped subcommand an unexpected argument, and `help` shows the wrong page for it.
     private static func checkSubcommand(_ name: String?) throws {
         let names = configuration.subcommands.filter { $0.configuration.shouldDisplay }.compactMap { $0.configuration.commandName }
@@ -67,5 +76,8 @@ extension Lockstep {
 
 /// A subcommand that runs on all ranks of mpirun together.
 protocol JobCommand: ParsableCommand {}
+
+/// A subcommand that each process of mpirun or srun carries out by itself, each perhaps with input and output of its own.
+protocol TaskCommand: ParsableCommand {}
 
 let programVersion = "0.1.0"

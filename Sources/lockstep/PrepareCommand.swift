@@ -1,10 +1,11 @@
 import ArgumentParser
 import Corpus
+import Diagnostics
 import Files
 import Glibc
 import Reporting
 
-struct PrepareCommand: ParsableCommand {
+struct PrepareCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "prepare",
         abstract: "Turn text, or another program's tokens, into a dataset folder.",
@@ -101,7 +102,9 @@ struct PrepareCommand: ParsableCommand {
         var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? .character)
         options.vocabularySize = vocabularySize
         options.overwrite = overwrite
+        options.isShared = Failure.launchedSize > 1
         options.recipe = recipe(options.level)
+        TemporaryItem.removeOnSignals()
         let writer = try DatasetWriter(options) { notice in
             switch notice {
             case .progress(let text): complain("\(text) ...")
@@ -159,7 +162,7 @@ struct PrepareCommand: ParsableCommand {
             print("\(name) \(Formatting.count(record.tokens)) tokens\(unknown)")
         }
         let output = Folder.withoutSlash(output)
-        print("written to  \(output)")
+        print("written to  \(output.printablePath)")
         let name = output.split(separator: "/").last.map(String.init) ?? "mine"
         print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)")
     }

@@ -2,10 +2,11 @@ import ArgumentParser
 import Configuration
 import Files
 import FoundationEssentials
+import Glibc
 import Report
 import Reporting
 
-struct ReportCommand: ParsableCommand {
+struct ReportCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "report",
         abstract: "Make a page of curves, samples and settings of one run, or of several side by side.",
@@ -42,6 +43,8 @@ struct ReportCommand: ParsableCommand {
         }
         let page = Page(loaded, madeBy: "lockstep \(programVersion), \(Date.now.ISO8601Format())")
         let path = output ?? "\(runs[0])/report.html"
+        if Folder.isFolder(path) { throw FileError(operation: "write", path: path, code: EISDIR) }
+        TemporaryItem.removeOnSignals()
         try File.publish(page.html, at: path)
         print(path)
     }

@@ -102,7 +102,7 @@ struct RunPlan {
         if let structural = differences.first(where: \.isStructural) {
             throw UsageError(
                 "a resumed run cannot change this setting", location: structural.path, expected: structural.old,
-                found: structural.new, remedy: "set it back, or start a new run with --init-from \(checkpoint.folder)")
+                found: structural.new, remedy: "set it back, or start a new run with --init-from \(checkpoint.folder.shellWord)")
         }
         if Failure.launchedRank == 0 {
             for change in differences where change.path != "data.path" {
@@ -114,11 +114,6 @@ struct RunPlan {
 
     /// What the command line sets, in order.
     private static func settings(_ command: TrainCommand) -> [String] {
-        (command.data.map { ["data.path=\(quoted(Folder.withoutSlash($0)))"] } ?? []) + command.overrides
-    }
-
-    /// A YAML scalar that is a string whatever its characters.
-    private static func quoted(_ text: String) -> String {
-        "'\(text.replacing("'", with: "''"))'"
+        (command.data.map { ["data.path=\(Folder.withoutSlash($0).yamlScalar)"] } ?? []) + command.overrides
     }
 }

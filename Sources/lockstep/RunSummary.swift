@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Diagnostics
 import Elementary
 import Files
 import FoundationEssentials

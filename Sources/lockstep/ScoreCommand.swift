@@ -8,7 +8,7 @@ import Kernels
 import Reporting
 import Training
 
-struct ScoreCommand: ParsableCommand {
+struct ScoreCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "score",
         abstract: "The log probability of each line of a text or n-best list.",

@@ -137,6 +137,8 @@ struct TrainingSetup {
     ) throws -> (RunLock, RunReporter) {
         try Folder.create(plan.folder)
         let lock = try RunLock(runFolder: plan.folder)
+        TemporaryItem.removeLeftovers(in: plan.folder)
+        CheckpointStore(runFolder: plan.folder, keep: 1) { Failure.say("note: \($0)") }.removeLeftovers()
         try RunEnding.clear(plan.folder)
         try Watchdog.prepare(plan.folder)
         try File.publish(configuration.yaml, at: plan.configurationPath)

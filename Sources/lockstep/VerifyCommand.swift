@@ -91,7 +91,7 @@ struct VerifyCommand: ParsableCommand {
         // More ranks than cores are the rule here: those that wait must not keep the others from computing.
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
         let configuration = try RunConfiguration.load(
-            file: config, overrides: (data.map { ["data.path='\($0.replacing("'", with: "''"))'"] } ?? []) + overrides)
+            file: config, overrides: (data.map { ["data.path=\($0.yamlScalar)"] } ?? []) + overrides)
         let ranks = try numbersOfRanks(configuration.training)
         // Said once, here, and not by the first job in its log.
         _ = try Dataset(folder: configuration.data.path, recipe: config)

@@ -16,12 +16,20 @@ import Testing
         "[&a x]", "{&a x: 1}", "{\"k\":&a x}", "[\"k\",&a x]", "- &a x", "? &a x", "! &a x", "\t&a x", "[[],&a x]",
     ])
     func anchorsAreFoundEverywhere(_ text: String) {
-        #expect(refusal("model: \(text)")?.contains("anchors") == true)
-        #expect(refusal(text)?.contains("anchors") == true)
+        #expect(refusal("model: \(text) # *a")?.contains("anchors") == true)
+        #expect(refusal("\(text) # *a")?.contains("anchors") == true)
     }
 
-    @Test(arguments: ["R&D", "a & b", "a && b", "&", "x&"]) func ampersandsInTextAreFine(_ path: String) throws {
+    @Test(arguments: ["R&D", "R &D", "a & b", "a && b", "&", "x&", "*D", "&a *b"]) func ampersandsInTextAreFine(_ path: String) throws {
         #expect(try load("# see \(path)\ndata: {path: '\(path)'}").data.path == path)
+    }
+
+    /// Any name of a folder, as `--data` hands it on, also through the file that a run keeps.
+    @Test(arguments: ["R &D", "a\nb", "a\tb", "'", "\"", "\\", "*a", "# x", " x ", "a: b", "null", "é\u{7F}\u{85}\u{2028}\u{1F600}", "\u{1}"])
+    func anyTextIsAScalar(_ path: String) throws {
+        let configuration = try RunConfiguration.load(file: nil, overrides: ["data.path=\(path.yamlScalar)"])
+        #expect(configuration.data.path == path)
+        #expect(try load(configuration.yaml).data.path == path)
     }
 
     @Test(arguments: ["[", "{", "{a: ", "? ", "- ", "[? ", "!a ", "'", "\"\\u", "%YAML ", "|", "model: "])

@@ -108,7 +108,7 @@ import Testing
             "config.yaml, line 2, column 3: key 'hidden' is given more than once; keep one of them"
         ),
         (
-            "model: &m\n  hidden: 1\n",
+            "model: &m\n  hidden: 1\ntraining: *m\n",
             "config.yaml, line 1, column 8: YAML anchors (&name) are not supported; write the value out where it is needed"
         ),
         ("model: *m\n", "config.yaml, line 1, column 8: not valid YAML: found undefined alias"),
@@ -132,8 +132,8 @@ import Testing
             "--set training.unroll=: training.unroll cannot have this value; expected a whole number from 1 to 65536, found nothing"
         ),
         (
-            "training.unroll={a: &b 1}",
-            "--set training.unroll={a: &b 1}: YAML anchors (&name) are not supported; write the value out where it is needed"
+            "training.unroll={a: &b 1, c: *b}",
+            "--set training.unroll={a: &b 1, c: *b}: YAML anchors (&name) are not supported; write the value out where it is needed"
         ),
         (
             "training.unroll=[",

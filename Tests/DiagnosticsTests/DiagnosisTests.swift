@@ -17,6 +17,21 @@ import Testing
         #expect(nearestName(to: typed, among: ["train", "score", "evaluate"]) == nil)
     }
 
+    /// As Bash reads it.
+    @Test(arguments: [
+        ("runs/a-1.b", "runs/a-1.b"), ("R &D", "'R &D'"), ("it's", "'it'\\''s'"), ("", "''"), ("$(x) `y` \\", "'$(x) `y` \\'"),
+        ("a\nb", "$'a\\nb'"), ("it's\ta\\", "$'it\\'s\\ta\\\\'"), ("\u{1}2", "$'\\0012'"), ("é\n", "$'é\\n'"),
+    ])
+    func wordsForAShell(text: String, word: String) {
+        #expect(text.shellWord == word)
+    }
+
+    /// A path with a line end names the same path in a message, not one with a space.
+    @Test func pathsAreWhole() {
+        #expect(Diagnosis("what", file: "a\nb").line == "a\\nb: what")
+        #expect(Diagnosis("what", file: String(repeating: "x", count: 300)).line.hasPrefix(String(repeating: "x", count: 300)))
+    }
+
     /// A stranger's file may hold anything: escape sequences, reversed text, a name of a megabyte.
     @Test func nothingSteersTheTerminal() {
         let nasty = "\u{1B}[2J\u{0}\u{85}\u{202E}\u{2028}\u{7F}é"

@@ -1,0 +1,44 @@
+import Glibc
+import Synchronization
+
+/// An operation that a file system does not offer, as Lustre mounted without `flock`, or some of CIFS, FUSE and object
+/// stores. Work goes on without it, less protected, and the user is told once for each operation.
+public struct MissingOperation: Sendable {
+    public enum Operation: Sendable, Hashable { case lock, sync, map }
+
+    public let operation: Operation
+    public let path: String
+    let code: Int32
+
+    /// What the kernel answers when there is no such operation, rather than that it went wrong.
+    static let codes: Set<Int32> = [ENOSYS, EOPNOTSUPP, EINVAL]
+
+    private struct State {
+        var listener: (@Sendable (MissingOperation) -> Void)?
+        var reported: Set<Operation> = []
+    }
+    private static let state = Mutex(State())
+
+    /// - Parameter listener: told of the first time that each operation is missed.
+    public static func onFirst(_ listener: @escaping @Sendable (MissingOperation) -> Void) {
+        state.withLock { $0 = State(listener: listener) }
+    }
+
+    static func report(_ operation: Operation, path: String, code: Int32) {
+        let listener = state.withLock { $0.reported.insert(operation).inserted ? $0.listener : nil }
+        listener?(MissingOperation(operation: operation, path: path, code: code))
+    }
+
+    /// What is missing, why, and what is not protected for that.
+    public var description: String {
+        let reason = String(cString: strerror(code))
+        return switch operation {
+        case .lock:
+            "\(path): this file system has no locks (\(reason)), so nothing stops a second job from writing to the same folder; start one at a time"
+        case .sync:
+            "\(path): this file system cannot make files durable (fsync: \(reason)), so a power cut or a crash of the file server may lose what was saved last"
+        case .map:
+            "\(path): this file system cannot map files (\(reason)), so each process reads its files into memory of its own"
+        }
+    }
+}
