@@ -1,10 +1,12 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// AVX2 + FMA for the hand-vectorised Swift (gates, softmax, optimizer); products pick their instructions at run time.
-// Raise to x86-64-v4 for a cluster whose processors all have AVX-512.
+// The level of x86-64 that the hand-vectorised Swift (gates, softmax, optimizer) is compiled for. 3: AVX2 and FMA. Raise it to 4
+// for a cluster whose processors all have AVX-512, lower it to 2 for processors without AVX2 (slower). Products pick their
+// instructions at run time.
+let level = 3
 #if arch(x86_64)
-let processor = ["-Xcc", "-march=x86-64-v3"]
+let processor = ["-Xcc", level == 1 ? "-march=x86-64" : "-march=x86-64-v\(level)"]
 #else
 let processor: [String] = []
 #endif
@@ -29,12 +31,13 @@ let package = Package(
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
         .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
         .target(name: "CBenchmarkShim"),
+        .target(name: "CProcessor", cSettings: [.define("LOCKSTEP_PROCESSOR_LEVEL", to: "\(level)")]),
 
         // Bottom layer: errors that explain themselves, checked file operations
         .target(name: "Diagnostics"),
         .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL"]),
         // What the kernel says of machine and process
-        .target(name: "Platform", dependencies: ["Files", "Diagnostics"]),
+        .target(name: "Platform", dependencies: ["Files", "Diagnostics", "CProcessor"]),
 
         // exp, log, pow and cos with the same bits everywhere
         .target(name: "Elementary"),
@@ -94,7 +97,7 @@ let package = Package(
             dependencies: [
                 "Benchmark", "Doctor", "Training", "ModelExport", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives",
                 "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
-                "Diagnostics",
+                "Diagnostics", "CProcessor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
             ]),

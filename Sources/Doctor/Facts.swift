@@ -32,6 +32,8 @@ public struct Facts: Codable, Sendable, Equatable {
         public var architecture = ""
         /// Bits of the widest vectors that the processor has.
         public var vectorBits = 0
+        /// The instructions that lockstep is compiled for and the processor lacks, as in "AVX2, FMA".
+        public var missingInstructions: String?
         /// Logical processors that are switched on, with the physical core each belongs to.
         public var cores: [Int: String] = [:]
         /// Those that the control group leaves (a container, a batch job); and of them those that this process may run

@@ -21,10 +21,11 @@ struct MachineChecks {
         let usable = processor.physical(processor.available).count
         if usable < cores { found += ", of which the control group leaves \(usable)" }
         if let quota = processor.quota { found += ", of which the control group pays for \(Formatting.fixed(quota, decimals: 1))" }
-        if processor.architecture == "x86_64", processor.vectorBits < 256 {
+        if let missing = processor.missingInstructions {
             return .problem(
-                "processor", found, because: "lockstep is compiled for AVX2 and FMA, which this processor lacks: it will die of an illegal instruction",
-                remedy: "in Package.swift set -march to this processor's (gcc -march=native -Q --help=target | grep march), and build again on this machine")
+                "processor", "\(found), without \(missing)",
+                because: "lockstep is compiled for these instructions: every other command refuses to run",
+                remedy: "use a processor that has them (Intel since 2013, AMD since 2017); in a virtual machine let it see the host's (qemu -cpu host); or build lockstep for this one: set `level` in Package.swift to 2, then launch/setup")
         }
         return .ok("processor", found + ", \(processor.vectorBits)-bit vectors")
     }
@@ -54,8 +55,9 @@ struct MachineChecks {
 
     // MARK: Arithmetic
 
-    private var products: Finding {
+    private var products: Finding? {
         let text = facts.software.products
+        guard !text.isEmpty else { return nil }
         let bits = text.contains("AVX-512") ? 512 : text.contains("AVX2") ? 256 : 128
         guard facts.processor.architecture == "x86_64", bits < facts.processor.vectorBits else { return .ok("products", text) }
         guard let value = facts.environment["LOCKSTEP_VECTORS"] else {

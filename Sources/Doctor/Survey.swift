@@ -37,6 +37,8 @@ public struct Survey {
         // Before anything computes: the load is then that of others.
         facts.processor = machine.processorFacts()
         facts.processor.vectorBits = Speedometer.vectorBits
+        facts.processor.missingInstructions = Machine.missingInstructions
+        let canCompute = facts.processor.missingInstructions == nil
         facts.memory = memory(machine)
         facts.interfaces = interfaces(machine)
         facts.infiniband = machine.infiniband()
@@ -47,9 +49,10 @@ public struct Survey {
         facts.storage = Storage.probe(runFolder, machine, saving: communicator.rank == 0)
         facts.storage.seesFirst = try seesFirst(communicator, folder: facts.storage.folder)
         try communicator.barrier()
-        let speed = try communicator.together("measuring a product") { try Speedometer.measure() }
-        facts.speed = Facts.Speed(
-            peak: speed.peak, cachedProduct: speed.cachedProduct, product: speed.product, share: speed.share)
+        let speed = try communicator.together("measuring a product") { canCompute ? try Speedometer.measure() : nil }
+        facts.speed = speed.map {
+            Facts.Speed(peak: $0.peak, cachedProduct: $0.cachedProduct, product: $0.product, share: $0.share)
+        }
         return try communicator.gather([UInt8](JSONEncoder().encode(facts)), at: 0)?.map {
             try JSONDecoder().decode(Facts.self, from: Data($0))
         }
@@ -82,7 +85,7 @@ public struct Survey {
         if let symbol = dlsym(nil, "gnu_get_libc_version") {
             software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
         }
-        software.products = Arithmetic.products
+        if Machine.missingInstructions == nil { software.products = Arithmetic.products }
         return software
     }
 

@@ -1,3 +1,4 @@
+import CProcessor
 import Glibc
 
 extension Machine {
@@ -61,6 +62,13 @@ extension Machine {
     public var processorName: String {
         // This file has a tab before the colon.
         value("model name\t", in: "/proc/cpuinfo") ?? Machine.architecture
+    }
+
+    /// The instructions that lockstep is compiled for and this processor lacks, as in "AVX2, FMA"; nil when it has all.
+    /// Without them no module but the doctor's own can be expected to run.
+    public static var missingInstructions: String? {
+        let missing = String(cString: lockstep_missing_instructions())
+        return missing.isEmpty ? nil : missing
     }
 
     /// As the kernel calls it: `x86_64`, `aarch64`. Of this machine, whatever the root.

@@ -7,6 +7,7 @@ import Doctor
 import Files
 import FoundationEssentials
 import MPITransport
+import Platform
 import Recurrent
 import Training
 
@@ -101,7 +102,7 @@ struct DoctorCommand: JobCommand {
             let text = String(decoding: try File.contents(of: hostfile, limit: 1 << 24), as: UTF8.self)
             intent.hostfile = Hostfile(path: hostfile, text: text)
         }
-        guard config != nil || !overrides.isEmpty else { return intent }
+        guard config != nil || !overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
         let configuration = try RunConfiguration.load(file: config, overrides: overrides)
         intent.streams = configuration.training.streams
         // Without a dataset the vocabulary is not known, and with it the memory.

@@ -4,6 +4,7 @@ import Files
 import Glibc
 import Kernels
 import MPITransport
+import Platform
 import Training
 
 /// The ranks of this job: one process without a launcher (MPI is then never touched), else an MPI job.
@@ -13,7 +14,8 @@ enum Job {
     /// Errors that all ranks throw alike end every rank with the same code. An error of one rank alone, which the others
     /// cannot know of, ends the whole job at once: they would wait for ever.
     static func run(_ body: (any Communicator) throws -> Void) throws {
-        try Arithmetic.prepare(threads: threads)
+        // Without them this is `doctor`, which says so and computes nothing.
+        if Machine.missingInstructions == nil { try Arithmetic.prepare(threads: threads) }
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         Launcher.shareFate()
         DeadJobs.tidy()

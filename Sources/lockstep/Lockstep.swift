@@ -1,4 +1,5 @@
 import ArgumentParser
+import CProcessor
 import Diagnostics
 import Files
 import Glibc
@@ -26,6 +27,7 @@ struct Lockstep: ParsableCommand {
         ])
 
     static func main() {
+        lockstep_require_processor(CommandLine.argc, CommandLine.unsafeArgv)
         // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
         signal(SIGPIPE, SIG_IGN)
         // Started with a closed standard stream, the next file opened would be that stream, and get its messages.

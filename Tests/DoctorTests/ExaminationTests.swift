@@ -38,7 +38,9 @@ import Testing
         },
         Case(testDescription: "a processor without AVX2", complaints: ["problem: processor"], remedy: "Package.swift") {
             $0.processor.vectorBits = 128
-            $0.software.products = "lockstep's kernels, portable"
+            $0.processor.missingInstructions = "AVX2, FMA"
+            $0.software.products = ""
+            $0.speed = nil
         },
         Case(testDescription: "slow clock", complaints: ["warning: clock"], remedy: "cpupower") {
             $0.processor.governor = "powersave"
