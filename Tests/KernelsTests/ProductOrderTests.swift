@@ -28,7 +28,7 @@ import Kernels
             func values(_ count: Int) -> [Float] {
                 (0..<count).map { _ in
                     if special, below(40) == 0 {
-                        return [.nan, .infinity, -.infinity, 0, -0.0, 1e-39, -1e-45, 3e38, 1e-30][below(9)]
+                        return [.nan, .infinity, -.infinity, 0, -0.0, Float(bitPattern: 700_000), -.leastNonzeroMagnitude, 3e38, 1e-30][below(9)]
                     }
                     return Float(random.uniform() * 2 - 1)
                 }
