@@ -4,6 +4,8 @@
 
 #include "CProducts.h"
 
+#include <stdint.h>
+
 // Rows of the largest tile of any instruction set, and floats of the widest panel.
 #define MOST_ROWS 12
 #define WIDEST_PANEL 32
@@ -37,5 +39,9 @@ extern const lockstep_kernels lockstep_portable;
 #if defined(__x86_64__)
 extern const lockstep_kernels lockstep_avx2, lockstep_avx512;
 #endif
+
+// How this thread rounds, and what it does with denormal numbers.
+uint64_t floating_point_mode(void);
+void set_floating_point_mode(uint64_t mode);
 
 #endif

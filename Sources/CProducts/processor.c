@@ -1,7 +1,6 @@
 // What this processor has, and how it rounds.
 #include "kernels.h"
 
-#include <stdint.h>
 #include <string.h>
 #if defined(__x86_64__)
 #include <xmmintrin.h>
@@ -20,12 +19,35 @@ const lockstep_kernels *lockstep_kernels_named(const char *name) {
     return NULL;
 }
 
-void lockstep_flush_denormals(void) {
+uint64_t floating_point_mode(void) {
 #if defined(__x86_64__)
-    _mm_setcsr(_mm_getcsr() | 0x8040);
+    return _mm_getcsr() & ~0x3Fu;  // without the exceptions that have occurred
 #elif defined(__aarch64__)
     uint64_t control;
     __asm__ volatile("mrs %0, fpcr" : "=r"(control));
-    __asm__ volatile("msr fpcr, %0" ::"r"(control | (1ull << 24)));
+    return control;
+#else
+    return 0;
 #endif
+}
+
+void set_floating_point_mode(uint64_t mode) {
+#if defined(__x86_64__)
+    _mm_setcsr((unsigned)mode);
+#elif defined(__aarch64__)
+    __asm__ volatile("msr fpcr, %0" ::"r"(mode));
+#else
+    (void)mode;
+#endif
+}
+
+void lockstep_flush_denormals(void) {
+#if defined(__x86_64__)
+    const uint64_t flush = 0x8040;  // of results, and of operands
+#elif defined(__aarch64__)
+    const uint64_t flush = 1ull << 24;
+#else
+    const uint64_t flush = 0;
+#endif
+    set_floating_point_mode(floating_point_mode() | flush);
 }

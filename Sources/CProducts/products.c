@@ -2,6 +2,7 @@
 #include "kernels.h"
 
 #include <pthread.h>
+#include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
 
@@ -19,6 +20,10 @@
 #ifndef ALIASING
 #define ALIASING 256
 #endif
+
+// Multiply-adds, and floats to pack, that are worth another thread: some microseconds' work.
+#define WORTH_MULTIPLYING (1L << 18)
+#define WORTH_PACKING (1L << 15)
 
 static long smaller(long a, long b) { return a < b ? a : b; }
 // How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
@@ -56,13 +61,40 @@ long lockstep_panel_count(const lockstep_kernels *s, long n) { return parts_of(n
 static long columns_of(const lockstep_kernels *s, long n, long panel) { return smaller(2 * s->lanes, n - panel * 2 * s->lanes); }
 static long width_of(const lockstep_kernels *s, long columns) { return columns > s->lanes ? 2 * s->lanes : s->lanes; }
 
+// Threads for a job of `work`, of which each should have `worth`, that can be cut into `most` parts.
+static long threads_for(long work, long worth, long most) {
+    const long threads = smaller(smaller(lockstep_threads(), work / worth), most);
+    return threads > 1 ? threads : 1;
+}
+
+typedef struct packing {
+    const lockstep_kernels *kernels;
+    const float *b;
+    long b_stride;
+    bool b_transposed;
+    long k, n, first, last;
+    float *packed;
+} packing;
+
+static void pack_panels(const packing *p, long first, long last) {
+    const lockstep_kernels *s = p->kernels;
+    for (long panel = first; panel < last; panel++) {
+        const long j = panel * 2 * s->lanes, columns = columns_of(s, p->n, panel), width = width_of(s, columns);
+        if (p->b_transposed) s->pack_transposed(p->b + j * p->b_stride, p->b_stride, p->k, columns, width, p->packed + j * p->k);
+        else s->pack(p->b + j, p->b_stride, p->k, columns, width, p->packed + j * p->k);
+    }
+}
+
+static void pack_part(void *context, long part, long parts) {
+    const packing *p = context;
+    const long count = p->last - p->first;
+    pack_panels(p, p->first + begin(count, parts, part), p->first + begin(count, parts, part + 1));
+}
+
 void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, bool b_transposed, long k, long n,
                    long first, long last, float *packed) {
-    for (long p = first; p < last; p++) {
-        const long j = p * 2 * s->lanes, columns = columns_of(s, n, p), width = width_of(s, columns);
-        if (b_transposed) s->pack_transposed(b + j * b_stride, b_stride, k, columns, width, packed + j * k);
-        else s->pack(b + j, b_stride, k, columns, width, packed + j * k);
-    }
+    packing p = {s, b, b_stride, b_transposed, k, n, first, last, packed};
+    lockstep_parallel(threads_for((last - first) * 2 * s->lanes * k, WORTH_PACKING, last - first), pack_part, &p);
 }
 
 // a stored as [k, rows] to slabs, one for each tile, in which the rows of a step lie side by side.
@@ -126,32 +158,79 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
     }
 }
 
-bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
-                              bool a_transposed, const float *packed, long first, long last, float *c, long c_stride,
-                              bool accumulate) {
+typedef struct product {
+    const lockstep_kernels *kernels;
+    long m, n, k;
+    const float *a;
+    long a_stride;
+    bool a_transposed;
+    const float *b;  // packed, or as it is
+    long b_stride;
+    bool b_transposed;
+    float *c;
+    long c_stride;
+    bool accumulate;
+    atomic_bool failed;
+} product;
+
+// Columns in parts, of whole panels.
+static void multiply_packed_part(void *context, long part, long parts) {
+    product *p = context;
     workspace *work = own_workspace();
-    if (!work) return false;
-    const long steps = block_steps(k);
-    for (long step = 0; step < k; step += steps)
-        multiply_steps(s, m, n, smaller(steps, k - step), a_transposed ? a + step * a_stride : a + step, a_stride,
-                       a_transposed, packed, k, step, first, last, c, c_stride, accumulate || step > 0, work);
-    return true;
+    if (!work) {
+        atomic_store(&p->failed, true);
+        return;
+    }
+    const long steps = block_steps(p->k), panels = lockstep_panel_count(p->kernels, p->n);
+    for (long step = 0; step < p->k; step += steps)
+        multiply_steps(p->kernels, p->m, p->n, smaller(steps, p->k - step), p->a + step, p->a_stride, false, p->b, p->k, step,
+                       begin(panels, parts, part), begin(panels, parts, part + 1), p->c, p->c_stride,
+                       p->accumulate || step > 0, work);
+}
+
+bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
+                              const float *packed, float *c, long c_stride, bool accumulate) {
+    product p = {s, m, n, k, a, a_stride, false, packed, 0, false, c, c_stride, accumulate, false};
+    lockstep_parallel(threads_for(m * n * k, WORTH_MULTIPLYING, lockstep_panel_count(s, n)), multiply_packed_part, &p);
+    return !atomic_load(&p.failed);
+}
+
+static void multiply_block(const product *p, long m, long n, const float *a, const float *b, float *c, workspace *work) {
+    const long steps = block_steps(p->k);
+    for (long j = 0; j < n; j += BLOCK_COLUMNS) {
+        const long columns = smaller(BLOCK_COLUMNS, n - j), panels = lockstep_panel_count(p->kernels, columns);
+        for (long step = 0; step < p->k; step += steps) {
+            const long height = smaller(steps, p->k - step);
+            const float *corner = p->b_transposed ? b + j * p->b_stride + step : b + step * p->b_stride + j;
+            pack_panels(&(packing){p->kernels, corner, p->b_stride, p->b_transposed, height, columns, 0, panels, work->panels},
+                        0, panels);
+            multiply_steps(p->kernels, m, columns, height, p->a_transposed ? a + step * p->a_stride : a + step, p->a_stride,
+                           p->a_transposed, work->panels, height, 0, 0, panels, c + j, p->c_stride,
+                           p->accumulate || step > 0, work);
+        }
+    }
+}
+
+// The longer side of c in parts. Each thread packs what it needs of b for itself.
+static void multiply_part(void *context, long part, long parts) {
+    product *p = context;
+    workspace *work = own_workspace();
+    if (!work) {
+        atomic_store(&p->failed, true);
+        return;
+    }
+    if (p->m >= p->n) {
+        const long i = begin(p->m, parts, part), rows = begin(p->m, parts, part + 1) - i;
+        multiply_block(p, rows, p->n, p->a_transposed ? p->a + i : p->a + i * p->a_stride, p->b, p->c + i * p->c_stride, work);
+    } else {
+        const long j = begin(p->n, parts, part), columns = begin(p->n, parts, part + 1) - j;
+        multiply_block(p, p->m, columns, p->a, p->b_transposed ? p->b + j * p->b_stride : p->b + j, p->c + j, work);
+    }
 }
 
 bool lockstep_multiply(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride, bool a_transposed,
                        const float *b, long b_stride, bool b_transposed, float *c, long c_stride, bool accumulate) {
-    workspace *work = own_workspace();
-    if (!work) return false;
-    const long steps = block_steps(k);
-    for (long j = 0; j < n; j += BLOCK_COLUMNS) {
-        const long columns = smaller(BLOCK_COLUMNS, n - j), panels = lockstep_panel_count(s, columns);
-        for (long step = 0; step < k; step += steps) {
-            const long height = smaller(steps, k - step);
-            lockstep_pack(s, b_transposed ? b + j * b_stride + step : b + step * b_stride + j, b_stride, b_transposed, height,
-                          columns, 0, panels, work->panels);
-            multiply_steps(s, m, columns, height, a_transposed ? a + step * a_stride : a + step, a_stride, a_transposed,
-                           work->panels, height, 0, 0, panels, c + j, c_stride, accumulate || step > 0, work);
-        }
-    }
-    return true;
+    product p = {s, m, n, k, a, a_stride, a_transposed, b, b_stride, b_transposed, c, c_stride, accumulate, false};
+    lockstep_parallel(threads_for(m * n * k, WORTH_MULTIPLYING, m >= n ? m : n), multiply_part, &p);
+    return !atomic_load(&p.failed);
 }

@@ -1,20 +1,19 @@
 import CProducts
-import Synchronization
 
-/// How the arithmetic of this thread is set up. Call once at the start of each rank.
+/// How the arithmetic of this process is set up.
 public enum Arithmetic {
-    /// - Parameter threads: cores that one product may use; 1 under `mpirun`, where every core has its own rank.
+    /// Call once at the start of each rank, on the thread that computes.
+    /// - Parameter threads: threads that share a product, at most 256; 1 under `mpirun`, where every core has its own rank. Results do not
+    ///   depend on it.
     /// - Throws: `VectorsError`.
     public static func prepare(threads: Int) throws {
         _ = try Vectors.chosen
-        Arithmetic.count.store(max(1, threads), ordering: .relaxed)
+        lockstep_use_threads(threads)
         lockstep_flush_denormals()
     }
 
-    private static let count = Atomic<Int>(1)
-
-    /// Cores that one product may use.
-    public static var threads: Int { count.load(ordering: .relaxed) }
+    /// Threads that share a product.
+    public static var threads: Int { lockstep_threads() }
 
     /// What computes the products on this processor.
     public static var products: String { "lockstep's kernels, \((try? Vectors.chosen)?.name ?? "none")" }

@@ -108,7 +108,7 @@ public final class PackedProduct {
         let rows = rows ?? self.rows
         guard
             lockstep_multiply_packed(
-                kernels, rows, outputs, inputs, a, inputStride, false, packed.base, 0, panels, c, outputStride, accumulate)
+                kernels, rows, outputs, inputs, a, inputStride, packed.base, c, outputStride, accumulate)
         else { throw KernelError(operation: "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]") }
     }
 }

@@ -27,15 +27,24 @@ long lockstep_panel_count(const lockstep_kernels *kernels, long n);
 void lockstep_pack(const lockstep_kernels *kernels, const float *b, long b_stride, bool b_transposed, long k, long n,
                    long first, long last, float *packed);
 
-// c = a b, or c += a b, for the columns of panels first ..< last: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
-// Returns false if the thread's workspace (2 MiB, allocated at its first product) cannot be had.
+// c = a b, or c += a b: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
+// Returns false if a thread's workspace (2 MiB, allocated at its first product) cannot be had.
 bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
-                              bool a_transposed, const float *packed, long first, long last, float *c, long c_stride,
-                              bool accumulate);
+                              const float *packed, float *c, long c_stride, bool accumulate);
 // The same with b as it is, packed block by block on the way.
 bool lockstep_multiply(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                        bool a_transposed, const float *b, long b_stride, bool b_transposed, float *c, long c_stride,
                        bool accumulate);
+
+// Lets products and packing use `count` threads, the caller's among them. Returns how many there are: at least 1, no more
+// than 256, and fewer than asked for if the system refuses to create them.
+long lockstep_use_threads(long count);
+long lockstep_threads(void);
+
+// Calls body(context, part, parts) for each part, side by side on as many threads if they are idle, and returns when all
+// are done. At most `lockstep_threads()` parts, or one thread does them all.
+typedef void lockstep_part(void *context, long part, long parts);
+void lockstep_parallel(long parts, lockstep_part *body, void *context);
 
 // Denormal numbers become zero, as operands and as results, on this thread: they cost a hundred times a normal operation.
 void lockstep_flush_denormals(void);
