@@ -8,9 +8,11 @@ public enum Arithmetic {
     /// - Throws: `VectorsError`.
     public static func prepare(threads: Int) throws {
         _ = try Vectors.chosen
-        lockstep_use_threads(threads)
+        use(threads: threads)
         lockstep_flush_denormals()
     }
+
+    package static func use(threads: Int) { lockstep_use_threads(threads) }
 
     /// Threads that share a product.
     public static var threads: Int { lockstep_threads() }

@@ -15,6 +15,9 @@ extension Machine {
 
         /// Physical cores behind those that this process may run on.
         public var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
+
+        /// The same, but no more than the control groups pay for; at least 1.
+        public var usableCores: Int { max(1, min(allowedCores, quota.map { Int($0) } ?? allowedCores)) }
     }
 
     private static let folder = "/sys/devices/system/cpu"

@@ -42,9 +42,11 @@ enum Job {
             || error is UnfitMachine
     }
 
-    /// Cores that one product may use: OMP_NUM_THREADS when the user set it, else one, for every core has its own rank.
+    /// Threads that share a product: OMP_NUM_THREADS if it is set; else one under a launcher, where each core has a rank of
+    /// its own, and all cores of a process without one.
     static var threads: Int {
-        getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) } ?? 1
+        getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) }
+            ?? (MPISession.isLaunched ? 1 : Machine.this.processors.usableCores)
     }
 }
 

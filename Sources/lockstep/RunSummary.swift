@@ -50,8 +50,9 @@ struct RunSummary {
         }
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
         let useful = min(placement.cores, options.streams)
-        if ranks == 1, Job.threads == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
-            rows.append(("hint", "this uses 1 of \(placement.cores) cores; more: mpirun -n \(useful) --bind-to core \(Invocation.text)"))
+        if ranks == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
+            let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
+            rows.append(("hint", "\(use): mpirun -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }

@@ -137,10 +137,10 @@ import Kernels
     func threadsDoNotChangeAnElement(threads: Int, vectors: Vectors) throws {
         for seed in 200..<206 {
             let problem = Problem(seed: seed, m: 5 + seed % 3 * 130, k: 130, n: 70 + seed % 2 * 900)
-            try Arithmetic.prepare(threads: 1)
+            Arithmetic.use(threads: 1)
             let alone = try (problem.multiplied(using: vectors), problem.packed(0..<problem.m, 0..<problem.n, using: vectors))
-            try Arithmetic.prepare(threads: threads)
-            defer { try? Arithmetic.prepare(threads: 1) }
+            Arithmetic.use(threads: threads)
+            defer { Arithmetic.use(threads: 1) }
             let together = try (problem.multiplied(using: vectors), problem.packed(0..<problem.m, 0..<problem.n, using: vectors))
             #expect(alone.0 == together.0 && alone.1 == together.1)
         }
@@ -148,8 +148,8 @@ import Kernels
 
     /// Threads as ranks use products at once, of which one has the pool and the others compute alone.
     @Test func anAbsurdNumberOfThreadsIsSurvived() async throws {
-        try Arithmetic.prepare(threads: 100_000)
-        defer { try? Arithmetic.prepare(threads: 1) }
+        Arithmetic.use(threads: 100_000)
+        defer { Arithmetic.use(threads: 1) }
         #expect((1...256).contains(Arithmetic.threads))
         let problem = Problem(seed: 300, m: 300, k: 200, n: 300)
         let expected = try problem.multiplied(using: .portable)
