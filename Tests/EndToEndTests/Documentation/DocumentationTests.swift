@@ -23,8 +23,6 @@ extension CommandTests {
             ("docs/commands.md", "tensorboard ", .notHere("serves until it is stopped")),
             ("docs/results/quickstart.md", "docs/results/well_formed.py", .needsPyTorch),
             ("docs/scaling.md", "launch/compare-pytorch", .notHere("takes an hour and installs 5.5 GB")),
-            ("docs/cluster.md", "git clone", .notHere("needs the network")),
-            ("docs/cluster.md", "cmake ", .notHere("builds what git did not get")),
             ("docs/cluster.md", "export ", .notHere("names what was not built")),
             ("docs/cluster.md", "sbatch ", .notHere("launch/test-slurm runs the script under Slurm")),
             ("docs/tutorials/pytorch.md", "pip install", .notHere("needs the network")),
