@@ -1,21 +1,21 @@
-/// One key of the configuration: its place in the file and in `RunConfiguration`, what it may hold and what it means.
+/// One key of the configuration: its place in the file and in `RunConfiguration`, its permitted values and its meaning.
 struct Setting: Sendable {
     /// `training.clip.norm` is `["training", "clip", "norm"]`.
     let path: [String]
-    /// What it may hold, for messages: "a whole number from 1 to 64".
+    /// The permitted values, for messages: "a whole number from 1 to 64".
     let expected: String
-    /// Decides the shape of tensors, or which token is trained from which state: a run cannot go on with another value.
+    /// Decides the shape of tensors, or which token is trained from which state: a run cannot resume with another value.
     let isStructural: Bool
     /// Text in quotes; anything else as plain scalar.
     let isFreeText: Bool
-    /// What a number counts, for `docs/configuration.md`; empty where there is none.
+    /// The unit of a number, for `docs/configuration.md`; may be empty.
     let unit: String
-    /// What it does, for `docs/configuration.md`, as Markdown.
+    /// The meaning, for `docs/configuration.md`, as Markdown.
     let meaning: String
 
     let scalar: @Sendable (RunConfiguration) -> String
     let isValid: @Sendable (RunConfiguration) -> Bool
-    /// False, and no change, when the scalar is of another type or out of range.
+    /// Returns false and changes nothing if the scalar is of another type or out of range.
     let assign: @Sendable (_ scalar: String, _ isPlain: Bool, inout RunConfiguration) -> Bool
     let encode: @Sendable (RunConfiguration, inout KeyedEncodingContainer<SettingKey>) throws -> Void
     let decode: @Sendable (KeyedDecodingContainer<SettingKey>, inout RunConfiguration) throws -> Void
@@ -52,16 +52,16 @@ extension RunConfiguration {
     static let settings: [Setting] = [
         Setting(
             "data.path", \.data.path, .path,
-            "The dataset folder that `lockstep prepare` made, relative to where lockstep is started. `--data FOLDER` sets it too."),
+            "The dataset folder that `lockstep prepare` made, relative to the folder in which lockstep is started. `--data FOLDER` sets it too."),
 
         Setting(
             "model.cell", \.model.cell, .any, structural: true,
             "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). [Formulas](mathematics.md)."),
         Setting(
             "model.activation", \.model.activation, .any, structural: true,
-            "The nonlinearity of `elman`. The other cells have their own: with them only `tanh` is accepted."),
+            "The nonlinearity of `elman`. The other cells have their own and accept only `tanh`."),
         Setting(
-            "model.layers", \.model.layers, .from(1, to: 64), structural: true, "Recurrent layers, one above the other."),
+            "model.layers", \.model.layers, .from(1, to: 64), structural: true, "The number of recurrent layers."),
         Setting(
             "model.embedding", \.model.embedding, .from(1, to: 65536), structural: true, unit: "values",
             "Size E of a token's vector."),
@@ -70,50 +70,50 @@ extension RunConfiguration {
             "Size H of each layer's state."),
         Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
-            "How likely a value is dropped in training: of the embedding and of each layer's output, never from step to step. Rounded to a multiple of 2^-16."),
+            "The probability that training drops a value of the embedding or of a layer's output. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
         Setting(
             "model.tied", \.model.tied, .any, structural: true,
-            "The output layer's weights are the embedding (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`."),
+            "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`."),
         Setting(
             "model.initial_range", \.model.initialRange, .positive,
-            "Weights start uniformly distributed between minus this and this; biases start at 0."),
+            "Weights start uniformly distributed between minus and plus this value; biases start at 0."),
         Setting(
             "model.initial_embedding_range", \.model.initialEmbeddingRange, .nullOr(.positive),
-            "The same for the embedding alone; null: as the other weights. 1.73 gives a standard deviation of 1, with which PyTorch's embeddings start."),
+            "The same for the embedding alone; null: the same as for the other weights. 1.73 gives a standard deviation of 1, as PyTorch's embeddings have."),
 
         Setting(
             "training.streams", \.training.streams, .from(1, to: 65536), structural: true, unit: "streams",
-            "S, the batch of the whole job: into so many pieces the training text is cut, which are read side by side. At least the number of ranks; a multiple of it shares the work evenly."),
+            "S, the batch of the whole job. The training text is cut into S contiguous pieces, which are read in parallel. At least the number of ranks; a multiple of it divides the work evenly."),
         Setting(
             "training.unroll", \.training.unroll, .from(1, to: 65536), unit: "tokens",
-            "T, the length of a chunk: so many tokens of each stream are read before each update, and so far back gradients go."),
+            "T, the length of a chunk. Each update reads T tokens of every stream, and gradients reach back at most T tokens."),
         Setting(
             "training.random_unroll", \.training.randomUnroll, .any,
-            "Draw each chunk's length anew around `training.unroll`, and scale its learning rate by length / unroll (Merity et al. 2018)."),
+            "Draw the length of each chunk at random around `training.unroll`, and scale its learning rate by length / unroll (Merity et al. 2018)."),
         Setting(
             "training.epochs", \.training.epochs, .from(1, to: 1_000_000), unit: "epochs",
             "Passes over the training text."),
         Setting(
             "training.steps", \.training.steps, .nullOr(.from(1, to: 1_000_000_000_000)), unit: "steps",
-            "End at this step, whatever `training.epochs` says; null: by epochs."),
+            "End at this step, whatever `training.epochs` says; null: end after `training.epochs`."),
         Setting(
             "training.loss", \.training.loss, .any,
-            "What the gradient is taken of: `per_token`, the mean over all tokens of a step (PyTorch), or `per_stream`, the sum over a chunk's time and mean over streams (Zaremba et al. 2014). Published learning rates and clip norms assume one of them; see [the mathematics](mathematics.md#from-sums-to-a-step)."),
+            "The loss that is differentiated: `per_token`, the mean over all tokens of a step (PyTorch), or `per_stream`, the sum over the time steps of a chunk and mean over streams (Zaremba et al. 2014). Published learning rates and clip norms assume one of them; see [the mathematics](mathematics.md#from-sums-to-a-step)."),
         Setting(
             "training.clip.norm", \.training.clip.norm, .nullOr(.positive),
-            "The longest gradient: one whose norm over all parameters is larger is scaled down to it. Not together with `value`."),
+            "The largest gradient norm over all parameters: a gradient with a larger norm is scaled down to it. Not together with `value`."),
         Setting(
             "training.clip.value", \.training.clip.value, .nullOr(.positive),
-            "The largest component of a gradient: others are cut to between minus this and this."),
+            "The largest component of a gradient: every component is limited to between minus and plus this value."),
         Setting(
             "training.optimizer.name", \.training.optimizer.name, .any, structural: true,
             "The rule that turns gradients into updates, as torch.optim defines it."),
         Setting(
             "training.optimizer.learning_rate", \.training.optimizer.learningRate, .positive,
-            "The learning rate that the schedule starts from."),
+            "The learning rate from which the schedule starts."),
         Setting(
             "training.optimizer.momentum", \.training.optimizer.momentum, .belowOne,
-            "For `momentum`: how much of the velocity stays from step to step."),
+            "For `momentum`: the share of the velocity that is kept from step to step."),
         Setting(
             "training.optimizer.nesterov", \.training.optimizer.nesterov, .any,
             "For `momentum` only: Nesterov's form."),
@@ -128,10 +128,10 @@ extension RunConfiguration {
             "For `adagrad`, `adam` and `adamw`: added to the denominator."),
         Setting(
             "training.optimizer.weight_decay", \.training.optimizer.weightDecay, .notNegative,
-            "Times the weights, added to the gradient; for `adamw` applied to the weights themselves."),
+            "This times the weights is added to the gradient; for `adamw`, it is applied to the weights directly."),
         Setting(
             "training.schedule.name", \.training.schedule.name, .any,
-            "The learning rate over time. `plateau` needs a validation part in the dataset and validations in the course of the run. [Formulas](mathematics.md#learning-rate)."),
+            "The learning rate over time. `plateau` needs a validation part in the dataset and validations during the run. [Formulas](mathematics.md#learning-rate)."),
         Setting(
             "training.schedule.factor", \.training.schedule.factor, .upToOne,
             "For `decay`: multiplies the rate after every epoch from `after_epoch` on. For `plateau`: multiplies it when validation does not improve."),
@@ -140,13 +140,13 @@ extension RunConfiguration {
             "For `decay`: the epochs trained at the full rate."),
         Setting(
             "training.schedule.patience", \.training.schedule.patience, .from(0, to: 1_000_000), unit: "validations",
-            "For `plateau`: validations in a row without improvement that leave the rate alone."),
+            "For `plateau`: the number of validations in a row without improvement that leave the rate unchanged."),
         Setting(
             "training.schedule.warmup_steps", \.training.schedule.warmupSteps, .from(0, to: 1_000_000_000_000),
-            unit: "steps", "For `cosine` only: steps over which the rate rises to the full one."),
+            unit: "steps", "For `cosine` only: steps over which the rate rises to its full value."),
         Setting(
             "training.schedule.minimum", \.training.schedule.minimum, .notNegative,
-            "After the warm-up the rate never falls below this. At most the learning rate."),
+            "After the warm-up, the rate never falls below this. At most the learning rate."),
         Setting(
             "training.seed", \.training.seed, .any, structural: true,
             "Decides initial weights, dropout and random lengths of chunks."),
@@ -155,40 +155,40 @@ extension RunConfiguration {
             "How often ranks on different machines compare their copies of the parameters; 0: only before each save."),
         Setting(
             "training.reproducible_shards", \.training.reproducibleShards, .nullOr(.from(1, to: 65536)), unit: "shards",
-            "Train in so many shards, a divisor of `training.streams` that the number of ranks divides: then any such number of ranks gives the same bytes, at a cost; null: not. [More](exactness.md)."),
+            "Train in this number of shards, which must divide `training.streams` and be a multiple of the number of ranks. Any such number of ranks then gives the same bytes, at a cost; null: off. [More](exactness.md)."),
 
         Setting(
             "exchange.overlap", \.exchange.overlap, .any,
-            "Between machines each layer's gradients set off as soon as they are complete, during the backward pass; false: all at its end. Results are the same. [More](scaling.md#between-machines)."),
+            "Between machines, send each layer's gradients as soon as they are complete, during the backward pass; false: send all at its end. Results are the same. [More](scaling.md#between-machines)."),
         Setting(
             "exchange.sparse", \.exchange.sparse, .any,
-            "Between machines only those rows of an untied embedding travel that were read; false: the whole matrix. Results are the same."),
+            "Between machines, send only those rows of an untied embedding that were read; false: send the whole matrix. Results are the same."),
         Setting(
             "exchange.wire", \.exchange.wire, .any,
-            "What gradients travel as between machines; `bfloat16` is half the bytes, rounded to 8 bits of precision. Sums are made in single precision."),
+            "The format in which gradients are sent between machines; `bfloat16` sends half the bytes, rounded to 8 bits of precision. Sums are computed in single precision."),
 
         Setting(
             "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
-            "Save so often; 0: not by steps. A checkpoint is always written at each best validation and at the end."),
+            "How often to save; 0: not by steps. A checkpoint is always written after each best validation and at the end."),
         Setting(
             "checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative, unit: "minutes",
-            "Save so often; 0: not by time."),
+            "How often to save; 0: not by time."),
         Setting(
             "checkpoint.keep", \.checkpoint.keep, .from(1, to: 1_000_000), unit: "checkpoints",
-            "How many of the newest stay, beside the best."),
+            "How many of the newest checkpoints are kept, in addition to the best."),
 
         Setting(
             "validation.every_steps", \.validation.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
-            "Evaluate the validation part so often; 0: not by steps."),
+            "How often to evaluate the validation part; 0: not by steps."),
         Setting(
             "validation.every_epoch", \.validation.everyEpoch, .any, "Evaluate it at the end of each epoch."),
         Setting(
             "validation.streams", \.validation.streams, .from(1, to: 65536), unit: "streams",
-            "Pieces that are read side by side: more are faster, and the loss comes out slightly higher."),
+            "The number of pieces that are read in parallel. More pieces are faster; the loss differs slightly."),
 
         Setting(
             "metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000), unit: "steps",
-            "How often a record goes to `metrics.jsonl`."),
+            "How often a record is written to `metrics.jsonl`."),
         Setting(
             "metrics.tensorboard", \.metrics.tensorboard, .any,
             "Write event files for TensorBoard as well, to `RUN/tensorboard`."),
@@ -198,7 +198,7 @@ extension RunConfiguration {
 
         Setting(
             "watchdog.seconds", \.watchdog.seconds, .notNegative, unit: "seconds",
-            "When no rank has made progress for so long the job ends with code 74; 0: it waits for ever. Must be longer than any step or save."),
+            "The job ends with code 74 if no rank makes progress for this long; 0: it waits forever. Must be longer than any step or save."),
     ]
 }
 
