@@ -11,11 +11,11 @@ public enum ConfigurationError: DiagnosedError, Equatable {
     /// YAML anchors and aliases are refused: a few lines of them can stand for a document of any size.
     case anchor(Place)
     case duplicateKey(String, Place)
-    /// `candidates` holds the likely intention alone, or all keys of the group.
+    /// `candidates` has only the likely intention, or all keys of the group.
     case unknownKey(String, candidates: [String], Place)
-    /// Another type, or out of range.
+    /// A value of another type, or out of range.
     case wrongValue(String, expected: String, found: String, Place?)
-    /// Values that are fine alone but not together.
+    /// Values that are valid individually but not together.
     case contradiction(String, expected: String, found: String)
     /// Not of the form `key.path=value`.
     case malformedOverride(String)
@@ -30,7 +30,7 @@ public enum ConfigurationError: DiagnosedError, Equatable {
 
     public var kind: FailureKind {
         switch self {
-        // Too large a file is most likely another one.
+        // A file that is too large is most likely the wrong one.
         case .unreadable(let error) where error.kind == .inputOutput && error.code != EFBIG: .inputOutput
         default: .usage
         }

@@ -28,18 +28,18 @@ extension RunConfiguration {
         }
     }
 
-    /// Each key with its value as written in YAML, for fingerprints and messages.
+    /// Each key with its value as written in YAML, for hashes and messages.
     public var values: [(path: String, value: String)] {
         Self.settings.map { ($0.dotted, $0.scalar(self)) }
     }
 
-    /// One key that two configurations disagree on.
+    /// One key with different values in two configurations.
     public struct Difference: Sendable, Equatable {
         /// `training.clip.norm`
         public let path: String
         public let old: String
         public let new: String
-        /// A run started with `old` cannot go on with `new`: it decides tensor shapes, the optimizer's slots, or which
+        /// A run started with `old` cannot resume with `new`: the key decides tensor shapes, the optimizer's slots, or which
         /// tokens belong to which stream.
         public let isStructural: Bool
     }
@@ -54,7 +54,7 @@ extension RunConfiguration {
     }
 }
 
-/// The same nesting and names as the YAML file. Keys that are missing take their defaults, so that configurations
+/// The same nesting and names as in the YAML file. Missing keys take their defaults, so that configurations
 /// written before a key existed can still be read; the result is validated.
 extension RunConfiguration: Codable {
     public func encode(to encoder: any Encoder) throws {

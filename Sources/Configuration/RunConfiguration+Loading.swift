@@ -11,10 +11,10 @@ extension RunConfiguration {
         try load(yaml: file.map(text) ?? "", name: file ?? "", overrides: overrides)
     }
 
-    /// Yams compares keys with all that is nested in them, depth times size: the limit bounds a hostile text's time.
+    /// Yams compares keys with everything nested in them, which takes depth times size; the limit bounds the time for a hostile text.
     private static let largest = 1 << 14
 
-    /// As above, from YAML that is in memory already (a checkpoint's); `name` is what errors call it.
+    /// As above, from YAML in memory (a checkpoint's); errors refer to it by `name`.
     public static func load(yaml: String, name: String, overrides: [String] = []) throws -> RunConfiguration {
         guard yaml.utf8.count <= largest else {
             throw ConfigurationError.syntax(

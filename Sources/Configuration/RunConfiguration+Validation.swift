@@ -1,5 +1,5 @@
 extension RunConfiguration {
-    /// Checks each value's range, then what values require of each other.
+    /// Checks the range of each value, then the relations between values.
     /// - Throws: `ConfigurationError.wrongValue` or `.contradiction` for the first problem, in the order of the file.
     public func validate() throws {
         for setting in Self.settings where !setting.isValid(self) {

@@ -1,6 +1,6 @@
 /// Everything that decides what a run computes and keeps, apart from how many ranks compute it.
 ///
-/// The initial values are the defaults: a small character model of the embedded kinematics corpus. The names in the
+/// The initial values are the defaults: a small character model of the generated kinematics corpus. The names in the
 /// file, what each may hold and which may change on resume are listed once, in `RunConfiguration.settings`.
 public struct RunConfiguration: Sendable, Equatable {
     public var data = Data()
@@ -65,15 +65,15 @@ public struct RunConfiguration: Sendable, Equatable {
         public var optimizer = Optimizer()
         public var schedule = Schedule()
         public var seed: UInt64 = 1
-        /// Steps between comparisons of the copies of the parameters that ranks on different machines hold; 0 means
+        /// Steps between comparisons of the copies of the parameters on different machines; 0 means
         /// only before each save.
         public var verifyEverySteps = 1000
-        /// Shards `K` of the streams whose gradients are computed apart and summed in a fixed order, so that weights are
+        /// Shards `K` of the streams whose gradients are computed separately and summed in a fixed order, so that weights are
         /// the same bytes for every number of ranks that divides it; nil: faster, the same but for rounding.
         public var reproducibleShards: Int?
     }
 
-    /// What the gradient is the gradient of. Published learning rates and clip thresholds assume one of them.
+    /// The loss that is differentiated. Published learning rates and clip thresholds assume one or the other.
     public enum Loss: String, SettingChoice {
         /// Mean over all tokens of the step, as PyTorch.
         case perToken = "per_token"
@@ -108,7 +108,7 @@ public struct RunConfiguration: Sendable, Equatable {
         public var name = ScheduleName.decay
         public var factor = 0.85
         public var afterEpoch = 1
-        /// Validations without improvement that `plateau` puts up with.
+        /// Validations without improvement that `plateau` tolerates.
         public var patience = 0
         public var warmupSteps = 0
         public var minimum = 0.0
@@ -124,16 +124,16 @@ public struct RunConfiguration: Sendable, Equatable {
         case cosine
     }
 
-    /// How gradients travel between machines; on one machine they do not, and this changes nothing.
+    /// How gradients are sent between machines; on one machine, this has no effect.
     public struct Exchange: Sendable, Equatable {
-        /// Each layer's gradients set off as soon as they are complete, while the backward pass goes on.
+        /// Whether each layer's gradients are sent as soon as they are complete, while the backward pass continues.
         public var overlap = true
-        /// Of an untied embedding only the rows that a step has read.
+        /// Whether only those rows of an untied embedding are sent that a step has read.
         public var sparse = true
         public var wire = Wire.float32
     }
 
-    /// What gradients travel as; they are always summed in single precision.
+    /// The format in which gradients are sent; they are always summed in single precision.
     public enum Wire: String, SettingChoice {
         case float32
         /// Half the bytes, 8 bits of precision.
@@ -146,7 +146,7 @@ public struct RunConfiguration: Sendable, Equatable {
         public var everySteps = 0
         /// 0 means never by time.
         public var everyMinutes = 10.0
-        /// How many checkpoints stay, beside the best.
+        /// How many checkpoints are kept, in addition to the best.
         public var keep = 3
     }
 
@@ -159,14 +159,14 @@ public struct RunConfiguration: Sendable, Equatable {
 
     public struct Metrics: Sendable, Equatable {
         public var everySteps = 10
-        /// Event files for TensorBoard as well.
+        /// Whether to write event files for TensorBoard as well.
         public var tensorboard = true
         /// Tokens of the text that the model writes after each validation; 0 for none.
         public var sampleLength = 200
     }
 
     public struct Watchdog: Sendable, Equatable {
-        /// Without progress of any rank for so long the job ends; 0 means that it waits for ever.
+        /// The job ends after this many seconds without progress on any rank; 0 means that it waits forever.
         public var seconds = 300.0
     }
 }

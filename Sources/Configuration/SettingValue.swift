@@ -1,6 +1,6 @@
 /// A type that a setting can have: one YAML scalar.
 public protocol SettingValue: Codable, Sendable, Equatable {
-    /// Nil when the scalar is of another type. `isPlain` is false for quoted scalars, which are always text.
+    /// Nil if the scalar is of another type. `isPlain` is false for quoted scalars, which are always text.
     init?(scalar: String, isPlain: Bool)
     /// As written in YAML, and in messages.
     var scalar: String { get }
@@ -77,7 +77,7 @@ extension Optional: SettingValue where Wrapped: SettingValue {
 
 func isNull(_ plainScalar: String) -> Bool { ["", "~", "null", "Null", "NULL"].contains(plainScalar) }
 
-/// The values of a type that make sense for a setting, and how a message names them.
+/// The permitted values of a setting, and how a message describes them.
 struct Domain<Value: SettingValue>: Sendable {
     let description: String
     let contains: @Sendable (Value) -> Bool

@@ -20,7 +20,7 @@ extension RunConfiguration {
             return .unknownKey(
                 dotted(full), candidates: [nearestName(to: dotted(full), among: homes) ?? homes[0]], place)
         }
-        // Equal when dots were written where nesting is needed.
+        // Equal if dots were written where nesting is needed.
         if let near = nearestName(to: dotted(full), among: known), near != dotted(full) {
             return .unknownKey(dotted(full), candidates: [near], place)
         }
