@@ -226,7 +226,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal("truncated state", ["train", "--resume", newest], 65, ["state.safetensors", "truncated"]) {
             try truncate($0.path("\(newest)/state.safetensors"))
         },
-        Refusal("flipped bit", ["generate", "--checkpoint", newest], 65, ["model.safetensors", "decoder.bias"]) {
+        Refusal("flipped bit", ["evaluate", "--checkpoint", newest], 65, ["model.safetensors", "decoder.bias"]) {
             try flipBit(of: $0.path("\(newest)/model.safetensors"))
         },
         Refusal("truncated manifest", ["evaluate", "--checkpoint", newest], 65, ["manifest"]) {
