@@ -7,19 +7,13 @@
 #include <string.h>
 
 // Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
-#ifndef BLOCK_STEPS
 #define BLOCK_STEPS 384
-#endif
 // Rows in a block: they stay in the second cache while all panels pass by.
-#ifndef BLOCK_ROWS
 #define BLOCK_ROWS 192
-#endif
 // Columns packed at a time, where b is not packed yet.
 #define BLOCK_COLUMNS 1024
 // Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
-#ifndef ALIASING
 #define ALIASING 256
-#endif
 
 // Multiply-adds, and floats to pack, that are worth another thread: some microseconds' work.
 #define WORTH_MULTIPLYING (1L << 18)

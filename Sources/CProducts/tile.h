@@ -12,12 +12,7 @@ typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)
 
 // How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
 // weights of few rows come from the last cache.
-#ifndef AHEAD
 #define AHEAD 1024
-#endif
-#ifndef KUNROLL
-#define KUNROLL 1
-#endif
 
 // rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
@@ -29,7 +24,8 @@ static inline __attribute__((always_inline)) void tile(
             sum[i][v] = onto ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
         UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
     }
-#pragma clang loop unroll_count(KUNROLL)
+// Unrolled, twelve rows would not fit into the registers, and others gain nothing.
+#pragma clang loop unroll(disable)
     for (long step = 0; step < k; step++) {
         vector row[8];
         UNROLLED for (long p = 0; p < panels; p++) UNROLLED for (long v = 0; v < vectors; v++) {
