@@ -10,6 +10,9 @@ let processor = ["-Xcc", level == 1 ? "-march=x86-64" : "-march=x86-64-v\(level)
 #else
 let processor: [String] = []
 #endif
+// The MPI to build for: openmpi, mpich, or pkg-config's name of another of MPICH's family (Intel's is impi). `launch/setup --mpi`
+// sets it, and builds for MPICH in .build-mpich.
+let mpi = Context.environment["LOCKSTEP_BUILD_MPI"].flatMap { $0.isEmpty ? nil : $0 } ?? "openmpi"
 let vectorised: [SwiftSetting] = [.unsafeFlags(processor)]
 // Products in debug builds, too: without optimisation they take a hundred times as long.
 let optimised = ["-O3"]
@@ -27,9 +30,10 @@ let package = Package(
     ],
     targets: [
         // System libraries
-        .systemLibrary(name: "COpenMPI", pkgConfig: "ompi-c", providers: [.apt(["libopenmpi-dev"])]),
+        .systemLibrary(
+            name: "CMPI", pkgConfig: mpi == "openmpi" ? "ompi-c" : mpi, providers: [.apt(["libopenmpi-dev"]), .apt(["libmpich-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
-        .target(name: "CMPIShim", dependencies: ["COpenMPI"]),
+        .target(name: "CMPIShim", dependencies: ["CMPI"]),
         .target(name: "CBenchmarkShim"),
         .target(name: "CProcessor", cSettings: [.define("LOCKSTEP_PROCESSOR_LEVEL", to: "\(level)")]),
 
@@ -53,7 +57,9 @@ let package = Package(
         // Data, files, communication
         .target(name: "Corpus", dependencies: ["Files", "Randomness", "Diagnostics"], swiftSettings: testable),
         .target(name: "Collectives", dependencies: ["Diagnostics"]),
-        .target(name: "MPITransport", dependencies: ["Collectives", "CMPIShim", "Diagnostics"]),
+        .target(
+            name: "MPITransport", dependencies: ["Collectives", "CMPIShim", "Diagnostics"],
+            swiftSettings: mpi == "openmpi" ? [] : [.define("MPICH")]),
         .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"], swiftSettings: testable),
         .target(
             name: "Configuration",

@@ -91,11 +91,12 @@ public struct Facts: Codable, Sendable, Equatable {
         /// What the MPI library says of itself, and the file that it was loaded from.
         public var library = ""
         public var libraryFile: String?
-        /// The launcher in PATH and what it says of itself. Only looked for where no launcher is at work.
+        /// The launcher in PATH; and, only asked where no launcher is at work, what it says of itself.
         public var launcher: String?
         public var launcherVersion: String?
         public var isRoot = false
-        /// Open MPI's parameters that matter, whether from the environment or from its files: without `OMPI_MCA_`.
+        /// Open MPI's parameters that matter, whether from the environment or from its files: without `OMPI_MCA_`. Empty with
+        /// another MPI.
         public var settings: [String: String] = [:]
         /// Yama's limit on reading another process's memory (0 to 3); nil where the kernel has none.
         public var ptraceScope: Int?
@@ -174,7 +175,7 @@ public enum Environment {
         "OMP_NUM_THREADS", "OMP_PROC_BIND", "OMP_PLACES", "GOMP_CPU_AFFINITY", "OMP_WAIT_POLICY",
         "LOCKSTEP_VECTORS", "LOCKSTEP_RANKS_PER_MACHINE", "OMPI_ALLOW_RUN_AS_ROOT", "OMPI_ALLOW_RUN_AS_ROOT_CONFIRM",
         "MALLOC_CHECK_", "LD_PRELOAD", "SLURM_JOB_ID", "SLURM_NTASKS", "SLURM_JOB_NUM_NODES", "SLURM_CPUS_PER_TASK",
-        "SLURM_TASKS_PER_NODE",
+        "SLURM_TASKS_PER_NODE", "UCX_NET_DEVICES", "UCX_TLS",
     ]
 }
 

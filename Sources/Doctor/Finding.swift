@@ -80,7 +80,7 @@ public struct Intent: Sendable {
     }
 }
 
-/// Hosts and slots, as mpirun reads them from a file: `node1 slots=16`.
+/// Hosts and slots, as launchers read them from a file: Open MPI's `node1 slots=16`, Hydra's `node1:16`.
 public struct Hostfile: Sendable, Equatable {
     public var path: String
     public var hosts: [(name: String, slots: Int?)]
@@ -89,7 +89,10 @@ public struct Hostfile: Sendable, Equatable {
         self.path = path
         hosts = text.split(whereSeparator: \.isNewline).compactMap { line in
             let words = line.prefix { $0 != "#" }.replacing("=", with: " = ").split(whereSeparator: \.isWhitespace)
-            guard let name = words.first else { return nil }
+            guard let first = words.first else { return nil }
+            let parts = first.split(separator: ":", maxSplits: 1)
+            if parts.count == 2, let slots = Int(parts[1]) { return (String(parts[0]), slots) }
+            let name = first
             let slots = words.indices.first { words[$0] == "slots" && $0 + 2 < words.count && words[$0 + 1] == "=" }
                 .flatMap { Int(words[$0 + 2]) }
             return (String(name), slots)

@@ -21,7 +21,7 @@ struct JobChecks {
         return .warning(
             "hosts", "\(found): \(uneven)",
             because: "with unequal numbers nothing is shared within a machine: each rank sends its whole gradient over the network",
-            remedy: "mpirun -n \(counts.min()! * plan.hosts.count) --map-by ppr:\(counts.min()!):node ...")
+            remedy: "\(plan.launcher) -n \(counts.min()! * plan.hosts.count) \(plan.family.ranksPerHost(counts.min()!)) ...")
     }
 
     private var data: Finding? {
@@ -38,7 +38,7 @@ struct JobChecks {
         if ranks > streams {
             return .problem(
                 "streams", "\(streams) for \(counted(ranks, "rank"))", because: "every rank needs a stream at least",
-                remedy: "mpirun -n \(plan.ranks) ..., or --set training.streams=\(ranks) (another batch: also another learning rate)")
+                remedy: "\(plan.launcher) -n \(plan.ranks) ..., or --set training.streams=\(ranks) (another batch: also another learning rate)")
         }
         let most = (streams + ranks - 1) / ranks
         let found = streams % ranks == 0 ? "\(streams), \(most) for each of \(counted(ranks, "rank"))" : "\(streams), \(most - 1) or \(most) for each of \(counted(ranks, "rank"))"
@@ -48,7 +48,7 @@ struct JobChecks {
         let enough = (streams + most - 1) / most
         return .warning(
             "streams", found, because: "ranks with fewer streams wait: \(Formatting.fixed(100 * idle, decimals: 0)) % of the time is lost",
-            remedy: "mpirun -n \(enough) is as fast; or --set training.streams=\(most * ranks) (another batch: also another learning rate)")
+            remedy: "\(plan.launcher) -n \(enough) is as fast; or --set training.streams=\(most * ranks) (another batch: also another learning rate)")
     }
 
     /// What all ranks must have alike; training itself compares program, configuration and data, too.
@@ -68,7 +68,7 @@ struct JobChecks {
             return .problem(
                 "agreement", "\(name): '\(mine)' on \(place(first)), '\(value(other))' on \(place(other))",
                 because: "ranks that differ here fail, hang or train something else",
-                remedy: "install the same program and libraries on every host; pass settings on with mpirun -x NAME")
+                remedy: "install the same program and libraries on every host; pass settings on with \(plan.launcher) \(plan.family.passing("NAME"))")
         }
         return .ok("agreement", "same program, MPI and settings on all \(facts.count) ranks")
     }

@@ -134,7 +134,7 @@ struct MachineChecks {
         guard memory.sharedTotal > 0, memory.sharedIsWritable else {
             return .problem(
                 check, memory.sharedTotal > 0 ? "/dev/shm cannot be written" : "no /dev/shm", because: because,
-                remedy: "as an administrator: mount -t tmpfs -o mode=1777 tmpfs /dev/shm; or mpirun --mca osc_sm_backing_directory /tmp --mca btl_vader_backing_directory /tmp")
+                remedy: "as an administrator: mount -t tmpfs -o mode=1777 tmpfs /dev/shm" + (transport.family == .openMPI ? "; or mpirun --mca osc_sm_backing_directory /tmp --mca btl_vader_backing_directory /tmp" : ""))
         }
         let need = plan.intent.need.map { $0.shared(ranks: ranksHere) }
         var found = "\(Formatting.bytes(memory.sharedFree)) free of \(Formatting.bytes(memory.sharedTotal)) in /dev/shm"
@@ -150,39 +150,40 @@ struct MachineChecks {
 
     private var transport: Finding {
         let (transport, check) = (facts.transport, "MPI")
+        let family = transport.family
         let library = shortened(transport.library)
         let file = transport.libraryFile.map { ", \($0)" } ?? ""
         if facts.rank.isLaunched { return .ok(check, "\(library)\(file), started by \(facts.rank.parent)") }
         guard let launcher = transport.launcher else {
             return .problem(
-                check, "\(library)\(file); no mpirun in PATH", because: "several ranks cannot be started",
-                remedy: "apt-get install openmpi-bin, or on a cluster: module load openmpi (the one that lockstep was built with)")
+                check, "\(library)\(file); no \(family.launchers.last!) in PATH", because: "several ranks cannot be started",
+                remedy: "apt-get install \(family.package), or on a cluster: module load \(family.module) (the one that lockstep was built with)")
         }
         let version = transport.launcherVersion.flatMap(number)
         let found = "\(library)\(file); \(launcher)\(version.map { " \($0)" } ?? "")"
-        if let version, let own = number(transport.library), version.prefix(while: { $0 != "." }) != own.prefix(while: { $0 != "." }) {
+        if let says = transport.launcherVersion, family.isForeign(says) {
+            return .problem(
+                check, found, because: "this launcher is not \(family.name)'s, which lockstep is linked with: each rank would run for itself",
+                remedy: "put \(family.name)'s bin folder first in PATH (module load \(family.module)), or build for this MPI: launch/setup --mpi \(family == .openMPI ? "mpich" : "openmpi")")
+        }
+        if family == .openMPI, let version, let own = number(transport.library), version.prefix(while: { $0 != "." }) != own.prefix(while: { $0 != "." }) {
             return .problem(
                 check, found, because: "mpirun and the library that lockstep is linked with are of different versions: each rank would run for itself",
                 remedy: "put the bin folder of Open MPI \(own) first in PATH (module load), or build lockstep again with launch/setup")
-        }
-        if let version, !(transport.launcherVersion?.contains("Open MPI") ?? true) {
-            return .problem(
-                check, found, because: "this mpirun (\(version)) is not Open MPI's, which lockstep is linked with",
-                remedy: "put Open MPI's bin folder first in PATH (module load openmpi)")
         }
         return .ok(check, found)
     }
 
     private var root: Finding? {
         guard facts.transport.isRoot else { return nil }
-        guard facts.isRootRefused else { return .ok("user", "root; allowed for mpirun") }
+        guard facts.isRootRefused else { return .ok("user", "root; allowed for \(plan.launcher)") }
         return .problem(
             "user", "root", because: "mpirun refuses to run as root",
             remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
     }
 
     private var interruption: Finding? {
-        guard !plan.isBySlurm else { return nil }
+        guard plan.family == .openMPI, !plan.isBySlurm else { return nil }
         let set = facts.transport.settings["odls_base_sigkill_timeout"]
         let seconds = set.flatMap { Int($0) } ?? 1
         let found = "mpirun gives ranks \(seconds) s to save when it is told to stop"
@@ -193,8 +194,10 @@ struct MachineChecks {
     }
 
     /// Long messages are read straight from the other process's memory ("CMA"), where that is allowed.
-    private var messages: Finding {
+    /// MPICH copies them where it is not.
+    private var messages: Finding? {
         let (transport, check) = (facts.transport, MachineChecks.messages)
+        guard transport.family == .openMPI else { return nil }
         let mechanism = transport.settings["btl_vader_single_copy_mechanism"] ?? "cma"
         guard mechanism == "cma" else {
             return .ok(check, "between ranks of a machine copied twice (btl_vader_single_copy_mechanism \(mechanism))")

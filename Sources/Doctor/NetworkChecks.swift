@@ -12,7 +12,7 @@ struct NetworkChecks {
     /// Open MPI's parameters that these networks want.
     var settings: [(name: String, value: String)] {
         var settings: [(name: String, value: String)] = []
-        guard isSpread || plan.hostCount > 1 else { return settings }
+        guard plan.family == .openMPI, isSpread || plan.hostCount > 1 else { return settings }
         if usesInfiniBand, excludesUCX { settings.append(("pml", "ucx")) }
         if network.verdict != .ok, let chosen = common.first {
             settings.append(("btl_tcp_if_include", chosen))
@@ -36,24 +36,36 @@ struct NetworkChecks {
 
     private func useful(_ facts: Facts) -> [Facts.Interface] { up(facts).filter { $0.kind == .device || $0.kind == .infiniBand } }
 
+    /// The setting that names a network already.
+    private var chosen: String? {
+        let facts = hosts[0].facts
+        switch plan.family {
+        case .openMPI: return facts.transport.settings["btl_tcp_if_include"].map { "btl_tcp_if_include \($0)" }
+        case .mpich: return facts.environment["UCX_NET_DEVICES"].map { "UCX_NET_DEVICES \($0)" }
+        }
+    }
+
+    private func naming(_ network: String) -> String {
+        plan.family.network(network, interface: useful(hosts[0].facts).first { $0.network == network }?.name ?? "INTERFACE")
+    }
+
     private var network: Finding {
         let check = "network"
         let first = hosts[0].facts
         let found = up(first).map(described).joined(separator: ", ")
-        let set = first.transport.settings
         if isSpread {
             guard let best = common.first else {
                 return .problem(
                     check, "no network that all \(hosts.count) hosts are in: " + hosts.map { "\($0.name) \(useful($0.facts).map(\.network).joined(separator: " "))" }.joined(separator: "; "),
                     because: "hosts reach each other only through routers, or by an interface that looks like a container's",
-                    remedy: "name the interfaces: mpirun --mca btl_tcp_if_include NETWORK,NETWORK --mca oob_tcp_if_include NETWORK,NETWORK")
+                    remedy: "name the interfaces: \(plan.family.network("NETWORK,NETWORK", interface: "INTERFACE"))")
             }
-            if set["btl_tcp_if_include"] != nil { return .ok(check, "\(best) (btl_tcp_if_include \(set["btl_tcp_if_include"]!))") }
+            if let chosen { return .ok(check, "\(best) (\(chosen))") }
             if let odd = hosts.lazy.flatMap({ host in up(host.facts).filter { !common.contains($0.network) }.map { (host.name, $0) } }).first {
                 return .warning(
                     check, "\(best) joins the hosts; \(odd.0) also has \(described(odd.1))",
-                    because: "Open MPI may try an address that does not lead to the other host, and hang or be slow",
-                    remedy: "mpirun --mca btl_tcp_if_include \(best) --mca oob_tcp_if_include \(best)")
+                    because: "\(plan.family.name) may try an address that does not lead to the other host, and hang or be slow",
+                    remedy: naming(best))
             }
             let slow = useful(first).first { $0.network == best }?.megabits ?? 1000
             if slow < 1000 {
@@ -67,10 +79,10 @@ struct NetworkChecks {
         guard let best = useful(first).max(by: { ($0.megabits ?? 0) < ($1.megabits ?? 0) }) else {
             return .ok(check, found.isEmpty ? "none: this machine alone" : found)
         }
-        if !confusing.isEmpty || useful(first).map(\.network).uniqued().count > 1, set["btl_tcp_if_include"] == nil, plan.hostCount > 1 || !confusing.isEmpty {
+        if !confusing.isEmpty || useful(first).map(\.network).uniqued().count > 1, chosen == nil, plan.hostCount > 1 || !confusing.isEmpty {
             return .warning(
-                check, found, because: "with several hosts Open MPI may try an address that does not lead to the others, and hang",
-                remedy: "name the network between the hosts: mpirun --mca btl_tcp_if_include \(best.network) --mca oob_tcp_if_include \(best.network)")
+                check, found, because: "with several hosts \(plan.family.name) may try an address that does not lead to the others, and hang",
+                remedy: "name the network between the hosts: \(naming(best.network))")
         }
         return .ok(check, found)
     }

@@ -19,6 +19,9 @@ struct Plan: Equatable {
     var isLaunched: Bool { first.rank.isLaunched }
     var size: Int { hosts.reduce(0) { $0 + $1.ranks.count } }
     /// Whether the ranks were started by Slurm itself.
+    var family: LaunchFamily { first.transport.family }
+    /// As the user has it in PATH.
+    var launcher: String { first.transport.launcher.map { String($0.split(separator: "/").last ?? "") } ?? family.launchers.last! }
     var isBySlurm: Bool { first.rank.parent == "slurmstepd" }
 
     /// - Parameter facts: of all ranks, by rank; not empty.
@@ -61,18 +64,19 @@ struct Plan: Equatable {
     /// Whether binding helps: not where a control group grants time on any cores, of which others bind to the first, too.
     var binds: Bool { hosts.allSatisfy { $0.ranks[0].processor.quota == nil } }
 
-    /// mpirun's options for binding.
+    /// The launcher's options for binding.
     var mapping: String {
-        if !binds { return "--bind-to none" }
-        if hostCount > 1 { return "--map-by ppr:\(ranksPerHost):node\(threads > 1 ? ":PE=\(threads)" : "") --bind-to core" }
-        return threads > 1 ? "--map-by slot:PE=\(threads) --bind-to core" : "--map-by core --bind-to core"
+        if !binds { return family.noBinding }
+        return hostCount > 1
+            ? family.binding(threads: threads, ranksPerHost: ranksPerHost) : family.binding(threads: threads)
     }
 
     /// The lines that start the training. `settings` are Open MPI's parameters that these machines want.
     func command(settings: [(name: String, value: String)]) -> [String] {
         var lines: [String] = []
         let environment = first.environment
-        let wantsFile = first.transport.settings["odls_base_sigkill_timeout"] == nil || first.isRootRefused
+        let wantsFile = family == .openMPI
+            && (first.transport.settings["odls_base_sigkill_timeout"] == nil || first.isRootRefused)
         if wantsFile, !isBySlurm {
             if let file = intent.environmentFile {
                 lines.append(". \(Plan.quoted(file))")
@@ -88,17 +92,17 @@ struct Plan: Equatable {
 
         let train = "lockstep train" + intent.arguments.map { " " + Plan.quoted($0) }.joined()
         if isBySlurm {
-            lines.append("srun --mpi=pmix -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
+            lines.append("srun \(family.slurm) -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
             return lines
         }
-        var words = ["mpirun", "-n \(ranks)"]
+        var words = [launcher, "-n \(ranks)"]
         if let hostfile = intent.hostfile {
-            words.append("--hostfile \(Plan.quoted(hostfile.path))")
+            words.append(family.hostfile(hostfile.path))
         } else if hosts.count > 1, environment["SLURM_JOB_ID"] == nil {
-            words.append("--host " + hosts.map { "\($0.name):\(ranksPerHost * threads)" }.joined(separator: ","))
+            words.append(family.hosts(hosts.map(\.name), slots: ranksPerHost * threads))
         }
         words.append(mapping)
-        if hostCount > 1 { words.append("-x OMP_NUM_THREADS -x PATH") }
+        if hostCount > 1, family == .openMPI { words.append("-x OMP_NUM_THREADS -x PATH") }
         words += settings.map { "--mca \($0.name) \($0.value)" }
         lines.append((words + [train]).joined(separator: " "))
         return lines
@@ -115,9 +119,9 @@ struct Plan: Equatable {
 }
 
 extension Facts {
-    /// Whether mpirun would refuse to start.
+    /// Whether mpirun would refuse to start: Open MPI's does, Hydra does not.
     var isRootRefused: Bool {
-        transport.isRoot && !rank.isLaunched
+        transport.family == .openMPI && transport.isRoot && !rank.isLaunched
             && (environment["OMPI_ALLOW_RUN_AS_ROOT"] != "1" || environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] != "1")
     }
 }

@@ -15,7 +15,7 @@ struct RankChecks {
 
     private var advice: String {
         plan.isBySlurm
-            ? "srun --mpi=pmix -n \(plan.ranks) --cpus-per-task=\(plan.threads) --cpu-bind=cores ..." : "mpirun -n \(plan.ranks) \(plan.mapping) ..."
+            ? "srun \(plan.family.slurm) -n \(plan.ranks) --cpus-per-task=\(plan.threads) --cpu-bind=cores ..." : "\(plan.launcher) -n \(plan.ranks) \(plan.mapping) ..."
     }
 
     private var cores: Finding {
@@ -23,7 +23,7 @@ struct RankChecks {
             guard let slots = plan.intent.hostfile?.slots(of: ranks[0].host) else {
                 return .ok("ranks", "room for \(counted(capacity, "rank")), one to a core")
             }
-            guard let slots else { return .ok("ranks", "the hostfile leaves the slots of this host to mpirun") }
+            guard let slots else { return .ok("ranks", "the hostfile leaves the slots of this host to \(plan.launcher)") }
             if slots > capacity {
                 return .problem(
                     "ranks", "\(slots) slots in the hostfile, \(counted(capacity, "core"))",
@@ -71,7 +71,7 @@ struct RankChecks {
             return .problem(
                 check, "\(found), rank \(narrow.rank.number) bound to \(counted(room, "core"))",
                 because: "all threads of a rank share the cores that it is bound to",
-                remedy: plan.isBySlurm ? "srun --cpus-per-task=\(threads)" : "mpirun --map-by slot:PE=\(threads) --bind-to core, or export OMP_NUM_THREADS=1")
+                remedy: plan.isBySlurm ? "srun --cpus-per-task=\(threads)" : "\(plan.launcher) \(plan.family.binding(threads: threads)), or export OMP_NUM_THREADS=1")
         }
         return .ok(check, found)
     }

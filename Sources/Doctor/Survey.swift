@@ -99,16 +99,16 @@ public struct Survey {
     private func transport(_ machine: Machine) -> Facts.Transport {
         var transport = Facts.Transport()
         transport.library = library
-        transport.libraryFile = machine.libraryFile("libmpi.so")
+        transport.libraryFile = ["libmpi.so", "libmpich.so", "libmpi_"].lazy.compactMap(machine.libraryFile).first
         transport.isRoot = geteuid() == 0
         transport.ptraceScope = machine.ptraceScope()
         transport.hasPtraceCapability = machine.hasPtraceCapability()
-        let launcher = Self.inPath("mpirun")
-        if !isLaunched {
-            transport.launcher = launcher
-            transport.launcherVersion = launcher.flatMap { Self.firstLine(of: $0, "--version") }
+        let launcher = transport.family.launchers.lazy.compactMap(Self.inPath).first
+        transport.launcher = launcher
+        if !isLaunched { transport.launcherVersion = launcher.flatMap { Self.firstLines(of: $0, "--version") } }
+        if transport.family == .openMPI {
+            transport.settings = ParameterFiles.settings(machine, launcher: launcher) { variable($0) }
         }
-        transport.settings = ParameterFiles.settings(machine, launcher: launcher) { variable($0) }
         return transport
     }
 
@@ -117,14 +117,18 @@ public struct Survey {
             .first { access($0, X_OK) == 0 && Folder.isFile($0) }
     }
 
-    private static func firstLine(of program: String, _ argument: String) -> String? {
+    /// Two lines, as one: Hydra's first says only "HYDRA build details:".
+    private static func firstLines(of program: String, _ argument: String) -> String? {
         // Nothing in a path can be more than itself within single quotes.
         let quoted = "'\(program.replacing("'", with: "'\\''"))'"
         guard let pipe = popen("\(quoted) \(argument) 2> /dev/null < /dev/null", "r") else { return nil }
         defer { pclose(pipe) }
+        var lines: [String] = []
         var line = [CChar](repeating: 0, count: 256)
-        guard fgets(&line, CInt(line.count), pipe) != nil else { return nil }
-        return String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).trimmed
+        while lines.count < 2, fgets(&line, CInt(line.count), pipe) != nil {
+            lines.append(String(decoding: line.prefix { $0 != 0 }.map { UInt8(bitPattern: $0) }, as: UTF8.self).trimmed)
+        }
+        return lines.isEmpty ? nil : lines.joined(separator: " ")
     }
 
     /// Reads memory of the next rank on this machine, as Open MPI does for long messages; of the process itself when

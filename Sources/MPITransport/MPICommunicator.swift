@@ -10,9 +10,9 @@ import Glibc
 public final class MPICommunicator: Communicator {
     public let rank: Int
     public let size: Int
-    private(set) var handle: MPI_Comm?
+    private(set) var handle: CommHandle
     let largestMessage: Int
-    private var windows: [MPI_Win?] = []
+    private var windows: [WindowHandle] = []
     /// Sums begun so far: their number is the tag of their messages.
     private var begun = 0
     private var parts: [MPICommunicator] = []
@@ -20,14 +20,14 @@ public final class MPICommunicator: Communicator {
     private let counts: UnsafeMutablePointer<CInt>
     private let displacements: UnsafeMutablePointer<CInt>
 
-    convenience init(duplicating parent: MPI_Comm?, largestMessage: Int) throws {
-        var handle: MPI_Comm?
+    convenience init(duplicating parent: CommHandle, largestMessage: Int) throws {
+        var handle = lockstep_MPI_COMM_NULL()
         try check(MPI_Comm_dup(parent, &handle), "MPI_Comm_dup")
         try self.init(handle, largestMessage: largestMessage)
     }
 
     /// - Parameter handle: this communicator's from now on.
-    private init(_ handle: MPI_Comm?, largestMessage: Int) throws {
+    private init(_ handle: CommHandle, largestMessage: Int) throws {
         precondition(largestMessage >= MemoryLayout<Double>.size && largestMessage <= CInt.max)
         try check(MPI_Comm_set_errhandler(handle, lockstep_MPI_ERRORS_RETURN()), "MPI_Comm_set_errhandler")
         var rank: CInt = 0
@@ -173,7 +173,7 @@ public final class MPICommunicator: Communicator {
     /// Machines are where memory can be shared; or, so that one machine can play several, groups of as many ranks as the
     /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` says.
     public func machines() throws -> Machines {
-        var machine: MPI_Comm?
+        var machine = lockstep_MPI_COMM_NULL()
         if let pretended = getenv("LOCKSTEP_RANKS_PER_MACHINE").flatMap({ Int(String(cString: $0)) }), pretended > 0 {
             try check(MPI_Comm_split(handle, CInt(rank / pretended), CInt(rank), &machine), "MPI_Comm_split")
         } else {
@@ -186,12 +186,12 @@ public final class MPICommunicator: Communicator {
             $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } == here.size
         }
         guard equal else { return Machines(here: SingleRank(), across: self) }
-        var peers: MPI_Comm?
+        var peers = lockstep_MPI_COMM_NULL()
         try check(MPI_Comm_split(handle, CInt(here.rank), CInt(rank), &peers), "MPI_Comm_split")
         return Machines(here: here, across: try part(peers))
     }
 
-    private func part(_ handle: MPI_Comm?) throws -> MPICommunicator {
+    private func part(_ handle: CommHandle) throws -> MPICommunicator {
         let part = try MPICommunicator(handle, largestMessage: largestMessage)
         parts.append(part)
         return part
@@ -204,7 +204,7 @@ public final class MPICommunicator: Communicator {
         let alignment = 64
         let extra = alignment + 32
         var base: UnsafeMutableRawPointer?
-        var window: MPI_Win?
+        var window = lockstep_MPI_WIN_NULL()
         try check(
             MPI_Win_allocate_shared(
                 MPI_Aint(count * MemoryLayout<Float>.stride + extra), 1, lockstep_MPI_INFO_NULL(), handle, &base, &window),
@@ -247,13 +247,13 @@ private func pieces(of count: Int, atMost limit: Int) -> some Sequence<Range<Int
 
 /// A number that MPI can add.
 private protocol MPIElement {
-    static var datatype: MPI_Datatype? { get }
+    static var datatype: DatatypeHandle { get }
 }
 
 extension Float: MPIElement {
-    static var datatype: MPI_Datatype? { lockstep_MPI_FLOAT() }
+    static var datatype: DatatypeHandle { lockstep_MPI_FLOAT() }
 }
 
 extension Double: MPIElement {
-    static var datatype: MPI_Datatype? { lockstep_MPI_DOUBLE() }
+    static var datatype: DatatypeHandle { lockstep_MPI_DOUBLE() }
 }

@@ -28,7 +28,7 @@ public enum MPIError: DiagnosedError, Equatable {
             Diagnosis(
                 "the launcher belongs to another MPI than this program",
                 expected: "\(launched) ranks, as launched", found: "\(joined)",
-                remedy: "use the mpirun of the Open MPI that lockstep was built with, or srun --mpi=pmix")
+                remedy: "use the \(MPILibrary.launcher) of the \(MPILibrary.name) that lockstep was built with, or srun --mpi=\(MPILibrary.slurm)")
         }
     }
 }

@@ -12,7 +12,7 @@ final class RingSum: PersistentSum {
     private let largestCount: Int
     /// Floats of each rank's share that travel at once, at most.
     private let pieceCount: Int
-    private let requests = UnsafeMutablePointer<MPI_Request?>.allocate(capacity: 2)
+    private let requests = UnsafeMutablePointer<RequestHandle>.allocate(capacity: 2)
     /// A piece as it travels. Single-precision numbers leave from where they are.
     private let incoming: UnsafeMutableRawPointer
     private let outgoing: UnsafeMutableRawPointer?

@@ -37,8 +37,6 @@ public struct LaunchedProcess: CustomStringConvertible {
     }
 
     private static func rank(of process: Int) -> Int? {
-        let name = "OMPI_COMM_WORLD_RANK="
-        let line = Machine.this.text("/proc/\(process)/environ")?.split(separator: "\0").first { $0.hasPrefix(name) }
-        return line.flatMap { Int($0.dropFirst(name.count)) }
+        Machine.this.text("/proc/\(process)/environ").flatMap { LaunchEnvironment.rank(in: $0.split(separator: "\0")) }
     }
 }

@@ -1,3 +1,4 @@
+import Diagnostics
 import Files
 import Glibc
 
@@ -26,18 +27,40 @@ struct Terminal: Sendable {
     /// mpirun passes its ranks' standard error on as it comes, unless told to mark or to store the lines. Only the ranks
     /// beside it, which it has started itself, can see where its own goes.
     private static func ofLauncher() -> Int32? {
-        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return nil }
-        let parent = "/proc/\(getppid())"
-        let words = ((try? File.contents(of: "\(parent)/cmdline", limit: 1 << 20)) ?? [])
-            .split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
-        let name = words.first.map { $0.split(separator: "/").last.map(String.init) ?? $0 }
-        guard let name, ["mpirun", "mpiexec", "orterun", "prterun"].contains(name) else { return nil }
-        let marking = ["tag-output", "timestamp-output", "xml", "output-filename", "output", "xterm"]
+        guard LaunchEnvironment.isChildOfLauncher else { return nil }
+        var launcher = Int(getppid())
+        var words = words(of: launcher)
+        // Between Hydra's mpiexec and the ranks there is a daemon on the first machine, too.
+        if name(words) == "hydra_pmi_proxy" {
+            launcher = parent(of: launcher)
+            words = Self.words(of: launcher)
+        }
+        let names = ["mpirun", "mpiexec", "orterun", "prterun", "mpiexec.hydra", "mpirun.mpich", "mpiexec.mpich"]
+        guard names.contains(name(words)) else { return nil }
+        let marking = [
+            "tag-output", "timestamp-output", "xml", "output-filename", "output", "xterm", "prepend-rank", "l",
+            "prepend-pattern", "errfile-pattern",
+        ]
         guard !words.contains(where: { word in marking.contains(String(word.drop { $0 == "-" })) && word.first == "-" })
         else { return nil }
-        let descriptor = open("\(parent)/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC)
+        let descriptor = open("/proc/\(launcher)/fd/2", O_WRONLY | O_NOCTTY | O_CLOEXEC)
         if descriptor >= 0, isatty(descriptor) == 1 { return descriptor }
         if descriptor >= 0 { close(descriptor) }
         return nil
+    }
+
+    /// The command line of a process.
+    private static func words(of process: Int) -> [String] {
+        ((try? File.contents(of: "/proc/\(process)/cmdline", limit: 1 << 20)) ?? [])
+            .split(separator: 0).map { String(decoding: $0, as: UTF8.self) }
+    }
+
+    /// A program's name without its folder.
+    private static func name(_ words: [String]) -> String { words.first?.split(separator: "/").last.map(String.init) ?? "" }
+
+    private static func parent(of process: Int) -> Int {
+        let lines = String(decoding: (try? File.contents(of: "/proc/\(process)/status", limit: 1 << 16)) ?? [], as: UTF8.self)
+        let line = lines.split(separator: "\n").first { $0.hasPrefix("PPid:") }
+        return line.flatMap { Int($0.dropFirst(5).filter(\.isNumber)) } ?? 0
     }
 }

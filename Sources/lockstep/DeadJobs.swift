@@ -7,7 +7,7 @@ import Glibc
 enum DeadJobs {
     /// By the first rank of each machine, before MPI is up.
     static func tidy() {
-        guard getenv("OMPI_COMM_WORLD_LOCAL_RANK").map({ String(cString: $0) }) == "0" else { return }
+        guard LaunchEnvironment.localRank == 0 else { return }
         removeSharedMemory()
         removeSessions()
     }

@@ -2,21 +2,15 @@ import ArgumentParser
 import Diagnostics
 import Files
 import Glibc
-import MPITransport
 import Reporting
 
 /// From any error to one line on stderr and the documented exit code.
 enum Failure {
     /// This process's rank before MPI is up, from the launcher's environment.
-    static var launchedRank: Int {
-        for name in ["OMPI_COMM_WORLD_RANK", "PMIX_RANK", "PMI_RANK", "SLURM_PROCID"] {
-            if let value = getenv(name), let rank = Int(String(cString: value)) { return rank }
-        }
-        return 0
-    }
+    static var launchedRank: Int { LaunchEnvironment.rank ?? 0 }
 
     /// How many processes the launcher started; 1 without one.
-    static var launchedSize: Int { MPISession.launchedSize ?? 1 }
+    static var launchedSize: Int { LaunchEnvironment.size ?? 1 }
 
     /// Whether the processes of the launcher find mistakes alike, as ranks of one job do. Set once, at the start.
     nonisolated(unsafe) static var isShared = true

@@ -1,11 +1,12 @@
+import Diagnostics
 import Glibc
 
-/// mpirun, or its daemon on another node: this process's parent.
+/// This process's parent: mpirun, or the daemon that mpirun has on another node, and Hydra on every node.
 enum Launcher {
-    /// A rank whose mpirun was killed must not live on, not even when it is stopped itself. Other launchers than Open MPI's
-    /// may start ranks from a thread that ends early, which this signal would take for the launcher's end.
+    /// A rank whose mpirun was killed must not live on, not even when it is stopped itself. Other launchers than Open MPI's and
+    /// Hydra may start ranks from a thread that ends early, which this signal would take for the launcher's end.
     static func shareFate() {
-        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return }
+        guard LaunchEnvironment.isChildOfLauncher else { return }
         // Glibc declares it with "...", which Swift cannot call.
         typealias Control = @convention(c) (CInt, CUnsignedLong, CUnsignedLong, CUnsignedLong, CUnsignedLong) -> CInt
         guard let symbol = dlsym(nil, "prctl") else { return }
@@ -15,12 +16,12 @@ enum Launcher {
     /// Ends the launcher if it outlives its patience. mpirun that hears of a dead rank waits for the daemons on other nodes,
     /// and when these are out of reach it waits for a quarter of an hour (TCP's retransmissions).
     static func endIfItStays() {
-        guard getenv("OMPI_COMM_WORLD_RANK") != nil else { return }
+        guard LaunchEnvironment.isChildOfLauncher else { return }
         let patience = getenv("OMPI_MCA_odls_base_sigkill_timeout").flatMap { Int(String(cString: $0)) } ?? 1
         // A process of its own, since this one is about to end; without the standard streams, whose end mpirun waits for.
         let script = """
             exec < /dev/null > /dev/null 2>&1; sleep \(2 * patience + 5)
-            case $(cat /proc/\(getppid())/comm) in mpirun | orterun | orted | prterun | prted) kill -KILL \(getppid()) ;; esac
+            case $(cat /proc/\(getppid())/comm) in mpirun | mpiexec | orterun | orted | prterun | prted | hydra_pmi_proxy) kill -KILL \(getppid()) ;; esac
             """
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)

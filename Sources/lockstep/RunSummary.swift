@@ -50,7 +50,7 @@ struct RunSummary {
         }
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
         let useful = min(placement.cores, options.streams)
-        if ranks == 1, useful > 1, getenv("OMPI_COMM_WORLD_SIZE") == nil {
+        if ranks == 1, useful > 1, LaunchEnvironment.size == nil {
             let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
             rows.append(("hint", "\(use): mpirun -n \(useful) --bind-to core \(Invocation.text)"))
         }
@@ -69,7 +69,7 @@ struct RunSummary {
     static func checkMemory(
         _ options: TrainingOptions, _ communicator: any Communicator, copies: Int = 1, extra: Int = 0
     ) throws {
-        let local = getenv("OMPI_COMM_WORLD_LOCAL_SIZE").flatMap { Int(String(cString: $0)) } ?? 1
+        let local = LaunchEnvironment.localSize ?? 1
         let remedy = "reduce model.hidden, model.embedding, training.streams or training.unroll, or start fewer ranks per machine"
         guard let once = options.memory(ranks: communicator.size), once < Int.max / (2 * copies) - extra else {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)

@@ -51,7 +51,7 @@ struct VerifyCommand: ParsableCommand {
     var seed: UInt64 = 1
 
     @Option(help: ArgumentHelp("How jobs of more than one rank are started: the words before 'lockstep', with {ranks} for the number.", valueName: "command"))
-    var launcher = "mpirun --oversubscribe -n {ranks}"
+    var launcher = MPILibrary.anyRanks
 
     @Option(help: ArgumentHelp("A new folder for the runs. Default: lockstep-verify-... in the working directory.", valueName: "folder"), completion: .directory)
     var scratch: String?

@@ -52,7 +52,7 @@ extension CommandTests {
         @Test(arguments: ["train", "evaluate"])
         func missingOnOneRank(command: String) throws {
             let sandbox = try Refusal.named("missing dataset").sandbox()
-            let elsewhere = "if [ \"$OMPI_COMM_WORLD_RANK\" = 1 ]; then cd /; fi; exec \"$@\""
+            let elsewhere = "if [ \"$\(Launch.rankVariable)\" = 1 ]; then cd /; fi; exec \"$@\""
             let place = command == "train" ? ["--run", "new"] : ["--checkpoint", sandbox.path("run")]
             let arguments = [command, "--data", "corpus"] + place
             let outcome = try Launch.mpirun(
@@ -66,7 +66,7 @@ extension CommandTests {
         @Test func otherDataOnOneRank() throws {
             let sandbox = try Refusal.named("another vocabulary to evaluate").sandbox()
             let elsewhere =
-                "if [ \"$OMPI_COMM_WORLD_RANK\" = 1 ]; then data=other; fi; exec \"$@\" --data ${data:-corpus}"
+                "if [ \"$\(Launch.rankVariable)\" = 1 ]; then data=other; fi; exec \"$@\" --data ${data:-corpus}"
             let outcome = try Launch.mpirun(
                 ranks: 2, "sh", ["-c", elsewhere, "sh", Launch.product("lockstep"), "train", "--run", "new"],
                 folder: sandbox.folder, timeout: 20)

@@ -63,7 +63,7 @@ extension CommandTests {
             #expect(facts.storage.folder == URL(filePath: sandbox.folder).resolvingSymlinksInPath().path)
             #expect(facts.storage.free > 0 && facts.storage.save_seconds != nil)
             let line = try #require(report.command.last)
-            #expect(line.hasPrefix("mpirun -n ") && line.hasSuffix("lockstep train --run 'runs/x y'"))
+            #expect(line.hasPrefix("\(Launch.launcher(1)[0]) -n ") && line.hasSuffix("lockstep train --run 'runs/x y'"))
             // Nothing is left of the probe.
             #expect(try FileManager.default.contentsOfDirectory(atPath: sandbox.folder) == [])
         }
@@ -71,7 +71,7 @@ extension CommandTests {
         @Test func ranksAreCompared() throws {
             let (report, _) = try examine([], ranks: 2, launcher: ["--bind-to", "none"])
             #expect(report.facts.map(\.rank.number) == [0, 1])
-            #expect(report.facts.allSatisfy { $0.rank.is_launched && $0.rank.parent == "mpirun" })
+            #expect(report.facts.allSatisfy { $0.rank.is_launched && $0.rank.parent == (Launch.isMPICH ? "hydra_pmi_proxy" : "mpirun") })
             #expect(report.finding("agreement")?.verdict == "ok")
             #expect(report.finding("run folder") != nil)
         }
@@ -95,7 +95,7 @@ extension CommandTests {
             let (report, _) = try examine(["--data", Shared.corpus, "--set", "training.streams=1"])
             #expect(report.finding("streams")?.found == "1, 1 for each of 1 rank")
             #expect(report.finding("shared memory")?.found.contains("the run needs") == true)
-            #expect(report.command.last?.hasPrefix("mpirun -n 1 ") == true)
+            #expect(report.command.last?.hasPrefix("\(Launch.launcher(1)[0]) -n 1 ") == true)
         }
 
         @Test func hostfile() throws {

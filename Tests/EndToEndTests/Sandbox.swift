@@ -57,12 +57,14 @@ final class Sandbox: Sendable {
         _ arguments: [String], ranks: Int? = nil, when condition: String, _ action: String, preparation: String = ":"
     ) throws -> Launch.Outcome {
         let program = try Launch.product("lockstep")
-        let launcher = ranks.map { ["mpirun", "-n", "\($0)", "--oversubscribe"] } ?? []
+        let launcher = ranks.map(Launch.launcher) ?? []
         let script = """
             \(preparation)
             "$@" & job=$!
             until \(condition) || ! kill -0 $job; do sleep 0.02; done
             ranks=$(cat /proc/$job/task/*/children)
+            # Hydra's ranks are its daemon's.
+            case $(cat /proc/${ranks%% *}/comm) in hydra*) ranks=$(cat /proc/${ranks%% *}/task/*/children) ;; esac
             \(action)
             wait $job
             """

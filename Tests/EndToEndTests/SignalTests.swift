@@ -50,10 +50,10 @@ extension CommandTests {
         /// One rank waits in MPI's initialisation for the other.
         @Test func termBeforeMPIIsUp() throws {
             let sandbox = try Sandbox()
-            let late = "if [ \"$OMPI_COMM_WORLD_RANK\" = 1 ]; then sleep 3; fi; exec \"$@\""
+            let late = "if [ \"$\(Launch.rankVariable)\" = 1 ]; then sleep 3; fi; exec \"$@\""
             let script = """
-                mpirun -n 2 --oversubscribe sh -c '\(late)' sh "$@" & job=$!
-                until first=$(pgrep -P $job lockstep) && [ $((0x$(sed -n 's/SigCgt:.//p' /proc/$first/status) >> 14 & 1)) = 1 ]
+                \(Launch.launcher(2).joined(separator: " ")) sh -c '\(late)' sh "$@" & job=$!
+                until first=$(pgrep -P $job,$(pgrep -d, -P $job) lockstep) && [ $((0x$(sed -n 's/SigCgt:.//p' /proc/$first/status) >> 14 & 1)) = 1 ]
                 do sleep 0.02; done
                 kill -TERM $first
                 wait $job
@@ -125,7 +125,7 @@ extension CommandTests {
         @Test(arguments: [nil, 2])
         func readerGoesAway(ranks: Int?) throws {
             let sandbox = try Sandbox()
-            let launcher = ranks.map { "mpirun -n \($0) --oversubscribe " } ?? ""
+            let launcher = ranks.map { Launch.launcher($0).joined(separator: " ") + " " } ?? ""
             let outcome = try Launch.run(
                 "sh",
                 ["-c", "{ \(launcher)\"$@\" 2>&1; echo $? > status; } | head -n 1", "sh", Launch.product("lockstep")]

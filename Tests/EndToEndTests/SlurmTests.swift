@@ -21,7 +21,7 @@ extension CommandTests {
             try program("scontrol", "echo \"$*\" >> asked")
             var environment = Launch.mpiEnvironment.merging([
                 "SLURM_JOB_ID": "42", "SLURM_JOB_NODELIST": "node1", "SLURM_NTASKS": "2", "LOCKSTEP_ROOT": Self.root,
-                "LOCKSTEP_PROGRAM": "/bin/true", "SLURM_SUBMIT_DIR": sandbox.folder,
+                "LOCKSTEP_PROGRAM": "/bin/true", "SLURM_SUBMIT_DIR": sandbox.folder, "LOCKSTEP_BUILD_MPI": "openmpi",
             ]) { $1 }
             environment.merge(changes) { $1 }
             environment["PATH"] = "\(sandbox.folder):\(environment["PATH"] ?? "")"

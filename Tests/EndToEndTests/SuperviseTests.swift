@@ -92,7 +92,7 @@ extension CommandTests {
                     until [ -s run/metrics.jsonl ]; do sleep 0.02; done
                     kill -TERM $(cat /proc/$s/task/*/children) $s
                     wait $s
-                    """, "sh", supervise, "--", "mpirun", "-n", "2", "--oversubscribe", Launch.product("lockstep"), "train", "--run",
+                    """, "sh", supervise, "--"] + Launch.launcher(2) + [Launch.product("lockstep"), "train", "--run",
                     "run"] + Sandbox.small + ["--set", "training.steps=1000000"],
                 environment: Launch.mpiEnvironment.merging(["OMPI_MCA_odls_base_sigkill_timeout": "4"]) { $1 },
                 folder: sandbox.folder)
@@ -120,8 +120,8 @@ extension CommandTests {
                 """
             let outcome = try Launch.run(
                 "setsid",
-                ["-w", "sh", "-c", script, "sh", supervise, "--wait", "0", "--", "mpirun", "-n", "2", "--oversubscribe",
-                    Launch.product("lockstep"), "train", "--run", "run"] + Sandbox.small
+                ["-w", "sh", "-c", script, "sh", supervise, "--wait", "0", "--"] + Launch.launcher(2)
+                    + [Launch.product("lockstep"), "train", "--run", "run"] + Sandbox.small
                     + settings.flatMap { ["--set", $0] },
                 environment: Launch.mpiEnvironment, folder: sandbox.folder)
             #expect(outcome.status == 0, "\(outcome.errors.suffix(2000))")

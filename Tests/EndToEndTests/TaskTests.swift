@@ -18,7 +18,7 @@ extension CommandTests {
             for task in 0..<2 { _ = try sandbox.write(lines[2 * task..<2 * task + 2].joined(separator: "\n") + "\n", to: "part.\(task)") }
             _ = try sandbox.write(lines.joined(separator: "\n") + "\n", to: "whole")
             let whole = try sandbox.succeed(["score", "--checkpoint", Shared.run, "whole"])
-            let rank = mpirun ? "OMPI_COMM_WORLD_RANK" : "SLURM_PROCID"
+            let rank = mpirun ? Launch.rankVariable : "SLURM_PROCID"
             let script = "exec \"$1\" score --checkpoint \"$2\" part.$\(rank) > scores.$\(rank)"
             let arguments = ["-c", script, "sh", try Launch.product("lockstep"), Shared.run]
             if mpirun {

@@ -31,7 +31,7 @@ extension CommandTests {
         }
 
         @Test(.enabled(if: hasTerminals), arguments: [nil, 2]) func oneLineIsDrawnAnew(ranks: Int?) throws {
-            let launcher = ranks.map { "mpirun -n \($0) --oversubscribe " } ?? ""
+            let launcher = ranks.map { Launch.launcher($0).joined(separator: " ") + " " } ?? ""
             let output = try watch("\(launcher)\"$lockstep\" \(train)", columns: 44)
             let drawn = drawings(output)
             #expect(!drawn.isEmpty, "\(output)")
@@ -42,9 +42,10 @@ extension CommandTests {
 
         /// Lines that mpirun marks or stores are a log.
         @Test(.enabled(if: hasTerminals)) func markedLinesAreALog() throws {
-            let output = try watch("mpirun --tag-output -n 2 --oversubscribe \"$lockstep\" \(train)")
+            let launcher = Launch.launcher(2) + [Launch.isMPICH ? "-prepend-rank" : "--tag-output"]
+            let output = try watch("\(launcher.joined(separator: " ")) \"$lockstep\" \(train)")
             #expect(!output.contains("\u{1B}"), "\(output)")
-            #expect(output.contains("[1,0]<stderr>:step  1/50"))
+            #expect(output.contains(Launch.isMPICH ? "[0] step  1/50" : "[1,0]<stderr>:step  1/50"))
         }
 
         @Test(.enabled(if: hasTerminals)) func coloursOnlyWhereTheyAreWelcome() throws {

@@ -81,7 +81,7 @@ extension CommandTests {
         func aDifferenceIsNamed(setting: String, isSeenInTheState: Bool) throws {
             let sandbox = try Sandbox()
             let launcher = try sandbox.write(
-                "#!/bin/sh\nranks=$1; shift; exec mpirun -n $ranks --oversubscribe \"$@\" --set \(setting)\n", to: "launcher")
+                "#!/bin/sh\nranks=$1; shift; exec \(Launch.isMPICH ? "mpiexec.hydra" : "mpirun --oversubscribe") -n $ranks \"$@\" --set \(setting)\n", to: "launcher")
             let (outcome, report) = try verify(
                 sandbox,
                 ["--set", "training.reproducible_shards=6", "--ranks", "1,2", "--kills", "1", "--launcher", "sh \(launcher) {ranks}"])

@@ -66,16 +66,27 @@ public enum Launch {
         try body()
     }
 
-    /// Runs a program on `ranks` ranks of this machine, more than it has cores if need be.
+    /// Whether the programs are built for MPICH, as `launch/test --mpi mpich` says, and not for Open MPI.
+    public static let isMPICH = !["", "openmpi"].contains(ProcessInfo.processInfo.environment["LOCKSTEP_BUILD_MPI"] ?? "")
+
+    /// The environment variable in which a rank finds its number.
+    public static let rankVariable = isMPICH ? "PMI_RANK" : "OMPI_COMM_WORLD_RANK"
+
+    /// The words that start `ranks` ranks on this machine, more than it has cores if need be.
+    public static func launcher(_ ranks: Int) -> [String] {
+        isMPICH ? ["mpiexec.hydra", "-n", "\(ranks)"] : ["mpirun", "-n", "\(ranks)", "--oversubscribe"]
+    }
+
+    /// Runs a program on `ranks` ranks of this machine.
     /// - Parameters:
-    ///   - options: mpirun's own.
+    ///   - options: the launcher's own.
     ///   - environment: added to, or put in place of, what such a run needs.
     public static func mpirun(
         ranks: Int, _ command: String, _ arguments: [String], options: [String] = [],
         environment: [String: String] = [:], folder: String? = nil, timeout: Double = 60
     ) throws -> Outcome {
         try run(
-            "mpirun", ["-n", "\(ranks)", "--oversubscribe"] + options + [command] + arguments,
+            launcher(ranks)[0], launcher(ranks).dropFirst() + options + [command] + arguments,
             environment: mpiEnvironment.merging(environment) { $1 }, folder: folder, timeout: timeout)
     }
 
@@ -83,8 +94,9 @@ public enum Launch {
     /// crowded cores need.
     public static var mpiEnvironment: [String: String] {
         var environment = ProcessInfo.processInfo.environment
-        if environment["OMPI_COMM_WORLD_SIZE"] != nil {
-            environment = environment.filter { !$0.key.hasPrefix("OMPI_") && !$0.key.hasPrefix("PMIX_") }
+        if environment["OMPI_COMM_WORLD_SIZE"] != nil || environment["PMI_SIZE"] != nil {
+            let traces = ["OMPI_", "PMIX_", "PMI_", "MPI_LOCAL", "HYDI_"]
+            environment = environment.filter { variable in !traces.contains { variable.key.hasPrefix($0) } }
         }
         environment["OMPI_ALLOW_RUN_AS_ROOT"] = "1"
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
