@@ -33,13 +33,14 @@ let package = Package(
         .systemLibrary(
             name: "CMPI", pkgConfig: mpi == "openmpi" ? "ompi-c" : mpi, providers: [.apt(["libopenmpi-dev"]), .apt(["libmpich-dev"])]),
         .systemLibrary(name: "COpenSSL", pkgConfig: "libcrypto", providers: [.apt(["libssl-dev"])]),
+        .systemLibrary(name: "CZlib", pkgConfig: "zlib", providers: [.apt(["zlib1g-dev"])]),
         .target(name: "CMPIShim", dependencies: ["CMPI"]),
         .target(name: "CBenchmarkShim"),
         .target(name: "CProcessor", cSettings: [.define("LOCKSTEP_PROCESSOR_LEVEL", to: "\(level)")]),
 
         // Bottom layer: errors that explain themselves, checked file operations
         .target(name: "Diagnostics"),
-        .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL"]),
+        .target(name: "Files", dependencies: ["Diagnostics", "COpenSSL", "CZlib"], swiftSettings: testable),
         // What the kernel says of machine and process
         .target(name: "Platform", dependencies: ["Files", "Diagnostics", "CProcessor"]),
 
@@ -110,7 +111,7 @@ let package = Package(
 
         // Tests mirror Sources
         .target(
-            name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics"], path: "Tests/TestSupport"),
+            name: "TestSupport", dependencies: ["Collectives", "Randomness", "Diagnostics", "CZlib"], path: "Tests/TestSupport"),
         .testTarget(name: "DiagnosticsTests", dependencies: ["Diagnostics"]),
         .testTarget(name: "PlatformTests", dependencies: ["Platform", "TestSupport"]),
         .testTarget(name: "ElementaryTests", dependencies: ["Elementary", "Randomness"]),
@@ -149,7 +150,7 @@ let package = Package(
             name: "lockstep-fuzz",
             dependencies: [
                 "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Report", "Files",
-                "Randomness", "Diagnostics",
+                "Randomness", "Diagnostics", "TestSupport",
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.

@@ -41,9 +41,38 @@ public struct DatasetWriter {
     }
 
     /// Writes a dataset folder, whole or not at all.
-    /// - Throws: `FileError`, `TextError`, `PrepareError`.
+    /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
     public func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
-        try staged(folder) { staging in try fill(staging.path, from: source.open(level: options.level)) }
+        try staged(folder) { staging in
+            let isReadOnce = !TextEncoder.readsTwice(options.level)
+            return try fill(
+                staging.path, from: source.open(level: options.level, isReadOnce: isReadOnce, folder: staging.path))
+        }
+    }
+
+    /// Writes a dataset folder from text under a vocabulary that is there already, which is kept as it is: a model of that
+    /// vocabulary can be trained on the data, and evaluated. The text is read once.
+    /// - Parameter policy: for what a vocabulary without `<unk>` lacks; what is marked is left out.
+    /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
+    public func write(
+        _ source: TextSource, vocabulary: Vocabulary, unknown policy: Vocabulary.UnknownPolicy, to folder: String
+    ) throws -> DatasetManifest {
+        try staged(folder) { staging in
+            let (inputs, regions) = try source.open(level: vocabulary.level, isReadOnce: true, folder: staging.path)
+            try look(at: inputs, regions)
+            var splits: [Split: DatasetManifest.SplitRecord] = [:]
+            for (split, regions) in regions {
+                notify(.progress("encoding \(split.rawValue)"))
+                let (record, leftOut) = try regions.write(
+                    to: "\(staging.path)/\(DatasetManifest.fileName(of: split))", vocabulary: vocabulary, unknown: policy,
+                    bufferSize: options.bufferSize)
+                guard record.tokens > 0 else { throw PrepareError.emptySplit(split) }
+                splits[split] = record
+                warn(of: record, split, vocabulary.level)
+                if leftOut > 0 { notify(.warning("\(split.rawValue): \(leftOut) tokens that the vocabulary lacks are left out")) }
+            }
+            return try publish(vocabulary, splits, inputs.map { $0.record() }, in: staging.path)
+        }
     }
 
     /// Writes a dataset folder from generated text, which is kept in the folder.
@@ -56,13 +85,13 @@ public struct DatasetWriter {
                 try file.write(sample.text(of: split))
                 try file.sync()
                 try file.close()
-                return try InputFile(file.path, name: name, level: options.level)
+                return try InputFile(file.path, level: options.level, name: name, reading: .again(folder: staging.path))
             }
             return try fill(
                 staging.path,
                 from: (
                     inputs,
-                    zip(Split.allCases, inputs).map { ($0, [TextRegion(input: $1, range: $1.start..<$1.size)]) }
+                    zip(Split.allCases, inputs).map { ($0, [TextRegion($1)]) }
                 ))
         }
     }
@@ -111,11 +140,7 @@ public struct DatasetWriter {
     private func fill(
         _ folder: String, from source: (inputs: [InputFile], regions: [(split: Split, regions: [TextRegion])])
     ) throws -> DatasetManifest {
-        for input in source.inputs where input.start > 0 {
-            notify(.note("\(input.name): dropped the byte-order mark at the start"))
-        }
-        for (split, regions) in source.regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
-
+        try look(at: source.inputs, source.regions)
         var encoder = TextEncoder(level: options.level, folder: folder, bufferSize: options.bufferSize)
         for (split, regions) in source.regions {
             notify(.progress("counting \(split.rawValue)"))
@@ -134,11 +159,23 @@ public struct DatasetWriter {
             notify(
                 .note("train has no <unk>, so a model cannot learn how likely an unknown word is; --vocabulary-size leaves out the rarest words"))
         }
-        for (input, record) in zip(source.inputs, inputs) where encoder.readsTwice {
-            guard input.record() == record else { throw PrepareError.inputChanged(path: input.file.path) }
+        for (input, record) in zip(source.inputs, inputs) where TextEncoder.readsTwice(options.level) {
+            guard input.record() == record else { throw PrepareError.inputChanged(path: input.path) }
         }
 
         return try publish(vocabulary, splits, inputs, in: folder)
+    }
+
+    /// - Throws: `PrepareError.emptySplit`.
+    private func look(at inputs: [InputFile], _ regions: [(split: Split, regions: [TextRegion])]) throws {
+        for input in inputs {
+            if input.isCompressed { notify(.note("\(input.path): gzip, read decompressed")) }
+            if input.start > 0 { notify(.note("\(input.path): dropped the byte-order mark at the start")) }
+            if let format = input.foreignFormat {
+                notify(.warning("\(input.path): compressed with \(format.rawValue); a model of these bytes learns next to nothing"))
+            }
+        }
+        for (split, regions) in regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
     }
 
     private func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {

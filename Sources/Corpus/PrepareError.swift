@@ -23,7 +23,7 @@ public enum PrepareError: DiagnosedError, Equatable {
         case .emptyInput(let path): Diagnosis("the file is empty", file: path, remedy: "check the path")
         case .notAFile(let path):
             Diagnosis(
-                "not a regular file: what is read twice must be one", file: path, remedy: "save the text to a file and give that")
+                "not a regular file, as token ids must be in", file: path, remedy: "save the ids to a file with numpy.save and give that")
         case .inputChanged(let path):
             Diagnosis("the file changed while it was read", file: path, remedy: "run prepare again")
         case .emptySplit(let split):

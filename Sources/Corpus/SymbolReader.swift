@@ -31,7 +31,7 @@ struct SymbolReader {
             return try piece.readCharacters(into: symbols)
         case .word:
             var produced = 0
-            let consumed = try piece.scanWords { word, index in
+            let consumed = try piece.scanWords(level) { word, index in
                 let number: Int
                 if let known = words.find(word) {
                     number = known

@@ -20,7 +20,8 @@ struct TextEncoder {
     }
 
     /// Whether `encode` reads the text again.
-    var readsTwice: Bool { reader.level != .word }
+    static func readsTwice(_ level: TokenLevel) -> Bool { level != .word }
+    private var readsTwice: Bool { TextEncoder.readsTwice(reader.level) }
 
     /// First, for each part, the training part before the others: from it words are learned.
     /// - Throws: `FileError`, `TextError`, `PrepareError`.
@@ -56,7 +57,7 @@ struct TextEncoder {
             "\(folder)/\(DatasetManifest.fileName(of: split))", vocabularySize: vocabulary.count,
             count: counts[split]!.total)
         func write(_ symbols: UnsafeMutableBufferPointer<Int32>) throws {
-            guard ids.translate(symbols) == nil else { throw PrepareError.inputChanged(path: regions[0].input.file.path) }
+            guard ids.translate(symbols) == nil else { throw PrepareError.inputChanged(path: regions[0].input.path) }
             for id in symbols where id == unknown { unknownCount += 1 }
             try writer.write(UnsafeBufferPointer(symbols))
         }

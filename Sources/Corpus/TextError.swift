@@ -4,6 +4,8 @@ import Diagnostics
 public enum TextError: DiagnosedError, Equatable {
     case invalidUTF8(file: String?, offset: Int)
     case wordTooLong(file: String?, offset: Int)
+    /// `limit` in bytes.
+    case tooLong(file: String?, limit: Int)
     /// `symbol` is what a person can read: a quoted character with its code point, or a byte in hexadecimal.
     case notInVocabulary(symbol: String, file: String?, offset: Int)
 
@@ -19,6 +21,10 @@ public enum TextError: DiagnosedError, Equatable {
             Diagnosis(
                 "a word longer than \(longestWord) bytes", file: file, location: "byte \(offset)",
                 remedy: "break it with white space, or use --level char or byte")
+        case .tooLong(let file, let limit):
+            Diagnosis(
+                "a text longer than \(limit) bytes, or without an end", file: file,
+                remedy: "make a dataset of it with lockstep prepare --vocabulary, and give that with --data")
         case .notInVocabulary(let symbol, let file, let offset):
             Diagnosis(
                 "\(symbol) is not in the vocabulary, which has no <unk>", file: file, location: "byte \(offset)",

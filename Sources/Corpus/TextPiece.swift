@@ -53,13 +53,14 @@ extension TextPiece {
         return (index, produced)
     }
 
-    /// Calls `word` with each stretch of bytes between ASCII white space (space, tab, LF, VT, FF, CR) and its index in
-    /// `bytes`, and `lineEnd` after each LF and after a last line without one.
+    /// Calls `word` with each stretch of bytes between white space and its index in `bytes`, and `lineEnd` after each LF and
+    /// after a last line without one. White space is Unicode's (the property White_Space); between pieces ASCII's alone, since
+    /// a piece may hold any other.
     /// - Returns: the number of bytes consumed; all of them in the last piece.
     /// - Throws: `TextError.wordTooLong`.
     @inline(__always)
     func scanWords(
-        completingLastLine: Bool = true, word: (UnsafeBufferPointer<UInt8>, _ index: Int) throws -> Void,
+        _ level: TokenLevel, completingLastLine: Bool = true, word: (UnsafeBufferPointer<UInt8>, _ index: Int) throws -> Void,
         lineEnd: () throws -> Void
     ) throws -> Int {
         var index = 0
@@ -70,7 +71,14 @@ extension TextPiece {
                 index += 1
                 continue
             }
-            let end = wordEnd(from: index)
+            if level == .word, byte >= 0x80 {
+                let length = lengthOfWhiteSpace(bytes[index...])
+                if length > 0 {
+                    index += length
+                    continue
+                }
+            }
+            let end = level == .word ? wordEnd(from: index) : pieceEnd(from: index)
             guard end - index <= longestWord else { throw TextError.wordTooLong(file: file, offset: offset + index) }
             if end == bytes.count, !isLast { return index }
             try word(UnsafeBufferPointer(rebasing: bytes[index..<end]), index)
@@ -80,9 +88,9 @@ extension TextPiece {
         return index
     }
 
-    /// The index of the first white space from `index` on, or the number of bytes.
+    /// The index of the first ASCII white space from `index` on, or the number of bytes.
     @inline(__always)
-    private func wordEnd(from index: Int) -> Int {
+    private func pieceEnd(from index: Int) -> Int {
         var end = index
         while end + 8 <= bytes.count {
             let eight = UnsafeRawPointer(bytes.baseAddress! + end).loadUnaligned(as: UInt64.self).littleEndian
@@ -91,6 +99,28 @@ extension TextPiece {
             end += 8
         }
         while end < bytes.count, !isWhiteSpace(bytes[end]) { end += 1 }
+        return end
+    }
+
+    /// The index of the first white space from `index` on, or the number of bytes.
+    @inline(__always)
+    private func wordEnd(from index: Int) -> Int {
+        var end = index
+        while end < bytes.count {
+            if end + 8 <= bytes.count {
+                let eight = UnsafeRawPointer(bytes.baseAddress! + end).loadUnaligned(as: UInt64.self).littleEndian
+                let found = whiteSpace(in: eight) | eight & everyByte(0x80)
+                if found == 0 {
+                    end += 8
+                    continue
+                }
+                end += found.trailingZeroBitCount / 8
+            }
+            let byte = bytes[end]
+            if byte < 0x80 ? isWhiteSpace(byte) : lengthOfWhiteSpace(bytes[end...]) > 0 { return end }
+            end += 1
+            while end < bytes.count, bytes[end] & 0xC0 == 0x80 { end += 1 }
+        }
         return end
     }
 
@@ -108,9 +138,28 @@ extension TextPiece {
 
 let newline = UInt8(ascii: "\n")
 
-/// ASCII white space, which separates words.
+/// ASCII white space, which separates words and pieces.
 @inline(__always)
 public func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
+
+/// The bytes of the white space beyond ASCII that `bytes` begin with; 0 when they begin with something else.
+@inline(__always)
+func lengthOfWhiteSpace(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
+    let rest = UnsafeBufferPointer(rebasing: bytes)
+    switch rest.first {
+    case 0xC2:  // U+0085, U+00A0
+        return rest.count >= 2 && (rest[1] == 0x85 || rest[1] == 0xA0) ? 2 : 0
+    case 0xE1:  // U+1680
+        return rest.count >= 3 && rest[1] == 0x9A && rest[2] == 0x80 ? 3 : 0
+    case 0xE2 where rest.count >= 3 && rest[1] == 0x80:  // U+2000 to U+200A, U+2028, U+2029, U+202F
+        return 0x80...0x8A ~= rest[2] || rest[2] == 0xA8 || rest[2] == 0xA9 || rest[2] == 0xAF ? 3 : 0
+    case 0xE2:  // U+205F
+        return rest.count >= 3 && rest[1] == 0x81 && rest[2] == 0x9F ? 3 : 0
+    case 0xE3:  // U+3000
+        return rest.count >= 3 && rest[1] == 0x80 && rest[2] == 0x80 ? 3 : 0
+    default: return 0
+    }
+}
 
 /// Eight times the same byte.
 @inline(__always)

@@ -23,64 +23,30 @@ public struct SplitPercentages: Sendable, Equatable {
     public static let standard = SplitPercentages(train: 80, valid: 10, test: 10)!
 }
 
-/// An input file, open, hashed while it is read.
-final class InputFile {
-    static let byteOrderMark: [UInt8] = [0xEF, 0xBB, 0xBF]
-
-    let file: File
-    /// What `dataset.json` calls it.
-    let name: String
-    let size: Int
-    /// Where the text starts: after a byte-order mark.
-    let start: Int
-    private(set) var digest = Digest()
-
-    /// - Throws: `FileError`, `PrepareError`.
-    init(_ path: String, name: String, level: TokenLevel) throws {
-        guard Folder.isFile(path) || !Folder.exists(path) else { throw PrepareError.notAFile(path: path) }
-        let file = try File.open(path, .read)
-        self.file = file
-        self.name = name
-        size = try file.size()
-        var mark = [UInt8](repeating: 0, count: 3)
-        let count = try mark.withUnsafeMutableBytes { try file.read(into: $0) }
-        let hasMark = level != .byte && count == 3 && mark == InputFile.byteOrderMark
-        start = hasMark ? 3 : 0
-        guard size > start else { throw PrepareError.emptyInput(path: path) }
-        beginAgain()
-    }
-
-    /// What was read; the next reading is hashed anew.
-    func record() -> DatasetManifest.InputRecord {
-        defer { beginAgain() }
-        return DatasetManifest.InputRecord(path: name, bytes: size, sha256: digest.hexadecimal())
-    }
-
-    private func beginAgain() {
-        digest = Digest()
-        if start > 0 { digest.update(InputFile.byteOrderMark) }
-    }
-}
-
-/// A stretch of an input file that belongs to one split.
-struct TextRegion {
-    let input: InputFile
-    let range: Range<Int>
-}
-
 extension TextSource {
     /// Opens the inputs and cuts them.
+    /// - Parameters:
+    ///   - isReadOnce: whether the parts are read from first to last, each once. Files are then cut only where they must be.
+    ///   - folder: for copies of what cannot be read twice.
     /// - Returns: the inputs in the order typed, and the regions of each split there is.
-    /// - Throws: `FileError`, `PrepareError`.
-    func open(level: TokenLevel) throws -> (inputs: [InputFile], regions: [(split: Split, regions: [TextRegion])]) {
+    /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `PrepareError`.
+    func open(
+        level: TokenLevel, isReadOnce: Bool, folder: String
+    ) throws -> (inputs: [InputFile], regions: [(split: Split, regions: [TextRegion])]) {
         switch self {
         case .separate(let train, let valid, let test):
             let files = [(Split.train, train), (.valid, valid)] + (test.map { [(Split.test, $0)] } ?? [])
-            let inputs = try files.map { try InputFile($0.1, name: $0.1, level: level) }
-            return (inputs, zip(files, inputs).map { ($0.0, [TextRegion(input: $1, range: $1.start..<$1.size)]) })
+            let inputs = try files.map {
+                try InputFile($0.1, level: level, reading: isReadOnce ? .once : .again(folder: folder))
+            }
+            return (inputs, zip(files, inputs).map { ($0.0, [TextRegion($1)]) })
         case .divided(let paths, let percentages):
-            let inputs = try paths.map { try InputFile($0, name: $0, level: level) }
-            let total = inputs.reduce(0) { $0 + $1.size - $1.start }
+            let isWhole = percentages.train == 100
+            let inputs = try paths.map {
+                try InputFile($0, level: level, reading: isReadOnce && isWhole ? .once : .again(folder: folder))
+            }
+            if isWhole { return (inputs, [(.train, inputs.map { TextRegion($0) })]) }
+            let total = inputs.reduce(0) { $0 + $1.text.count }
             var regions: [(split: Split, regions: [TextRegion])] = []
             var percent = 0
             for (split, share) in zip(Split.allCases, [percentages.train, percentages.valid, percentages.test]) {
@@ -102,67 +68,43 @@ extension TextSource {
         var regions: [TextRegion] = []
         var before = 0
         for input in inputs {
-            let length = input.size - input.start
-            let lower = try boundary(atOrAfter: min(max(range.lowerBound - before, 0), length), in: input, level: level)
-            let upper = try boundary(atOrAfter: min(max(range.upperBound - before, 0), length), in: input, level: level)
+            let length = input.text.count
+            let lower = try input.boundary(atOrAfter: min(max(range.lowerBound - before, 0), length), level: level)
+            let upper = try input.boundary(atOrAfter: min(max(range.upperBound - before, 0), length), level: level)
             if lower < upper { regions.append(TextRegion(input: input, range: lower..<upper)) }
             before += length
         }
         return regions
     }
-
-    /// The first start of a token (of a line at word level), or the end of the file, from `position` in the text on.
-    private static func boundary(atOrAfter position: Int, in input: InputFile, level: TokenLevel) throws -> Int {
-        var offset = input.start + position
-        if position == 0 || level == .byte || offset == input.size { return offset }
-        if level == .word { offset -= 1 }  // a line may start right at the cut
-        try input.file.seek(to: offset)
-        var buffer = [UInt8](repeating: 0, count: 65_536)
-        while true {
-            let count = try buffer.withUnsafeMutableBytes { try input.file.read(into: $0) }
-            if count == 0 { return offset }
-            for byte in buffer[..<count] {
-                if level == .character, byte & 0xC0 != 0x80 { return offset }
-                offset += 1
-                if level == .word, byte == newline { return offset }
-            }
-        }
-    }
 }
 
-extension TextRegion {
-    /// Presents the region piece by piece.
-    /// - Parameters:
-    ///   - bufferSize: bytes to read at once; grows when not even one word fits.
-    ///   - body: returns how many bytes it consumed; the rest comes again. The last piece must be consumed whole.
-    /// - Throws: `FileError`, `PrepareError.inputChanged`.
-    func forEachPiece(bufferSize: Int, _ body: (TextPiece) throws -> Int) throws {
-        var buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: bufferSize, alignment: 64)
-        defer { buffer.deallocate() }
-        var offset = range.lowerBound
-        var held = 0
-        var remaining = range.count
-        try input.file.seek(to: offset)
-        while remaining > 0 {
-            if held == buffer.count {
-                let larger = UnsafeMutableRawBufferPointer.allocate(byteCount: held * 2, alignment: 64)
-                larger.copyMemory(from: UnsafeRawBufferPointer(buffer))
-                buffer.deallocate()
-                buffer = larger
-            }
-            let room = UnsafeMutableRawBufferPointer(rebasing: buffer[held..<min(buffer.count, held + remaining)])
-            let count = try input.file.read(into: room)
-            guard count > 0 else { throw PrepareError.inputChanged(path: input.file.path) }
-            input.digest.update(UnsafeRawBufferPointer(rebasing: room[..<count]))
-            held += count
-            remaining -= count
-            let text = UnsafeRawBufferPointer(rebasing: buffer[..<held]).assumingMemoryBound(to: UInt8.self)
-            let consumed = try body(
-                TextPiece(bytes: text, offset: offset, file: input.file.path, isLast: remaining == 0))
-            offset += consumed
-            held -= consumed
-            buffer.baseAddress!.copyMemory(from: buffer.baseAddress! + consumed, byteCount: held)
+extension InputFile {
+    /// Bytes after a cut in which a line must end for the cut to move there.
+    private static let longestWayToLineEnd = 1 << 20
+
+    /// Where a cut at `position` of the text moves to: the next start of a character; at word level of a line, or, where
+    /// lines are so long that none comes soon or none follows at all, of a word. The end of the file when there is none.
+    fileprivate func boundary(atOrAfter position: Int, level: TokenLevel) throws -> Int {
+        let offset = start + position
+        if position == 0 || level == .byte || offset == text.upperBound { return offset }
+        guard level.isSpaced else { return try first(from: offset) { $0 & 0xC0 != 0x80 } ?? text.upperBound }
+        // A line or word may start right at the cut.
+        let isNear = offset - 1..<min(offset + InputFile.longestWayToLineEnd, text.upperBound - 1)
+        let end = try first(from: offset - 1, to: isNear.upperBound) { $0 == newline }
+        return try (end ?? first(from: offset - 1, where: isWhiteSpace)).map { $0 + 1 } ?? text.upperBound
+    }
+
+    /// The place of the first such byte.
+    private func first(from offset: Int, to end: Int = .max, where isWanted: (UInt8) -> Bool) throws -> Int? {
+        try seek(to: offset)
+        var buffer = [UInt8](repeating: 0, count: 65_536)
+        var offset = offset
+        while offset < end {
+            let count = try buffer.withUnsafeMutableBytes { try read(into: $0) }
+            if count == 0 { return nil }
+            if let index = buffer[..<min(count, end - offset)].firstIndex(where: isWanted) { return offset + index }
+            offset += count
         }
-        assert(held == 0)
+        return nil
     }
 }

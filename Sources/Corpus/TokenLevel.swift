@@ -4,9 +4,9 @@ public enum TokenLevel: String, Codable, CaseIterable, Sendable {
     case character
     /// One of the 256 byte values; any file will do.
     case byte
-    /// What stands between ASCII white space in UTF-8 text, with `<eos>` at the end of each line.
+    /// What stands between white space (Unicode's property White_Space) in UTF-8 text, with `<eos>` at the end of each line.
     case word
-    /// What another tokenizer made of the text. Where pieces are read or written as text, white space stands between
+    /// What another tokenizer made of the text. Where pieces are read or written as text, ASCII white space stands between
     /// them, and a line ends in `<eos>` if there is one.
     case piece
 

@@ -29,6 +29,18 @@ public final class TokenStore: @unchecked Sendable {
         elements = UnsafeRawBufferPointer(rebasing: file.bytes[header.dataOffset...])
     }
 
+    /// Maps a file of ids without a header.
+    /// - Throws: `FileError`.
+    init(mapping file: File, elementSize: Int) throws {
+        let map = try MappedFile(file)
+        path = file.path
+        self.file = map
+        count = map.bytes.count / elementSize
+        self.elementSize = elementSize
+        dataOffset = 0
+        elements = map.bytes
+    }
+
     /// - Parameter ids: all of them at least 0.
     public init(_ ids: [Int32], name: String = "tokens") {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: ids.count * 4, alignment: 4)

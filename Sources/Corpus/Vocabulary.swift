@@ -112,14 +112,18 @@ public struct Vocabulary: Sendable {
     public func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
-    /// - Parameter completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
+    /// - Parameters:
+    ///   - completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
     ///   a prompt that is to be continued.
+    ///   - policy: for what a vocabulary without `<unk>` lacks.
     /// - Throws: `TextError` with the byte offset.
-    public func encode(_ text: [UInt8], completingLastLine: Bool = true) throws -> [Int32] {
+    public func encode(
+        _ text: [UInt8], completingLastLine: Bool = true, unknown policy: UnknownPolicy = .error
+    ) throws -> [Int32] {
         try [Int32](unsafeUninitializedCapacity: text.count + 1) { ids, count in
             try text.withUnsafeBufferPointer { bytes in
                 let piece = TextPiece(bytes: bytes, offset: 0, file: nil, isLast: true)
-                count = try encode(piece, into: ids.baseAddress!, completingLastLine: completingLastLine)
+                count = try encode(piece, into: ids.baseAddress!, completingLastLine: completingLastLine, unknown: policy).produced
             }
         }
     }
@@ -127,6 +131,19 @@ public struct Vocabulary: Sendable {
     /// The content of a text file as `prepare` reads it: without a leading UTF-8 byte-order mark, except at byte level.
     public func text(ofFile bytes: [UInt8]) -> [UInt8] {
         level != .byte && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
+    }
+
+    /// What stands after the last white space of a text: with words and pieces, what is still being written.
+    public func unfinishedWord(of text: [UInt8]) -> ArraySlice<UInt8> {
+        var start = text.count
+        while start > 0 {
+            if isWhiteSpace(text[start - 1]) { break }
+            start -= 1
+            // White space beyond ASCII is 2 or 3 bytes long.
+            let length = text.withUnsafeBufferPointer { level == .word ? lengthOfWhiteSpace($0[start...]) : 0 }
+            if length > 0 { return text[(start + length)...] }
+        }
+        return text[start...]
     }
 
     /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
@@ -154,28 +171,41 @@ public struct Vocabulary: Sendable {
         return SymbolIds(ids, beyond: other)
     }
 
+    /// What becomes of a character, byte or piece that a vocabulary without `<unk>` lacks.
+    public enum UnknownPolicy: Sendable {
+        /// It is an error.
+        case error
+        /// It becomes `missing`.
+        case mark
+    }
+
+    /// In place of the id of what has none.
+    public static let missing: Int32 = -1
+
     /// - Parameter ids: room for one id more than the piece has bytes.
-    private func encode(
-        _ piece: TextPiece, into ids: UnsafeMutablePointer<Int32>, completingLastLine: Bool
-    ) throws -> Int {
-        var produced = 0
+    /// - Returns: the number of bytes consumed, all of them in the last piece, and of ids.
+    /// - Throws: `TextError`.
+    func encode(
+        _ piece: TextPiece, into ids: UnsafeMutablePointer<Int32>, completingLastLine: Bool = true, unknown policy: UnknownPolicy = .error
+    ) throws -> (consumed: Int, produced: Int) {
+        var (consumed, produced) = (piece.bytes.count, 0)
         switch level {
         case .byte:
             piece.readBytes(into: ids)
             produced = piece.bytes.count
         case .character:
-            produced = try piece.readCharacters(into: ids).produced
+            (consumed, produced) = try piece.readCharacters(into: ids)
         case .word, .piece:
-            _ = try piece.scanWords(completingLastLine: completingLastLine) { word, index in
+            consumed = try piece.scanWords(level, completingLastLine: completingLastLine) { word, index in
                 if let id = tokens.find(word) {
                     ids[produced] = Int32(id)
                 } else {
                     try piece.requireUTF8(word, at: index)
-                    guard let unknown else {
+                    if unknown == nil, policy == .error {
                         let start = String(reflecting: String(decoding: word.prefix(40), as: UTF8.self))
                         throw TextError.notInVocabulary(symbol: start, file: piece.file, offset: piece.offset + index)
                     }
-                    ids[produced] = Int32(unknown)
+                    ids[produced] = unknown.map(Int32.init) ?? Vocabulary.missing
                 }
                 produced += 1
             } lineEnd: {
@@ -183,12 +213,12 @@ public struct Vocabulary: Sendable {
                 ids[produced] = Int32(endOfSentence)
                 produced += 1
             }
-            return produced
+            return (consumed, produced)
         }
-        if let place = direct.translate(UnsafeMutableBufferPointer(start: ids, count: produced)) {
+        if let place = direct.translate(UnsafeMutableBufferPointer(start: ids, count: produced)), policy == .error {
             throw notInVocabulary(place, of: piece)
         }
-        return produced
+        return (consumed, produced)
     }
 
     /// The error that names the byte or character at `place`, counted in symbols.

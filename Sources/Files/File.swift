@@ -53,6 +53,28 @@ public final class File {
 
     static func standardInput() -> File { File(path: "standard input", descriptor: dup(0)) }
 
+    /// The folder for temporary files: TMPDIR, else /tmp.
+    public static var temporaryFolder: String {
+        guard let folder = getenv("TMPDIR"), folder.pointee != 0 else { return "/tmp" }
+        return String(cString: folder)
+    }
+
+    /// A file without a name, gone when it is closed, whichever way the process ends.
+    /// - Parameters:
+    ///   - folder: whose file system holds it.
+    ///   - name: what errors call it.
+    /// - Throws: `FileError`.
+    public static func temporary(in folder: String, named name: String) throws -> File {
+        var template = Array("\(folder)/.lockstep-XXXXXX".utf8CString)
+        let descriptor = mkstemp(&template)
+        guard descriptor >= 0 else { throw FileError(operation: "create a temporary file in", path: folder) }
+        unlink(template)
+        _ = fcntl(descriptor, F_SETFD, FD_CLOEXEC)
+        return File(path: name, descriptor: descriptor)
+    }
+
+    var isTerminal: Bool { isatty(descriptor) == 1 }
+
     /// Whether reading would not wait: there are bytes, or the end has come.
     var isReadable: Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)

@@ -1,23 +1,38 @@
-/// The lines of a file or of standard input, one at a time.
+import Diagnostics
+
+/// The lines of a file, a pipe or standard input, one at a time; of gzip, the lines of its content.
 public final class LineReader {
-    private let file: File
+    /// Bytes; a longer line would need memory without bound.
+    static let longestLine = 1 << 27
+
+    private let source: ByteSource
+    private let longest: Int
+    private var number = 0
     private var buffer: [UInt8]
     private var unread: Range<Int> = 0..<0
     private var ended = false
 
-    /// - Parameter path: nil for standard input.
-    /// - Throws: `FileError`.
-    public init(_ path: String?) throws {
-        file = try path.map { try File.open($0, .read) } ?? File.standardInput()
+    /// - Parameter path: nil or "-" for standard input.
+    /// - Throws: `FileError`, `NotText`.
+    public convenience init(_ path: String?) throws { try self.init(path, longest: LineReader.longestLine) }
+
+    init(_ path: String?, longest: Int) throws {
+        source = try ByteSource(path ?? ByteSource.standardInput)
+        self.longest = longest
         buffer = [UInt8](repeating: 0, count: 1 << 16)
     }
 
     /// Whether asking for the next line would not wait for whoever writes it, provided that it writes whole lines.
-    public var isReady: Bool { ended || buffer[unread].contains(UInt8(ascii: "\n")) || file.isReadable }
+    public var isReady: Bool { ended || buffer[unread].contains(UInt8(ascii: "\n")) || source.isReadable }
+
+    /// What messages call the input.
+    public var path: String { source.path }
 
     /// The next line without its newline, nil at the end. A last line needs no newline.
+    /// - Throws: `FileError`, `GzipError`, `LineTooLong`.
     public func next() throws -> [UInt8]? {
         var line: [UInt8] = []
+        number += 1
         while !ended {
             if let end = buffer[unread].firstIndex(of: UInt8(ascii: "\n")) {
                 line += buffer[unread.lowerBound..<end]
@@ -25,10 +40,26 @@ public final class LineReader {
                 return line
             }
             line += buffer[unread]
-            let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
+            guard line.count <= longest else { throw LineTooLong(path: source.path, number: number, limit: longest) }
+            let count = try buffer.withUnsafeMutableBytes { try source.read(into: $0) }
             unread = 0..<count
             ended = count == 0
         }
         return line.isEmpty ? nil : line
+    }
+}
+
+/// A line that may have no end.
+public struct LineTooLong: DiagnosedError, Equatable {
+    public let path: String
+    /// From 1.
+    public let number: Int
+    /// Bytes.
+    public let limit: Int
+
+    public var kind: FailureKind { .data }
+    public var diagnosis: Diagnosis {
+        Diagnosis(
+            "a line longer than \(limit) bytes", file: path, location: "line \(number)", remedy: "break the text into lines")
     }
 }

@@ -11,9 +11,12 @@ public final class MappedFile: @unchecked Sendable {
     private let stamp: Mutex<File.Stamp>
 
     /// - Throws: `FileError`.
-    public init(_ path: String) throws {
-        self.path = path
-        file = try File.open(path, .read)
+    public convenience init(_ path: String) throws { try self.init(File.open(path, .read)) }
+
+    /// - Throws: `FileError`.
+    public init(_ file: File) throws {
+        path = file.path
+        self.file = file
         stamp = Mutex(try file.stamp())
         bytes = try file.map()
         MappedRegions.add(bytes, path: path)

@@ -18,6 +18,13 @@ struct PrepareCommand: TaskCommand {
 
             --split cuts by the size in bytes, at the next character, or at word level the next line.
 
+            A text may be a file, which may be gzip, a pipe, or - for standard input. What is read twice (characters, \
+            bytes, and what --split cuts) waits in a temporary file in the folder of --output.
+
+            --vocabulary encodes the text with a vocabulary that is there already, of a dataset, run or checkpoint, so \
+            that its models can be trained on it, or evaluated. Words outside it become <unk>, and so do characters and \
+            bytes if it has <unk>; if not, they are an error, or left out with --unknown skip.
+
             --tokens takes arrays of token ids that another tokenizer made (numpy.save: one dimension of uint16, uint32, \
             int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
             in the order of the ids, or a vocabulary.json.
@@ -26,11 +33,13 @@ struct PrepareCommand: TaskCommand {
               lockstep prepare --input book.txt --level char --output data/book
               lockstep prepare --input x.bin --split 90,10,0 --level byte --output data/x
               lockstep prepare --train a.txt --valid b.txt --level word --output data/news
+              zcat *.gz | lockstep prepare --input - --level word --output data/all
+              lockstep prepare --input new.txt --vocabulary data/news --output data/new
               lockstep prepare --tokens --input ids.npy --vocabulary v.txt --output data/v
               lockstep prepare --sample kinematics --output data/kinematics
             """)
 
-    @Option(parsing: .upToNextOption, help: ArgumentHelp("Files, read one after the other.", valueName: "file"), completion: .file())
+    @Option(parsing: .upToNextOption, help: ArgumentHelp("Texts, read one after the other.", valueName: "file"), completion: .file())
     var input: [String] = []
 
     @Option(
@@ -53,8 +62,11 @@ struct PrepareCommand: TaskCommand {
     @Flag(help: "The files hold token ids (.npy) instead of text.")
     var tokens = false
 
-    @Option(help: ArgumentHelp("What the ids of --tokens stand for.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("A vocabulary to use as it is: a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line.", valueName: "path"), completion: .file())
     var vocabulary: String?
+
+    @Option(help: ArgumentHelp("What becomes of characters and bytes that --vocabulary lacks. (default: error)", valueName: "policy"))
+    var unknown: Unknown?
 
     @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
     var vocabularySize: Int?
@@ -74,6 +86,7 @@ struct PrepareCommand: TaskCommand {
     @Flag(help: "Replace a dataset that is already there.")
     var overwrite = false
 
+    enum Unknown: String, ExpressibleByArgument, CaseIterable { case error, skip }
     enum Sample: String, ExpressibleByArgument, CaseIterable { case kinematics }
 
     func validate() throws {
@@ -84,11 +97,16 @@ struct PrepareCommand: TaskCommand {
         if input.isEmpty, sample == nil, train == nil || valid == nil {
             throw ValidationError("--train and --valid go together.")
         }
-        guard tokens == (vocabulary != nil) else { throw ValidationError("--tokens and --vocabulary go together.") }
-        if tokens, sample != nil || level != nil || vocabularySize != nil {
-            throw ValidationError("--tokens cannot be used with --sample, --level or --vocabulary-size.")
+        guard !tokens || vocabulary != nil else { throw ValidationError("--tokens needs --vocabulary: what the ids stand for.") }
+        if tokens, level != nil { throw ValidationError("--tokens cannot be used with --level.") }
+        if tokens || vocabulary != nil, sample != nil || vocabularySize != nil {
+            throw ValidationError("\(tokens ? "--tokens" : "--vocabulary") cannot be used with --sample or --vocabulary-size.")
         }
-        if sample == nil, !tokens, level == nil { throw ValidationError("Give --level char, byte or word.") }
+        if unknown != nil, tokens || vocabulary == nil { throw ValidationError("--unknown is for texts with --vocabulary.") }
+        if sample == nil, vocabulary == nil, level == nil { throw ValidationError("Give --level char, byte or word.") }
+        let texts = input + [train, valid, test].compactMap { $0 }
+        if texts.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input, -, can be read only once.") }
+        if tokens, texts.contains("-") { throw ValidationError("--tokens reads files, not standard input.") }
         if split != nil, input.isEmpty { throw ValidationError("--split is for --input.") }
         if sample == nil, problems != nil || seed != nil {
             throw ValidationError("--problems and --seed are for --sample.")
@@ -96,8 +114,12 @@ struct PrepareCommand: TaskCommand {
     }
 
     func run() throws {
-        let vocabulary = try vocabulary.map {
-            $0.hasSuffix(".json") ? try PrepareCommand.vocabulary($0) : try Vocabulary(listIn: $0)
+        let path = vocabulary
+        let vocabulary = try path.map { try Vocabulary.open($0) { complain("note: \($0)") } }
+        if let level, let found = vocabulary?.level, found != level {
+            throw UsageError(
+                "the vocabulary is of another level than --level says", location: path, expected: level.argument, found: found.argument,
+                remedy: "leave --level out")
         }
         var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? .character)
         options.vocabularySize = vocabularySize
@@ -115,23 +137,14 @@ struct PrepareCommand: TaskCommand {
         let manifest =
             if sample != nil {
                 try writer.write(KinematicsSample(problems: problems ?? 4000, seed: seed ?? 1), to: output)
-            } else if let vocabulary {
+            } else if let vocabulary, tokens {
                 try writer.write(tokens: source, vocabulary: vocabulary, to: output)
+            } else if let vocabulary {
+                try writer.write(source, vocabulary: vocabulary, unknown: unknown == .skip ? .mark : .error, to: output)
             } else {
                 try writer.write(source, to: output)
             }
         summarise(manifest)
-    }
-
-    /// Other programs have vocabularies in JSON, too.
-    private static func vocabulary(_ path: String) throws -> Vocabulary {
-        do {
-            return try Vocabulary(contentsOf: path)
-        } catch is JSONFileError {
-            throw UsageError(
-                "not a vocabulary.json of lockstep", location: path,
-                remedy: "write the other program's tokens to a text file, one a line in the order of their ids")
-        }
     }
 
     private var source: TextSource {
@@ -142,6 +155,7 @@ struct PrepareCommand: TaskCommand {
     private func recipe(_ level: TokenLevel) -> [String: String] {
         var recipe = ["level": level.argument]
         recipe["vocabulary"] = vocabulary
+        recipe["unknown"] = unknown?.rawValue
         recipe["vocabulary-size"] = vocabularySize.map(String.init)
         if !input.isEmpty { recipe["split"] = (split ?? .standard).argument }
         if let sample {

@@ -200,14 +200,12 @@ extension Dataset {
         #expect(try divide([bytes("abcdef")], .byte, 50, 50, 0).splits == [.train, .valid])
     }
 
-    @Test func inputsMustBeFiles() throws {
-        #expect(throws: PrepareError.notAFile(path: folder.path)) {
-            try InputFile(folder.path, name: "x", level: .byte)
+    @Test(arguments: [InputFile.Reading.once, .again(folder: "/tmp")])
+    func inputsMustBeTexts(reading: InputFile.Reading) throws {
+        for path in [folder.path, "/dev/zero"] {
+            #expect(throws: NotText.self) { try InputFile(path, level: .byte, reading: reading) }
         }
-        let pipe = "\(folder.path)/pipe"
-        mkfifo(pipe, 0o600)
-        #expect(throws: PrepareError.notAFile(path: pipe)) { try InputFile(pipe, name: "x", level: .byte) }
-        #expect(throws: FileError.self) { try InputFile("\(folder.path)/missing", name: "x", level: .byte) }
+        #expect(throws: FileError.self) { try InputFile("\(folder.path)/missing", level: .byte, reading: reading) }
     }
 
     @Test(arguments: [("train", "abd", true), ("train", "ab", true), ("valid", "a", true), ("train", "abcc", false)])

@@ -1,4 +1,5 @@
 import Files
+import TestSupport
 
 @testable import Corpus
 
@@ -46,6 +47,19 @@ extension Parser {
         let originals = ["<unk>\n\u{2581}the\ncat\n<eos>\n", "\u{FEFF}a\r\nb\r\nc", "語\né\n😀\n"].map { Array($0.utf8) }
         let words = ["\n", "\r\n", "\r", " ", "<unk>", "<eos>", "a", "\u{FEFF}", "\u{0}", "\u{85}"]
         return Parser("pieces", originals, words: words, at: path) { try use(Vocabulary(listIn: path)) }
+    }
+
+    /// A compressed text, as it is encoded for evaluation.
+    static func gzip(in folder: String) throws -> Parser {
+        let path = "\(folder)/text"
+        let texts = ["the cat\nsat\n", "\u{FEFF}é\r\n", String(repeating: "on the mat\n", count: 900)].map { Array($0.utf8) }
+        let originals = texts.map(gzipped) + [gzipped(texts[0]) + gzipped(texts[2]) + [0, 0]]
+        let vocabulary = try Vocabulary(contentsOf: "\(dataset(.word, in: folder))/vocabulary.json")
+        let words = ["\u{1F}", "\u{8}", "\u{0}\u{0}\u{0}\u{0}", "BZh", "\u{4}", "\n", "PK"]
+        return Parser("gzip", originals, words: words, at: path) {
+            let text = try vocabulary.encode(contentsOf: path, limit: 1 << 20)
+            precondition(text.tokens.tokens(in: 0..<text.tokens.count).count { Int($0) == vocabulary.unknown } == text.unknown)
+        }
     }
 
     static func vocabulary(in folder: String) throws -> Parser {

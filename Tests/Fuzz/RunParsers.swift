@@ -9,7 +9,7 @@ import Training
 extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
-        "report", "events",
+        "report", "events", "gzip",
     ]
 
     /// - Parameter folder: for sound and damaged files.
@@ -27,6 +27,7 @@ extension Parser {
         case "metrics": metrics(in: folder)
         case "report": report(in: folder)
         case "events": try events(in: folder)
+        case "gzip": try gzip(in: folder)
         default: name.hasPrefix("test-") ? faulty(String(name.dropFirst(5)), in: folder) : nil
         }
     }
@@ -84,6 +85,7 @@ extension Parser {
                 } catch SafetensorsError.otherType {}
             }
             do {
+                _ = try ModelFile.load(file, cell: .gru, activation: .tanh)
                 try ModelFile.load(file, into: parameters, model: model)
             } catch SafetensorsError.missingTensor {} catch SafetensorsError.otherShape {} catch SafetensorsError.otherType {
             } catch ModelFileError.notInFile {}
