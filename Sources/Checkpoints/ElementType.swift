@@ -30,13 +30,13 @@ public enum ElementType: String, Sendable, CaseIterable {
 public protocol TensorElement: BitwiseCopyable {
     static var elementType: ElementType { get }
 
-    /// Fills `destination` from elements of another type when that loses nothing; false when it would.
-    static func widen(
+    /// Fills `destination` from elements of another type that may stand for this one; false where none may.
+    static func convert(
         _ bytes: UnsafeRawBufferPointer, of type: ElementType, into destination: UnsafeMutableBufferPointer<Self>) -> Bool
 }
 
 extension TensorElement {
-    public static func widen(
+    public static func convert(
         _ bytes: UnsafeRawBufferPointer, of type: ElementType, into destination: UnsafeMutableBufferPointer<Self>
     ) -> Bool { false }
 }
@@ -49,17 +49,28 @@ extension UInt8: TensorElement { public static var elementType: ElementType { .u
 extension Float: TensorElement {
     public static var elementType: ElementType { .float32 }
 
-    public static func widen(
+    public static func convert(
         _ bytes: UnsafeRawBufferPointer, of type: ElementType, into destination: UnsafeMutableBufferPointer<Float>
     ) -> Bool {
-        guard type == .float16 || type == .bfloat16 else { return false }
-        for i in destination.indices {
-            let bits = bytes.loadUnaligned(fromByteOffset: 2 * i, as: UInt16.self)
-            destination[i] = type == .float16 ? Float(Float16(bitPattern: bits)) : Float(brainFloat: bits)
+        switch type {
+        case .float16:
+            for i in destination.indices { destination[i] = Float(Float16(bitPattern: bytes.element(i))) }
+        case .bfloat16:
+            for i in destination.indices { destination[i] = Float(brainFloat: bytes.element(i)) }
+        case .float64:  // narrowed to the nearest; infinite where that is too large
+            for i in destination.indices { destination[i] = Float(Double(bitPattern: bytes.element(i))) }
+        default: return false
         }
         return true
     }
 
     /// BF16 is the upper half of a Float.
     init(brainFloat bits: UInt16) { self.init(bitPattern: UInt32(bits) << 16) }
+}
+
+extension UnsafeRawBufferPointer {
+    /// Little-endian, at any alignment.
+    fileprivate func element<Bits: FixedWidthInteger>(_ index: Int) -> Bits {
+        loadUnaligned(fromByteOffset: index * MemoryLayout<Bits>.size, as: Bits.self)
+    }
 }

@@ -64,7 +64,7 @@ public final class SafetensorsFile: Sendable {
         return UnsafeRawBufferPointer(rebasing: map.bytes[start..<start + tensor.range.count])
     }
 
-    /// Copies a tensor into the caller's memory. F16 and BF16 are widened to Float.
+    /// Copies a tensor into the caller's memory. F16, BF16 and F64 become Float.
     /// - Parameters:
     ///   - shape: the shape the caller needs; another one is an error.
     ///   - destination: as many elements as the shape has.
@@ -80,7 +80,7 @@ public final class SafetensorsFile: Sendable {
         try copy(tensor, into: destination)
     }
 
-    /// All elements of a tensor, whatever its shape. F16 and BF16 are widened to Float.
+    /// All elements of a tensor, whatever its shape. F16, BF16 and F64 become Float.
     /// - Throws: `SafetensorsError.missingTensor`, `.otherType`.
     public func elements<Element: TensorElement>(of name: String, as type: Element.Type = Element.self) throws -> [Element] {
         let tensor = try description(of: name)
@@ -96,7 +96,7 @@ public final class SafetensorsFile: Sendable {
         let bytes = bytes(of: tensor)
         if tensor.type == Element.elementType {
             UnsafeMutableRawBufferPointer(destination).copyMemory(from: bytes)
-        } else if !Element.widen(bytes, of: tensor.type, into: destination) {
+        } else if !Element.convert(bytes, of: tensor.type, into: destination) {
             throw SafetensorsError.otherType(
                 file: path, tensor: tensor.name, expected: Element.elementType, found: tensor.type)
         }

@@ -13,6 +13,7 @@ extension String {
             let shown =
                 switch scalar.properties.generalCategory {
                 case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
+                case .privateUse: scalar.byte.map { "\\x" + String($0, radix: 16, uppercase: true) } ?? String(scalar)
                 default: String(scalar)
                 }
             room -= shown.unicodeScalars.count

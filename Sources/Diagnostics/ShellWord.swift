@@ -7,7 +7,7 @@ extension String {
             return byte < 0x80 && (character.isLetter || character.isNumber || "_./=:@%+,-".contains(character))
         }
         if harmless, !isEmpty { return self }
-        guard unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
+        guard hasEscapes || unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
             return "'\(replacing("'", with: "'\\''"))'"
         }
         let escaped = unicodeScalars.map { scalar in
@@ -18,7 +18,7 @@ extension String {
             // Three octal digits, which no digit that follows can change.
             case _ where scalar.properties.generalCategory == .control:
                 String(scalar).utf8.map { "\\" + String(Int($0) + 512, radix: 8).dropFirst() }.joined()
-            default: String(scalar)
+            default: scalar.byte.map { "\\" + String($0, radix: 8) } ?? String(scalar)
             }
         }
         return "$'\(escaped.joined())'"

@@ -18,7 +18,7 @@ public enum ModelFile {
         return tensors
     }
 
-    /// Reads every parameter of `model`: F32, or F16 and BF16, which are widened.
+    /// Reads every parameter of `model`: F32, or F16, BF16 and F64, which become F32.
     ///
     /// All names may begin with one prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be there under either name (`safetensors.torch.save_model` keeps one). Tensors
@@ -64,7 +64,7 @@ public enum ModelFile {
     }
 
     /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.
-    private static func prefix(of file: SafetensorsFile) -> String {
+    static func prefix(of file: SafetensorsFile) -> String {
         for name in [encoder, decoder] {
             let found = file.names.filter { $0 == name || $0.hasSuffix("." + name) }
             if found.contains(name) { return "" }
@@ -135,6 +135,9 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case notInFile(file: String, tensor: String)
     /// A recurrent weight that would be lost.
     case notInModel(file: String, tensor: String)
+    /// The shapes of several cells.
+    case unclearCell(file: String, cells: [String])
+    case otherCell(file: String, tensor: String, expected: [Int], found: [Int])
 
     public var kind: FailureKind { .data }
 
@@ -156,6 +159,16 @@ public enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "the file has one matrix for embedding and output, \(tensor.printable); the model is configured with two", file: file,
                 remedy: "set model.tied to true, and model.embedding and model.hidden to the same size")
+        case .unclearCell(let file, let cells):
+            Diagnosis(
+                "the shapes are those of more than one cell", file: file, found: cells.joined(separator: " or "),
+                remedy: "say which with --cell; torch.nn.GRU is gru_reset_after")
+        case .otherCell(let file, let tensor, let expected, let found):
+            Diagnosis(
+                "not the recurrent weights of such a cell", file: file, location: tensor.printable,
+                expected: "[\(expected.map(String.init).joined(separator: ", "))]",
+                found: "[\(found.map(String.init).joined(separator: ", "))]".printable,
+                remedy: "lstm has 4 H rows, gru and gru_reset_after 3 H, elman H, for H columns")
         case .notInFile(let file, let tensor):
             Diagnosis(
                 "the file lacks this tensor of the model as configured", file: file, location: tensor.printable,

@@ -6,6 +6,8 @@ public struct LineScore: Sendable, Equatable {
     public var logProbability = 0.0
     /// Predictions it is the sum of.
     public var tokens = 0
+    /// Of each token, natural logarithm of its probability; empty unless asked for.
+    public var parts: [Double] = []
 }
 
 /// Scores texts line by line, for rescoring and selection.
@@ -37,25 +39,28 @@ public final class Scorer {
         targets = inputs
     }
 
-    /// - Parameter lines: their tokens, with those that end them.
+    /// - Parameters:
+    ///   - lines: their tokens, with those that end them.
+    ///   - keepingParts: whether each token's own score is wanted.
     /// - Returns: the score of each.
     /// - Throws: `KernelError`.
-    public func score(_ lines: [[Int32]]) throws -> [LineScore] {
+    public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }
         let order = previous == nil ? lines.indices.sorted { lines[$0].count < lines[$1].count } : Array(lines.indices)
         for first in stride(from: 0, to: order.count, by: model.batch) {
             let together = Array(order[first..<min(first + model.batch, order.count)])
-            for (index, total) in zip(together, try losses(of: together.map { lines[$0] })) {
-                scores[index].logProbability = -total
+            try read(together.map { lines[$0] }) { line, nats in
+                scores[together[line]].logProbability -= nats
+                if keepingParts { scores[together[line]].parts.append(-nats) }
             }
         }
         return scores
     }
 
-    /// Summed losses of at most B lines.
-    private func losses(of lines: [[Int32]]) throws -> [Double] {
+    /// Reads at most B lines side by side.
+    /// - Parameter body: gets each token's line and loss, a line's tokens in order.
+    private func read(_ lines: [[Int32]], _ body: @escaping (_ line: Int, _ nats: Double) -> Void) throws {
         if previous == nil { model.resetState() }
-        var totals = [Double](repeating: 0, count: lines.count)
         let batch = model.batch
         let longest = lines.lazy.map(\.count).max() ?? 0
         for first in stride(from: 0, to: longest, by: Scorer.chunkLength) {
@@ -69,9 +74,8 @@ public final class Scorer {
                 }
             }
             try model.forward(inputs, steps: steps)
-            _ = try model.loss(targets) { row, nats in totals[row % batch] += nats }
+            _ = try model.loss(targets) { row, nats in body(row % batch, nats) }
         }
         if previous != nil, let last = lines.last?.last { previous = last }
-        return totals
     }
 }

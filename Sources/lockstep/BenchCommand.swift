@@ -54,7 +54,7 @@ struct BenchCommand: JobCommand {
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
     func validate() throws {

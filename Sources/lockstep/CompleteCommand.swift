@@ -18,7 +18,7 @@ struct CompleteCommand: TaskCommand {
             with it, and the probabilities are those given that one of them is meant.
 
             The text is read as the beginning of a line. Without one, each line of standard input is a text, and an \
-            empty line follows the candidates of each.
+            empty line follows the candidates of each. --prompt-file reads the text from a file, as it is.
 
             Examples:
               lockstep complete --checkpoint runs/first "A train leaves the "
@@ -26,11 +26,13 @@ struct CompleteCommand: TaskCommand {
               lockstep complete --checkpoint runs/news --json < beginnings.txt
             """)
 
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
-    var checkpoint: String
+    @OptionGroup var source: ModelOptions
 
     @Argument(help: "What has been written so far. Default: the lines of standard input.")
     var text: String?
+
+    @Option(help: ArgumentHelp("A file that holds the text; - for standard input.", valueName: "file"), completion: .file())
+    var promptFile: String?
 
     @Option(name: [.customShort("k"), .customLong("k")], help: ArgumentHelp("Candidates to show.", valueName: "k"))
     var count = 5
@@ -43,13 +45,14 @@ struct CompleteCommand: TaskCommand {
 
     func validate() throws {
         guard count >= 1 else { throw ValidationError("--k must be at least 1, found \(count).") }
+        guard text == nil || promptFile == nil else { throw ValidationError("Give the text or --prompt-file, not both.") }
     }
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(checkpoint)
+        let model = try OpenedModel(source)
         let predictor = try Predictor(model.configuration, parameters: model.parameters)
-        func complete(_ text: String, from place: String) throws -> Bool {
+        func complete(_ text: [UInt8], from place: String) throws -> Bool {
             let completion = try Completion(
                 of: text, from: place, vocabulary: model.vocabulary, predictor: predictor, count: count,
                 allowingUnknown: allowUnknown)
@@ -58,8 +61,10 @@ struct CompleteCommand: TaskCommand {
             }
             return StandardStream.output.write(json ? try completion.json() : completion.text)
         }
-        if let text {
-            _ = try complete(text, from: "the text")
+        if let promptFile {
+            _ = try complete(Prompt.contents(of: promptFile), from: promptFile)
+        } else if let text {
+            _ = try complete(text.bytes, from: "the text")
         } else {
             try PromptLines(hint: "each line is a text to complete; Ctrl-D ends the program").forEach { line, place in
                 try complete(line, from: place) && (json || StandardStream.output.write("\n"))
@@ -70,7 +75,7 @@ struct CompleteCommand: TaskCommand {
 
 /// What may come next.
 private struct Completion: Encodable {
-    /// The text that was asked about.
+    /// The text that was asked about; bytes that are not UTF-8 show as U+FFFD.
     let prefix: String
     /// The word that is still being typed, empty when there is none; null where tokens are characters or bytes.
     let partial: String?
@@ -88,16 +93,15 @@ private struct Completion: Encodable {
     }
 
     init(
-        of text: String, from place: String, vocabulary: Vocabulary, predictor: Predictor, count: Int,
+        of text: [UInt8], from place: String, vocabulary: Vocabulary, predictor: Predictor, count: Int,
         allowingUnknown: Bool
     ) throws {
         let isSpaced = vocabulary.level.isSpaced
-        let typed = isSpaced ? Array(text.utf8.reversed().prefix { !isWhiteSpace($0) }.reversed()) : []
-        let complete = String(decoding: text.utf8.dropLast(typed.count), as: UTF8.self)
-        let ids = [vocabulary.lineStart] + (try vocabulary.encode(prompt: complete, from: place))
+        let typed = isSpaced ? vocabulary.unfinishedWord(of: text) : []
+        let ids = [vocabulary.lineStart] + (try vocabulary.encode(prompt: Array(text.dropLast(typed.count)), from: place))
         let ranked = try predictor.candidates(after: ids) { vocabulary.bytes(of: $0).starts(with: typed) }
         guard ranked.allSatisfy(\.probability.isFinite) else { throw NoPrediction() }
-        prefix = text
+        prefix = String(decoding: text, as: UTF8.self)
         partial = isSpaced ? String(decoding: typed, as: UTF8.self) : nil
         candidates = ranked.lazy.filter { allowingUnknown || $0.token != vocabulary.unknown }.prefix(count).map {
             let bytes = vocabulary.bytes(of: $0.token)

@@ -38,7 +38,7 @@ struct DoctorCommand: JobCommand {
     @Option(name: .customLong("run"), help: ArgumentHelp("Its run folder. Default: the current folder is looked at.", valueName: "folder"), completion: .directory)
     var runFolder: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
     @Option(help: ArgumentHelp("The hosts that mpirun is to use, before it does: NAME slots=N.", valueName: "file"), completion: .file())

@@ -24,16 +24,16 @@ struct EvaluateCommand: JobCommand {
               lockstep evaluate --checkpoint runs/first
               lockstep evaluate --checkpoint runs/first --split test --streams 10
               lockstep evaluate --checkpoint runs/first --text letters.txt --json
+              xz -dc letters.xz | lockstep evaluate --checkpoint runs/first --text -
               mpirun -n 2 lockstep evaluate --checkpoint runs/first --streams 10
             """)
 
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
-    var checkpoint: String
+    @OptionGroup var source: ModelOptions
 
     @Option(help: ArgumentHelp("The dataset folder. Default: the one the model was trained on.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(help: ArgumentHelp("A text file, read with the model's own vocabulary, instead of a dataset.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("A text in place of a dataset, read with the model's own vocabulary: a file, which may be gzip, a pipe, or - for standard input.", valueName: "file"), completion: .file())
     var text: String?
 
     @Option(help: ArgumentHelp("Which part of the dataset.", valueName: "part"))
@@ -53,14 +53,12 @@ struct EvaluateCommand: JobCommand {
     func run() throws {
         try Job.run { communicator in
             let isFirst = communicator.rank == 0
-            let (source, evaluator) = try communicator.together("preparing the evaluation") {
-                let checkpoint = try OpenedModel(checkpoint, announcing: isFirst)
-                let source = try EvaluationText(
-                    data: data, text: text, split: split, checkpoint: checkpoint)
-                let evaluator = try Evaluator(
-                    checkpoint.configuration, parameters: checkpoint.parameters, tokens: source.tokens, streams: streams,
-                    unknown: checkpoint.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
-                return ((checkpoint, source), evaluator)
+            let model = try communicator.together("opening the model") { try OpenedModel(source, announcing: isFirst) }
+            let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
+            let evaluator = try communicator.together("preparing the evaluation") {
+                try Evaluator(
+                    model.configuration, parameters: model.parameters, tokens: input.tokens, streams: streams,
+                    unknown: model.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
             }
             let line = isFirst ? ShareLine("evaluating") : nil
             let evaluation = try {
@@ -68,50 +66,13 @@ struct EvaluateCommand: JobCommand {
                 return try evaluator.run { line?.update($0) }
             }()
             guard isFirst else { return }
-            let report = EvaluationReport(evaluation, model: source.0, text: source.1)
+            let report = EvaluationReport(evaluation, model: model, text: input)
             print(json ? try report.json() : report.text)
         }
     }
 }
 
 extension Split: ExpressibleByArgument {}
-
-/// The tokens to score and where they came from.
-private struct EvaluationText {
-    let tokens: TokenStore
-    let path: String
-    /// Nil for a text file.
-    let split: Split?
-    let hash: String
-    /// How many of them are `<unk>`.
-    let unknown: Int
-
-    init(data: String?, text: String?, split: Split, checkpoint: OpenedModel) throws {
-        if let text {
-            let bytes = try File.contents(of: text, limit: 1 << 32)
-            let ids: [Int32]
-            do {
-                ids = try checkpoint.vocabulary.encode(checkpoint.vocabulary.text(ofFile: bytes))
-            } catch let error as TextError {
-                throw UnreadableText(file: text, cause: error)
-            }
-            tokens = TokenStore(ids, name: text)
-            path = text
-            self.split = nil
-            hash = bytes.withUnsafeBytes { Digest.sha256($0) }
-            unknown = checkpoint.vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
-        } else {
-            let folder = try data.map(Folder.withoutSlash) ?? checkpoint.dataFolder()
-            let dataset = try Dataset(folder: folder)
-            try checkpoint.require(dataset)
-            tokens = try dataset.tokens(of: split)
-            path = folder
-            self.split = split
-            hash = dataset.manifest.splits[split]?.sha256 ?? ""
-            unknown = dataset.manifest.splits[split]?.unknown ?? 0
-        }
-    }
-}
 
 /// What `evaluate` prints.
 private struct EvaluationReport: Encodable {
@@ -133,7 +94,8 @@ private struct EvaluationReport: Encodable {
     /// Over all other predictions; null when there are none.
     let perplexity_without_unknown: Double?
     let checkpoint: String
-    let step: Int
+    /// Null for a file of weights.
+    let step: Int?
     let model_sha256: String
     let vocabulary_sha256: String
     let data: String
@@ -153,9 +115,9 @@ private struct EvaluationReport: Encodable {
         unknown_predictions = evaluation.unknownTokens
         unknown_nll_sum = evaluation.unknownTotal
         perplexity_without_unknown = evaluation.perplexityWithoutUnknown.flatMap { $0.isFinite ? $0 : nil }
-        checkpoint = model.checkpoint.folder
-        step = model.checkpoint.manifest.step
-        model_sha256 = model.checkpoint.manifest.files["model.safetensors"]?.sha256 ?? ""
+        checkpoint = model.path
+        step = model.step
+        model_sha256 = model.modelHash
         vocabulary_sha256 = model.vocabulary.hash
         data = text.path
         data_sha256 = text.hash
@@ -176,7 +138,7 @@ private struct EvaluationReport: Encodable {
             ("tokens scored", "\(Formatting.count(tokens)) (the first token is not predicted; \(unknown_tokens) <unk>)"),
             ("streams", "\(streams), state \(state)"),
             ("data", split.map { "\(data), split \($0)" } ?? data),
-            ("checkpoint", "\(checkpoint), step \(step)"),
+            ("checkpoint", checkpoint + (step.map { ", step \($0)" } ?? "")),
         ]
         if unknown_predictions > 0 {
             rows.insert(

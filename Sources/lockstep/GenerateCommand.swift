@@ -1,5 +1,6 @@
 import ArgumentParser
 import Corpus
+import Diagnostics
 import Glibc
 import Kernels
 import Synchronization
@@ -21,14 +22,17 @@ struct GenerateCommand: TaskCommand {
               lockstep generate --checkpoint runs/first
               lockstep generate --checkpoint runs/first --prompt "A train " --length 99
               lockstep generate --checkpoint runs/first --temperature 0.7 --top-p 0.9
+              lockstep generate --checkpoint runs/first --prompt-file beginning.txt
               lockstep generate --checkpoint runs/first --interactive --one-line
             """)
 
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
-    var checkpoint: String
+    @OptionGroup var source: ModelOptions
 
     @Option(help: ArgumentHelp("Text to continue. Default: the start of a line.", valueName: "text"))
     var prompt: String?
+
+    @Option(help: ArgumentHelp("A file to continue, as it is, the newline at its end included; - for standard input.", valueName: "file"), completion: .file())
+    var promptFile: String?
 
     @Flag(name: .shortAndLong, help: "Read prompts from standard input, one a line.")
     var interactive = false
@@ -66,22 +70,23 @@ struct GenerateCommand: TaskCommand {
         if let topP, !(topP > 0 && topP <= 1) {
             throw ValidationError("--top-p must be above 0 and at most 1, found \(topP).")
         }
-        guard !interactive || prompt == nil else {
-            throw ValidationError("--interactive reads its prompts from standard input: leave --prompt out.")
+        guard !interactive || prompt == nil && promptFile == nil else {
+            throw ValidationError("--interactive reads its prompts from standard input: leave \(prompt == nil ? "--prompt-file" : "--prompt") out.")
         }
+        guard prompt == nil || promptFile == nil else { throw ValidationError("Give --prompt or --prompt-file, not both.") }
         guard !carryState || interactive else { throw ValidationError("--carry-state is for --interactive.") }
     }
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(checkpoint)
+        let model = try OpenedModel(source)
         let generator = try Generator(
             model.configuration, parameters: model.parameters,
             options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
         let writer = Writer(command: self, vocabulary: model.vocabulary, generator: generator)
         guard interactive else {
-            let prompt = prompt ?? ""
-            _ = try writer.write(prompt, ids: model.vocabulary.encode(prompt: prompt))
+            let text = try promptFile.map(Prompt.contents) ?? (prompt ?? "").bytes
+            _ = try writer.write(text, ids: model.vocabulary.encode(prompt: text, from: promptFile ?? "--prompt"))
             return
         }
         try PromptLines(hint: "each line is a prompt; Ctrl-C ends a text that is being written, Ctrl-D the program").forEach { line, place in
@@ -99,7 +104,7 @@ private struct Writer {
     let generator: Generator
 
     /// - Returns: whether anybody still reads.
-    func write(_ prompt: String, ids: [Int32]) throws -> Bool {
+    func write(_ prompt: [UInt8], ids: [Int32]) throws -> Bool {
         var output = TextOutput(vocabulary, after: prompt)
         var isRead = true
         try generator.run(

@@ -15,17 +15,25 @@ struct InspectCommand: TaskCommand {
               lockstep inspect data/kinematics
               lockstep inspect runs/quickstart
               lockstep inspect runs/quickstart/checkpoints/step-000002330
-              lockstep inspect weights.safetensors --json
+              lockstep inspect weights.safetensors --vocabulary data/news
             """)
 
     @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors file.", valueName: "path"), completion: .file())
     var path: String
 
+    @Option(help: ArgumentHelp("Whether this vocabulary (a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line) fits a .safetensors file.", valueName: "path"), completion: .file())
+    var vocabulary: String?
+
+    @OptionGroup var shape: ShapeOptions
+
     @Flag(help: "Print one JSON object instead of text.")
     var json = false
 
     func run() throws {
-        let inspection = try Inspection(of: Folder.withoutSlash(path))
+        if Folder.isFolder(path), vocabulary != nil || shape.cell != nil || shape.activation != nil {
+            throw UsageError("--vocabulary, --cell and --activation are for a .safetensors file", location: path, remedy: "leave them out")
+        }
+        let inspection = try Inspection(of: Folder.withoutSlash(path), shape, vocabulary: vocabulary)
         if json {
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]

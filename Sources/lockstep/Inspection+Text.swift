@@ -24,8 +24,8 @@ extension Inspection {
             state
             \(TensorSummary.table(state))
             """
-        case .tensors(let path, let tensors, let metadata):
-            "Safetensors \(path)\n\n" + TensorSummary.table(tensors)
+        case .tensors(let path, let tensors, let metadata, let model):
+            "Safetensors \(path)\n\n" + (model.map { $0.text + "\n\n" } ?? "") + TensorSummary.table(tensors)
                 + metadata.sorted { $0.key < $1.key }.map { "\n\nmetadata  \($0.key.printable): \($0.value.printable)" }.joined()
         }
     }
@@ -73,7 +73,7 @@ extension RunSketch {
 }
 
 extension ModelSummary {
-    fileprivate var text: String {
+    var text: String {
         "\(cell.printable) \(layers) x \(hidden), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")"
     }
 }

@@ -9,14 +9,21 @@ enum Inspection: Encodable {
     case dataset(path: String, DatasetSummary)
     case run(path: String, [CheckpointSummary], RunSketch?)
     case checkpoint(path: String, Manifest, model: [TensorSummary], state: [TensorSummary])
-    case tensors(path: String, [TensorSummary], metadata: [String: String])
+    case tensors(path: String, [TensorSummary], metadata: [String: String], model: WeightsSketch?)
 
-    /// - Throws: `InspectionError`, `FileError`, `CheckpointError`, `SafetensorsError`.
-    init(of path: String) throws {
+    /// - Parameters:
+    ///   - shape: of a .safetensors file.
+    ///   - vocabulary: the one that should go with such a file.
+    /// - Throws: `InspectionError`, `FileError`, `CheckpointError`, `SafetensorsError`; as `WeightsSketch`.
+    init(of path: String, _ shape: ShapeOptions, vocabulary: String?) throws {
         guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
         if !Folder.isFolder(path) {
             let file = try SafetensorsFile(path)
-            self = .tensors(path: path, try TensorSummary.all(in: file), metadata: file.metadata)
+            // Without a vocabulary any tensors may be looked at, whether or not they are a model's.
+            let model =
+                vocabulary == nil && shape.cell == nil
+                ? try? WeightsSketch(file, shape, vocabulary: nil) : try WeightsSketch(file, shape, vocabulary: vocabulary)
+            self = .tensors(path: path, try TensorSummary.all(in: file), metadata: file.metadata, model: model)
         } else if Folder.exists("\(path)/dataset.json") {
             self = .dataset(path: path, try DatasetSummary(folder: path))
         } else if Folder.exists("\(path)/checkpoints") {
@@ -53,9 +60,10 @@ enum Inspection: Encodable {
             try container.encode(manifest, forKey: .manifest)
             try container.encode(model, forKey: .model)
             try container.encode(state, forKey: .state)
-        case .tensors(let path, let tensors, let metadata):
+        case .tensors(let path, let tensors, let metadata, let model):
             try container.encode("safetensors", forKey: .kind)
             try container.encode(path, forKey: .path)
+            try container.encodeIfPresent(model, forKey: .model)
             try container.encode(tensors, forKey: .tensors)
             try container.encode(metadata, forKey: .metadata)
         }

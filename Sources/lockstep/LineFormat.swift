@@ -16,19 +16,22 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     struct Frame {
         fileprivate let before: ArraySlice<UInt8>
         fileprivate var after: ArraySlice<UInt8> = []
+
+        /// The id or columns before the text; nil where there are none. Bytes that are not UTF-8 show as U+FFFD.
+        var identity: String? { before.isEmpty ? nil : String(decoding: before, as: UTF8.self) }
     }
 
     /// - Parameter number: of the line, for errors.
     /// - Throws: `UnreadableLine`.
-    func parse(_ line: [UInt8], file: String, number: Int) throws -> (text: ArraySlice<UInt8>, frame: Frame) {
+    func parse(_ line: ArraySlice<UInt8>, file: String, number: Int) throws -> (text: ArraySlice<UInt8>, frame: Frame) {
         switch self {
         case .text:
-            return (line[...], Frame(before: []))
+            return (line, Frame(before: []))
         case .id:
-            guard let end = line.firstIndex(where: { $0 == blank || $0 == tabulator }) ?? (line.isEmpty ? nil : line.count), end > 0 else {
+            guard let end = line.firstIndex(where: { $0 == blank || $0 == tabulator }) ?? (line.isEmpty ? nil : line.endIndex), end > line.startIndex else {
                 throw UnreadableLine(file: file, number: number, expected: "an id, a space and the text")
             }
-            return (line[min(end + 1, line.count)...], Frame(before: line[..<end]))
+            return (line[min(end + 1, line.endIndex)...], Frame(before: line[..<end]))
         case .tab:
             guard let end = line.lastIndex(of: tabulator) else {
                 throw UnreadableLine(file: file, number: number, expected: "columns with a tab between them, the text in the last")

@@ -42,10 +42,10 @@ struct Lockstep: ParsableCommand {
         MappedRegions.nameFaults(speaker: "lockstep")
         MissingOperation.onFirst { Failure.say("warning: \($0.description)") }
         do {
-            let name = CommandLine.arguments.dropFirst().first { $0 != "help" }
+            let name = Arguments.given.first { $0 != "help" }
             Failure.isShared = isShared(name)
             try checkSubcommand(name)
-            var command = try parseAsRoot()
+            var command = try parseAsRoot(Arguments.given)
             if Failure.launchedSize > 1, Failure.launchedRank == 0, command is any TaskCommand {
                 Failure.say("note: each of the \(Failure.launchedSize) processes does by itself all that its command line says")
             }

@@ -6,29 +6,79 @@ import Files
 import Recurrent
 import Training
 
-/// A checkpoint with its model and vocabulary in memory, for evaluate, generate and score.
+/// A model and its vocabulary in memory, for evaluate, generate, complete and score.
 struct OpenedModel {
-    let checkpoint: LoadedCheckpoint
+    /// A checkpoint folder, or a file of weights.
+    let path: String
+    /// Nil for a file of weights.
+    let checkpoint: LoadedCheckpoint?
+    /// SHA-256 of the file that holds the weights.
+    let modelHash: String
     let configuration: ModelConfiguration
     let parameters: Arena
     let vocabulary: Vocabulary
+    /// What `--vocabulary` named.
+    private let vocabularyPath: String?
 
-    /// - Parameters:
-    ///   - path: a checkpoint or run folder.
-    ///   - announcing: print notes (an unusable best checkpoint, say); on one rank only.
-    init(_ path: String, announcing: Bool = true) throws {
-        checkpoint = try CheckpointStore.resolve(Folder.withoutSlash(path)) { if announcing { Failure.say("note: \($0)") } }
-        (configuration, parameters) = try ModelFile.load(checkpoint)
-        vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
+    /// - Parameter announcing: print notes (an unusable best checkpoint, say); on one rank only.
+    init(_ options: ModelOptions, announcing: Bool = true) throws {
+        let note: @Sendable (String) -> Void = { if announcing { Failure.say("note: \($0)") } }
+        let given = Folder.withoutSlash(options.checkpoint)
+        vocabularyPath = options.vocabulary.map(Folder.withoutSlash)
+        if Folder.isFolder(given) || !Folder.exists(given) {
+            try OpenedModel.refuseFileOptions(options)
+            let checkpoint = try CheckpointStore.resolve(given, note: note)
+            self.checkpoint = checkpoint
+            path = checkpoint.folder
+            modelHash = checkpoint.manifest.files["model.safetensors"]?.sha256 ?? ""
+            (configuration, parameters) = try ModelFile.load(checkpoint)
+            vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
+        } else {
+            let file = try SafetensorsFile(given)
+            guard let vocabularyPath else {
+                throw UsageError(
+                    "a file of weights does not say what its tokens stand for", location: given,
+                    remedy: "say it with --vocabulary: a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line")
+            }
+            checkpoint = nil
+            path = given
+            (configuration, parameters) = try ModelFile.load(
+                file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh)
+            if configuration.cell == .elman, options.shape.activation == nil {
+                note("\(given): an Elman network, read with tanh; --activation says another")
+            }
+            modelHash = try Digest.sha256(ofFile: given)
+            vocabulary = try Vocabulary.open(vocabularyPath, note: note)
+        }
         guard vocabulary.count == configuration.vocabulary else {
-            throw OtherVocabulary(
-                file: checkpoint.vocabularyPath, expected: "\(configuration.vocabulary) tokens",
-                found: "\(vocabulary.count) tokens")
+            throw OtherSize(
+                file: vocabularyPath ?? path, model: path, expected: configuration.vocabulary, found: vocabulary.count)
         }
     }
 
-    /// Where the training data was, from the configuration in the manifest.
+    private static func refuseFileOptions(_ options: ModelOptions) throws {
+        let given = [
+            ("--vocabulary", options.vocabulary != nil), ("--cell", options.shape.cell != nil),
+            ("--activation", options.shape.activation != nil),
+        ]
+        guard Folder.exists(options.checkpoint), let (name, _) = given.first(where: \.1) else { return }
+        throw UsageError(
+            "\(name) is for a .safetensors file; a checkpoint folder says it itself", location: options.checkpoint,
+            remedy: "leave it out")
+    }
+
+    /// Updates made when it was saved; nil for a file of weights.
+    var step: Int? { checkpoint?.manifest.step }
+
+    /// Where the training data was, from the configuration in the manifest; for a file of weights, the dataset that its
+    /// vocabulary came from.
     func dataFolder() throws -> String {
+        guard let checkpoint else {
+            guard let vocabularyPath, Folder.exists("\(vocabularyPath)/dataset.json") else {
+                throw UsageError("a file of weights has no data of its own", location: path, remedy: "give --data FOLDER or --text FILE")
+            }
+            return vocabularyPath
+        }
         let manifest = "\(checkpoint.folder)/manifest.json"
         let folder = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest).data.path
         guard Folder.isFolder(folder) else { throw DataNotThere(folder: folder) }
@@ -37,10 +87,25 @@ struct OpenedModel {
 
     /// Ids mean the same words only with the same vocabulary.
     func require(_ dataset: Dataset) throws {
-        guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
-            throw OtherVocabulary(
-                file: dataset.folder, expected: checkpoint.manifest.vocabularyHash, found: dataset.vocabulary.hash)
+        let expected = checkpoint?.manifest.vocabularyHash ?? vocabulary.hash
+        guard dataset.vocabulary.hash == expected else {
+            throw OtherVocabulary(file: dataset.folder, expected: expected, found: dataset.vocabulary.hash)
         }
+    }
+}
+
+/// A vocabulary that cannot be the model's.
+struct OtherSize: DiagnosedError {
+    let file: String
+    let model: String
+    let expected: Int
+    let found: Int
+
+    var kind: FailureKind { .data }
+    var diagnosis: Diagnosis {
+        Diagnosis(
+            "the vocabulary is not that of \(model)", file: file, expected: "\(expected) tokens", found: "\(found) tokens",
+            remedy: "give the vocabulary that the model was trained with")
     }
 }
 

@@ -110,5 +110,5 @@ struct RunSummary {
 
 /// The command line as typed, to train in earnest.
 enum Invocation {
-    static var text: String { CommandLine.arguments.filter { $0 != "--dry-run" }.map(\.shellWord).joined(separator: " ") }
+    static var text: String { Arguments.all.filter { $0 != "--dry-run" }.map(\.shellWord).joined(separator: " ") }
 }

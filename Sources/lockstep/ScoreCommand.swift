@@ -14,8 +14,15 @@ struct ScoreCommand: TaskCommand {
         abstract: "The log probability of each line of a text or n-best list.",
         discussion: """
             One score per input line, in the order of the input: the logarithm of the probability of the line and of its \
-            end. Each line starts from a zero state; --carry-state reads it in the context of the lines before it. Words \
-            outside the vocabulary count as <unk>.
+            end. Each line starts from a zero state; --carry-state reads it in the context of the lines before it. The \
+            text may be a file, which may be gzip, a pipe, or - for standard input; lines may end in CR LF.
+
+            What the vocabulary lacks counts as <unk>. Where it has none (characters, bytes), --unknown decides: it is an \
+            error; skip leaves it out of the line; uniform gives each the logarithm of 1 / N and leaves it unread, N being \
+            how many characters (of 1,112,064) or bytes (of 256) the vocabulary lacks, or of pieces its size.
+
+            --tokens prints one JSON object a line: the tokens, their ids, each one's log probability and their sum, \
+            "score". Of what is skipped there is no probability (null), and of what the vocabulary lacks no id.
 
             Formats, with the line that is read and the one that is printed:
               text   TEXT, the default      SCORE
@@ -27,14 +34,14 @@ struct ScoreCommand: TaskCommand {
             Examples:
               lockstep score --checkpoint runs/news sentences.txt
               lockstep score --checkpoint runs/news --log-base 10 --counts < lines.txt
-              lockstep score --checkpoint runs/news --format id nbest.txt > nbest.scores
+              zcat n.gz | lockstep score --checkpoint runs/news --format id - > scores
+              lockstep score --checkpoint runs/news --tokens sentences.txt
               lockstep score --checkpoint runs/news --format moses n.best > rescored
             """)
 
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
-    var checkpoint: String
+    @OptionGroup var source: ModelOptions
 
-    @Argument(help: "A text file. Default: standard input.", completion: .file())
+    @Argument(help: "A text: a file, a pipe, or - for standard input, the default.", completion: .file())
     var file: String?
 
     @Option(help: ArgumentHelp("How lines are read and printed.", valueName: "format"))
@@ -55,6 +62,14 @@ struct ScoreCommand: TaskCommand {
     @Flag(help: "Do not reset the state between lines.")
     var carryState = false
 
+    @Flag(help: "One JSON object for each line, with the score of each token.")
+    var tokens = false
+
+    @Option(help: ArgumentHelp("What to do with what a vocabulary without <unk> lacks.", valueName: "policy"))
+    var unknown: UnknownRule = .error
+
+    enum UnknownRule: String, CaseIterable, ExpressibleByArgument { case error, skip, uniform }
+
     enum LogBase: String, CaseIterable, ExpressibleByArgument {
         case e
         case two = "2"
@@ -68,15 +83,18 @@ struct ScoreCommand: TaskCommand {
         guard !counts || format != .moses else {
             throw ValidationError("--counts is not for --format moses, where a score is a feature.")
         }
+        guard !tokens || !counts && !costs else {
+            throw ValidationError("--tokens cannot be used with --counts or --costs.")
+        }
     }
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(checkpoint)
+        let model = try OpenedModel(source)
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {
             throw UsageError(
-                "the model's vocabulary has no line end", location: checkpoint, remedy: "score lines without it: --no-line-end")
+                "the model's vocabulary has no line end", location: source.checkpoint, remedy: "score lines without it: --no-line-end")
         }
         let scorer = try Scorer(
             model.configuration, parameters: model.parameters, start: vocabulary.lineStart, carriesState: carryState)
@@ -84,10 +102,12 @@ struct ScoreCommand: TaskCommand {
         var number = 0
         while true {
             let (batch, problem) = try read(lines, number: &number, with: vocabulary)
-            let scores = try scorer.score(batch.map(\.ids))
+            let scores = try scorer.score(batch.map { $0.ids.filter { $0 != Vocabulary.missing } }, keepingParts: tokens)
             var output: [UInt8] = []
             for (line, score) in zip(batch, scores) {
-                output += format.line(numbers(score, of: line.ids, vocabulary), in: line.frame) + [UInt8(ascii: "\n")]
+                let scored = ScoredLine(line, score, rule: unknown, divisor: logBase.divisor, vocabulary)
+                output += try tokens ? scored.json() : format.line(numbers(scored), in: line.frame)
+                output.append(UInt8(ascii: "\n"))
             }
             guard output.withUnsafeBytes({ StandardStream.output.write($0) }) else { return }
             if let problem { throw problem }
@@ -99,20 +119,24 @@ struct ScoreCommand: TaskCommand {
     /// - Returns: none at the end; the error of the line after them, if it cannot be scored.
     private func read(
         _ lines: LineReader, number: inout Int, with vocabulary: Vocabulary
-    ) throws -> (lines: [(ids: [Int32], frame: LineFormat.Frame)], problem: (any Error)?) {
-        let name = file ?? "standard input"
-        var batch: [(ids: [Int32], frame: LineFormat.Frame)] = []
+    ) throws -> (lines: [InputLine], problem: (any Error)?) {
+        var batch: [InputLine] = []
         var tokens = 0
-        while batch.count < 1024, tokens < 1 << 20, batch.isEmpty || lines.isReady, let line = try lines.next() {
-            number += 1
+        while batch.count < 1024, tokens < 1 << 20, batch.isEmpty || lines.isReady {
             do {
+                guard let line = try lines.next() else { break }
+                number += 1
                 let bytes = number == 1 ? vocabulary.text(ofFile: line) : line
-                let (text, frame) = try format.parse(bytes, file: name, number: number)
-                let ids = try vocabulary.encode(text + (noLineEnd ? [] : [UInt8(ascii: "\n")]), completingLastLine: false)
-                batch.append((ids, frame))
+                // A carriage return belongs to the line's end, and so to the text where the vocabulary has it.
+                let isReturned = bytes.last == carriageReturn
+                let (text, frame) = try format.parse(bytes.dropLast(isReturned ? 1 : 0), file: lines.path, number: number)
+                let end = noLineEnd ? [] : (isReturned && vocabulary.hasCarriageReturn ? [carriageReturn] : []) + [UInt8(ascii: "\n")]
+                let whole = Array(text) + end
+                let ids = try vocabulary.encode(whole, completingLastLine: false, unknown: unknown == .error ? .error : .mark)
+                batch.append(InputLine(ids: ids, text: self.tokens ? whole : [], frame: frame))
                 tokens += ids.count
             } catch let error as TextError {
-                return (batch, UnreadableText(file: name, line: number, cause: error))
+                return (batch, UnreadableText(file: lines.path, line: number, cause: error))
             } catch {
                 return (batch, error)
             }
@@ -120,10 +144,19 @@ struct ScoreCommand: TaskCommand {
         return (batch, nil)
     }
 
-    private func numbers(_ score: LineScore, of ids: [Int32], _ vocabulary: Vocabulary) -> [String] {
-        let value = (costs ? -1 : 1) * score.logProbability / logBase.divisor
-        let unknown = vocabulary.unknown.map { id in ids.count { Int($0) == id } } ?? 0
+    private func numbers(_ line: ScoredLine) -> [String] {
+        let value = costs ? -line.score : line.score
         // No "-0.000000" for a line without tokens.
-        return [Formatting.fixed(value == 0 ? 0 : value, decimals: 6)] + (counts ? ["\(score.tokens)", "\(unknown)"] : [])
+        return [Formatting.fixed(value == 0 ? 0 : value, decimals: 6)] + (counts ? ["\(line.scoredTokens)", "\(line.unknown)"] : [])
+    }
+}
+
+private let carriageReturn = UInt8(ascii: "\r")
+
+extension Vocabulary {
+    /// Whether a carriage return is a token; between words it is white space.
+    fileprivate var hasCarriageReturn: Bool {
+        guard !level.isSpaced, let id = try? encode([carriageReturn]).first else { return false }
+        return unknown != Int(id)
     }
 }

@@ -11,10 +11,10 @@ struct TextOutput {
     private var unfinished: [UInt8] = []
 
     /// - Parameter prompt: written first.
-    init(_ vocabulary: Vocabulary, after prompt: String) {
+    init(_ vocabulary: Vocabulary, after prompt: [UInt8]) {
         self.vocabulary = vocabulary
-        needsSpace = vocabulary.level.isSpaced && !prompt.isEmpty && prompt.last?.isWhitespace == false
-        put(Array(prompt.utf8))
+        needsSpace = vocabulary.level.isSpaced && !vocabulary.unfinishedWord(of: prompt).isEmpty
+        put(prompt)
     }
 
     /// - Returns: whether anybody still reads.

@@ -37,7 +37,7 @@ struct TrainCommand: JobCommand {
     @Option(help: ArgumentHelp("Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.", valueName: "path"), completion: .file())
     var initFrom: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
     @Flag(help: "Print the complete configuration (YAML) that these options stand for, and do nothing else.")

@@ -35,7 +35,7 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"))
+    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
     @Option(help: ArgumentHelp("Steps of each run.", valueName: "n"))

@@ -12,20 +12,27 @@ extension Vocabulary {
     /// The token after which a line begins: the one that ends a line, else the most frequent one.
     var lineStart: Int32 { lineEnd ?? Int32(occurrences.firstIndex(of: occurrences.max()!)!) }
 
-    /// - Parameter place: where the prompt came from, as in "line 3".
-    /// - Throws: `UnknownInPrompt` for a character that the vocabulary lacks.
-    func encode(prompt: String, from place: String = "--prompt") throws -> [Int32] {
+    /// - Parameters:
+    ///   - prompt: of any bytes at byte level, else UTF-8.
+    ///   - place: where the prompt came from, as in "line 3".
+    /// - Throws: `UnknownInPrompt` for a character that the vocabulary lacks; `UsageError` for what is not UTF-8.
+    func encode(prompt: [UInt8], from place: String) throws -> [Int32] {
         let ids: [Int32]
         do {
-            ids = try encode(Array(prompt.utf8), completingLastLine: false)
+            ids = try encode(prompt, completingLastLine: false)
         } catch TextError.notInVocabulary(let symbol, _, let offset) {
-            let before = String(decoding: prompt.utf8.prefix(offset), as: UTF8.self)
-            throw UnknownInPrompt(symbol: symbol, prompt: place, character: before.unicodeScalars.count + 1)
+            let before = String(decoding: prompt.prefix(offset), as: UTF8.self).unicodeScalars.count
+            throw UnknownInPrompt(symbol: symbol, prompt: place, number: (level == .byte ? offset : before) + 1, level: level)
+        } catch TextError.invalidUTF8(_, let offset) {
+            throw UsageError("not UTF-8 text", location: "\(place), byte \(offset)", remedy: "only models of bytes read other bytes")
         }
         // At character and byte level `<unk>` in a prompt would be a riddle; for words and pieces it is the usual meaning.
         if !level.isSpaced, let unknown, let index = ids.firstIndex(of: Int32(unknown)) {
-            let symbol = Array(prompt.unicodeScalars)[min(index, prompt.unicodeScalars.count - 1)]
-            throw UnknownInPrompt(symbol: "'\(symbol)'", prompt: place, character: index + 1)
+            let symbol =
+                level == .byte
+                ? "byte 0x" + String(prompt[index], radix: 16, uppercase: true)
+                : "'\(Array(String(decoding: prompt, as: UTF8.self).unicodeScalars)[index])'"
+            throw UnknownInPrompt(symbol: symbol, prompt: place, number: index + 1, level: level)
         }
         return ids
     }
@@ -34,13 +41,14 @@ extension Vocabulary {
 struct UnknownInPrompt: DiagnosedError {
     let symbol: String
     let prompt: String
-    /// From 1.
-    let character: Int
+    /// Of the character or byte, from 1.
+    let number: Int
+    let level: TokenLevel
 
     var kind: FailureKind { .usage }
     var diagnosis: Diagnosis {
         Diagnosis(
-            "\(symbol) is not in the model's vocabulary", location: "\(prompt), character \(character)",
+            "\(symbol) is not in the model's vocabulary", location: "\(prompt), \(level == .byte ? "byte" : "character") \(number)",
             remedy: "leave it out, or see the vocabulary in the checkpoint's vocabulary.json")
     }
 }

@@ -191,6 +191,7 @@ extension CommandTests {
         @Test(arguments: ["bash", "zsh", "fish"]) func completionScripts(shell: String) throws {
             let script = try sandbox.succeed(["--generate-completion-script", shell])
             #expect((Self.commands + ["top-p"]).allSatisfy(script.contains))
+            #expect(["model.hidden=", "training.optimizer.learning_rate="].allSatisfy(script.contains))
             guard shell == "bash" else { return }
             let file = try sandbox.write(script, to: "completion.bash")
             let typed = try Launch.run(
@@ -204,6 +205,17 @@ extension CommandTests {
                     """,
                 ])
             #expect(typed.output.contains("generate"), "\(typed.output)\(typed.errors)")
+            let setting = try Launch.run(
+                "bash",
+                [
+                    "-c",
+                    """
+                    . '\(file)'
+                    COMP_WORDS=(lockstep train --set model.h); COMP_CWORD=3; COMP_LINE="lockstep train --set model.h"; COMP_POINT=${#COMP_LINE}
+                    $(complete -p lockstep | sed 's/.*-F \\([^ ]*\\).*/\\1/') lockstep model.h --set; echo "${COMPREPLY[@]}"
+                    """,
+                ])
+            #expect(setting.output.split(whereSeparator: \.isWhitespace) == ["model.hidden="], "\(setting.output)\(setting.errors)")
         }
     }
 }

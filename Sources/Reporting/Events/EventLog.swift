@@ -52,7 +52,9 @@ public final class EventLog {
     /// For TensorBoard's page of texts, where it is read as Markdown: hence a block of code.
     /// - Throws: `FileError`.
     public func append(step: Int, tag: String, text: String) throws {
-        let block = text.split(separator: "\n", omittingEmptySubsequences: false).map { "    \($0)" }.joined(separator: "\n")
+        // Markdown's lines end in LF, CR or CRLF, the last of which Swift takes for one character.
+        let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" || $0 == "\r" }
+        let block = lines.map { "    \($0)" }.joined(separator: "\n")
         try append {
             $0.step = Int64(step)
             $0.summary.value = [

@@ -1,0 +1,25 @@
+import ArgumentParser
+import Recurrent
+
+/// Which model a command opens.
+struct ModelOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest; or with --vocabulary a .safetensors file with PyTorch's names.", valueName: "path"), completion: .file())
+    var checkpoint: String
+
+    @Option(help: ArgumentHelp("The vocabulary of a .safetensors file: a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line in the order of the ids.", valueName: "path"), completion: .file())
+    var vocabulary: String?
+
+    @OptionGroup var shape: ShapeOptions
+}
+
+/// What the shapes in a .safetensors file do not tell.
+struct ShapeOptions: ParsableArguments {
+    @Option(help: ArgumentHelp("The cell of a .safetensors file whose shapes fit several (gru, gru_reset_after).", valueName: "cell"))
+    var cell: Cell?
+
+    @Option(help: ArgumentHelp("The activation of an Elman network in a .safetensors file. (default: tanh)", valueName: "name"))
+    var activation: Activation?
+}
+
+extension Cell: ExpressibleByArgument {}
+extension Activation: ExpressibleByArgument {}

@@ -1,0 +1,55 @@
+import Checkpoints
+import Corpus
+import Diagnostics
+import Recurrent
+import Training
+
+/// The model that a .safetensors file describes by its names and shapes, and the vocabulary that goes with it.
+struct WeightsSketch: Encodable {
+    /// More than one where the shapes do not tell.
+    let cells: [String]
+    let layers: Int
+    let embedding: Int
+    let hidden: Int
+    let tied: Bool
+    let vocabularySize: Int
+    let vocabulary: VocabularySketch?
+
+    struct VocabularySketch: Encodable {
+        let level: String
+        let hash: String
+    }
+
+    private enum CodingKeys: String, CodingKey {
+        case cells, layers, embedding, hidden, tied, vocabulary
+        case vocabularySize = "vocabulary_size"
+    }
+
+    /// - Parameter vocabulary: the one that should go with the weights.
+    /// - Throws: `SafetensorsError`, `ModelFileError` where the file holds no model; `OtherSize`; as `Vocabulary.open`.
+    init(_ file: SafetensorsFile, _ shape: ShapeOptions, vocabulary: String?) throws {
+        let candidates = try shape.cell.map { [$0] } ?? ModelFile.cells(in: file)
+        let model = try ModelFile.configuration(of: file, cell: candidates[0])
+        cells = candidates.map(\.rawValue)
+        layers = model.layers
+        embedding = model.embedding
+        hidden = model.hidden
+        tied = model.tied
+        vocabularySize = model.vocabulary
+        self.vocabulary = try vocabulary.map { path in
+            let vocabulary = try Vocabulary.open(path) { Failure.say("note: \($0)") }
+            guard vocabulary.count == model.vocabulary else {
+                throw OtherSize(file: path, model: file.path, expected: model.vocabulary, found: vocabulary.count)
+            }
+            return VocabularySketch(level: vocabulary.level.rawValue, hash: vocabulary.hash)
+        }
+    }
+
+    var text: String {
+        let model = ModelSummary(
+            cell: cells.joined(separator: " or "), activation: "", layers: layers, embedding: embedding, hidden: hidden, tied: tied,
+            vocabularySize: vocabularySize)
+        let fit = vocabulary.map { [["fits", "a vocabulary of level \($0.level), SHA-256 \($0.hash)"]] } ?? []
+        return table([["model", model.text]] + fit, textColumns: [0, 1])
+    }
+}

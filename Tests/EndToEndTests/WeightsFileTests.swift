@@ -1,0 +1,61 @@
+import Foundation
+import TestSupport
+import Testing
+
+extension CommandTests {
+    /// A model straight from a .safetensors file with PyTorch's names.
+    struct WeightsFileTests {
+        private let sandbox: Sandbox
+        private let weights: String
+
+        init() throws {
+            sandbox = try Sandbox()
+            weights = "\(Shared.run)/checkpoints/step-000000400/model.safetensors"
+        }
+
+        @Test func saysWhatItsCheckpointSays() throws {
+            let options = ["--vocabulary", Shared.corpus]
+            let whole = try sandbox.evaluate("\(Shared.run)/checkpoints/step-000000400", ["--streams", "4"])
+            let output = try sandbox.succeed(["evaluate", "--checkpoint", weights, "--json", "--streams", "4"] + options)
+            let file = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
+            #expect(file["nll_sum"] as? Double == whole.nll_sum)
+            #expect(file["checkpoint"] as? String == weights && file["step"] == nil)
+            for command in [["generate", "--length", "30"], ["complete", "A car "], ["score", sandbox.path("lines")]] {
+                _ = try sandbox.write("A car\n", to: "lines")
+                let expected = try sandbox.succeed(command + ["--checkpoint", "\(Shared.run)/checkpoints/step-000000400"])
+                for vocabulary in [Shared.corpus, Shared.run, "\(Shared.corpus)/vocabulary.json"] {
+                    #expect(try sandbox.succeed(command + ["--checkpoint", weights, "--vocabulary", vocabulary]) == expected)
+                }
+            }
+            let text = try sandbox.succeed(["inspect", weights, "--vocabulary", Shared.corpus])
+            #expect(text.contains("lstm 1 x 24, embedding 8, vocabulary 57") && text.contains("level character"), "\(text)")
+        }
+
+        @Test func whatTheShapesDoNotTellIsAsked() throws {
+            try sandbox.train("run", ["model.cell=gru_reset_after", "training.steps=2"])
+            let gru = "\(sandbox.checkpoint("run", step: 2))/model.safetensors"
+            let evaluate = ["evaluate", "--json", "--vocabulary", Shared.corpus, "--checkpoint", gru]
+            let asked = try sandbox.lockstep(evaluate)
+            #expect(asked.status == 65)
+            #expect(asked.errors.contains("gru or gru_reset_after; say which with --cell"), "\(asked.errors)")
+            let told = try sandbox.succeed(evaluate + ["--cell", "gru_reset_after"])
+            #expect(told.contains("\(try sandbox.evaluate("run").nll_sum)"))
+            #expect(try sandbox.lockstep(evaluate + ["--cell", "lstm"]).errors.contains("not the recurrent weights of such a cell"))
+            #expect(try sandbox.succeed(["inspect", gru]).contains("gru or gru_reset_after 1 x 24"))
+        }
+
+        @Test func aVocabularyThatIsNotItsOwnIsRefused() throws {
+            let none = try sandbox.lockstep(["evaluate", "--checkpoint", weights])
+            #expect(none.status == 64 && none.errors.contains("--vocabulary"))
+            let list = try sandbox.write("a\nb\n", to: "list")
+            for command in [["evaluate", "--checkpoint", weights], ["inspect", weights]] {
+                let other = try sandbox.lockstep(command + ["--vocabulary", list])
+                #expect(other.status == 65 && other.errors.contains("expected 57 tokens, found 2 tokens"), "\(other.errors)")
+            }
+            let given = try sandbox.lockstep(["evaluate", "--checkpoint", Shared.run, "--vocabulary", Shared.corpus])
+            #expect(given.status == 64 && given.errors.contains("--vocabulary is for a .safetensors file"))
+            let noData = try sandbox.lockstep(["evaluate", "--checkpoint", weights, "--vocabulary", Shared.run])
+            #expect(noData.status != 0 && noData.errors.contains("give --data FOLDER or --text FILE"), "\(noData.errors)")
+        }
+    }
+}
