@@ -1,3 +1,5 @@
+import Glibc
+
 /// Arguments, file names and the environment are bytes, of any encoding. A string made of them keeps what is not UTF-8: byte
 /// b stands as the private-use character U+10FE00 + b, and so does each byte of these characters themselves. Bytes to
 /// string and back is the identity.
@@ -26,6 +28,11 @@ extension String {
                 index += 1
             }
         }
+    }
+
+    /// - Parameter bytes: ended by a zero.
+    public init(cBytes bytes: UnsafePointer<CChar>) {
+        self.init(keeping: UnsafeBufferPointer(start: bytes, count: strlen(bytes)).map { UInt8(bitPattern: $0) })
     }
 
     /// The bytes that the string was made of; of any other string, its UTF-8.

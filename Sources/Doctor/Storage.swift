@@ -1,3 +1,4 @@
+import Diagnostics
 import Files
 import Glibc
 import Platform
@@ -10,15 +11,15 @@ enum Storage {
         // The nearest folder that exists already.
         var folder = runFolder
         while !Folder.isFolder(folder), folder != ".", folder != "/" { folder = Folder.parent(of: folder) }
-        if let real = realpath(folder, nil) {
-            storage.folder = String(cString: real)
+        if let real = realpath(folder.cBytes, nil) {
+            storage.folder = String(cBytes: real)
             free(real)
         } else {
             storage.folder = folder
         }
         storage.fileSystem = machine.fileSystem(of: storage.folder)
         var space = statvfs()
-        if statvfs(storage.folder, &space) == 0 { storage.free = Int(space.f_bavail) * Int(space.f_frsize) }
+        if statvfs(storage.folder.cBytes, &space) == 0 { storage.free = Int(space.f_bavail) * Int(space.f_frsize) }
         guard saving else { return storage }
         let probe = TemporaryItem(beside: "\(storage.folder)/.lockstep-doctor")
         let name = probe.path

@@ -9,6 +9,7 @@ public final class ByteSource {
 
     /// As typed; "standard input" for that.
     public let path: String
+    private let isStandardInput: Bool
     private let file: File
     /// Read to recognise the format, and not yet handed on.
     private var head: [UInt8] = []
@@ -20,23 +21,25 @@ public final class ByteSource {
     /// - Parameter path: "-" for standard input.
     /// - Throws: `FileError`, `NotText`.
     public init(_ path: String) throws {
-        guard path != ByteSource.standardInput else {
+        isStandardInput = path == ByteSource.standardInput
+        guard !isStandardInput else {
             self.path = "standard input"
             file = File.standardInput()
             return
         }
         self.path = path
         if Folder.exists(path), !ByteSource.isReadableOnce(path) { throw NotText(path: path) }
-        file = try File.open(path, .read)
+        // A regular file is checked as such.
+        file = try File.open(path, Folder.isFile(path) || !Folder.exists(path) ? .read : .stream)
     }
 
     /// Not a folder, nor a device: those have no end, but for a terminal.
     private static func isReadableOnce(_ path: String) -> Bool {
         var info = stat()
-        guard stat(path, &info) == 0 else { return true }
+        guard stat(path.cBytes, &info) == 0 else { return true }
         switch info.st_mode & S_IFMT {
         case S_IFREG, S_IFIFO, S_IFSOCK: return true
-        case S_IFCHR: return (try? File.open(path, .read))?.isTerminal ?? false
+        case S_IFCHR: return (try? File.open(path, .stream))?.isTerminal ?? false
         default: return false
         }
     }
@@ -44,7 +47,7 @@ public final class ByteSource {
     /// Whether the file can be read from any place, and again: a regular file that is not compressed.
     /// - Throws: `FileError`.
     public func isRandomAccess() throws -> Bool {
-        try path != "standard input" && Folder.isFile(path) && !isCompressed()
+        try !isStandardInput && Folder.isFile(path) && !isCompressed()
     }
 
     /// Whether it is gzip.

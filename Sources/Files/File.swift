@@ -37,9 +37,9 @@ public final class File {
             case .createNew: O_RDWR | O_CREAT | O_EXCL
             }
         // Who may read and write is for the user to say, with umask.
-        var descriptor = retrying { Glibc.open(path, flags | O_CLOEXEC, 0o666) }
+        var descriptor = retrying { Glibc.open(path.cBytes, flags | O_CLOEXEC, 0o666) }
         if descriptor < 0, mode == .append, MissingOperation.codes.contains(errno) {
-            descriptor = retrying { Glibc.open(path, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o666) }
+            descriptor = retrying { Glibc.open(path.cBytes, O_WRONLY | O_CREAT | O_NONBLOCK | O_CLOEXEC, 0o666) }
             if descriptor >= 0 { lseek(descriptor, 0, SEEK_END) }
         }
         guard descriptor >= 0 else {
@@ -56,7 +56,7 @@ public final class File {
     /// The folder for temporary files: TMPDIR, else /tmp.
     public static var temporaryFolder: String {
         guard let folder = getenv("TMPDIR"), folder.pointee != 0 else { return "/tmp" }
-        return String(cString: folder)
+        return String(cBytes: folder)
     }
 
     /// A file without a name, gone when it is closed, whichever way the process ends.
@@ -65,7 +65,7 @@ public final class File {
     ///   - name: what errors call it.
     /// - Throws: `FileError`.
     public static func temporary(in folder: String, named name: String) throws -> File {
-        var template = Array("\(folder)/.lockstep-XXXXXX".utf8CString)
+        var template = "\(folder)/.lockstep-XXXXXX".cBytes
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else { throw FileError(operation: "create a temporary file in", path: folder) }
         unlink(template)

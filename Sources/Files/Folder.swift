@@ -1,19 +1,20 @@
+import Diagnostics
 import Glibc
 
 /// Operations on names in the file system, each checked.
 public enum Folder {
-    public static func exists(_ path: String) -> Bool { access(path, F_OK) == 0 }
+    public static func exists(_ path: String) -> Bool { access(path.cBytes, F_OK) == 0 }
 
     public static func isFolder(_ path: String) -> Bool {
         var info = stat()
-        return stat(path, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
+        return stat(path.cBytes, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
     /// True for a regular file only: not for a folder, nor for a named pipe, whose opening would wait for a writer.
     /// Without `followingLinks` a symbolic link is no regular file either.
     public static func isFile(_ path: String, followingLinks: Bool = true) -> Bool {
         var info = stat()
-        let found = followingLinks ? stat(path, &info) == 0 : lstat(path, &info) == 0
+        let found = followingLinks ? stat(path.cBytes, &info) == 0 : lstat(path.cBytes, &info) == 0
         return found && info.st_mode & S_IFMT == S_IFREG
     }
 
@@ -23,7 +24,7 @@ public enum Folder {
         let path = try followingLinks(withoutSlash(path))
         let parent = parent(of: path)
         if parent != path { try create(parent) }
-        guard mkdir(path, 0o777) == 0 || errno == EEXIST && isFolder(path) else {
+        guard mkdir(path.cBytes, 0o777) == 0 || errno == EEXIST && isFolder(path) else {
             throw FileError(operation: "create folder", path: path)
         }
     }
@@ -31,9 +32,9 @@ public enum Folder {
     /// What a symbolic link points to.
     public static func target(ofLink path: String) throws -> String {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
-        let count = readlink(path, &target, target.count)
+        let count = readlink(path.cBytes, &target, target.count)
         guard count >= 0 else { throw FileError(operation: "read the link", path: path) }
-        return String(decoding: target[..<count].map { UInt8(bitPattern: $0) }, as: UTF8.self)
+        return String(keeping: target[..<count].map { UInt8(bitPattern: $0) })
     }
 
     /// Where a chain of links ends, whether or not there is anything; `path` itself when it is no link.
@@ -42,7 +43,7 @@ public enum Folder {
         var path = path
         for _ in 0..<40 {
             var info = stat()
-            guard lstat(path, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else { return path }
+            guard lstat(path.cBytes, &info) == 0, info.st_mode & S_IFMT == S_IFLNK else { return path }
             let target = try target(ofLink: path)
             path = target.hasPrefix("/") ? target : "\(parent(of: path))/\(target)"
         }
@@ -66,7 +67,7 @@ public enum Folder {
         var place = path
         while !exists(place), parent(of: place) != place { place = parent(of: place) }
         guard isFolder(place) else { throw FileError(operation: "create folder", path: path, code: ENOTDIR) }
-        guard access(place, W_OK | X_OK) == 0 else { throw FileError(operation: "write to folder", path: place) }
+        guard access(place.cBytes, W_OK | X_OK) == 0 else { throw FileError(operation: "write to folder", path: place) }
     }
 
     /// `runs/first` for `runs/first/`, as a shell completes it.
@@ -83,16 +84,16 @@ public enum Folder {
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
-    public static func isWritable(_ path: String) -> Bool { access(path, W_OK | X_OK) == 0 }
+    public static func isWritable(_ path: String) -> Bool { access(path.cBytes, W_OK | X_OK) == 0 }
 
     public static func areOnOneFileSystem(_ first: String, _ second: String) -> Bool {
         var (one, two) = (stat(), stat())
-        return stat(first, &one) == 0 && stat(second, &two) == 0 && one.st_dev == two.st_dev
+        return stat(first.cBytes, &one) == 0 && stat(second.cBytes, &two) == 0 && one.st_dev == two.st_dev
     }
 
     /// Runs `body` while no other process does so for this folder; where folders cannot be locked, at once.
     public static func withLock<Result>(on path: String, _ body: () throws -> Result) rethrows -> Result {
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = open(path.cBytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { if descriptor >= 0 { close(descriptor) } }
         if descriptor >= 0 { _ = retrying { flock(descriptor, LOCK_EX) } }
         return try body()
@@ -106,7 +107,7 @@ public enum Folder {
     /// Seconds since 1970 of the last change to a file, or to a folder and what is directly in it; nil when it is missing.
     static func lastChange(in path: String) -> Int? {
         var info = stat()
-        guard lstat(path, &info) == 0 else { return nil }
+        guard lstat(path.cBytes, &info) == 0 else { return nil }
         let own = Int(info.st_mtim.tv_sec)
         guard info.st_mode & S_IFMT == S_IFDIR else { return own }
         return ((try? names(in: path)) ?? []).reduce(own) { latest, name in
@@ -116,12 +117,12 @@ public enum Folder {
 
     /// Names in a folder, sorted, without "." and "..".
     public static func names(in path: String) throws -> [String] {
-        guard let folder = opendir(path) else { throw FileError(operation: "list", path: path) }
+        guard let folder = opendir(path.cBytes) else { throw FileError(operation: "list", path: path) }
         defer { closedir(folder) }
         var names: [String] = []
         while let entry = readdir(folder) {
             let name = withUnsafePointer(to: &entry.pointee.d_name) {
-                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cString: $0) }
+                $0.withMemoryRebound(to: CChar.self, capacity: 256) { String(cBytes: $0) }
             }
             if name != ".", name != ".." { names.append(name) }
         }
@@ -132,7 +133,7 @@ public enum Folder {
     /// open a folder, or to fsync one, in one of several ways (see `MissingOperation`).
     public static func sync(_ path: String) throws {
         let refusals = MissingOperation.codes.union([EBADF, EACCES, EPERM, EISDIR, EROFS])
-        let descriptor = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
+        let descriptor = open(path.cBytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { if descriptor >= 0 { close(descriptor) } }
         if descriptor >= 0, fsync(descriptor) == 0 { return }
         let error = FileError(operation: descriptor < 0 ? "open" : "fsync", path: path)
@@ -142,7 +143,7 @@ public enum Folder {
 
     /// Atomic within one file system.
     public static func rename(_ old: String, to new: String) throws {
-        guard Glibc.rename(old, new) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
+        guard Glibc.rename(old.cBytes, new.cBytes) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
     }
 
     /// Swaps what two names in one file system stand for, atomically (`renameat2` with `RENAME_EXCHANGE`). File systems
@@ -169,15 +170,15 @@ public enum Folder {
     /// Removes a file, or a folder with all it holds. Symbolic links are removed, not followed. Missing is fine.
     public static func remove(_ path: String) throws {
         var info = stat()
-        guard lstat(path, &info) == 0 else {
+        guard lstat(path.cBytes, &info) == 0 else {
             if errno == ENOENT { return }
             throw FileError(operation: "remove", path: path)
         }
         if info.st_mode & S_IFMT == S_IFDIR {
             for name in try names(in: path) { try remove("\(path)/\(name)") }
-            guard rmdir(path) == 0 else { throw FileError(operation: "remove", path: path) }
+            guard rmdir(path.cBytes) == 0 else { throw FileError(operation: "remove", path: path) }
         } else {
-            guard unlink(path) == 0 else { throw FileError(operation: "remove", path: path) }
+            guard unlink(path.cBytes) == 0 else { throw FileError(operation: "remove", path: path) }
         }
     }
 }

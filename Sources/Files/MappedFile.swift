@@ -82,7 +82,7 @@ public enum MappedRegions {
         lock.withLock { _ in
             // Beyond the capacity a fault has no name.
             guard let free = (0..<capacity).first(where: { regions[$0].base == nil }) else { return }
-            regions[free] = Region(base: base, end: base + bytes.count, path: strdup(path))
+            regions[free] = Region(base: base, end: base + bytes.count, path: strdup(path.cBytes))
         }
     }
 

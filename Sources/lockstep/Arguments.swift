@@ -1,13 +1,10 @@
 import Diagnostics
-import Glibc
 
 /// What this process was started with. The standard library's `CommandLine.arguments` replaces bytes that are not UTF-8.
 enum Arguments {
     /// With the program's name.
     static let all: [String] = (0..<Int(CommandLine.argc)).compactMap { index in
-        CommandLine.unsafeArgv[index].map { argument in
-            String(keeping: UnsafeBufferPointer(start: argument, count: strlen(argument)).map { UInt8(bitPattern: $0) })
-        }
+        CommandLine.unsafeArgv[index].map { String(cBytes: $0) }
     }
 
     /// Without it.

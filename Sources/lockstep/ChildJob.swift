@@ -18,16 +18,16 @@ final class ChildJob {
         posix_spawn_file_actions_init(&actions)
         defer { posix_spawn_file_actions_destroy(&actions) }
         posix_spawn_file_actions_addopen(&actions, 0, "/dev/null", O_RDONLY, 0)
-        posix_spawn_file_actions_addopen(&actions, 1, log, O_WRONLY | O_CREAT | O_APPEND, 0o644)
+        posix_spawn_file_actions_addopen(&actions, 1, log.cBytes, O_WRONLY | O_CREAT | O_APPEND, 0o644)
         posix_spawn_file_actions_adddup2(&actions, 1, 2)
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
         defer { posix_spawnattr_destroy(&attributes) }
         posix_spawnattr_setflags(&attributes, Int16(POSIX_SPAWN_SETPGROUP))
-        let arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0) } + [nil]
+        let arguments: [UnsafeMutablePointer<CChar>?] = command.map { strdup($0.cBytes) } + [nil]
         defer { for argument in arguments { free(argument) } }
         var process = pid_t()
-        let code = posix_spawnp(&process, command[0], &actions, &attributes, arguments, environ)
+        let code = posix_spawnp(&process, command[0].cBytes, &actions, &attributes, arguments, environ)
         guard code == 0 else { throw FileError(operation: "start", path: command[0], code: code) }
         self.process = process
         self.command = command

@@ -20,11 +20,12 @@ struct PromptLines {
         var number = 0
         while true {
             if isTerminal { StandardStream.error.write("> ") }
-            guard let line = try lines.next() else {
+            guard var line = try lines.next() else {
                 if isTerminal { StandardStream.error.write("\n") }
                 return
             }
             number += 1
+            if line.last == UInt8(ascii: "\r") { line.removeLast() }  // the end of a line may be CR LF
             do {
                 guard try body(line, "standard input, line \(number)") else { return }
             } catch let error as UnknownInPrompt where isTerminal {

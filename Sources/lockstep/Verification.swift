@@ -40,7 +40,7 @@ final class Verification {
         random = PhiloxSequence(seed: options.seed, purpose: .verification)
         var path = [CChar](repeating: 0, count: Int(PATH_MAX))
         guard readlink("/proc/self/exe", &path, path.count - 1) > 0 else { throw FileError(operation: "read", path: "/proc/self/exe") }
-        program = path.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        program = path.withUnsafeBufferPointer { String(cBytes: $0.baseAddress!) }
     }
 
     private var isExact: Bool { options.configuration.training.reproducibleShards != nil }

@@ -156,7 +156,7 @@ struct VerifyCommand: ParsableCommand {
         }
         var template = Array("lockstep-verify-XXXXXX".utf8CString)
         guard mkdtemp(&template) != nil else { throw FileError(operation: "create a folder in", path: ".") }
-        return template.withUnsafeBufferPointer { String(cString: $0.baseAddress!) }
+        return template.withUnsafeBufferPointer { String(cBytes: $0.baseAddress!) }
     }
 }
 

@@ -70,6 +70,23 @@ import Testing
     }
 }
 
+/// As `torch.set_default_dtype(torch.float64)` makes them.
+@Test func doublePrecisionIsNarrowed() throws {
+    try withTemporaryFolder { folder in
+        let values: [Double] = [0.1, -1.5, 1e300, -.infinity, 1e-60]
+        let header = #"{"d":{"data_offsets":[0,40],"shape":[5],"dtype":"F64"},"i":{"data_offsets":[40,44],"shape":[1],"dtype":"I32"}}"#
+        var bytes = rawFile(header: header, data: 0)
+        for value in values { bytes += withUnsafeBytes(of: value.bitPattern.littleEndian, Array.init) }
+        try write(bytes + [1, 0, 0, 0], to: "\(folder)/double.safetensors")
+        let file = try SafetensorsFile("\(folder)/double.safetensors")
+        #expect(try file.elements(of: "d", as: Float.self) == [0.1, -1.5, .infinity, -.infinity, 0])
+        #expect(try file.elements(of: "d", as: Double.self) == values)
+        #expect(throws: SafetensorsError.otherType(file: file.path, tensor: "i", expected: .float32, found: .int32)) {
+            try file.elements(of: "i", as: Float.self)
+        }
+    }
+}
+
 @Test func unalignedDataIsRead() throws {
     try withTemporaryFolder { folder in
         let header =

@@ -55,7 +55,8 @@ private struct Reference {
                     guard valid == word.count else {
                         throw TextError.invalidUTF8(file: file, offset: index - word.count + valid)
                     }
-                    symbols.append(word)
+                    let parts = String(decoding: word, as: UTF8.self).unicodeScalars.split(whereSeparator: \.properties.isWhitespace)
+                    symbols += parts.map { Array(String($0).utf8) }
                 }
                 word = []
                 if byte == 10 { symbols.append(bytes("<eos>")) }

@@ -37,9 +37,12 @@ import Testing
         #expect(vocabulary.occurrences == [2, 1, 1, 0])
     }
 
-    @Test func wordsAreSplitOnAsciiWhiteSpaceOnly() throws {
-        let vocabulary = try vocabulary("a\tb\rc\u{0B}d\u{0C}e f\u{A0}g\u{2003}h\n", .word)
-        #expect(Set(vocabulary.strings) == ["a", "b", "c", "d", "e", "f\u{A0}g\u{2003}h", "<eos>", "<unk>"])
+    @Test func wordsAreSplitOnWhiteSpace() throws {
+        let vocabulary = try vocabulary("a\tb\rc\u{0B}d\u{0C}e f\u{A0}g\u{2003}h\u{1F}\n", .word)
+        #expect(Set(vocabulary.strings) == ["a", "b", "c", "d", "e", "f", "g", "h\u{1F}", "<eos>", "<unk>"])
+        #expect(vocabulary.unfinishedWord(of: bytes("a b\u{3000}cd")) == bytes("cd")[...])
+        #expect(vocabulary.unfinishedWord(of: bytes("a b\u{3000}")).isEmpty)
+        #expect(vocabulary.unfinishedWord(of: bytes("语")) == bytes("语")[...])
     }
 
     @Test(arguments: [

@@ -48,3 +48,28 @@ import Testing
         #expect(Diagnosis("what", found: long, remedy: "do").line.hasSuffix("x...; do"), "a long part leaves the rest")
     }
 }
+
+/// What comes from outside is bytes.
+@Suite struct BytesTests {
+    @Test(arguments: [
+        "caf\u{E9}", "", "a\u{10FE80}b", "\u{10FE7F}\u{10FF00}", "e\u{301}\r\n",
+    ])
+    func textStaysAsItIs(text: String) {
+        #expect(String(keeping: Array(text.utf8)).bytes == Array(text.utf8))
+        if !text.unicodeScalars.contains("\u{10FE80}") { #expect(String(keeping: Array(text.utf8)) == text) }
+    }
+
+    @Test func anyBytesComeBack() {
+        var bytes: [UInt8] = []
+        for first in UInt8.min...(.max) { bytes += [first, first &* 7, 0xC3, first, 0xF4, 0x8F, 0xBA, first | 0x80] }
+        for start in stride(from: 0, to: bytes.count, by: 5) {
+            let part = Array(bytes[start...].prefix(40))
+            #expect(String(keeping: part).bytes == part)
+        }
+        #expect(String(keeping: [0x63, 0xE9]).cBytes.map { UInt8(bitPattern: $0) } == [0x63, 0xE9, 0])
+    }
+
+    @Test func messagesShowThem() {
+        #expect("\(Diagnosis("no such file", file: String(keeping: [0x63, 0xE9, 0x2F])).line)" == "c\\xE9/: no such file")
+    }
+}

@@ -103,6 +103,22 @@ extension CommandTests {
             #expect(try output("echo 'A car' | gzip | $0 generate --checkpoint $run --length 20 --prompt-file -") == typed)
         }
 
+        /// Latin-1 in file names, as old corpora have it.
+        @Test func aFileNameIsBytes() throws {
+            let script = """
+                mkdir $'donn\\xe9es' && cp text $'donn\\xe9es/text' && cd $'donn\\xe9es'
+                $0 prepare --input ../$'donn\\xe9es'/text --level char --output $'pr\\xeat' > log 2>&1 || cat log
+                $0 train --data $'pr\\xeat' --run $'cr\\xfb' --set 'model={layers: 1, embedding: 4, hidden: 8}' \
+                  --set 'training={streams: 2, unroll: 8, steps: 2}' > log 2>&1 || cat log
+                $0 evaluate --checkpoint $'cr\\xfb' --text text | head -1 | cut -d' ' -f1
+                $0 evaluate --checkpoint $'cr\\xfb' | head -1 | cut -d' ' -f1
+                $0 evaluate --checkpoint $'cr\\xfc' 2>&1
+                LC_ALL=C ls | od -c | grep -c '352\\|373'
+                """
+            let printed = try shell(script).output
+            #expect(printed.hasPrefix("perplexity\nperplexity\nlockstep: cr\\xFC: cannot open: No such file or directory"), "\(printed)")
+        }
+
         // MARK: scores of tokens
 
         private struct ScoredLine: Decodable {
@@ -148,6 +164,8 @@ extension CommandTests {
         @Test func carriageReturnsBelongToTheLinesEnd() throws {
             let expected = try output("printf 'u1 A car\\nu2\\n' | $0 score --checkpoint $run --format id")
             #expect(try output("printf 'u1 A car\\r\\nu2\\r\\n' | $0 score --checkpoint $run --format id") == expected)
+            let completed = try output("printf 'A car\\n' | $0 complete --checkpoint $run")
+            #expect(try output("printf 'A car\\r\\n' | $0 complete --checkpoint $run") == completed)
         }
     }
 }

@@ -29,13 +29,13 @@ import Testing
         let folder = try TemporaryFolder()
         let log = try EventLog(folder: folder.path, keepingThrough: 0)
         try log.append(step: 3, scalars: [("a", 0.1), ("b", nil), ("c", .nan), ("d", 1e300), ("e", -2)])
-        try log.append(step: 4, tag: "t", text: "one\ntwo")
+        try log.append(step: 4, tag: "t", text: "one\ntwo\r\n# three\r\r\nfour")
         let events = try folder.events()[0]
         #expect(events.map(\.step) == [0, 3, 4])
         #expect(events[1].summary.value.map(\.tag) == ["a", "e"])
         #expect(events[1].summary.value.map(\.simpleValue) == [0.1, -2])
         #expect(events[2].summary.value[0].metadata.pluginData.pluginName == "text")
-        #expect(events[2].summary.value[0].tensor.stringVal == [Data("    one\n    two".utf8)])
+        #expect(events[2].summary.value[0].tensor.stringVal == [Data("    one\n    two\n    # three\n    \n    four".utf8)])
     }
 
     /// Each sitting has a file; later steps of earlier ones go, also those of several sittings back.
