@@ -1,6 +1,6 @@
 import Corpus
+import Elementary
 import FoundationEssentials
-import Glibc
 import Training
 
 /// A line of `score`'s input.
@@ -33,7 +33,7 @@ struct ScoredLine {
         self.vocabulary = vocabulary
         self.divisor = divisor
         parts = score.parts
-        missing = rule == .uniform ? -log(Double(vocabulary.sizeOfTheRest)) / divisor : nil
+        missing = rule == .uniform ? -Elementary.logarithm(Double(vocabulary.sizeOfTheRest)) / divisor : nil
         let lacking = line.ids.count { $0 == Vocabulary.missing }
         self.score = score.logProbability / divisor + Double(lacking) * (missing ?? 0)
         scoredTokens = score.tokens + (missing == nil ? 0 : lacking)
