@@ -1,4 +1,5 @@
 import Diagnostics
+import Glibc
 
 /// The lines of a file, a pipe or standard input, one at a time; of gzip, the lines of its content.
 public final class LineReader {
@@ -23,7 +24,17 @@ public final class LineReader {
     }
 
     /// Whether asking for the next line would not wait for whoever writes it, provided that it writes whole lines.
-    public var isReady: Bool { ended || buffer[unread].contains(UInt8(ascii: "\n")) || source.isReadable }
+    public var isReady: Bool { ended || lineEnd != nil || source.isReadable }
+
+    /// The place of the next newline in the buffer.
+    private var lineEnd: Int? {
+        buffer.withUnsafeBytes { bytes in
+            memchr(bytes.baseAddress! + unread.lowerBound, 0x0A, unread.count).map { UnsafeRawPointer($0) - bytes.baseAddress! }
+        }
+    }
+
+    /// - Throws: `CompressedText` for a compressed format that is not decompressed here; `FileError`.
+    public func requireText() throws { try source.requireText() }
 
     /// What messages call the input.
     public var path: String { source.path }
@@ -34,7 +45,7 @@ public final class LineReader {
         var line: [UInt8] = []
         number += 1
         while !ended {
-            if let end = buffer[unread].firstIndex(of: UInt8(ascii: "\n")) {
+            if let end = lineEnd {
                 line += buffer[unread.lowerBound..<end]
                 unread = end + 1..<unread.upperBound
                 return line

@@ -124,6 +124,7 @@ struct ScoreCommand: TaskCommand {
         var tokens = 0
         while batch.count < 1024, tokens < 1 << 20, batch.isEmpty || lines.isReady {
             do {
+                if number == 0, vocabulary.level != .byte { try lines.requireText() }
                 guard let line = try lines.next() else { break }
                 number += 1
                 let bytes = number == 1 ? vocabulary.text(ofFile: line) : line
