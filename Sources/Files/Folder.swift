@@ -153,7 +153,7 @@ public enum Folder {
         typealias Rename = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
         let exchange: CUnsignedInt = 2  // RENAME_EXCHANGE
         if let symbol = dlsym(nil, "renameat2") {
-            if unsafeBitCast(symbol, to: Rename.self)(AT_FDCWD, first, AT_FDCWD, second, exchange) == 0 { return }
+            if unsafeBitCast(symbol, to: Rename.self)(AT_FDCWD, first.cBytes, AT_FDCWD, second.cBytes, exchange) == 0 { return }
             guard MissingOperation.codes.contains(errno) else { throw FileError(operation: "exchange with \(second)", path: first) }
         }
         let aside = "\(second).aside"

@@ -30,8 +30,7 @@ struct ExportCommand: ParsableCommand {
                   --sos '<sos/eos>' --eos '<sos/eos>'
             """)
 
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest.", valueName: "folder"), completion: .directory)
-    var checkpoint: String
+    @OptionGroup var source: ModelOptions
 
     @Option(help: ArgumentHelp("The format to write.", valueName: "format"))
     var format: Format
@@ -72,14 +71,13 @@ struct ExportCommand: ParsableCommand {
         if let problem = obstacle(to: models.map(\.path) + [table]) { throw problem }
         try Folder.checkCreation(folder)
 
-        let model = try OpenedModel(checkpoint)
+        let model = try OpenedModel(source)
         let vocabulary = model.vocabulary
-        let manifest = model.checkpoint.manifest
         let export = try ModelExport(
             model.configuration, parameters: model.parameters,
             frame: SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary)),
             producerVersion: programVersion,
-            properties: [("vocabulary_sha256", vocabulary.hash), ("training_step", "\(manifest.step)")])
+            properties: [("vocabulary_sha256", vocabulary.hash)] + (model.step.map { [("training_step", "\($0)")] } ?? []))
         try Folder.create(folder)
         for (form, path) in models {
             try export.write(form, to: path)
@@ -95,11 +93,11 @@ struct ExportCommand: ParsableCommand {
             if let id = vocabulary.id(spelled: token) { return id }
             throw UsageError(
                 "the model's vocabulary has no such token", location: option, found: "'\(token)'",
-                remedy: "give a token as \(checkpoint)'s vocabulary.json spells it")
+                remedy: "give a token as \(source.vocabulary ?? source.checkpoint)'s vocabulary spells it")
         }
         if let lineEnd = vocabulary.lineEnd { return Int(lineEnd) }
         throw UsageError(
-            "the model's vocabulary has no line end", location: checkpoint,
+            "the model's vocabulary has no line end", location: source.checkpoint,
             remedy: "say which tokens stand before and after a sentence: --sos TOKEN --eos TOKEN")
     }
 
