@@ -1,27 +1,27 @@
 import Reporting
 
-/// Series over tokens trained, as a figure with an SVG picture that takes any width.
+/// Series over tokens trained, as a figure with an SVG picture of any width.
 ///
-/// Places in the picture are percentages, so that letters, lines and dots keep their size whatever its width; only the
-/// lines lie in an inner picture of 1000 by 1000 that is stretched.
+/// Positions in the picture are percentages, so letters, lines and dots keep their size at any width. Only the
+/// lines are in an inner picture of 1000 by 1000, which is stretched.
 struct Chart {
-    /// Of the figure's element.
+    /// The id of the figure's element.
     var name: String
     var title: String
-    /// What the left axis counts, with its unit.
+    /// What the left axis shows, with its unit.
     var axis: String
     var x: Scale
     var y: Scale
-    /// For the read-out: "%", "MiB"; may be empty.
+    /// Unit in the read-out: "%", "MiB"; may be empty.
     var unit = ""
-    /// A second axis for the same places.
+    /// A second axis for the same positions.
     var right: (axis: String, scale: Scale)?
     var series: [Series]
-    /// Horizontal lines with a name.
+    /// Named horizontal lines.
     var levels: [(value: Double, name: String)] = []
-    /// Places on the x axis where a run was taken up again.
+    /// Positions on the x axis at which a run was resumed.
     var resumptions: [Double] = []
-    /// A point to be named in the picture.
+    /// A point with a label in the picture.
     var highlight: (point: Series.Point, colour: Int, text: String)?
 
     var html: HTML {
@@ -53,7 +53,7 @@ struct Chart {
             + (resumptions.isEmpty ? [] : ["<span class=\"key\"><svg width=\"10\" height=\"12\"><path class=\"resumed\" d=\"M5 0V12\"/></svg>resumed</span> "])
     }
 
-    /// Colours of the style sheet.
+    /// Number of colours in the style sheet.
     static let colours = 8
 
     private func style(_ series: Series) -> String {
@@ -97,7 +97,7 @@ struct Chart {
         }
     }
 
-    /// The places of the points, and the values for the read-out.
+    /// The positions of the points, and the values for the read-out.
     private func line(_ series: Series) -> HTML {
         let series = series.thinned()
         var path = ""
@@ -127,7 +127,7 @@ struct Chart {
 
     private var highlightText: HTML {
         guard let highlight, let u = x.place(highlight.point.x), let v = y.place(highlight.point.y) else { return "" }
-        // Above the point, and turned to where there is room.
+        // Above the point, aligned to the side that has room.
         let anchor = u > 0.75 ? "end" : u < 0.25 ? "start" : "middle"
         return "<text class=\"note strong\" x=\"\(percent(u))\" y=\"\(percent(1 - v))\" dy=\"\(v > 0.85 ? "1.6em" : "-0.8em")\" text-anchor=\"\(anchor)\">\(highlight.text)</text>"
     }
@@ -135,7 +135,7 @@ struct Chart {
     // MARK: Numbers
 
     private func percent(_ share: Double) -> String { short(100 * share) + "%" }
-    /// A hundredth of what a place is given in is less than a screen shows.
+    /// Two decimals: a screen does not show smaller differences.
     private func short(_ value: Double) -> String { Formatting.significant((value * 100).rounded() / 100, digits: 6) }
     private func exact(_ value: Double) -> String { Formatting.significant(value, digits: 9) }
 }

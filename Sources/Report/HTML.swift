@@ -1,4 +1,4 @@
-/// A piece of a page. Strings put into it are escaped; what stands in the program's text, and other pieces, are taken as
+/// A fragment of a page. Interpolated strings are escaped; literals and other fragments are inserted as
 /// they are:
 ///
 ///     let cell: HTML = "<td>\(name)</td>"
@@ -24,7 +24,7 @@ public struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation, Custo
 
     static func += (html: inout HTML, other: HTML) { html.description += other.description }
 
-    /// Fit for an element's text and for an attribute in quotes. Characters that HTML does not allow, and those that
+    /// Escaped for the text of an element and for a quoted attribute. Characters that HTML does not allow, and those that
     /// change the direction of the text around them, become replacement characters.
     private static func escaped(_ text: some StringProtocol) -> String {
         var result = ""

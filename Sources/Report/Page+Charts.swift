@@ -1,7 +1,7 @@
 import Glibc
 import Reporting
 
-/// Which charts there are.
+/// The charts of a page.
 extension Page {
     var charts: [HTML] {
         [
@@ -9,7 +9,7 @@ extension Page {
         ].compactMap { $0?.html }
     }
 
-    /// One line of each run, where it has values.
+    /// One line for each run that has values.
     private func lines(_ style: Series.Style, _ value: (TrainingRecord) -> Double?) -> [Series] {
         runs.enumerated().compactMap { index, run in
             let points = run.trained(value)
@@ -26,7 +26,7 @@ extension Page {
 
     private var resumptions: [Double] { runs.count == 1 ? runs[0].resumptions : [] }
 
-    /// Perplexity and loss are one curve on two scales: a logarithmic one, and its logarithm.
+    /// Perplexity and loss share one curve: the left scale is logarithmic, and the right scale is its logarithm.
     private var perplexity: Chart? {
         let isAlone = runs.count == 1
         var series: [Series] = []
@@ -90,7 +90,7 @@ extension Page {
             y: Scale(linear: values(series), includingZero: true), series: series, resumptions: resumptions)
     }
 
-    /// Of interest where there is more than one rank.
+    /// Shown only if a run has more than one rank.
     private var exchange: Chart? {
         let series = lines(.line) { $0.cost.map { 100 * $0.exchangeShare } }
         guard runs.contains(where: { $0.history.starts.contains { $0.ranks > 1 } }), !series.isEmpty else { return nil }

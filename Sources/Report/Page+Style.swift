@@ -1,4 +1,4 @@
-/// How the page looks and what it does when one points at it. Neither holds anything of a run.
+/// The style sheet and the script of a page. Neither contains anything of a run.
 extension Page {
     static let style: HTML = """
 

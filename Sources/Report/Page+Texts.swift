@@ -1,10 +1,10 @@
 import Reporting
 
-/// What is read rather than looked at: samples, configuration, environment.
+/// The parts of a page that are text: samples, configuration, environment.
 extension Page {
     // MARK: Samples
 
-    /// As many open at first; the others can be unfolded.
+    /// How many samples are visible at first; a click shows the others.
     private static let shownSamples = 4
     private static let longestSample = 2000
 
@@ -12,7 +12,7 @@ extension Page {
         let parts = runs.enumerated().compactMap { index, run -> HTML? in
             let samples = run.history.samples
             guard !samples.isEmpty else { return nil }
-            // The first, the last, and some between.
+            // The first, the last, and some in between.
             let count = min(samples.count, Page.shownSamples)
             let chosen = (0..<count).map { samples[count == 1 ? 0 : $0 * (samples.count - 1) / (count - 1)] }
             let all: HTML =
@@ -26,7 +26,7 @@ extension Page {
                 """
         }
         return parts.isEmpty
-            ? "" : "<section id=\"samples\"><h2>What it wrote</h2><p class=\"lead\">Always with the same random numbers: only the model changes.</p>\(parts)</section>\n"
+            ? "" : "<section id=\"samples\"><h2>Samples</h2><p class=\"lead\">Drawn with the same random numbers each time: only the model changes.</p>\(parts)</section>\n"
     }
 
     private func sample(_ sample: SampleRecord, of run: Run) -> HTML {
@@ -83,7 +83,7 @@ extension Page {
 
                 """
         }
-        let sittings = known.flatMap { index, run in
+        let sessions = known.flatMap { index, run in
             run.history.starts.map { start -> HTML in
                 let hosts = start.hosts.sorted { $0.key < $1.key }.map { "\($0.key) (\($0.value))" }.joined(separator: ", ")
                 return """
@@ -101,9 +101,9 @@ extension Page {
             <div class="scroll"><table><thead><tr>\(run)<th>folder</th><th>level</th><th class="number">vocabulary</th>\
             <th class="number">training tokens</th><th class="number">validation tokens</th><th>SHA-256</th></tr></thead><tbody>\(data)</tbody></table></div>
             <h2>Environment</h2>
-            <div class="scroll"><table><thead><tr>\(run)<th>began (UTC)</th><th class="number">at step</th><th class="number">ranks</th>\
+            <div class="scroll"><table><thead><tr>\(run)<th>started (UTC)</th><th class="number">at step</th><th class="number">ranks</th>\
             <th class="number">threads</th><th>hosts (ranks)</th><th>processor of rank 0</th><th>lockstep</th><th>libraries</th></tr></thead>\
-            <tbody>\(sittings)</tbody></table></div>
+            <tbody>\(sessions)</tbody></table></div>
             </section>
 
             """

@@ -58,7 +58,7 @@ public struct Page {
     private var cutShort: HTML {
         let names = runs.filter(\.history.isCutShort).map(\.name)
         return names.isEmpty
-            ? "" : "<p class=\"warning\">The last record of \(names.joined(separator: ", ")) is incomplete and left out: the run is at work, or was cut short.</p>\n"
+            ? "" : "<p class=\"warning\">The last record of \(names.joined(separator: ", ")) is incomplete and left out: the run is still going, or was cut short.</p>\n"
     }
 
     // MARK: Summary
@@ -93,7 +93,7 @@ public struct Page {
                 Fact(name: "tokens trained", value: Label.number(Double(last.tokens)),
                     note: "\(Formatting.count(last.step)) steps, \(last.epoch) epoch\(last.epoch == 1 ? "" : "s")"),
                 Fact(name: "time", value: Formatting.duration(seconds: last.elapsedSeconds),
-                    note: "\(run.history.starts.count > 1 ? "in \(run.history.starts.count) sittings" : "")"),
+                    note: "\(run.history.starts.count > 1 ? "in \(run.history.starts.count) sessions" : "")"),
             ]
         }
         if let rate = run.tokensPerSecond {

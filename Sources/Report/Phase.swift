@@ -1,8 +1,8 @@
 import Reporting
 
-/// The parts of a step, as they are called and coloured.
+/// The phases of a step, with their names and colours.
 enum Phase {
-    /// In the order of a step, neighbours of one kind in shades of one hue.
+    /// In the order of a step; neighbours of one kind have shades of one hue.
     private static let known: [(name: String, text: String, hue: Int, lightness: Int)] = [
         ("embedding", "embedding", 212, 72), ("projection", "input projection", 212, 60),
         ("recurrence", "recurrence", 212, 48), ("dropout", "dropout", 212, 38),
@@ -14,7 +14,7 @@ enum Phase {
         ("update", "norm, clip, update", 270, 58), ("packing", "packing weights", 270, 72),
     ]
 
-    /// What a later version has comes after what is known, and `other` last.
+    /// Phases of a later version follow the known ones, and `other` is last.
     static func inOrder(_ names: some Collection<String>) -> [String] {
         let strangers = names.filter { name in name != "other" && !known.contains { $0.name == name } }.sorted()
         return known.map(\.name).filter(names.contains) + strangers + (names.contains("other") ? ["other"] : [])
@@ -27,7 +27,7 @@ enum Phase {
         return "hsl(\(phase.hue) 52% \(phase.lightness)%)"
     }
 
-    /// A bar for each run and a table for all.
+    /// One bar for each run, and one table for all.
     static func section(_ runs: [(run: Run, colour: Int)]) -> HTML {
         let measured = runs.map { (name: $0.run.name, colour: $0.colour, phases: $0.run.phases) }.filter { !$0.phases.isEmpty }
         guard !measured.isEmpty else { return "" }
@@ -58,7 +58,7 @@ enum Phase {
         }
         return """
             <section id="phases"><h2>Where a step's time goes</h2>
-            <p class="lead">Of rank 0, on average over the run; validation and checkpoints are not part of a step.</p>
+            <p class="lead">Rank 0, averaged over the run. Validation and checkpoints are not part of a step.</p>
             \(bars)
             <div class="scroll"><table class="numbers"><thead><tr><th></th>\(head)</tr></thead>
             <tbody>\(rows)<tr class="total"><th scope="row">step</th>\(totals)</tr></tbody></table></div>

@@ -1,10 +1,10 @@
 import Glibc
 import Reporting
 
-/// What a page shows of one run.
+/// One run, as a page shows it.
 public struct Run: Sendable {
     public var name: String
-    /// Complete, in order; empty when it is not known.
+    /// All settings, in order; empty when the configuration is not known.
     public var configuration: [(path: String, value: String)]
     public var history: MetricsHistory
 
@@ -20,14 +20,14 @@ public struct Run: Sendable {
 
     var best: ValidationRecord? { history.validation.filter { $0.loss.isFinite }.min { $0.loss < $1.loss } }
 
-    /// Median, since single records are slow for reasons that are not the run's.
+    /// The median, because single records can be slow for reasons outside the run.
     var tokensPerSecond: Double? {
         let rates = history.training.map(\.tokensPerSecond).filter(\.isFinite).sorted()
         return rates.isEmpty ? nil : rates[rates.count / 2]
     }
 
-    /// A validation record does not say how much had been trained. The tokens of its step lie between those of the
-    /// training records around it.
+    /// A validation record does not say how many tokens had been trained. Its step lies between the steps of the
+    /// training records around it, and so do its tokens.
     func tokens(atStep step: Int) -> Double {
         let records = history.training
         guard let last = records.last else { return Double(step) }
@@ -58,12 +58,12 @@ public struct Run: Sendable {
         history.validation.map { Series.Point(x: tokens(atStep: $0.step), y: value($0), step: $0.step) }
     }
 
-    /// Where it was taken up again.
+    /// Tokens trained at each resume.
     var resumptions: [Double] { history.starts.map(\.step).filter { $0 > 0 }.map(tokens(atStep:)) }
 
     // MARK: Phases
 
-    /// Milliseconds of an average step that rank 0 spent in each phase; none where the records make no sense.
+    /// Milliseconds that rank 0 spent in each phase of an average step; empty if the records are not plausible.
     var phases: [(name: String, milliseconds: Double)] {
         var seconds: [String: Double] = [:]
         var tokens = 0.0

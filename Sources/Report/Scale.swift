@@ -1,24 +1,24 @@
 import Glibc
 import Reporting
 
-/// From values to places along an axis, and the ticks beside it.
+/// Maps values to positions along an axis, and chooses its ticks.
 struct Scale: Equatable {
     let lower: Double
     let upper: Double
     let isLogarithmic: Bool
 
-    /// Beyond these nothing could be told apart in a picture, and differences would overflow.
+    /// Beyond these limits, values are indistinguishable in a picture and differences would overflow.
     private static let usable = -1e100...1e100
     private static let usableLogarithmic = 1e-100...1e100
 
-    /// Linear, from tick to tick unless `isTight`.
+    /// A linear scale, from tick to tick unless `isTight`.
     init(linear values: some Sequence<Double>, includingZero: Bool = false, isTight: Bool = false) {
-        // What is too small to divide by counts as nothing.
+        // A span too small to divide by counts as zero.
         var values = values.filter(Self.usable.contains).map { abs($0) < 1e-100 ? 0 : $0 }
         if includingZero || values.isEmpty { values.append(0) }
         var (low, high) = (values.min()!, values.max()!)
         if high - low <= max(abs(low), abs(high)) * 1e-9 {
-            // One value: some room around it.
+            // A single value gets some room around it.
             let room = high == 0 ? 1 : abs(high) * 0.1
             if !includingZero || high < 0 { low -= room }
             if !includingZero || high >= 0 { high += room }
@@ -32,7 +32,7 @@ struct Scale: Equatable {
         isLogarithmic = false
     }
 
-    /// Logarithmic; values that are not positive have no place on it. Nil when there is none.
+    /// A logarithmic scale, on which only positive values have a position. Nil if there are none.
     init?(logarithmic values: some Sequence<Double>) {
         let values = values.filter(Self.usableLogarithmic.contains)
         guard let low = values.min(), let high = values.max() else { return nil }
@@ -47,10 +47,10 @@ struct Scale: Equatable {
         self.isLogarithmic = isLogarithmic
     }
 
-    /// The linear scale of the logarithm, place for place: nats beside a perplexity.
+    /// The linear scale of the logarithm, with the same positions: nats beside a perplexity.
     var logarithm: Scale { Scale(lower: log(lower), upper: log(upper), isLogarithmic: false) }
 
-    /// From 0 at the lower end to 1 at the upper; nil for what has no place.
+    /// The position, from 0 at the lower end to 1 at the upper; nil if the value has none.
     func place(_ value: Double) -> Double? {
         guard (isLogarithmic ? Self.usableLogarithmic : Self.usable).contains(value) || lower...upper ~= value else { return nil }
         let place = isLogarithmic ? log(value / lower) / log(upper / lower) : (value - lower) / (upper - lower)
@@ -85,7 +85,7 @@ struct Scale: Equatable {
         return (0...2 * count).map { (first + Double($0)) * step }.filter { $0 <= upper + step * 1e-6 }
     }
 
-    /// 1, 2, 2.5 or 5 times a power of ten, so that about `count` steps fit.
+    /// 1, 2, 2.5 or 5 times a power of ten, such that about `count` steps fit.
     private static func step(from lower: Double, to upper: Double, count: Int) -> Double {
         let least = (upper - lower) / Double(count)
         let power = pow(10, log10(least).rounded(.down))
@@ -93,7 +93,7 @@ struct Scale: Equatable {
     }
 }
 
-/// Numbers as axes have them.
+/// Numbers as axis labels.
 enum Label {
     /// `0`, `0.25`, `950`, `7,500`, `20k`, `1.5M`, `2·10⁻⁵`.
     static func number(_ value: Double) -> String {
@@ -111,7 +111,7 @@ enum Label {
     }
 
     private static func scientific(_ value: Double) -> String {
-        // `%g` gives "2e-05", and "inf" for what is none.
+        // `%g` gives "2e-05", and "inf" for infinity.
         let parts = Formatting.significant(value, digits: 3).split(separator: "e")
         guard parts.count == 2, let exponent = Int(parts[1]) else { return parts.joined() }
         let digits: [Character] = ["⁰", "¹", "²", "³", "⁴", "⁵", "⁶", "⁷", "⁸", "⁹"]

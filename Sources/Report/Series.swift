@@ -3,29 +3,29 @@ struct Series: Equatable {
     struct Point: Equatable {
         /// Tokens trained so far.
         var x: Double
-        /// NaN where there is none.
+        /// NaN if there is no value.
         var y: Double
         var step: Int
     }
 
     enum Style: Equatable {
         case line
-        /// What varies much, or is not the main thing.
+        /// For values that vary a lot, or are of secondary interest.
         case faint
         case dashed
-        /// Few points: a line with a dot at each.
+        /// For a few points: a line with a dot at each.
         case dots
     }
 
-    /// In the legend.
+    /// The name in the legend.
     var name: String
     /// Index of the colour.
     var colour: Int
     var style: Style
     var points: [Point]
 
-    /// No more points than a screen has columns, and still every peak: of each stretch of points its lowest and its
-    /// highest, beside the series' first and last.
+    /// Reduced to about as many points as a screen has columns, with all peaks: keeps the lowest and the highest point of
+    /// each stretch, and the first and last of the series.
     func thinned(to count: Int = 600) -> Series {
         guard points.count > count, count > 2 else { return self }
         var thin = self

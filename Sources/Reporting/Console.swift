@@ -2,15 +2,15 @@ import Files
 import Glibc
 import Synchronization
 
-/// Standard error shared by messages and one live line. Messages are printed above the live line. Where no person watches
-/// (a file, a pipe) there is no live line and no escape sequence.
+/// Standard error, shared by messages and one live line. Messages are printed above the live line. If no person watches
+/// (a file, a pipe), there is no live line and no escape sequence.
 ///
-/// Write errors are ignored and SIGPIPE is held off: a closed terminal must not end a training run. Nor does a reader
-/// that has stopped reading, see `StandardStream.error`.
+/// Write errors are ignored and SIGPIPE is blocked: a closed terminal must not end a training run. Neither must a reader
+/// that has stopped reading; see `StandardStream.error`.
 public final class Console: Sendable {
-    /// A live line is possible: a terminal that understands escape sequences.
+    /// Whether a live line is possible: on a terminal that understands escape sequences.
     public let isLive: Bool
-    /// `isLive`, unless the user asked for no colours (no-color.org).
+    /// `isLive`, unless the user has switched colours off (no-color.org).
     public let isColoured: Bool
 
     private let terminal: Terminal?
@@ -20,7 +20,7 @@ public final class Console: Sendable {
 
     private struct LiveLine {
         var fields: [String] = []
-        /// Their indices, the most important first.
+        /// Indices of the fields, most important first.
         var order: [Int] = []
         var lastDrawn: ContinuousClock.Instant?
         /// Characters on the screen.
@@ -42,7 +42,7 @@ public final class Console: Sendable {
         isColoured = isLive && (environment("NO_COLOR") ?? "").isEmpty
     }
 
-    /// Prints a line, or several, and keeps the live line below.
+    /// Prints one or more lines above the live line.
     public func print(_ message: String, colour: Colour? = nil) {
         let text = if let colour, isColoured { "\u{1B}[\(colour.rawValue)m\(message)\u{1B}[0m" } else { message }
         line.withLock { line in
@@ -50,9 +50,9 @@ public final class Console: Sendable {
         }
     }
 
-    /// Replaces the live line, at most ten times a second. Does nothing when the console is not live.
-    /// - Parameter order: indices of the fields, the most important first: the last of it are left out where the line does
-    ///   not hold all. Without it the fields are in that order themselves.
+    /// Replaces the live line, at most ten times a second. Does nothing if the console is not live.
+    /// - Parameter order: indices of the fields, most important first; the last ones are left out if the line cannot
+    ///   hold all. Without it, the fields themselves are in that order.
     public func show(_ fields: [String], order: [Int]? = nil) {
         guard isLive else { return }
         line.withLock { line in
@@ -65,7 +65,7 @@ public final class Console: Sendable {
         }
     }
 
-    /// Leaves the live line on the screen as it is now, and ends it.
+    /// Ends the live line and leaves it on the screen.
     public func finishLine() {
         line.withLock { line in
             if !line.fields.isEmpty { write(clearing(line) + draw(&line) + "\n") }
@@ -73,7 +73,7 @@ public final class Console: Sendable {
         }
     }
 
-    /// Takes the live line off the screen.
+    /// Removes the live line from the screen.
     public func clearLine() {
         line.withLock { line in
             if !line.fields.isEmpty { write(clearing(line)) }
@@ -87,7 +87,7 @@ public final class Console: Sendable {
         case yellow = 33
     }
 
-    /// Back to where the line began, and erase (ECMA-48 CUU, EL, ED). A window made narrower has wrapped it.
+    /// Returns to the start of the line and erases it (ECMA-48 CUU, EL, ED). A window made narrower has wrapped it.
     private func clearing(_ line: LiveLine) -> String {
         let rows = line.shown == 0 ? 0 : (line.shown - 1) / width
         return rows == 0 ? "\r\u{1B}[K" : "\r\u{1B}[\(rows)A\u{1B}[J"
@@ -99,7 +99,7 @@ public final class Console: Sendable {
         return text
     }
 
-    /// As many fields as fit, one column short of `width`: in the last column a terminal may wrap.
+    /// As many fields as fit, one column short of `width`: a terminal may wrap in the last column.
     private static func fit(_ fields: [String], order: [Int], in width: Int) -> String {
         let room = max(0, width - 1)
         var kept: [Int] = []
@@ -114,8 +114,8 @@ public final class Console: Sendable {
 
     private var width: Int { terminal?.width ?? 80 }
 
-    /// SIGPIPE is blocked in this thread for the time of the write, and taken off the queue when the write caused it:
-    /// other parts of the process keep the behaviour they asked for.
+    /// SIGPIPE is blocked in this thread during the write, and consumed if the write caused it:
+    /// other parts of the process keep the behaviour that they asked for.
     private func write(_ text: String) {
         var pipe = sigset_t()
         var before = sigset_t()
@@ -124,7 +124,7 @@ public final class Console: Sendable {
         pthread_sigmask(SIG_BLOCK, &pipe, &before)
         defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
 
-        // Whatever made a write fail, an empty queue is no error.
+        // Whatever made the write fail, an empty queue is not an error.
         if !stream.write(text) {
             var now = timespec()
             sigtimedwait(&pipe, nil, &now)

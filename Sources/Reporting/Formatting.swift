@@ -1,8 +1,8 @@
 import Glibc
 
-/// Numbers as people read them, for progress lines and reports.
+/// Numbers for people to read, in progress lines and reports.
 public enum Formatting {
-    /// `12s`, `4m10s`, `3h05m`, `2d03h`: the two largest units. `?` when it is not a time.
+    /// `12s`, `4m10s`, `3h05m`, `2d03h`: the two largest units. `?` if it is not a time.
     public static func duration(seconds: Double) -> String {
         guard seconds >= 0, let total = Int(exactly: seconds.rounded()) else { return "?" }
         let (minutes, hours, days) = (total / 60, total / 3600, total / 86400)
@@ -42,7 +42,7 @@ public enum Formatting {
         }
     }
 
-    /// `6.25`, `142.1`, `33278`, `1.2e+09`: short, and never more digits than mean something.
+    /// `6.25`, `142.1`, `33278`, `1.2e+09`: short, and only with significant digits.
     public static func perplexity(_ value: Double) -> String {
         switch value {
         case ..<100: fixed(value, decimals: 2)
@@ -52,12 +52,12 @@ public enum Formatting {
         }
     }
 
-    /// With `decimals` places; in scientific notation where those could not mean anything.
+    /// With `decimals` places; in scientific notation if those would not be significant.
     public static func fixed(_ value: Double, decimals: Int) -> String {
         printed(abs(value) < 1e15 ? "%.\(decimals)f" : "%.\(decimals)e", value)
     }
 
-    /// With at most `digits` digits that mean something: `0.0123`, `1e-05`, `33280`.
+    /// With at most `digits` significant digits: `0.0123`, `1e-05`, `33280`.
     public static func significant(_ value: Double, digits: Int) -> String { printed("%.\(digits)g", value) }
 
     static func padded(_ text: String, to width: Int) -> String {
@@ -66,7 +66,7 @@ public enum Formatting {
 
     private static func twoDigits(_ number: Int) -> String { number < 10 ? "0\(number)" : "\(number)" }
 
-    /// C's `printf` with one number.
+    /// Formats one number like C's `printf`.
     private static func printed(_ format: String, _ value: Double) -> String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: 64) { buffer in
             _ = withVaList([value]) { vsnprintf(buffer.baseAddress!, buffer.count, format, $0) }

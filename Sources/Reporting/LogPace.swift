@@ -1,5 +1,5 @@
-/// When a log file gets its next line of progress: the first at once, then after a twentieth of the time gone by, which is
-/// two seconds at least and a minute at most.
+/// When a log file gets its next line of progress: the first at once, the next after a twentieth of the elapsed time, but
+/// after at least two seconds and at most a minute.
 struct LogPace {
     private let now: () -> ContinuousClock.Instant
     private let start: ContinuousClock.Instant

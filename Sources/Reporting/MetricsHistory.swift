@@ -2,13 +2,13 @@ import Diagnostics
 import Files
 import FoundationEssentials
 
-/// All that a `metrics.jsonl` says.
+/// The content of a `metrics.jsonl`.
 public struct MetricsHistory: Sendable {
     public private(set) var starts: [StartRecord] = []
     public private(set) var training: [TrainingRecord] = []
     public private(set) var validation: [ValidationRecord] = []
     public private(set) var samples: [SampleRecord] = []
-    /// The last line has no end: the run was killed, or is writing it.
+    /// The last line is incomplete: the run was killed, or is writing it.
     public private(set) var isCutShort = false
 
     public init(
@@ -55,7 +55,7 @@ public struct MetricsHistory: Sendable {
         }
     }
 
-    /// Exact as a floating-point number, so that nothing overflows on the way to a picture.
+    /// Exact as a floating-point number, so that nothing overflows when it is drawn.
     private static let largest = 1 << 53
 
     private mutating func add(_ record: MetricsRecord) {
@@ -70,7 +70,7 @@ public struct MetricsHistory: Sendable {
 }
 
 extension MetricsRecord {
-    /// The counts that the record holds, its step first; nil for a record of an unknown kind.
+    /// The counts in the record, its step first; nil for a record of an unknown kind.
     fileprivate var numbers: [(key: String, value: Int)]? {
         switch self {
         case .start(let it):
@@ -92,7 +92,7 @@ extension MetricsRecord {
     }
 }
 
-/// A `metrics.jsonl` that lockstep did not write so.
+/// A line of a `metrics.jsonl` that lockstep cannot have written.
 public enum MetricsError: DiagnosedError, Equatable {
     case notARecord(path: String, line: Int, reason: String)
     case outOfRange(path: String, line: Int, key: String, value: Int)
@@ -118,7 +118,7 @@ public enum MetricsError: DiagnosedError, Equatable {
         }
     }
 
-    /// The decoder's complaint, short.
+    /// The decoder's error, shortened.
     fileprivate static func reason(_ error: any Error) -> String {
         guard let error = error as? DecodingError else { return "\(error)" }
         func path(_ context: DecodingError.Context) -> String { context.codingPath.map(\.stringValue).joined(separator: ".") }

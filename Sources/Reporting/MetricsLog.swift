@@ -1,13 +1,13 @@
 import Files
 import FoundationEssentials
 
-/// `metrics.jsonl`: one JSON object a line.
+/// `metrics.jsonl`: one JSON object per line.
 public final class MetricsLog {
     private var file: RecordFile
     private let encoder = JSONEncoder()
 
-    /// Opens the log, or starts it. Records after step `lastStep`, which a run resumed there will write again, and a
-    /// line cut short by a crash are removed first, in one atomic exchange of the file.
+    /// Opens the log, or starts one. Records after step `lastStep`, which a run resumed there will write again, and a
+    /// line cut short by a crash are removed first, by replacing the file atomically.
     /// - Throws: `FileError`.
     public init(path: String, keepingThrough lastStep: Int = .max) throws {
         if Folder.exists(path) { try Self.removeRecords(after: lastStep, in: path) }
@@ -15,13 +15,13 @@ public final class MetricsLog {
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
     }
 
-    /// - Throws: `FileError`, or `EncodingError` for a number that JSON cannot hold; the log then ends with the last
-    ///   whole line.
+    /// - Throws: `FileError`, or `EncodingError` for a number that JSON cannot represent; the log then ends with the last
+    ///   complete line.
     public func append(_ record: MetricsRecord) throws {
         try file.append(Array(encoder.encode(record)) + [UInt8(ascii: "\n")])
     }
 
-    /// Makes durable what has been appended.
+    /// Makes everything appended so far durable.
     /// - Throws: `FileError`.
     public func sync() throws { try file.sync() }
 
@@ -39,7 +39,7 @@ public final class MetricsLog {
         try kept.withUnsafeBytes { try File.publish($0, at: path) }
     }
 
-    /// Nil for a line that is not a record.
+    /// Nil if the line is not a record.
     private static func step(of line: ArraySlice<UInt8>) -> Int? {
         struct Record: Decodable { var step: Int }
         return try? JSONDecoder().decode(Record.self, from: Data(line)).step

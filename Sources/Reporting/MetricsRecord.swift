@@ -1,10 +1,10 @@
-/// One line of `metrics.jsonl`, told apart by its `kind`.
+/// One line of `metrics.jsonl`; its `kind` says which.
 public enum MetricsRecord: Sendable, Equatable {
     case start(StartRecord)
     case training(TrainingRecord)
     case validation(ValidationRecord)
     case sample(SampleRecord)
-    /// Of a kind that a later version has.
+    /// A kind that only a later version knows.
     case other
 
     private enum Kind: String, Codable { case start, train, validation, sample }
@@ -68,7 +68,7 @@ extension TrainingRecord: Codable {
         try cost?.encode(to: encoder)
     }
 
-    /// Null, which stands for what JSON cannot hold, is read as NaN. The perplexity follows from the loss.
+    /// Null, which stands for a number that JSON cannot represent, is read as NaN. The perplexity follows from the loss.
     public init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         func number(_ key: Key) throws -> Double { try container.decode(Double?.self, forKey: key) ?? .nan }
@@ -98,7 +98,7 @@ extension StepCost: Encodable {
         try container.encodeIfPresent(peakMemory, forKey: .peakMemory)
     }
 
-    /// Nil for a record of a version that did not have it.
+    /// Nil for a record of a version without this key.
     fileprivate init?(ifPresentIn decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         guard container.contains(.phaseSeconds) else { return nil }

@@ -1,9 +1,9 @@
-/// The words of a progress line, aligned from line to line.
+/// The fields of a progress line, aligned from line to line.
 struct ProgressLine {
     let totalSteps: Int
     let totalEpochs: Int?
 
-    /// Of `fields`, as far as there are so many: step, time left, loss, perplexity, speed, epoch.
+    /// Indices of `fields`, most important first: step, time left, loss, perplexity, speed, epoch.
     static let order = [0, 5, 2, 3, 4, 1]
 
     /// `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`,
@@ -20,7 +20,7 @@ struct ProgressLine {
         return fields
     }
 
-    /// Begins like a progress line.
+    /// Starts like a progress line.
     func line(of record: ValidationRecord) -> String {
         [
             "step \(counted(record.step, of: totalSteps))",
@@ -31,7 +31,7 @@ struct ProgressLine {
         ].joined(separator: "  ")
     }
 
-    /// The remaining steps at the present speed; validation and saving come on top.
+    /// The time for the remaining steps at the current speed, without validation and saving.
     private func secondsLeft(after record: TrainingRecord) -> Double? {
         guard record.step > 0, record.tokens > 0, record.tokensPerSecond > 0 else { return nil }
         let tokensPerStep = Double(record.tokens) / Double(record.step)

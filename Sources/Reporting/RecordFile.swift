@@ -1,10 +1,10 @@
 import Files
 
-/// A file that grows by whole records: each is written by one system call as it comes, and no part of one that could not
-/// be written stays.
+/// A file that grows by complete records: each is written by one system call as it comes, and no part of a failed write
+/// remains.
 struct RecordFile {
     private let file: File
-    /// Where the last whole record ends.
+    /// Where the last complete record ends.
     private var size: Int
 
     /// - Throws: `FileError`.
@@ -13,7 +13,7 @@ struct RecordFile {
         size = try file.size()
     }
 
-    /// - Throws: `FileError`; the file then ends with the last whole record.
+    /// - Throws: `FileError`; the file then ends with the last complete record.
     mutating func append(_ record: [UInt8]) throws {
         do {
             try record.withUnsafeBytes { try file.write($0) }
@@ -24,7 +24,7 @@ struct RecordFile {
         size += record.count
     }
 
-    /// Makes durable what has been written.
+    /// Makes everything written so far durable.
     /// - Throws: `FileError`.
     func sync() throws { try file.sync() }
 }

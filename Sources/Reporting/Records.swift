@@ -1,14 +1,14 @@
 import Elementary
 
-/// What the ranks together did up to a step: one line of `metrics.jsonl`.
+/// What all ranks together have done up to a step: one line of `metrics.jsonl`.
 public struct TrainingRecord: Sendable, Equatable {
-    /// Steps done since the start of the run, across resumes.
+    /// Steps since the start of the run, across resumes.
     public var step: Int
-    /// The first is 1.
+    /// Counted from 1.
     public var epoch: Int
     /// Tokens trained since the start of the run.
     public var tokens: Int
-    /// Nats per token, mean since the last record.
+    /// Mean since the last record, in nats per token.
     public var loss: Double
     /// L2 norm of the whole gradient of this step, before clipping.
     public var gradientNorm: Double
@@ -19,7 +19,7 @@ public struct TrainingRecord: Sendable, Equatable {
     public var elapsedSeconds: Double
     /// Share of the steps since the last record whose gradient was clipped, 0 to 1.
     public var clippedShare: Double?
-    /// What else rank 0 knows of itself.
+    /// What the steps cost rank 0.
     public var cost: StepCost?
 
     public init(
@@ -41,15 +41,15 @@ public struct TrainingRecord: Sendable, Equatable {
     public var perplexity: Double { Elementary.exponential(loss) }
 }
 
-/// What steps cost rank 0, in this sitting since the last record.
+/// What the steps of this session since the last record cost rank 0.
 public struct StepCost: Sendable, Equatable {
-    /// By name of the phase; together the time of the steps.
+    /// Seconds by name of the phase; the sum is the time of the steps.
     public var phaseSeconds: [String: Double]
     /// Share of the time spent waiting for other ranks and exchanging gradients with them, 0 to 1.
     public var exchangeShare: Double
-    /// Resident now, bytes; nil where the kernel does not say.
+    /// Resident bytes now; nil if the kernel does not say.
     public var memory: Int?
-    /// The most that was resident at once since the process started, bytes.
+    /// The largest number of resident bytes since the process started.
     public var peakMemory: Int?
 
     public init(phaseSeconds: [String: Double], exchangeShare: Double, memory: Int?, peakMemory: Int?) {
@@ -92,25 +92,25 @@ public struct SampleRecord: Sendable, Equatable, Codable {
     }
 }
 
-/// The beginning of a sitting: what trains what, where.
+/// The start of a session: which program trains which model on which data and machines.
 public struct StartRecord: Sendable, Equatable, Codable {
-    /// Done before: 0, or the checkpoint's.
+    /// 0, or the step of the checkpoint that the session resumed from.
     public var step: Int
     /// UTC, ISO 8601.
     public var time: String
     /// lockstep's version.
     public var program: String
     public var ranks: Int
-    /// Ranks by name of the host.
+    /// Number of ranks by name of the host.
     public var hosts: [String: Int]
     public var threadsPerRank: Int
-    /// Of rank 0's machine.
+    /// The processor of rank 0's machine.
     public var processor: String
     /// Logical processors of rank 0's machine.
     public var cores: Int
     public var libraries: [String]
     public var parameters: Int
-    /// Of the whole run.
+    /// Steps of the whole run.
     public var totalSteps: Int
     public var data: Data
 
@@ -119,7 +119,7 @@ public struct StartRecord: Sendable, Equatable, Codable {
         public var level: String
         public var vocabulary: Int
         public var trainingTokens: Int
-        /// Nil where there is no such part.
+        /// Nil if there is no validation part.
         public var validationTokens: Int?
         /// SHA-256 of the whole dataset.
         public var hash: String

@@ -3,7 +3,7 @@ import Logging
 
 /// Reports a run to its metrics log, to TensorBoard's event files and to the person watching.
 ///
-/// A log that cannot be written, as on a full disk, costs a warning and not the run: the records that could not be
+/// A log that cannot be written, as on a full disk, causes a warning but does not end the run. The records that could not be
 /// written are missing from it.
 public final class RunReporter: TrainingReporter {
     private let metrics: MetricsLog
@@ -13,17 +13,17 @@ public final class RunReporter: TrainingReporter {
     private var pace: LogPace
     private let logger: Logger
     private var metricsFail = false
-    /// On the progress line while training.
+    /// The fields of the progress line.
     private var fields: [String] = []
     private let now: () -> ContinuousClock.Instant
     private var validationStart: ContinuousClock.Instant?
-    /// Waits for the first other record: a sitting that never got to one is not worth a line.
+    /// Written before the first other record, so that a session without records leaves no line.
     private var start: StartRecord?
 
     /// - Parameters:
     ///   - events: nil for none.
     ///   - totalSteps: of the whole run, across resumes.
-    ///   - totalEpochs: of the whole run; nil when it is its steps that are given.
+    ///   - totalEpochs: of the whole run; nil if the run is given by its steps.
     ///   - now: replaced in tests.
     public init(
         metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, console: Console = .standardError,
@@ -40,8 +40,8 @@ public final class RunReporter: TrainingReporter {
 
     /// Reports to the logs in a run folder.
     /// - Parameters:
-    ///   - lastStep: 0, or the step that a resumed run goes on from; later records are removed.
-    ///   - events: whether TensorBoard's are wanted.
+    ///   - lastStep: 0, or the step from which a run resumes; later records are removed.
+    ///   - events: whether to write TensorBoard's event files.
     /// - Throws: `FileError`.
     public convenience init(
         runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?
@@ -54,7 +54,7 @@ public final class RunReporter: TrainingReporter {
             totalEpochs: totalEpochs)
     }
 
-    /// A sitting begins, as `record` says.
+    /// A session starts; `record` describes it.
     public func begins(_ record: StartRecord) { start = record }
 
     public func trained(_ record: TrainingRecord) {
@@ -70,7 +70,7 @@ public final class RunReporter: TrainingReporter {
         }
     }
 
-    /// Shown when it takes a while.
+    /// Shown if it takes a while.
     public func validating(share: Double) {
         let start = validationStart ?? now()
         validationStart = start
@@ -119,14 +119,14 @@ public final class RunReporter: TrainingReporter {
             try write()
             metricsFail = false
         } catch {
-            if !metricsFail { warning("\(error); training goes on without these metrics") }
+            if !metricsFail { warning("\(error); training continues without these metrics") }
             metricsFail = true
         }
     }
 }
 
 extension TrainingRecord {
-    /// As TensorBoard names them; before the slash its group of charts.
+    /// Names in TensorBoard; the part before the slash is the group of charts.
     fileprivate var scalars: [(tag: String, value: Double?)] {
         [
             ("train/loss", loss), ("train/perplexity", perplexity), ("train/gradient_norm", gradientNorm),

@@ -1,5 +1,5 @@
-/// Long work of which the share done is known, for whoever waits: on a terminal a line that is drawn anew and goes away in
-/// the end, in a log a line now and then. Work that is soon done says nothing.
+/// Progress of long work whose completed share is known: on a terminal, a line that updates in place and disappears at
+/// the end; in a log, an occasional line. Short work shows nothing.
 public final class ShareLine {
     private let name: String
     private let console: Console

@@ -2,11 +2,11 @@ import Diagnostics
 import Files
 import Glibc
 
-/// The terminal on which a person sees what is written to a descriptor.
+/// The terminal that shows what is written to a descriptor.
 struct Terminal: Sendable {
     private let descriptor: Int32
 
-    /// Nil when nobody watches: the descriptor is a file, or a pipe to anything but an mpirun that shows it.
+    /// Nil if nobody watches: the descriptor is a file, or a pipe to anything but an mpirun that shows its output.
     init?(of descriptor: Int32) {
         if isatty(descriptor) == 1 {
             self.descriptor = descriptor
@@ -17,15 +17,15 @@ struct Terminal: Sendable {
         }
     }
 
-    /// Columns; asked anew each time, so that a resized window is noticed.
+    /// The number of columns, queried each time so that a resized window is noticed.
     var width: Int {
         var size = winsize()
         guard ioctl(descriptor, UInt(TIOCGWINSZ), &size) == 0, size.ws_col > 0 else { return 80 }
         return Int(size.ws_col)
     }
 
-    /// mpirun passes its ranks' standard error on as it comes, unless told to mark or to store the lines. Only the ranks
-    /// beside it, which it has started itself, can see where its own goes.
+    /// mpirun forwards its ranks' standard error as it comes, unless told to tag or to store the lines. Only the ranks
+    /// on its own machine, which it has started itself, can see where its standard error goes.
     private static func ofLauncher() -> Int32? {
         guard LaunchEnvironment.isChildOfLauncher else { return nil }
         var launcher = Int(getppid())

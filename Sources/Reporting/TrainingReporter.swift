@@ -1,11 +1,11 @@
-/// What a training run tells the world. Only rank 0 has one.
+/// Receives what a training run reports. Only rank 0 has one.
 public protocol TrainingReporter: AnyObject {
     func trained(_ record: TrainingRecord)
     /// - Parameter share: of the validation part, 0 to 1.
     func validating(share: Double)
     func validated(_ record: ValidationRecord)
     func sampled(_ record: SampleRecord)
-    /// A checkpoint is about to be written: what was reported up to here must outlive the machine as it will.
+    /// A checkpoint is about to be written: everything reported so far must become as durable as the checkpoint.
     func saving()
     func saved(step: Int, folder: String, isBest: Bool)
     func note(_ message: String)

@@ -2,7 +2,7 @@ import Foundation
 import TestSupport
 import Testing
 
-/// What only some machines have; `launch/test-tools` installs it.
+/// Tools that only some machines have; `launch/test-tools` installs them.
 private enum Tool {
     static let root = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
         .deletingLastPathComponent().path
@@ -19,7 +19,7 @@ private enum Tool {
 extension CommandTests {
     /// A run's records, as files and as a page.
     struct ReportTests {
-        /// Killed between two checkpoints and resumed twice, so that there are three sittings.
+        /// Killed between two checkpoints and resumed twice, so that the run has three sessions.
         private static func train(_ sandbox: Sandbox) throws {
             let settings = ["checkpoint.every_steps=20", "validation={every_steps: 30, every_epoch: false}", "training.optimizer.learning_rate=0.01"]
             let arguments =
@@ -73,7 +73,7 @@ extension CommandTests {
             let sandbox = try Sandbox()
             #expect(try sandbox.succeed(["report", Shared.run, "--output", "one.html"]) == "one.html\n")
             let one = try String(contentsOfFile: sandbox.path("one.html"), encoding: .utf8)
-            #expect(one.contains("<h1>run</h1>") && one.contains("What it wrote") && one.contains("model.hidden"))
+            #expect(one.contains("<h1>run</h1>") && one.contains("<h2>Samples</h2>") && one.contains("model.hidden"))
             try sandbox.train("other", ["training.steps=20"])
             try sandbox.succeed(["report", Shared.run, "other", "--output", "two.html"])
             let two = try String(contentsOfFile: sandbox.path("two.html"), encoding: .utf8)

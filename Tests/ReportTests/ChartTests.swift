@@ -42,7 +42,7 @@ import Testing
         #expect(html.contains("&quot;&gt;&lt;script&gt;"))
     }
 
-    /// What stands out of a long series is still there when it has been thinned.
+    /// Thinning a long series keeps its peaks.
     @Test func thinningKeepsEveryPeak() {
         var values = (0..<100_000).map { sin(Double($0) / 1e4) }
         for (place, value) in [(0, 5.0), (12_345, 9), (50_001, -7), (99_999, 3)] { values[place] = value }

@@ -32,7 +32,7 @@ import Testing
             ],
             samples: [SampleRecord(step: 20, epoch: 1, text: "once </pre><script>alert(1)</script>")]))
 
-    @Test func aWholePage() {
+    @Test func aCompletePage() {
         let page = Page([Self.run], madeBy: "me").html
         for id in [
             "perplexity", "learning-rate", "gradient-norm", "clipped", "throughput", "exchange", "memory", "phases", "samples",
@@ -52,7 +52,7 @@ import Testing
         #expect(phases.map(\.milliseconds) == [75, 25])
     }
 
-    /// Where so many tokens a second make a step of no time at all, there are no shares of it to draw.
+    /// If steps take no time according to the records, there are no shares to draw.
     @Test func phasesOfNoTimeAreLeftOut() {
         var record = Self.record(10, loss: 3, phases: ["recurrence": 0.75, "wait": 0.25])
         record.tokens = 0
@@ -73,7 +73,7 @@ import Testing
         #expect(differences.contains("gru") && !differences.contains("clip"))
     }
 
-    /// As a run that has just begun, or a file of an earlier version, has it.
+    /// The records of a run that has just started, or of an earlier version.
     @Test(arguments: [
         MetricsHistory(), MetricsHistory(starts: [PageTests.start]), MetricsHistory(training: [PageTests.record(10, loss: .nan)]),
         MetricsHistory(training: [PageTests.record(0, loss: 800)]),

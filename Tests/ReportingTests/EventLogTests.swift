@@ -14,7 +14,7 @@ import Testing
         #expect(CRC32C.masked(Array("123456789".utf8)) == (check >> 15 | check << 17) &+ 0xA282_EAD8)
     }
 
-    /// As `struct.pack` and the messages' field numbers have it: length, its checksum, wall time, file version.
+    /// Computed with `struct.pack` and the messages' field numbers: length, its checksum, wall time, file version.
     @Test func aFileBeginsWithItsVersion() throws {
         let folder = try TemporaryFolder()
         _ = try EventLog(folder: folder.path, keepingThrough: 0) { 1.5 }
@@ -38,7 +38,7 @@ import Testing
         #expect(events[2].summary.value[0].tensor.stringVal == [Data("    one\n    two\n    # three\n    \n    four".utf8)])
     }
 
-    /// Each sitting has a file; later steps of earlier ones go, also those of several sittings back.
+    /// Each session has a file; later steps of earlier sessions are removed, also those of several sessions ago.
     @Test func resumeLeavesNoDuplicatesAndNoGaps() throws {
         let folder = try TemporaryFolder()
         func sit(from start: Int, _ steps: ClosedRange<Int>) throws {
@@ -52,7 +52,7 @@ import Testing
         #expect(try folder.steps() == [[10, 20, 30], [40], [50, 60, 70]])
         try sit(from: 20, 3...4)
         #expect(try folder.steps() == [[10, 20], [30, 40]])
-        // The names' order is the sittings'.
+        // The order of the names is that of the sessions.
         #expect(folder.files.map { $0.split(separator: ".")[3] } == ["0000000100", "0000000103"])
         // Says so to a TensorBoard that has read the old ones.
         let restart = try #require(try folder.events().last?[1])
@@ -100,7 +100,7 @@ extension TemporaryFolder {
         (try? FileManager.default.contentsOfDirectory(atPath: path).filter { $0.contains("tfevents") }.sorted().map { "\(path)/\($0)" }) ?? []
     }
 
-    /// Of each file, read as the format says, without the code under test.
+    /// The records of each file, read according to the format, without the code under test.
     fileprivate func events() throws -> [[TensorBoardEvent]] {
         try files.map { file in
             var rest = try Data(contentsOf: URL(filePath: file))[...]

@@ -36,7 +36,7 @@ import Testing
         #expect(history.training.isEmpty)
     }
 
-    /// What a later version adds is passed over.
+    /// A reader skips what a later version adds.
     @Test func unknownKindsAndKeys() throws {
         let history = try read(
             #"{"kind":"soup","step":"hot"}"# + "\n" + #"{"kind":"validation","step":1,"epoch":1,"tokens":2,"loss":3,"new":[]}"# + "\n")

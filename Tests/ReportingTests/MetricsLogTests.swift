@@ -62,7 +62,7 @@ import Testing
         #expect(ValidationRecord(step: 1, epoch: 1, tokens: 1, loss: 2).perplexity == exp(2))
     }
 
-    /// A reader sees each record as soon as it is appended; a second start goes on below.
+    /// A reader sees each record as soon as it is appended; a second start appends.
     @Test func appendsAtOnceAndAcrossStarts() throws {
         let folder = try TemporaryFolder()
         for start in 0..<2 {
@@ -119,7 +119,7 @@ import Testing
     }
 }
 
-/// The steps in the log, each line of which must be whole.
+/// The steps in the log; each line must be complete.
 func steps(_ folder: TemporaryFolder) throws -> [Int] {
     struct Line: Decodable { var step: Int }
     let text = try folder.contents()

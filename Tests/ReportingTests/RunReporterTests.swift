@@ -43,7 +43,7 @@ import Testing
         #expect(channel.read(until: "tokens\n") == "step 1200/2000  epoch 2  validation loss 1.5000  ppl 4.48  10 tokens\n")
     }
 
-    /// What a person sees of a long validation; the numbers of the training come back afterwards.
+    /// A long validation as a person sees it; the numbers of the training return afterwards.
     @Test(.enabled(if: Channel.terminal(columns: 80) != nil)) func validationShowsItself() throws {
         let folder = try TemporaryFolder()
         let channel = try #require(Channel.terminal(columns: 80))
@@ -123,7 +123,7 @@ import Testing
         #expect(try steps(folder).count == 10_800)
     }
 
-    @Test func numbersThatAreNone() throws {
+    @Test func valuesThatAreNotNumbers() throws {
         let folder = try TemporaryFolder()
         let channel = Channel.pipe()
         let reporter = RunReporter(

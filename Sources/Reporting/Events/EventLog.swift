@@ -2,7 +2,7 @@ import Diagnostics
 import Files
 import Glibc
 
-/// A run's metrics as TensorBoard reads them: a folder of event files, one for each sitting.
+/// A run's metrics as TensorBoard reads them: a folder with one event file for each session.
 ///
 /// An event file is a sequence of records (TensorFlow's TFRecord): length (8 bytes), its masked CRC-32C (4), data, the
 /// data's masked CRC-32C (4); the data is an `Event` of protocol buffers. Numbers are in single precision.
@@ -10,19 +10,19 @@ public final class EventLog {
     private var file: RecordFile
     private let now: () -> Double
 
-    /// Begins a file. Events after step `lastStep`, which a run resumed there will write again, and what a crash has cut
-    /// short are removed from the files that are there.
+    /// Starts a file. Events after step `lastStep`, which a run resumed there will write again, and events that a crash cut
+    /// short are removed from the existing files.
     /// - Parameter now: seconds since 1970; replaced in tests.
     /// - Throws: `FileError`.
     public init(folder: String, keepingThrough lastStep: Int, now: @escaping () -> Double = EventLog.clock) throws {
         try Folder.create(folder)
-        // A name that none of the files has had, also none that goes now.
+        // A name that no file has had, including those removed now.
         let path = try Self.nextPath(in: folder, now: now())
         try Self.removeEvents(after: lastStep, in: folder)
         file = try RecordFile(appendingTo: path)
         self.now = now
         try append { $0.fileVersion = "brain.Event:2" }
-        // For a TensorBoard that has read, and still shows, what was just removed.
+        // For a TensorBoard that still shows what was just removed.
         if lastStep > 0 {
             try append {
                 $0.step = Int64(lastStep) + 1
@@ -31,8 +31,8 @@ public final class EventLog {
         }
     }
 
-    /// Values that single precision cannot hold are left out.
-    /// - Throws: `FileError`; the file then ends with the last whole event.
+    /// Values that single precision cannot represent are left out.
+    /// - Throws: `FileError`; the file then ends with the last complete event.
     public func append(step: Int, scalars: [(tag: String, value: Double?)]) throws {
         let values = scalars.compactMap { scalar in
             scalar.value.map(Float.init).flatMap { value in
@@ -49,7 +49,7 @@ public final class EventLog {
         }
     }
 
-    /// For TensorBoard's page of texts, where it is read as Markdown: hence a block of code.
+    /// For TensorBoard's text page, which renders Markdown; hence the code block.
     /// - Throws: `FileError`.
     public func append(step: Int, tag: String, text: String) throws {
         // Markdown's lines end in LF, CR or CRLF, the last of which Swift takes for one character.
@@ -69,7 +69,7 @@ public final class EventLog {
         }
     }
 
-    /// Makes durable what has been appended.
+    /// Makes everything appended so far durable.
     /// - Throws: `FileError`.
     public func sync() throws { try file.sync() }
 

@@ -1,17 +1,17 @@
 import Files
 import SwiftProtobuf
 
-/// Walks through an event file, for no longer than its records are sound.
+/// Walks through the valid records at the start of an event file.
 struct EventReader {
     private let file: File
-    /// An event of ours has some hundred bytes, and a sample some thousand.
+    /// Our events have a few hundred bytes, and samples a few thousand.
     private static let largestEvent: UInt64 = 1 << 24
 
     /// - Throws: `FileError`.
     init(_ path: String) throws { file = try File.open(path, .read) }
 
-    /// How many bytes of the file's beginning hold sound events of steps up to `lastStep`, and whether there is one that
-    /// shows something. Steps do not decrease within a file, since one sitting wrote it.
+    /// How many bytes at the start of the file hold valid events of steps up to `lastStep`, and whether one of them shows
+    /// something. Steps do not decrease within a file, since a single session wrote it.
     /// - Throws: `FileError`.
     func prefix(throughStep lastStep: Int) throws -> (bytes: Int, hasSummaries: Bool) {
         var end = 0
@@ -23,7 +23,7 @@ struct EventReader {
         return (end, hasSummaries)
     }
 
-    /// Nil at the end, and before a record that is damaged or cut short.
+    /// Nil at the end, and before a damaged or incomplete record.
     private func next() throws -> (TensorBoardEvent, size: Int)? {
         guard let head = try read(12) else { return nil }
         let length = head[..<8].reversed().reduce(UInt64(0)) { $0 << 8 | UInt64($1) }
@@ -36,7 +36,7 @@ struct EventReader {
 
     private static func checksum(_ bytes: ArraySlice<UInt8>) -> UInt32 { bytes.reversed().reduce(0) { $0 << 8 | UInt32($1) } }
 
-    /// Nil when the file has fewer bytes left.
+    /// Nil if the file has fewer bytes left.
     private func read(_ count: Int) throws -> [UInt8]? {
         var bytes = [UInt8](repeating: 0, count: count)
         var done = 0
