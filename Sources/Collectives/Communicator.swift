@@ -10,8 +10,8 @@ public protocol Communicator: AnyObject {
     func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
     /// As above, for statistics kept in double precision.
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
-    /// A sum for buffers of up to `count` floats, to be begun as often as needed. All ranks begin their sums in the same
-    /// order; other calls may come between.
+    /// A sum for buffers of up to `count` floats that can be started repeatedly. All ranks start their sums in the same
+    /// order; other calls may come in between.
     func makeSum(upTo count: Int, wire: WireFormat) throws -> any PersistentSum
     /// Rank `root`'s bytes, on every rank.
     func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws
@@ -19,25 +19,25 @@ public protocol Communicator: AnyObject {
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]?
     /// Every rank's bytes (lengths may differ), indexed by rank, on all ranks.
     func allGather(_ bytes: [UInt8]) throws -> [[UInt8]]
-    /// Fills `buffer` on all ranks with each rank's own part of it. The parts lie side by side, by rank; that of rank r has
-    /// `counts[r]` elements of `stride` bytes, the whole less than 2 GiB. For what is sent often: nothing is allocated.
+    /// Fills `buffer` on all ranks with each rank's part of it. The parts are adjacent, in rank order; that of rank r has
+    /// `counts[r]` elements of `stride` bytes, in total less than 2 GiB. Allocates nothing, so it suits frequent calls.
     func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws
-    /// How these ranks lie on machines. Call once: what it returns lives as long as this communicator.
+    /// How these ranks are distributed over machines. Call it once: the result lives as long as this communicator.
     func machines() throws -> Machines
-    /// Memory shared by all ranks, who must be on one machine, of which this one asks for `count` floats. It lives as
+    /// Memory shared by all ranks, which must be on one machine; this rank asks for `count` floats of it. It lives as
     /// long as the communicator.
     func shareMemory(_ count: Int) throws -> any SharedMemory
     /// Returns once every rank has called it.
     func barrier() throws
-    /// Ends the whole job at once with this exit code; for failures the other ranks cannot know of.
+    /// Ends the whole job at once with this exit code; for failures that the other ranks cannot know about.
     func abort(_ code: Int32) -> Never
 }
 
-/// Ranks by the machine they run on. Where the machines do not hold equally many, each rank counts as one of its own.
+/// Ranks by the machine they run on. If the machines have unequal numbers of ranks, each rank counts as a machine.
 public struct Machines {
     /// The ranks of this rank's machine.
     public let here: any Communicator
-    /// The ranks that have this one's number on each machine, one of each; their number there is their machine's.
+    /// The ranks with the same number as this one on their machines, one from each machine, numbered by machine.
     public let across: any Communicator
 
     public init(here: any Communicator, across: any Communicator) {

@@ -1,17 +1,17 @@
-/// A sum over ranks that is made again and again, as in every training step, and goes on while its ranks do other things.
-/// What it needs is allocated when it is made, not when it begins (MPI 4.0, section 6.13, has the word).
+/// A sum over ranks that is repeated, as in every training step, and that proceeds while its ranks do other work.
+/// Its memory is allocated when it is created, not when it starts (the name is that of MPI 4.0, section 6.13).
 public protocol PersistentSum: AnyObject {
-    /// Begins to replace `buffer` on every rank by the element-wise sum over ranks, and returns. The buffer must stay and
-    /// not be touched until the sum is complete; the one before must be.
-    /// - Parameter buffer: as long on every rank, and no longer than the sum was made for.
+    /// Starts to replace `buffer` on every rank by the element-wise sum over ranks, and returns. The buffer must stay valid and
+    /// untouched until the sum is complete; the previous sum must be complete.
+    /// - Parameter buffer: of the same length on every rank, and no longer than the sum was created for.
     func begin(_ buffer: UnsafeMutableBufferPointer<Float>) throws
-    /// Moves the transfer on as far as that goes without waiting. Call it often: nothing moves by itself.
-    /// - Returns: whether nothing is under way, and the buffer, if there was one, holds the sum.
+    /// Advances the transfer as far as possible without waiting. Call it often: the transfer does not advance by itself.
+    /// - Returns: whether no sum is in progress; the buffer, if there was one, then holds the sum.
     func advance() throws -> Bool
 }
 
 extension Communicator {
-    /// Returns once all of these sums that have begun are complete. They share the way, so that one fills what another
+    /// Returns once all of these sums that have started are complete. They share the network, so that one uses what another
     /// leaves idle.
     public func finish(_ sums: [any PersistentSum]) throws {
         var left = sums.count
@@ -22,14 +22,14 @@ extension Communicator {
     }
 }
 
-/// How numbers travel. Sums are always made in single precision.
+/// The format in which numbers are sent. Sums are always computed in single precision.
 public enum WireFormat: String, Sendable, CaseIterable {
     case float32
     /// The upper half of a single-precision number, rounded: half the bytes, 8 bits of precision.
     case bfloat16
 }
 
-/// For transports whose ranks have nothing to gain from it: the sum is made when it is asked for.
+/// For transports whose ranks would gain nothing from overlap: the sum is computed when it is started.
 public final class SumWhenAsked: PersistentSum {
     private let sum: (UnsafeMutableBufferPointer<Float>) throws -> Void
     private var buffer: UnsafeMutableBufferPointer<Float>?

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The group of one: a process started without a launcher. No MPI involved; every call returns at once.
+/// The group of one: a process started without a launcher. MPI is not involved; every call returns at once.
 public final class SingleRank: Communicator {
     public let rank = 0
     public let size = 1

@@ -1,10 +1,10 @@
 import Diagnostics
 
 extension Communicator {
-    /// Runs `body` on every rank and goes on only if it succeeded on all of them: a file missing on one host stops
+    /// Runs `body` on every rank and returns only if it succeeded on all of them: a file missing on one host stops
     /// every rank with one message, instead of leaving the others in a call that never completes.
     ///
-    /// Collective. `body` may itself act collectively only where its failures are the same on all ranks, as those of
+    /// Collective. `body` may make collective calls only where its failures are the same on all ranks, as those of
     /// `together` and `agree` are.
     /// - Parameter phase: what is being done, as in "opening the dataset".
     /// - Throws: `CollectiveFailure.failed`, equal on every rank; or the transport's own error.
@@ -25,7 +25,7 @@ extension Communicator {
     /// Collective.
     /// - Parameters:
     ///   - name: what the value is, as in "the dataset's SHA-256".
-    ///   - kind: whose move a disagreement is.
+    ///   - kind: who has to act on a disagreement.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
     public func agree(on value: String, named name: String, kind: FailureKind = .usage) throws {
         let values = try allGather(Array(value.utf8))
@@ -33,12 +33,12 @@ extension Communicator {
         guard voices.count == 1 else { throw CollectiveFailure.disagreement(name: name, kind: kind, voices: voices) }
     }
 
-    /// As above for a list of names and values, of which the first that differs is named.
+    /// As above for a list of names and values; the error names the first value that differs.
     ///
     /// Collective.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
     public func agree(on values: [(name: String, value: String)], kind: FailureKind = .usage) throws {
-        // No name or value holds a line feed or a zero byte, unless escaped as here.
+        // No name or value contains a line feed or a zero byte, except escaped as here.
         let lines = values.map { "\($0.name)\0\($0.value.unicodeScalars.map { $0 == "\n" ? "\\n" : String($0) }.joined())" }.joined(separator: "\n")
         let all = try allGather(Array(lines.utf8))
         guard all.contains(where: { $0 != all[0] }) else { return }
@@ -52,18 +52,18 @@ extension Communicator {
                 name: String(decoding: entry[0], as: UTF8.self), kind: kind,
                 voices: voices(others.enumerated().map { (rank: $0.offset, bytes: $0.element.last ?? []) }))
         }
-        // All of rank 0's, and more on others: another program.
+        // All values of rank 0 agree, but others have more: a different program.
         throw CollectiveFailure.disagreement(
             name: "the list of settings", kind: kind,
             voices: voices(tables.enumerated().map { (rank: $0.offset, bytes: Array("\($0.element.count) settings".utf8)[...]) }))
     }
 }
 
-/// The same verdict on every rank, about what differed between ranks.
+/// The same error on every rank, about a difference between ranks.
 public enum CollectiveFailure: DiagnosedError, Equatable {
     /// At least one of `size` ranks failed in `phase`; the kind is that of the lowest.
     case failed(phase: String, kind: FailureKind, voices: [Voice], size: Int)
-    /// The ranks hold different values of what must be the same everywhere.
+    /// The ranks have different values of something that must be the same everywhere.
     case disagreement(name: String, kind: FailureKind, voices: [Voice])
 
     /// The ranks, in ascending order, that said the same.
@@ -102,7 +102,7 @@ extension Result {
     }
 }
 
-/// Equal statements merged, in the order of the lowest rank that made them.
+/// Merges equal statements, in the order of the lowest rank that made them.
 private func voices(_ statements: [(rank: Int, bytes: ArraySlice<UInt8>)]) -> [CollectiveFailure.Voice] {
     var voices: [CollectiveFailure.Voice] = []
     var places: [ArraySlice<UInt8>: Int] = [:]

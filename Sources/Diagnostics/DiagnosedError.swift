@@ -1,4 +1,4 @@
-/// What an error tells the person who meets it: what happened, where, expected against found, and what to do.
+/// What an error says to the person who meets it: what happened, where, what was expected and found, and what to do.
 ///
 /// Printed as one line: `FILE, LOCATION: what; expected E, found F; remedy`.
 public struct Diagnosis: Sendable, Equatable {
@@ -24,7 +24,7 @@ public struct Diagnosis: Sendable, Equatable {
         self.remedy = remedy
     }
 
-    /// Without control characters, and of bounded length, whatever a stranger's file has put into the parts.
+    /// One line without control characters and of bounded length, whatever a stranger's file has put into the parts.
     public var line: String {
         var parts: [String] = []
         let (location, expected, found) = (shortened(location), shortened(expected), shortened(found))
@@ -43,7 +43,7 @@ public struct Diagnosis: Sendable, Equatable {
     private func shortened(_ part: String?) -> String? { part?.printable(limit: 400) }
 }
 
-/// Whose move it is, and with it the process's exit code (the BSD `sysexits.h` values).
+/// Who has to act, and hence the exit code of the process (the BSD `sysexits.h` values).
 public enum FailureKind: Int32, Sendable, CaseIterable {
     /// The command line or configuration is wrong.
     case usage = 64
@@ -51,11 +51,11 @@ public enum FailureKind: Int32, Sendable, CaseIterable {
     case data = 65
     /// The machine is not fit for training (`lockstep doctor`).
     case unfit = 69
-    /// A numeric failure or a mistake in lockstep itself.
+    /// A numeric failure or an error in lockstep itself.
     case `internal` = 70
     /// The operating system refused a read, a write or a message.
     case inputOutput = 74
-    /// Not a mistake: stopped on request, checkpoint saved.
+    /// Not an error: stopped on request, checkpoint saved.
     case stopped = 75
 }
 

@@ -1,6 +1,6 @@
 import Glibc
 
-/// The machine that this process runs on.
+/// The machine on which this process runs.
 public enum Host {
     public static let name: String = {
         var name = [CChar](repeating: 0, count: 256)

@@ -1,4 +1,4 @@
-/// The candidate with the smallest edit distance to `name`, two characters exchanged counting once, when it is close enough to be a likely typo
+/// The candidate with the smallest edit distance to `name` (a transposition counts once), if it is close enough to be a likely typo
 /// (at most a third of the longer name, at least one edit). Ties go to the first candidate.
 public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?

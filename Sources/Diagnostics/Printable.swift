@@ -1,11 +1,11 @@
 extension String {
-    /// Fit for a line of a message: text from a stranger's file can be of any length and steer a terminal.
+    /// Text that is safe in a line of a message: text from a stranger's file can be of any length and control a terminal.
     public var printable: String { printable(limit: 100) }
 
     /// A path for a line of output: whole, but for what would break the line or steer the terminal.
     public var printablePath: String { printable(limit: 4096) }
 
-    /// - Parameter limit: the most characters (scalars) shown.
+    /// - Parameter limit: the maximum number of characters (scalars) shown.
     func printable(limit: Int) -> String {
         var result = ""
         var room = limit

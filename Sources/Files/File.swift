@@ -75,7 +75,7 @@ public final class File {
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Whether reading would not wait: there are bytes, or the end has come.
+    /// Whether reading would not wait: there are bytes, or the end is reached.
     var isReadable: Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return retrying { poll(&request, 1, 0) } != 0
@@ -89,7 +89,7 @@ public final class File {
     }
 
     /// Fills the whole buffer.
-    /// - Throws: `FileError`, also when the file ends before.
+    /// - Throws: `FileError`, also if the file ends first.
     public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {
@@ -99,7 +99,7 @@ public final class File {
         }
     }
 
-    /// Writes every byte, however many calls it takes.
+    /// Writes every byte, with as many calls as necessary.
     public func write(_ bytes: UnsafeRawBufferPointer) throws {
         var done = 0
         while done < bytes.count {
@@ -114,7 +114,7 @@ public final class File {
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
     }
 
-    /// Moves the position, counted from the start, for the next read or write.
+    /// Sets the position, counted from the start, of the next read or write.
     public func seek(to offset: Int) throws {
         guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw FileError(operation: "seek in", path: path) }
     }

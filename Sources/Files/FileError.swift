@@ -35,7 +35,7 @@ public struct FileError: DiagnosedError, Equatable {
             remedy: "make, copy or download it again")
     }
 
-    /// A file that does not exist was most likely typed wrong; all else is the system's refusal.
+    /// A file that does not exist was most likely mistyped; everything else is a refusal by the system.
     public var kind: FailureKind {
         unfit != nil || code == ENOENT || code == ENOTDIR || code == EISDIR ? .data : .inputOutput
     }

@@ -1,7 +1,7 @@
 import Diagnostics
 import Glibc
 
-/// Operations on names in the file system, each checked.
+/// Checked operations on names in the file system.
 public enum Folder {
     public static func exists(_ path: String) -> Bool { access(path.cBytes, F_OK) == 0 }
 
@@ -10,8 +10,8 @@ public enum Folder {
         return stat(path.cBytes, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
-    /// True for a regular file only: not for a folder, nor for a named pipe, whose opening would wait for a writer.
-    /// Without `followingLinks` a symbolic link is no regular file either.
+    /// True only for a regular file: not for a folder, nor for a named pipe, which would wait for a writer when opened.
+    /// Without `followingLinks`, a symbolic link is not a regular file either.
     public static func isFile(_ path: String, followingLinks: Bool = true) -> Bool {
         var info = stat()
         let found = followingLinks ? stat(path.cBytes, &info) == 0 : lstat(path.cBytes, &info) == 0
@@ -61,7 +61,7 @@ public enum Folder {
         }
     }
 
-    /// Whether `create` would succeed, as far as can be told without trying, and files could be made there.
+    /// Checks, without trying, that `create` would succeed and that files could be created there.
     /// - Throws: `FileError`.
     public static func checkCreation(_ path: String) throws {
         var place = path
@@ -146,8 +146,8 @@ public enum Folder {
         guard Glibc.rename(old.cBytes, new.cBytes) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
     }
 
-    /// Swaps what two names in one file system stand for, atomically (`renameat2` with `RENAME_EXCHANGE`). File systems
-    /// that cannot, such as NFS, get three renames, in the midst of which `first` does not exist.
+    /// Swaps two names in one file system atomically (`renameat2` with `RENAME_EXCHANGE`). File systems
+    /// that cannot do this, such as NFS, get three renames, during which `first` briefly does not exist.
     public static func exchange(_ first: String, _ second: String) throws {
         // glibc declares it only to programs that define _GNU_SOURCE, which Swift's Glibc module does not.
         typealias Rename = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
@@ -167,7 +167,7 @@ public enum Folder {
         try rename(aside, to: second)
     }
 
-    /// Removes a file, or a folder with all it holds. Symbolic links are removed, not followed. Missing is fine.
+    /// Removes a file, or a folder with all its content. Symbolic links are removed, not followed. It need not exist.
     public static func remove(_ path: String) throws {
         var info = stat()
         guard lstat(path.cBytes, &info) == 0 else {

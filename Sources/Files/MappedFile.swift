@@ -2,12 +2,12 @@ import Diagnostics
 import Glibc
 import Synchronization
 
-/// A file mapped read-only for as long as this object lives; pages come in as they are touched.
+/// A file mapped read-only for as long as this object lives; pages are loaded when they are touched.
 public final class MappedFile: @unchecked Sendable {
     public let path: String
     public let bytes: UnsafeRawBufferPointer
     private let file: File
-    /// As the file was when its content was last known to be right.
+    /// The state of the file when its content was last known to be correct.
     private let stamp: Mutex<File.Stamp>
 
     /// - Throws: `FileError`.
@@ -28,8 +28,8 @@ public final class MappedFile: @unchecked Sendable {
         munmap(UnsafeMutableRawPointer(mutating: base), bytes.count)
     }
 
-    /// Whoever changes a file in place changes what is mapped. Costs one system call, unless the file was touched.
-    /// - Parameter hash: the SHA-256 that its content has to have.
+    /// Changing a file in place changes what is mapped. The check costs one system call, unless the file was touched.
+    /// - Parameter hash: the SHA-256 that its content must have.
     /// - Throws: `FileChanged`, `FileError`.
     public func check(hash: String) throws {
         let now = try file.stamp()
@@ -44,7 +44,7 @@ public final class MappedFile: @unchecked Sendable {
     }
 }
 
-/// A file that must stay as it is, and did not.
+/// A file that must not change, but did.
 public struct FileChanged: DiagnosedError, Equatable {
     public let path: String
     public let expected: String
@@ -53,12 +53,12 @@ public struct FileChanged: DiagnosedError, Equatable {
     public var diagnosis: Diagnosis {
         Diagnosis(
             "the file has changed while it was in use", file: path, expected: expected, found: found,
-            remedy: "restore it and go on with --resume auto")
+            remedy: "restore it and resume with --resume auto")
     }
 }
 
-/// Reading a mapped page that its file has lost, or that the disk cannot deliver, is SIGBUS. All a handler can do is to
-/// say which file it was.
+/// Reading a mapped page that its file has lost, or that the disk cannot deliver, raises SIGBUS. All a handler can do is
+/// name the file.
 public enum MappedRegions {
     private struct Region {
         var base: UnsafeRawPointer?
@@ -73,14 +73,14 @@ public enum MappedRegions {
         return regions
     }()
     private static let lock = Mutex(())
-    /// What the handler writes before and after the path; never freed.
+    /// The text that the handler writes before and after the path; never freed.
     nonisolated(unsafe) private static var prefix: UnsafeMutablePointer<CChar>?
     nonisolated(unsafe) private static var suffix: UnsafeMutablePointer<CChar>?
 
     static func add(_ bytes: UnsafeRawBufferPointer, path: String) {
         guard let base = bytes.baseAddress else { return }
         lock.withLock { _ in
-            // Beyond the capacity a fault has no name.
+            // Beyond the capacity, the message cannot name the file.
             guard let free = (0..<capacity).first(where: { regions[$0].base == nil }) else { return }
             regions[free] = Region(base: base, end: base + bytes.count, path: strdup(path.cBytes))
         }
@@ -94,20 +94,20 @@ public enum MappedRegions {
         }
     }
 
-    /// From now on a fault in a mapped file is a line on standard error and the exit code of bad data. The thread needs an
+    /// From now on, a fault in a mapped file prints a line on standard error and exits with the code of bad data. The thread needs an
     /// alternate signal stack.
-    /// - Parameter speaker: begins the line.
+    /// - Parameter speaker: the beginning of the line.
     public static func nameFaults(speaker: String) {
         prefix = strdup("\(speaker): ")
         suffix = strdup(
-            ": the file was truncated while it was read, or its disk failed (SIGBUS); restore it and go on with --resume auto\n")
+            ": the file was truncated while it was read, or its disk failed (SIGBUS); restore it and resume with --resume auto\n")
         _ = regions
         var action = sigaction()
         action.__sigaction_handler.sa_sigaction = { number, info, _ in
             let address = info.map { UnsafeRawPointer($0.pointee._sifields._sigfault.si_addr) } ?? nil
             for index in 0..<MappedRegions.capacity {
                 guard let address, let base = MappedRegions.regions[index].base, let end = MappedRegions.regions[index].end,
-                    // The last page belongs to the file as a whole.
+                    // The last page belongs to the file in full.
                     address >= base, address < end + 4096
                 else { continue }
                 for text in [MappedRegions.prefix, MappedRegions.regions[index].path, MappedRegions.suffix] {
@@ -115,7 +115,7 @@ public enum MappedRegions {
                 }
                 _exit(FailureKind.data.rawValue)
             }
-            // Not ours: the fault comes again and ends the process.
+            // Not ours: the fault recurs and ends the process.
             signal(number, SIG_DFL)
         }
         action.sa_flags = SA_ONSTACK | SA_SIGINFO

@@ -1,8 +1,8 @@
-/// What the kernel says this process holds in memory, bytes; nil where it does not say.
+/// Bytes that this process has in memory, according to the kernel; nil if it does not say.
 public struct ProcessMemory: Sendable {
     /// Resident now (`VmRSS`).
     public let resident: Int?
-    /// The most that was resident at once (`VmHWM`).
+    /// The largest resident size so far (`VmHWM`).
     public let peak: Int?
 
     public static var now: ProcessMemory {

@@ -1,20 +1,20 @@
 @preconcurrency import Glibc
 import Synchronization
 
-/// Standard output and standard error, written to directly: each call is one write, nothing stays in a buffer.
+/// Standard output and standard error without buffering: each call is one write.
 public final class StandardStream: Sendable {
-    /// Results: waits for its reader.
+    /// For results: waits for its reader.
     public static let output = StandardStream(descriptor: 1)
-    /// Messages: what nobody reads within a second is dropped. mpirun reads nothing while it waits for its ranks to end,
-    /// and a rank that waits for mpirun then gets killed before it has saved.
+    /// For messages: what nobody reads within a second is dropped. mpirun reads nothing while it waits for its ranks to end,
+    /// so a rank that waited for mpirun would be killed before it has saved.
     public static let error = StandardStream(descriptor: 2, patience: 1000)
 
     private let descriptor: Int32
-    /// Milliseconds to wait for a reader that lags; nil: as long as it takes.
+    /// Milliseconds to wait for a slow reader; nil to wait indefinitely.
     private let patience: Int32?
-    /// Whether something was dropped last time: then there is no waiting again.
+    /// Whether something was dropped last time; if so, the next write does not wait.
     private let isStuck = Atomic<Bool>(false)
-    /// The error of a write that failed although somebody reads.
+    /// The error of a failed write that was not caused by a closed reader.
     private let failure = Atomic<Int32>(0)
 
     public init(descriptor: Int32, patience: Int32? = nil) {
@@ -24,14 +24,14 @@ public final class StandardStream: Sendable {
 
     public var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// - Returns: false when nobody reads any more (a closed pipe) or the device is full. Never fatal: output to people is
+    /// - Returns: false if the pipe is closed or the device is full. Never fatal: output to people is
     ///   not worth a training run.
     @discardableResult
     public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var done = 0
         while done < bytes.count {
             guard isReady() else { return false }
-            // A pipe that is ready at all takes this much without waiting.
+            // A pipe that is ready accepts this much without waiting.
             let piece = patience == nil ? bytes.count - done : min(bytes.count - done, Int(PIPE_BUF))
             let count = retrying { Glibc.write(descriptor, bytes.baseAddress! + done, piece) }
             if count < 0 {
@@ -58,9 +58,9 @@ public final class StandardStream: Sendable {
         return isReady
     }
 
-    /// Whether all that was written to standard output, by `print` as well, is where it should be. A reader that has gone
-    /// away wanted no more: that is no error.
-    /// - Throws: `FileError`, say when the disk is full.
+    /// Checks that everything written to standard output, also by `print`, has arrived. A reader that has closed the
+    /// pipe wanted no more, which is not an error.
+    /// - Throws: `FileError`, for instance if the disk is full.
     public static func finishOutput() throws {
         let isFlushed = fflush(stdout) == 0
         let code = isFlushed ? output.failure.load(ordering: .relaxed) : errno

@@ -1,6 +1,6 @@
 extension Machine {
-    /// Folders of the control groups of a controller that this process is in, from the root inwards: version 2, and
-    /// version 1. Inside a container the innermost may be what looks like the root.
+    /// Folders of this process's control groups for one controller, from the root inwards, for versions 2 and 1. Inside a
+    /// container, the innermost group may look like the root.
     func groups(_ controller: String) -> [String] {
         var folders: [String] = []
         for line in lines("/proc/self/cgroup") {

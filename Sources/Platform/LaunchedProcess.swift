@@ -6,11 +6,11 @@ public struct LaunchedProcess: CustomStringConvertible {
     public let rank: Int
     let process: Int
 
-    /// In words, with a blank before; empty for a process that does what it should.
+    /// The state in words, preceded by a space; empty for a process that runs normally.
     public var state: String { Self.state(of: process) }
     public var description: String { "rank \(rank), host \(Host.name), process \(process)\(state)" }
 
-    /// The other ranks that this process's launcher has started on this machine.
+    /// The other ranks on this machine that the launcher of this process has started.
     public static func neighbours() -> [LaunchedProcess] {
         let own = (process: Int(getpid()), launcher: Int(getppid()))
         return Machine.this.names("/proc").compactMap { name in
@@ -21,7 +21,7 @@ public struct LaunchedProcess: CustomStringConvertible {
         }.sorted { $0.rank < $1.rank }
     }
 
-    /// Of any process of this machine.
+    /// The state of any process on this machine.
     public static func state(of process: Int) -> String {
         guard let state = Machine.this.status(of: "\(process)").first else { return " (gone)" }
         switch state {

@@ -1,8 +1,8 @@
 import Files
 import Glibc
 
-/// What the kernel says of a machine and of this process, in its files below `root`: "" for this machine, a made-up tree in
-/// tests.
+/// What the kernel reports about a machine and this process, in its files below `root`: "" for this machine, a fabricated tree
+/// in tests.
 public struct Machine: Sendable {
     public static let this = Machine(root: "")
 
@@ -12,7 +12,7 @@ public struct Machine: Sendable {
 
     // MARK: Files
 
-    /// - Returns: without white space at the end; nil when the file cannot be read.
+    /// - Returns: the text without trailing white space; nil if the file cannot be read.
     public func text(_ path: String) -> String? {
         guard let bytes = try? File.contents(of: root + path, limit: 1 << 24) else { return nil }
         return String(String(decoding: bytes, as: UTF8.self).trimmingSuffix(while: \.isWhitespace))
@@ -40,15 +40,15 @@ public struct Machine: Sendable {
 
     // MARK: Processes
 
-    /// State, parent and what follows in /proc/PID/stat; empty when there is no such process. The program's name comes
-    /// before, in brackets, and may hold anything.
+    /// State, parent and the following fields of /proc/PID/stat; empty if there is no such process. The program's name comes
+    /// before them, in parentheses, and may contain anything.
     func status(of process: String) -> [Substring] {
         text("/proc/\(process)/stat")?.split(separator: ")").last?.split(separator: " ") ?? []
     }
 
-    /// Seconds since this process was started, to 0.01; nil where the kernel does not say.
+    /// Seconds since this process was started, to 0.01; nil if the kernel does not say.
     public var processAge: Double? {
-        // The twentieth after the name is the start, in clock ticks.
+        // The twentieth field after the name is the start time, in clock ticks.
         let fields = status(of: "self")
         guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
         var now = timespec()
@@ -59,7 +59,7 @@ public struct Machine: Sendable {
 }
 
 extension StringProtocol {
-    /// Without white space at its ends.
+    /// The text without leading and trailing white space.
     public var trimmed: String {
         String(String(drop(while: \.isWhitespace)).trimmingSuffix(while: \.isWhitespace))
     }

@@ -1,11 +1,11 @@
 extension Machine {
-    /// Bytes of the machine, and what the control groups leave of them.
+    /// The machine's memory in bytes, and how much of it the control groups permit.
     public struct Memory: Sendable, Equatable {
-        /// 0 where the kernel does not say.
+        /// 0 if the kernel does not say.
         public var total = 0
-        /// What could be allocated without swapping.
+        /// Bytes that could be allocated without swapping.
         public var available = 0
-        /// The control groups' limit, and what the group with that limit holds already.
+        /// The control groups' limit, and the bytes that the group with that limit already uses.
         public var limit: Int?
         public var used: Int?
 
@@ -16,10 +16,10 @@ extension Machine {
             self.used = used
         }
 
-        /// What all processes of this machine, or of this container, can have together.
+        /// Bytes that all processes of this machine, or of this container, can have together.
         public var usable: Int { min(total, limit ?? total) }
 
-        /// What can still be allocated without swapping, within the limit.
+        /// Bytes that can still be allocated without swapping, within the limit.
         public var free: Int {
             guard let limit else { return available }
             return min(available, max(0, limit - (used ?? 0)))
@@ -28,7 +28,7 @@ extension Machine {
 
     public var memory: Memory {
         var memory = Memory(total: kibibytes("MemTotal"), available: kibibytes("MemAvailable"))
-        // The innermost group with the smallest limit; what it holds counts against that.
+        // The innermost group with the smallest limit; its usage counts against that limit.
         for group in groups("memory") {
             guard let limit = number("\(group)/memory.max") ?? number("\(group)/memory.limit_in_bytes"),
                 limit < min(memory.total, memory.limit ?? .max)

@@ -2,18 +2,18 @@ import CProcessor
 import Glibc
 
 extension Machine {
-    /// Logical processors, and what this process may use of them.
+    /// Logical processors, and which of them this process may use.
     public struct Processors: Sendable, Equatable {
-        /// Those that are switched on, with the physical core each belongs to.
+        /// The processors that are online, each with its physical core.
         public var cores: [Int: String] = [:]
-        /// Those that the control group leaves (a container, a batch job); and of all, those that this process may run on:
+        /// The processors that the control group permits (a container, a batch job), and those that this process may run on:
         /// its binding.
         public var available: [Int] = []
         public var allowed: [Int] = []
-        /// Processor time a second that the control groups grant, in processors; nil for no limit.
+        /// Processor time per second that the control groups grant, in processors; nil for no limit.
         public var quota: Double?
 
-        /// Physical cores behind those that this process may run on.
+        /// Physical cores of the processors that this process may run on.
         public var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
 
         /// The same, but no more than the control groups pay for; at least 1.
@@ -25,7 +25,7 @@ extension Machine {
     public var processors: Processors {
         var processors = Processors()
         for number in online {
-            // The first of the threads that share a core names the core.
+            // A core is named after the first of its threads.
             let siblings = text("\(Machine.folder)/cpu\(number)/topology/thread_siblings_list").map(Machine.numbers)
             processors.cores[number] = "\(siblings?.first ?? number)"
         }
@@ -41,10 +41,10 @@ extension Machine {
         return processors
     }
 
-    /// How many logical processors are switched on.
+    /// The number of logical processors that are online.
     public var processorCount: Int { online.count }
 
-    /// Where the kernel does not say, those that this process may run on are known at least.
+    /// If the kernel does not say, at least the processors that this process may run on are known.
     private var online: [Int] { text("\(Machine.folder)/online").map(Machine.numbers) ?? bound ?? [0] }
 
     private var bound: [Int]? { value("Cpus_allowed_list", in: "/proc/self/status").map(Machine.numbers) }
@@ -61,7 +61,7 @@ extension Machine {
         return Double(quota) / Double(period)
     }
 
-    /// The processor's name; that of its architecture where there is none.
+    /// The processor's name, or that of its architecture if it has none.
     public var processorName: String {
         // This file has a tab before the colon.
         value("model name\t", in: "/proc/cpuinfo") ?? Machine.architecture
@@ -74,14 +74,14 @@ extension Machine {
         return missing.isEmpty ? nil : missing
     }
 
-    /// As the kernel calls it: `x86_64`, `aarch64`. Of this machine, whatever the root.
+    /// The architecture as the kernel names it: `x86_64`, `aarch64`. Always that of this machine, whatever the root.
     public static var architecture: String {
         var names = utsname()
         uname(&names)
         return withUnsafeBytes(of: names.machine) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
-    /// Bytes of the largest cache that the first core uses; 32 MiB where the kernel does not say.
+    /// Bytes of the largest cache of the first core; 32 MiB if the kernel does not say.
     public var lastCache: Int {
         let sizes = (0..<8).compactMap { index -> Int? in
             guard let text = text("\(Machine.folder)/cpu0/cache/index\(index)/size") else { return nil }

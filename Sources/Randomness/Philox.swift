@@ -3,8 +3,8 @@ import Elementary
 /// Philox4x32-10, the counter-based generator of Salmon et al. 2011, "Parallel random numbers: as easy as 1, 2, 3",
 /// section 3.3: a keyed bijection from a 128-bit counter to 128 random bits.
 ///
-/// No state is carried: the value for (seed, step, stream, layer) is the same whoever computes it, in any order.
-/// That is what makes dropout independent of the number of ranks and a resumed run equal to an uninterrupted one.
+/// No state is carried: the value for (seed, step, stream, layer) is the same on any rank and in any order.
+/// This makes dropout independent of the number of ranks, and a resumed run equal to an uninterrupted one.
 public struct Philox: Sendable {
     public typealias Block = SIMD4<UInt32>
 
@@ -14,7 +14,7 @@ public struct Philox: Sendable {
 
     /// A generator for one purpose of one run: equal seeds with different purposes are independent.
     public init(seed: UInt64, purpose: Purpose) {
-        // One application mixes all 64 seed bits and the purpose into a fresh key.
+        // One application mixes all 64 seed bits and the purpose into a new key.
         let seedKey = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         let mixed = Philox(key: seedKey).block(Block(purpose.rawValue, 0, 0, 0))
         key = SIMD2(mixed.x, mixed.y)

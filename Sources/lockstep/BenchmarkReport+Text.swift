@@ -51,7 +51,7 @@ extension BenchmarkReport {
         if let alone = step.medianSecondsAlone, let efficiency = step.efficiency, let best = step.efficiencyOfBest {
             rows.append(["efficiency", "\(percent(efficiency)), \(percent(best)) of the best steps: rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(milliseconds(step.bestSecondsAlone!)) ms at best"])
         }
-        let allocations = step.allocationsPerStep.map { "\(Formatting.fixed($0, decimals: 1)) a step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!))), of which \(Formatting.fixed(step.ownAllocationsPerStep!, decimals: 1)) by lockstep itself, the others in MPI" }
+        let allocations = step.allocationsPerStep.map { "\(Formatting.fixed($0, decimals: 1)) per step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!))), of which \(Formatting.fixed(step.ownAllocationsPerStep!, decimals: 1)) by lockstep itself, the others in MPI" }
         rows.append(["allocations", allocations ?? "not counted on this platform"])
         if let memory = step.peakMemoryBytes { rows.append(["memory used", "\(Formatting.bytes(memory)) by one rank at most"]) }
         if let seconds = step.secondsToFirstStep {

@@ -73,6 +73,6 @@ struct StoppedOnRequest: DiagnosedError {
         let launcher = ranks == 1 ? "" : "mpirun -n \(ranks) "
         return Diagnosis(
             "stopped on request, checkpoint saved", file: folder, location: "step \(step)",
-            remedy: "go on with: \(launcher)lockstep train --run \(folder.shellWord) --resume auto")
+            remedy: "resume with: \(launcher)lockstep train --run \(folder.shellWord) --resume auto")
     }
 }

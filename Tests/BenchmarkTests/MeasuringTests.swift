@@ -43,7 +43,7 @@ import Testing
         #expect(try #require(AllocationCount.during {}).calls == 0)
     }
 
-    @Test func theKernelIsReadRight() throws {
+    @Test func theKernelIsReadCorrectly() throws {
         let before = try #require(ProcessMemory.now.peak)
         let block = UnsafeMutableRawPointer.allocate(byteCount: 64 << 20, alignment: 4096)
         defer { block.deallocate() }

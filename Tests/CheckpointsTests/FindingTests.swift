@@ -120,7 +120,7 @@ func pointerThatIsNoName(text: String) throws {
     }
 }
 
-@Test func theListTellsWhichCannotBeUsed() throws {
+@Test func theListNamesUnusableCheckpoints() throws {
     try withRun { run in
         try Folder.remove("\(run.checkpoint(1))/state.safetensors")
         let entries = try run.store.list()

@@ -187,7 +187,7 @@ func manyEntriesTakeBoundedTime() throws {
     }
 }
 
-@Test func aPipeOrFolderIsNoFile() throws {
+@Test func aPipeOrFolderIsNotAFile() throws {
     try withTemporaryFolder { folder in
         #expect(throws: SafetensorsError.notAFile(file: folder)) { try SafetensorsFile(folder) }
         #expect(makePipe("\(folder)/pipe"))

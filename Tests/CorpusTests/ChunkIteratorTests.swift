@@ -99,7 +99,7 @@ private func next(
     }
 
     /// Stopped after any number of steps, a run goes on as if it had not been.
-    @Test func goesOnFromAnyPosition() throws {
+    @Test func resumesFromAnyPosition() throws {
         let plan = UnrollPlan(random: 6, seed: 1)
         let partition = try StreamPartition(tokens: 211, streams: 4, remainder: .dropped)
         var whole = try ChunkIterator(tokens, partition: partition, streams: 0..<4)

@@ -248,7 +248,7 @@ extension Dataset {
         _ = try DatasetWriter(options).write(.separate(train: input, valid: input, test: nil), to: output)
     }
 
-    @Test func outputIsReplacedOnlyWhenToldAndOnlyADataset() throws {
+    @Test func onlyADatasetIsReplacedAndOnlyOnRequest() throws {
         let output = "\(folder.path)/new/data"
         try prepare(to: output + "/", overwrite: false)
         #expect(throws: PrepareError.outputExists(folder: output)) { try prepare(to: output, overwrite: false) }
@@ -298,7 +298,7 @@ extension Dataset {
         try make()
         try opening()
         try replace("vocabulary.json", "\"a\"", "\"x\"")
-        #expect { try opening() } throws: { "\($0)".contains("the vocabulary hash is not what dataset.json says") }
+        #expect { try opening() } throws: { "\($0)".contains("the vocabulary hash differs from what dataset.json says") }
 
         try make()
         try replace("dataset.json", "\"tokens\" : 3", "\"tokens\" : 4")

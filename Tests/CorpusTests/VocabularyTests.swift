@@ -158,7 +158,7 @@ import Testing
     }
 
     /// Their keys are the same; many of them are tried in each other's slots.
-    @Test func lengthsTellStringsApart() {
+    @Test func lengthsDistinguishStrings() {
         var table = ByteStringTable()
         for byte in UInt8.min...(.max) {
             for length in 1...3 {

@@ -32,7 +32,7 @@ import Testing
         #expect(Diagnosis("what", file: String(repeating: "x", count: 300)).line.hasPrefix(String(repeating: "x", count: 300)))
     }
 
-    /// A stranger's file may hold anything: escape sequences, reversed text, a name of a megabyte.
+    /// A stranger's file may contain anything: escape sequences, reversed text, a name of a megabyte.
     @Test func nothingSteersTheTerminal() {
         let nasty = "\u{1B}[2J\u{0}\u{85}\u{202E}\u{2028}\u{7F}é"
         let long = String(repeating: "x", count: 1_000_000)

@@ -4,7 +4,7 @@ import Testing
 
 /// Judgements about made-up machines.
 @Suite struct ExaminationTests {
-    @Test func nothingIsWrongWithASoundMachine() {
+    @Test func nothingIsWrongWithAHealthyMachine() {
         let report = Examination.judge([.sound()])
         #expect(report.complaints == [])
         #expect(report.command == ["mpirun -n 16 --map-by core --bind-to core lockstep train"])

@@ -14,7 +14,7 @@ import Testing
     }
 
     /// Hydra minds neither root nor memory that other processes may not read.
-    @Test func nothingIsWrongWithASoundMachine() {
+    @Test func nothingIsWrongWithAHealthyMachine() {
         let report = Examination.judge([machine().with { $0.transport.isRoot = true; $0.transport.readsOtherMemory = false }])
         #expect(report.complaints == [])
         #expect(report.command == ["mpiexec.hydra -n 16 -bind-to core -map-by core lockstep train"])

@@ -122,7 +122,7 @@ extension CommandTests {
             ])
             #expect(outcome.status == 0, "\(outcome.errors)")
             let notes = outcome.errors.split(separator: "\n").filter {
-                $0.hasPrefix("note: going on from step-000000200")
+                $0.hasPrefix("note: resuming from step-000000200")
             }
             #expect(notes.count == 1)
             #expect(notes.first?.contains("decoder.bias") == true)

@@ -147,7 +147,7 @@ extension CommandTests {
         }
 
         /// Steps of an epoch's end, shorter than the others, are not among those measured.
-        @Test func everyStepIsWhole() throws {
+        @Test func everyStepIsComplete() throws {
             let text = try sandbox.write(String(repeating: "to be or not to be, ", count: 12), to: "text.txt")
             try sandbox.succeed(["prepare", "--train", text, "--valid", text, "--test", text, "--level", "char", "--output", "data"])
             // 239 predictions in 4 streams: 59 each, one chunk of 40 and 19 left over.

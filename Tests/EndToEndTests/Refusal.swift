@@ -104,7 +104,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal(
             "another program's JSON as vocabulary",
             ["prepare", "--tokens", "--vocabulary", "tokenizer.json", "--input", "file", "--output", "new"], 64,
-            ["tokenizer.json", "one a line"]
+            ["tokenizer.json", "one per line"]
         ) { _ = try $0.write("{\"model\": {}}", to: "tokenizer.json") },
         Refusal("pieces from text", ["prepare", "--input", "f", "--level", "piece", "--output", "new"], 64, ["piece"]),
         Refusal("no level", ["prepare", "--input", "file", "--output", "new"], 64, ["--level"]),

@@ -39,7 +39,7 @@ extension CommandTests {
         }
 
         /// Nor does the number of threads matter.
-        @Test func anyNumberOfRanksGoesOn() throws {
+        @Test func anyNumberOfRanksCanResume() throws {
             let sandbox = try Sandbox()
             try sandbox.train("whole", Self.settings + ["training.steps=60"], ranks: 2)
             try sandbox.train("parts", Self.settings + ["training.steps=20"], ranks: 3)

@@ -84,7 +84,7 @@ extension CommandTests {
         }
 
         /// A terminal, or a batch system, signals the supervisor and mpirun, which does not bear two SIGTERMs within 5 seconds.
-        @Test func mpirunIsNotToldTwice() throws {
+        @Test func mpirunIsNotSignalledTwice() throws {
             let outcome = try Launch.run(
                 "sh",
                 ["-c", """

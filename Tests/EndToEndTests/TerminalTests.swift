@@ -30,7 +30,7 @@ extension CommandTests {
             output.replacing("\r\n", with: "\r").split(separator: "\r").filter { $0.hasPrefix("\u{1B}[K") }.map { $0.dropFirst(3) }.filter { $0.hasPrefix("step") }
         }
 
-        @Test(.enabled(if: hasTerminals), arguments: [nil, 2]) func oneLineIsDrawnAnew(ranks: Int?) throws {
+        @Test(.enabled(if: hasTerminals), arguments: [nil, 2]) func oneLineIsRedrawn(ranks: Int?) throws {
             let launcher = ranks.map { Launch.launcher($0).joined(separator: " ") + " " } ?? ""
             let output = try watch("\(launcher)\"$lockstep\" \(train)", columns: 44)
             let drawn = drawings(output)
@@ -106,7 +106,7 @@ extension CommandTests {
             #expect(names.count >= 11)
             for name in names {
                 let outcome = try sandbox.lockstep(["train", "--config", "\(repository)/\(name)", "--dry-run"])
-                expectRefusal(outcome, status: 65, ["no such dataset", "\(repository)/\(name) says at its head"])
+                expectRefusal(outcome, status: 65, ["no such dataset", "the comments at the top of \(repository)/\(name) say what text it needs"])
             }
         }
 

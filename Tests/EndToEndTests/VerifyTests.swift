@@ -7,7 +7,7 @@ extension CommandTests {
     struct VerifyTests {
         private struct Report: Decodable {
             struct Trial: Decodable {
-                struct Sitting: Decodable {
+                struct Session: Decodable {
                     let ranks: Int
                     let start: Int
                     let killed_after: Int?
@@ -24,7 +24,7 @@ extension CommandTests {
                     let rank: String
                 }
                 let what: String
-                let sittings: [Sitting]
+                let sessions: [Session]
                 let passed: Bool
                 let finding: Finding?
             }
@@ -58,7 +58,7 @@ extension CommandTests {
             let trials = try #require(report).trials
             #expect(trials.map(\.what) == ["reference", "other ranks", "other ranks", "killed and resumed"])
             #expect(report?.verdict == "equal" && trials.allSatisfy(\.passed))
-            let killed = trials[3].sittings
+            let killed = trials[3].sessions
             #expect(killed.count == 3 && killed.dropLast().allSatisfy { $0.killed_after != nil } && killed[2].killed_after == nil)
             #expect(zip(killed, killed.dropFirst()).allSatisfy { $0.ranks != $1.ranks && $0.killed_after! >= $1.start })
             #expect(try scratchFolders(sandbox).isEmpty)
@@ -71,7 +71,7 @@ extension CommandTests {
             let trials = try #require(report).trials
             #expect(
                 trials.map(\.what) == ["reference", "killed and resumed", "reference", "killed and resumed", "next step, other ranks"])
-            #expect(trials.flatMap(\.sittings).filter { $0.killed_after != nil }.count >= 2)
+            #expect(trials.flatMap(\.sessions).filter { $0.killed_after != nil }.count >= 2)
             #expect(try scratchFolders(sandbox).isEmpty)
         }
 

@@ -24,7 +24,7 @@ import Testing
         #expect(machine.processorCount == 6)
     }
 
-    /// Where /sys is not to be seen, the binding still is.
+    /// Even if /sys is not visible, the binding is known.
     @Test func bindingAlone() throws {
         try tree.write(["/proc/self/status": "Cpus_allowed_list:\t2-3"])
         #expect(machine.processors.allowed == [2, 3])

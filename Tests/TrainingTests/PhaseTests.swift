@@ -53,7 +53,7 @@ import Training
     }
 
     /// Waiting for a late rank is not taken for the exchange.
-    @Test func waitIsToldFromExchange() throws {
+    @Test func waitIsDistinguishedFromExchange() throws {
         let results = try withThreadRanks(2) { try Self.measure(.lstm, on: $0, late: 0.3).phases.map { Double($0) / 1e9 } }
         let (wait, exchange) = (Int(PhaseClock.Phase.wait.rawValue), Int(PhaseClock.Phase.exchange.rawValue))
         #expect(results[0][wait] > 0.25)

@@ -114,7 +114,7 @@ import Training
     }
 
     /// Saved by p ranks, resumed by q, in the midst of an epoch and at its end (the ninth step).
-    @Test(arguments: [(1, 6), (6, 1), (3, 4), (4, 2)], [5, 9]) func anyNumberOfRanksGoesOn(ranks: (Int, Int), stop: Int) throws {
+    @Test(arguments: [(1, 6), (6, 1), (3, 4), (4, 2)], [5, 9]) func anyNumberOfRanksCanResume(ranks: (Int, Int), stop: Int) throws {
         let tokens = source.sample(24 * 60 + 5, seed: 1)
         try withTemporaryFolder { folder in
             let whole = try trace(run("\(folder)/whole", tokens: tokens), ranks: 2)

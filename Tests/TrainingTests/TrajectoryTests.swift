@@ -194,7 +194,7 @@ import Training
     }
 
     /// Saved by p ranks, resumed by q: the streams keep their state and the next steps are those of an undisturbed run.
-    @Test(arguments: [(3, 2), (1, 4), (4, 1), (2, 7)]) func anyNumberOfRanksGoesOn(from: Int, to: Int) throws {
+    @Test(arguments: [(3, 2), (1, 4), (4, 1), (2, 7)]) func anyNumberOfRanksCanResume(from: Int, to: Int) throws {
         let tokens = source.sample(12 * 83 + 5, seed: 1)
         try withTemporaryFolder { folder in
             @Sendable func run(_ name: String) -> SmallRun { SmallRun(tokens: tokens, folder: "\(folder)/\(name)", steps: 30, dropout: 0.2) }
