@@ -1,6 +1,6 @@
-/// From facts to findings. Pure: the same facts give the same report, whatever machine it runs on.
+/// Turns facts into findings. A pure function: the same facts give the same report on any machine.
 public enum Examination {
-    /// - Parameter facts: of every rank, by rank; of one process without a launcher. Not empty.
+    /// - Parameter facts: the facts of every rank, by rank, or of one process without a launcher. Not empty.
     public static func judge(_ facts: [Facts], _ intent: Intent = Intent()) -> Report {
         let plan = Plan(facts, intent)
         let machines = plan.hosts.map { host in
@@ -15,8 +15,8 @@ public enum Examination {
         return Report(findings: findings, command: plan.command(settings: settings + network.settings))
     }
 
-    /// One list of the hosts' lists: what is as it should be on all hosts once; else the findings that are not, equal ones
-    /// once with their hosts.
+    /// Merges the lists of the hosts: a check that is fine on all hosts appears once; otherwise the findings that are not
+    /// fine appear, equal ones once with their hosts.
     private static func merged(_ lists: [[Finding]], names: [String]) -> [Finding] {
         guard lists.count > 1 else { return lists[0] }
         var result: [Finding] = []
@@ -24,7 +24,7 @@ public enum Examination {
             let each = zip(names, lists).compactMap { name, list in list.first { $0.check == check }.map { (name, $0) } }
             if each.allSatisfy({ $0.1.verdict == .ok }) {
                 let texts = each.map(\.1.found).uniqued()
-                result.append(.ok(check, texts.count == 1 ? texts[0] : "\(texts[0]) (\(each[0].0); all \(each.count) are well)"))
+                result.append(.ok(check, texts.count == 1 ? texts[0] : "\(texts[0]) (\(each[0].0); all \(each.count) are fine)"))
                 continue
             }
             for (name, finding) in each where finding.verdict != .ok {
@@ -43,7 +43,7 @@ public enum Examination {
 }
 
 extension Sequence where Element: Hashable {
-    /// Each element once, at its first place.
+    /// Each element once, in order of first occurrence.
     func uniqued() -> [Element] {
         var seen: Set<Element> = []
         return filter { seen.insert($0).inserted }

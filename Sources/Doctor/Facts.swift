@@ -1,5 +1,5 @@
-/// What one rank finds out about its machine and itself. Nothing here is judged: `Examination` does that, so that tests
-/// can make up machines. Bytes, seconds, operations a second; nil where the machine does not say.
+/// What one rank finds out about its machine and itself. Nothing here is judged: `Examination` does that, so tests
+/// can invent machines. Bytes, seconds, operations per second; nil if the machine does not say.
 public struct Facts: Codable, Sendable, Equatable {
     public var host = "localhost"
     public var rank = Rank()
@@ -11,7 +11,7 @@ public struct Facts: Codable, Sendable, Equatable {
     public var infiniband: [InfiniBandPort] = []
     public var storage = Storage()
     public var software = Software()
-    /// Environment variables that matter (`Environment.names`), as far as they are set.
+    /// Environment variables that matter (`Environment.names`) and are set.
     public var environment: [String: String] = [:]
 
     public init() {}
@@ -19,7 +19,7 @@ public struct Facts: Codable, Sendable, Equatable {
     public struct Rank: Codable, Sendable, Equatable {
         public var number = 0
         public var size = 1
-        /// Whether a launcher started this process: alone, the facts are about what a launcher would find.
+        /// Whether a launcher started this process. If not, the facts describe what a launcher would find.
         public var isLaunched = false
         /// The program that started this process: `mpirun`, `orted`, `slurmstepd`, a shell.
         public var parent = ""
@@ -28,39 +28,39 @@ public struct Facts: Codable, Sendable, Equatable {
 
     public struct Processor: Codable, Sendable, Equatable {
         public var name = ""
-        /// As the kernel calls it: `x86_64`, `aarch64`.
+        /// The architecture as the kernel names it: `x86_64`, `aarch64`.
         public var architecture = ""
-        /// Bits of the widest vectors that the processor has.
+        /// Width in bits of the processor's widest vectors.
         public var vectorBits = 0
         /// The instructions that lockstep is compiled for and the processor lacks, as in "AVX2, FMA".
         public var missingInstructions: String?
-        /// Logical processors that are switched on, with the physical core each belongs to.
+        /// Logical processors that are online, each with its physical core.
         public var cores: [Int: String] = [:]
-        /// Those that the control group leaves (a container, a batch job); and of them those that this process may run
+        /// The processors that the control group permits (a container, a batch job), and those of them that this process may run
         /// on: its binding.
         public var available: [Int] = []
         public var allowed: [Int] = []
-        /// Processor time a second that the control group grants, in processors; nil for no limit.
+        /// Processor time per second that the control group grants, in processors; nil for no limit.
         public var quota: Double?
         public var numaNodes = 1
-        /// Of the first core: `performance`, `powersave`, ...; and the driver that it steers.
+        /// The clock governor of the first core (`performance`, `powersave`, ...) and its driver.
         public var governor: String?
         public var frequencyDriver: String?
-        /// Processes ready to run, mean over the last minute.
+        /// Number of processes ready to run, mean over the last minute.
         public var load: Double?
         public init() {}
     }
 
     public struct Memory: Codable, Sendable, Equatable {
         public var total = 0
-        /// What could be allocated without swapping.
+        /// Bytes that could be allocated without swapping.
         public var available = 0
-        /// The control group's limit, and what it holds already.
+        /// The control group's limit, and the bytes that it already uses.
         public var limit: Int?
         public var used: Int?
         /// `always`, `madvise` or `never`.
         public var hugePages: String?
-        /// Of /dev/shm; 0 where there is none.
+        /// Size of /dev/shm; 0 if there is none.
         public var sharedTotal = 0
         public var sharedFree = 0
         public var sharedIsWritable = false
@@ -69,14 +69,14 @@ public struct Facts: Codable, Sendable, Equatable {
         public init() {}
     }
 
-    /// Measured on all ranks at once, see `Speedometer`.
+    /// Measured on all ranks at once; see `Speedometer`.
     public struct Speed: Codable, Sendable, Equatable {
-        /// Of one core, in operations a second of processor time: in fused multiply-adds, in a product that stays in the
+        /// Operations per second of processor time of one core: in fused multiply-adds, in a product that stays in the
         /// second-level cache, and in a matrix product of a usual size.
         public var peak = 0.0
         public var cachedProduct = 0.0
         public var product = 0.0
-        /// Processor time by time, of one thread that computes all the time: 1 for a core to itself.
+        /// Processor time divided by elapsed time of a thread that computes all the time: 1 if it has a core to itself.
         public var share = 1.0
         public init() {}
         public init(peak: Double, cachedProduct: Double, product: Double, share: Double) {
@@ -88,17 +88,17 @@ public struct Facts: Codable, Sendable, Equatable {
     }
 
     public struct Transport: Codable, Sendable, Equatable {
-        /// What the MPI library says of itself, and the file that it was loaded from.
+        /// How the MPI library describes itself, and the file that it was loaded from.
         public var library = ""
         public var libraryFile: String?
         /// The launcher in PATH; and, only asked where no launcher is at work, what it says of itself.
         public var launcher: String?
         public var launcherVersion: String?
         public var isRoot = false
-        /// Open MPI's parameters that matter, whether from the environment or from its files: without `OMPI_MCA_`. Empty with
+        /// Open MPI's parameters that matter, from the environment or from its files, without the prefix `OMPI_MCA_`. Empty with
         /// another MPI.
         public var settings: [String: String] = [:]
-        /// Yama's limit on reading another process's memory (0 to 3); nil where the kernel has none.
+        /// Yama's limit on reading another process's memory (0 to 3); nil if the kernel has no Yama.
         public var ptraceScope: Int?
         public var hasPtraceCapability = false
         /// Whether reading a neighbour's memory (the process's own, when alone) worked.
@@ -131,7 +131,7 @@ public struct Facts: Codable, Sendable, Equatable {
         public var device: String
         public var port: Int
         public var isActive: Bool
-        /// As the kernel puts it: `100 Gb/sec (4X EDR)`.
+        /// The rate as the kernel states it: `100 Gb/sec (4X EDR)`.
         public var rate: String
         public init(device: String, port: Int, isActive: Bool, rate: String) {
             self.device = device
@@ -141,18 +141,18 @@ public struct Facts: Codable, Sendable, Equatable {
         }
     }
 
-    /// Where the run will be written: its folder, or the nearest folder above that exists.
+    /// Where the run will be written: its folder, or the nearest existing folder above it.
     public struct Storage: Codable, Sendable, Equatable {
         public var folder = "."
         public var fileSystem = ""
         public var free = 0
-        /// Seconds for a file of 1 MiB to be written, made durable, renamed and removed.
+        /// Seconds to write a file of 1 MiB, make it durable, rename and remove it.
         public var saveSeconds: Double?
-        /// Why that did not work.
+        /// Why that failed.
         public var failure: String?
         /// Whether the file system can keep a second job out of a run folder; nil where nothing was written.
         public var hasLocks: Bool?
-        /// Whether this rank sees a file that rank 0 has just written there; nil on rank 0's own machine.
+        /// Whether this rank sees a file that rank 0 has just written there; nil on rank 0's machine.
         public var seesFirst: Bool?
         public init() {}
     }
@@ -180,18 +180,18 @@ public enum Environment {
 }
 
 extension Facts {
-    /// Threads that one product may use, as `lockstep` reads it.
+    /// The number of threads that one product may use, as `lockstep` reads it.
     public var threads: Int { max(1, environment["OMP_NUM_THREADS"].flatMap { Int($0) } ?? 1) }
 }
 
 extension Facts.Processor {
-    /// Physical cores behind these logical processors, by their names.
+    /// The physical cores of these logical processors.
     public func physical(_ processors: [Int]) -> Set<String> { Set(processors.compactMap { cores[$0] }) }
 
-    /// Whether the process may run on all that the machine, or the container, has.
+    /// Whether the process may run on all processors of the machine or the container.
     public var isUnbound: Bool { Set(available).isSubset(of: allowed) }
 
-    /// How many ranks of one thread have a core each: physical cores, but no more than the control group pays for.
+    /// How many single-threaded ranks can have a core each: physical cores, but no more than the control group grants.
     public var capacity: Int {
         let cores = max(1, physical(available).count)
         return quota.map { max(1, min(cores, Int($0))) } ?? cores

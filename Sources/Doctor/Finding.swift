@@ -1,14 +1,14 @@
-/// One thing looked at, and what is to be thought of it.
+/// The result of one check.
 public struct Finding: Codable, Sendable, Equatable {
-    /// What was looked at, in a word or two.
+    /// What was checked, in a word or two.
     public var check: String
     public var verdict: Verdict
     public var found: String
-    /// What it leads to; nil when all is well.
+    /// The consequence; nil if all is well.
     public var reason: String?
     /// What to type, or to have an administrator do.
     public var remedy: String?
-    /// The hosts concerned; empty when it is about the job as a whole or there is only one.
+    /// The hosts concerned; empty if the finding concerns the whole job or there is only one host.
     public var hosts: [String] = []
 
     public enum Verdict: String, Codable, Sendable, CaseIterable, Comparable {
@@ -16,7 +16,7 @@ public struct Finding: Codable, Sendable, Equatable {
         case ok
         /// Works, but slower or less safely than it could.
         case warning
-        /// Training fails, loses work or crawls.
+        /// Training fails, loses work or is extremely slow.
         case problem
 
         public static func < (a: Verdict, b: Verdict) -> Bool {
@@ -38,33 +38,33 @@ public struct Finding: Codable, Sendable, Equatable {
 /// The result of `lockstep doctor`.
 public struct Report: Codable, Sendable, Equatable {
     public var findings: [Finding]
-    /// Lines for a shell that start the training as this machine wants it.
+    /// Shell lines that start the training in the way that suits this machine.
     public var command: [String]
 
     public func count(_ verdict: Finding.Verdict) -> Int { findings.count { $0.verdict == verdict } }
 }
 
-/// What is to be run, as far as it is known.
+/// The run that is planned, as far as it is known.
 public struct Intent: Sendable {
     /// The options that `lockstep train` will get.
     public var arguments: [String] = []
-    /// The file with launch settings, as a shell would find it; nil when it is not where the program is.
+    /// The file with launch settings, as a shell would find it; nil if it is not beside the program.
     public var environmentFile: String?
     public var hostfile: Hostfile?
-    /// S; nil when no configuration was named.
+    /// S; nil if no configuration was given.
     public var streams: Int?
-    /// The folder that should hold the data, and does not.
+    /// The folder that should contain the dataset but does not.
     public var missingData: String?
-    /// Nil when model and vocabulary are not known.
+    /// Nil if model and vocabulary are not known.
     public var need: Need?
 
     public init() {}
 
-    /// Bytes, see `ModelMemory`. On one machine parameters and slots exist once, in shared memory, and one gradient for each rank.
+    /// Bytes; see `ModelMemory`. On one machine, parameters and slots exist once, in shared memory, and each rank has a gradient.
     public struct Need: Sendable {
         public var parameters: Int
         public var slots: Int
-        /// Of one stream.
+        /// Bytes of the state and activations of one stream.
         public var activations: Int
 
         public init(parameters: Int, slots: Int, activations: Int) {
@@ -73,9 +73,9 @@ public struct Intent: Sendable {
             self.activations = activations
         }
 
-        /// What `ranks` ranks on one machine share.
+        /// Bytes that `ranks` ranks on one machine share.
         func shared(ranks: Int) -> Int { parameters * (1 + ranks) + slots }
-        /// A checkpoint: weights, slots.
+        /// Bytes of a checkpoint: weights and slots.
         var checkpoint: Int { parameters + slots }
     }
 }
@@ -103,7 +103,7 @@ public struct Hostfile: Sendable, Equatable {
         a.path == b.path && a.hosts.elementsEqual(b.hosts) { $0 == $1 }
     }
 
-    /// The entry of this host, by its whole name or the part before the first dot.
+    /// The entry of this host, by its full name or the part before the first dot.
     func slots(of host: String) -> Int?? {
         let short = { (name: String) in String(name.prefix { $0 != "." }) }
         let names = [host, short(host), "localhost"]

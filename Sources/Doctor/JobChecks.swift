@@ -1,7 +1,7 @@
 import Diagnostics
 import Reporting
 
-/// What concerns the job as a whole: what must be the same everywhere, the run folder, how the streams are shared out.
+/// Checks of the job as a whole: what must be the same everywhere, the run folder, and how the streams are divided.
 struct JobChecks {
     let facts: [Facts]
     let plan: Plan
@@ -27,8 +27,8 @@ struct JobChecks {
     private var data: Finding? {
         plan.intent.missingData.map {
             .problem(
-                "data", "\($0) is no dataset", because: "there is nothing to train on, and how much memory it takes is not known",
-                remedy: "lockstep prepare ... --output \($0.shellWord), or name another folder with --data; the heads of lockstep's configurations say what text they need")
+                "data", "\($0) is not a dataset", because: "there is nothing to train on, and the memory of the run is unknown",
+                remedy: "lockstep prepare ... --output \($0.shellWord), or name another folder with --data; the comments at the top of lockstep's configurations say what text they need")
         }
     }
 
@@ -37,21 +37,21 @@ struct JobChecks {
         let ranks = plan.isLaunched ? plan.size : plan.ranks
         if ranks > streams {
             return .problem(
-                "streams", "\(streams) for \(counted(ranks, "rank"))", because: "every rank needs a stream at least",
-                remedy: "\(plan.launcher) -n \(plan.ranks) ..., or --set training.streams=\(ranks) (another batch: also another learning rate)")
+                "streams", "\(streams) for \(counted(ranks, "rank"))", because: "every rank needs at least one stream",
+                remedy: "\(plan.launcher) -n \(plan.ranks) ..., or --set training.streams=\(ranks) (a different batch size, so check the learning rate)")
         }
         let most = (streams + ranks - 1) / ranks
         let found = streams % ranks == 0 ? "\(streams), \(most) for each of \(counted(ranks, "rank"))" : "\(streams), \(most - 1) or \(most) for each of \(counted(ranks, "rank"))"
-        // The share of the ranks' time in which they wait for those that have one more.
+        // The share of time that ranks spend waiting for those with one more stream.
         let idle = 1 - Double(streams) / Double(most * ranks)
         guard idle > 0.1 else { return .ok("streams", found) }
         let enough = (streams + most - 1) / most
         return .warning(
             "streams", found, because: "ranks with fewer streams wait: \(Formatting.fixed(100 * idle, decimals: 0)) % of the time is lost",
-            remedy: "\(plan.launcher) -n \(enough) is as fast; or --set training.streams=\(most * ranks) (another batch: also another learning rate)")
+            remedy: "\(plan.launcher) -n \(enough) is as fast; or --set training.streams=\(most * ranks) (a different batch size, so check the learning rate)")
     }
 
-    /// What all ranks must have alike; training itself compares program, configuration and data, too.
+    /// What must be the same on all ranks; training itself compares program, configuration and data, too.
     private var agreement: Finding? {
         guard facts.count > 1 else { return nil }
         let values: [(name: String, of: (Facts) -> String)] = [
@@ -67,7 +67,7 @@ struct JobChecks {
             guard let other = facts.first(where: { value($0) != mine }) else { continue }
             return .problem(
                 "agreement", "\(name): '\(mine)' on \(place(first)), '\(value(other))' on \(place(other))",
-                because: "ranks that differ here fail, hang or train something else",
+                because: "ranks that differ in this fail, hang or train something else",
                 remedy: "install the same program and libraries on every host; pass settings on with \(plan.launcher) \(plan.family.passing("NAME"))")
         }
         return .ok("agreement", "same program, MPI and settings on all \(facts.count) ranks")
@@ -86,11 +86,11 @@ struct JobChecks {
         guard let slowest = peaks.min(by: { $0.1 < $1.1 }) else { return nil }
         let middle = peaks.map(\.1).sorted()[peaks.count / 2]
         let share = slowest.1 / middle
-        let found = "slowest rank's peak is \(Formatting.fixed(100 * share, decimals: 0)) % of the middle one's"
+        let found = "the slowest rank's peak is \(Formatting.fixed(100 * share, decimals: 0)) % of the median rank's"
         guard share < 0.75 else { return .ok("alike", found) }
         return .warning(
             "alike", "\(found): \(place(slowest.0))", because: "all ranks wait for the slowest in every step",
-            remedy: "see what runs on \(slowest.0.host) with top; leave it out if it stays slow")
+            remedy: "check with top what runs on \(slowest.0.host); leave it out if it stays slow")
     }
 
     private func place(_ facts: Facts) -> String {
@@ -100,14 +100,14 @@ struct JobChecks {
     private var settings: Finding? {
         if let value = first.environment["LOCKSTEP_RANKS_PER_MACHINE"] {
             return .warning(
-                "settings", "LOCKSTEP_RANKS_PER_MACHINE=\(value)", because: "it makes one machine play several, for tests: ranks exchange by messages instead of shared memory",
+                "settings", "LOCKSTEP_RANKS_PER_MACHINE=\(value)", because: "it makes one machine act as several, for tests: ranks exchange messages instead of sharing memory",
                 remedy: "unset LOCKSTEP_RANKS_PER_MACHINE")
         }
         if plan.isLaunched, first.transport.settings["mpi_yield_when_idle"] == "1",
             plan.hosts.allSatisfy({ $0.ranks.count <= $0.ranks[0].processor.capacity })
         {
             return .warning(
-                "settings", "mpi_yield_when_idle=1", because: "ranks that wait give up their core and come back late; it is for more ranks than cores",
+                "settings", "mpi_yield_when_idle=1", because: "waiting ranks yield their core and return late; the setting is for more ranks than cores",
                 remedy: "unset OMPI_MCA_mpi_yield_when_idle")
         }
         return nil
@@ -135,28 +135,28 @@ struct JobChecks {
                 remedy: "put the run on a file system that all hosts share: --run /shared/...")
         }
         if let need = plan.intent.need {
-            // Latest, best, one being written, and the plan's three.
+            // The latest, the best, one being written, and the three that are kept.
             let checkpoints = 5 * need.checkpoint
             if storage.free < 2 * need.checkpoint {
                 return .problem(
                     check, "\(found); a checkpoint takes \(Formatting.bytes(need.checkpoint))",
-                    because: "there is no room for a second one beside the first", remedy: "make room, or choose another folder with --run")
+                    because: "there is no room for a second one", remedy: "make room, or choose another folder with --run")
             }
             if storage.free < checkpoints {
                 return .warning(
                     check, "\(found); a checkpoint takes \(Formatting.bytes(need.checkpoint))",
-                    because: "some are kept beside each other (checkpoint.keep, best)",
+                    because: "several are kept (checkpoint.keep, best)",
                     remedy: "make room, choose another folder with --run, or --set checkpoint.keep=1")
             }
         } else if storage.free < 1 << 30 {
             return .warning(check, found, because: "checkpoints of a larger model do not fit", remedy: "make room, or choose another folder with --run")
         }
         if ["tmpfs", "ramfs"].contains(storage.fileSystem) {
-            return .warning(check, found, because: "what is there is gone after a restart of the machine", remedy: "choose a folder on a disk with --run")
+            return .warning(check, found, because: "its content is lost when the machine restarts", remedy: "choose a folder on a disk with --run")
         }
         if ["overlay", "aufs"].contains(storage.fileSystem) {
             return .warning(
-                check, found, because: "it belongs to the container and goes with it",
+                check, found, because: "it belongs to the container and is removed with it",
                 remedy: "mount a folder of the host (docker run -v /data/runs:/runs) and choose it with --run")
         }
         if storage.hasLocks == false {

@@ -1,7 +1,7 @@
 import Files
 import Platform
 
-/// What only the doctor asks the kernel.
+/// Facts that only doctor asks the kernel for.
 extension Machine {
     func processorFacts() -> Facts.Processor {
         let processors = processors
@@ -52,7 +52,7 @@ extension Machine {
         }
     }
 
-    /// What an interface is, beyond its addresses.
+    /// The kind of a network interface.
     func kind(ofInterface name: String) -> Facts.Interface.Kind {
         let base = "/sys/class/net/\(name)"
         switch Int(text("\(base)/type") ?? "") {
@@ -61,7 +61,7 @@ extension Machine {
         default: break
         }
         if Folder.exists("\(root)\(base)/bridge") {
-            // One with a network card in it is the machine's way out; one without is for containers on the machine.
+            // A bridge with a network card connects the machine to the outside; one without connects its containers.
             let hasCard = names("\(base)/brif").contains { Folder.exists("\(root)/sys/class/net/\($0)/device") }
             return hasCard ? .device : .bridge
         }
@@ -73,11 +73,11 @@ extension Machine {
         text("/sys/class/net/\(name)/speed").flatMap { Int($0) }.flatMap { $0 > 0 ? $0 : nil }
     }
 
-    /// The type of the file system that `path` lies on, absolute and without links.
+    /// The type of the file system of `path`, which is absolute and without links.
     func fileSystem(of path: String) -> String {
         var best = (length: -1, type: "unknown")
         for line in lines("/proc/self/mountinfo") {
-            // ID PARENT DEVICE ROOT MOUNTPOINT OPTIONS [FIELDS...] - TYPE SOURCE OPTIONS; the last mounted hides others.
+            // ID PARENT DEVICE ROOT MOUNTPOINT OPTIONS [FIELDS...] - TYPE SOURCE OPTIONS; the last mount hides earlier ones.
             let fields = line.split(separator: " ")
             guard let dash = fields.firstIndex(of: "-"), dash >= 6, fields.count > dash + 1 else { continue }
             let point = String(fields[4]).replacing("\\040", with: " ")

@@ -1,6 +1,6 @@
 import Reporting
 
-/// What can be said of one machine from what one of its ranks has seen.
+/// Checks of one machine, based on what one of its ranks has seen.
 struct MachineChecks {
     let facts: Facts
     let plan: Plan
@@ -19,8 +19,8 @@ struct MachineChecks {
         if threads > cores { found += " of \(threads / max(1, cores)) threads" }
         if processor.numaNodes > 1 { found += ", \(processor.numaNodes) NUMA nodes" }
         let usable = processor.physical(processor.available).count
-        if usable < cores { found += ", of which the control group leaves \(usable)" }
-        if let quota = processor.quota { found += ", of which the control group pays for \(Formatting.fixed(quota, decimals: 1))" }
+        if usable < cores { found += ", of which the control group permits \(usable)" }
+        if let quota = processor.quota { found += ", of which the control group grants the time of \(Formatting.fixed(quota, decimals: 1))" }
         if let missing = processor.missingInstructions {
             return .problem(
                 "processor", "\(found), without \(missing)",
@@ -34,7 +34,7 @@ struct MachineChecks {
         guard let governor = facts.processor.governor else { return nil }
         let driver = facts.processor.frequencyDriver ?? "unknown driver"
         let found = "governor \(governor), \(driver)"
-        // The drivers of the processors themselves raise the clock under load whatever this governor is called.
+        // The processors' own drivers raise the clock under load, whatever this governor is called.
         if governor == "powersave", !driver.hasPrefix("intel_pstate"), !driver.hasPrefix("amd-pstate"), !driver.hasPrefix("amd_pstate") {
             return .warning(
                 "clock", found, because: "the processor stays at its lowest clock",
@@ -43,14 +43,14 @@ struct MachineChecks {
         return .ok("clock", found)
     }
 
-    /// Only before ranks are started: they are part of the load.
+    /// Only before ranks have started, since they are part of the load.
     private var load: Finding? {
         guard !facts.rank.isLaunched, let load = facts.processor.load else { return nil }
-        let found = "\(Formatting.fixed(load, decimals: 1)) processes at work in the last minute"
+        let found = "\(Formatting.fixed(load, decimals: 1)) processes running, mean over the last minute"
         guard load >= max(0.5, 0.25 * Double(facts.processor.capacity)) else { return .ok("load", found) }
         return .warning(
             "load", found, because: "others use these cores; all ranks wait for the one that shares its core",
-            remedy: "see who with: top; wait, or take a machine for yourself (Slurm: --exclusive)")
+            remedy: "find them with top; wait, or reserve a machine (Slurm: --exclusive)")
     }
 
     // MARK: Arithmetic
@@ -93,7 +93,7 @@ struct MachineChecks {
 
     // MARK: Memory
 
-    /// Ranks that this machine would get, or has.
+    /// The number of ranks that this machine has, or would get.
     private var ranksHere: Int {
         plan.isLaunched ? plan.hosts.first { $0.name == facts.host }?.ranks.count ?? 1 : plan.ranksPerHost
     }
@@ -130,7 +130,7 @@ struct MachineChecks {
         if let folder = transport.settings["osc_sm_backing_directory"], folder != "/dev/shm" {
             return .ok(check, "in \(folder) (osc_sm_backing_directory)")
         }
-        let because = "parameters and gradients of a machine's ranks lie in /dev/shm: without room the job fails at its start"
+        let because = "parameters and gradients of a machine's ranks are in /dev/shm: without room the job fails at its start"
         guard memory.sharedTotal > 0, memory.sharedIsWritable else {
             return .problem(
                 check, memory.sharedTotal > 0 ? "/dev/shm cannot be written" : "no /dev/shm", because: because,
@@ -186,21 +186,21 @@ struct MachineChecks {
         guard plan.family == .openMPI, !plan.isBySlurm else { return nil }
         let set = facts.transport.settings["odls_base_sigkill_timeout"]
         let seconds = set.flatMap { Int($0) } ?? 1
-        let found = "mpirun gives ranks \(seconds) s to save when it is told to stop"
+        let found = "mpirun gives ranks \(seconds) s to save when it is stopped"
         guard seconds < 5 else { return .ok("stopping", found) }
         return .warning(
-            "stopping", found, because: "a checkpoint that takes longer is lost with what was trained since the one before",
+            "stopping", found, because: "a checkpoint that takes longer is lost, with all steps since the one before it",
             remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_MCA_odls_base_sigkill_timeout=5")
     }
 
-    /// Long messages are read straight from the other process's memory ("CMA"), where that is allowed.
+    /// Open MPI reads long messages directly from the other process's memory ("CMA") if that is allowed.
     /// MPICH copies them where it is not.
     private var messages: Finding? {
         let (transport, check) = (facts.transport, MachineChecks.messages)
         guard transport.family == .openMPI else { return nil }
         let mechanism = transport.settings["btl_vader_single_copy_mechanism"] ?? "cma"
         guard mechanism == "cma" else {
-            return .ok(check, "between ranks of a machine copied twice (btl_vader_single_copy_mechanism \(mechanism))")
+            return .ok(check, "between ranks of a machine, copied twice (btl_vader_single_copy_mechanism \(mechanism))")
         }
         let scope = transport.ptraceScope.map { "kernel.yama.ptrace_scope = \($0)" } ?? "no limit by Yama"
         let isForbidden = (transport.ptraceScope ?? 0) >= 2 && !transport.hasPtraceCapability
@@ -217,7 +217,7 @@ struct MachineChecks {
             "software", "lockstep \(software.lockstep), glibc \(software.libc), kernel \(software.kernel)")
     }
 
-    /// "Open MPI v4.1.4, package: ..." without what the packager has to say.
+    /// "Open MPI v4.1.4, package: ..." without the packager's part.
     private func shortened(_ library: String) -> String { String(library.prefix { $0 != "," }) }
 
     /// The first number with a dot: "4.1.4".

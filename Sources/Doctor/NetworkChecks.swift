@@ -1,6 +1,6 @@
 import Reporting
 
-/// Networks between the hosts. For one host alone: what would stand in the way of more.
+/// Checks of the networks between the hosts; for a single host, of what would prevent more.
 struct NetworkChecks {
     let plan: Plan
 
@@ -9,7 +9,7 @@ struct NetworkChecks {
 
     var all: [Finding] { [network, infiniBand, lockable].compactMap { $0 } }
 
-    /// Open MPI's parameters that these networks want.
+    /// The Open MPI parameters that these networks need.
     var settings: [(name: String, value: String)] {
         var settings: [(name: String, value: String)] = []
         guard plan.family == .openMPI, isSpread || plan.hostCount > 1 else { return settings }
@@ -21,13 +21,13 @@ struct NetworkChecks {
         return settings
     }
 
-    /// Networks, as 10.1.0.0/16, that lead from each host to each other; the fastest first.
+    /// Networks, such as 10.1.0.0/16, that connect every host with every other; the fastest first.
     private var common: [String] {
         let lists = hosts.map { useful($0.facts) }
         return lists[0].filter { mine in
             let all = lists.map { list in list.first { $0.network == mine.network } }
             guard all.allSatisfy({ $0 != nil }) else { return false }
-            // The same address on two hosts is a network of each one's own, such as docker0's.
+            // The same address on two hosts means that each has a network of its own, such as docker0's.
             return Set(all.map { $0!.address }).count == lists.count
         }.sorted { ($0.megabits ?? 0) > ($1.megabits ?? 0) }.map(\.network).uniqued()
     }
@@ -71,7 +71,7 @@ struct NetworkChecks {
             if slow < 1000 {
                 return .warning(
                     check, "\(best) at \(slow) Mbit/s", because: "the exchange of a large model's gradient takes longer than computing it",
-                    remedy: "lockstep bench tells what to expect; check cable and switch")
+                    remedy: "lockstep bench shows what to expect; check cable and switch")
             }
             return .ok(check, "\(best) joins \(hosts.count) hosts")
         }
@@ -131,7 +131,7 @@ struct NetworkChecks {
 }
 
 extension Facts.Interface {
-    /// The network that it is in: 10.1.0.0/16.
+    /// The network of this address: 10.1.0.0/16.
     var network: String {
         let parts = address.split(separator: ".").compactMap { UInt32($0) }
         guard parts.count == 4 else { return address }

@@ -1,7 +1,7 @@
 import Files
 import Platform
 
-/// Open MPI's parameters ("MCA"): from the environment, which holds mpirun's `--mca` too; else from the user's file; else
+/// Open MPI's parameters ("MCA"): from the environment, which includes mpirun's `--mca`, else from the user's file, else
 /// from the installation's.
 enum ParameterFiles {
     static let names = [
@@ -10,12 +10,12 @@ enum ParameterFiles {
         "osc_sm_backing_directory", "hwloc_base_binding_policy", "rmaps_base_oversubscribe", "coll",
     ]
 
-    /// - Parameter launcher: the path of mpirun, from which the installation is told.
+    /// - Parameter launcher: the path of mpirun, which determines the installation.
     static func settings(_ machine: Machine, launcher: String?, variable: (String) -> String?) -> [String: String] {
         var settings: [String: String] = [:]
         let installation = launcher.map { "\(Folder.parent(of: Folder.parent(of: $0)))/etc/openmpi-mca-params.conf" }
         let paths = ["/etc/openmpi/openmpi-mca-params.conf", installation, variable("HOME").map { "\($0)/.openmpi/mca-params.conf" }]
-        // Later files win.
+        // Later files take precedence.
         for path in paths.compactMap({ $0 }) {
             for line in machine.lines(path) {
                 let parts = line.prefix { $0 != "#" }.split(separator: "=", maxSplits: 1).map(\.trimmed)

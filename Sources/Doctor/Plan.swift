@@ -1,13 +1,13 @@
 import Platform
 
-/// How the job should be laid out on these machines.
+/// How the job should be distributed over these machines.
 struct Plan: Equatable {
-    /// Hosts in the order of their first ranks, with the facts of each one's ranks.
+    /// Hosts in the order of their first ranks, with the facts of their ranks.
     let hosts: [(name: String, ranks: [Facts])]
     let intent: Intent
     let ranksPerHost: Int
     let threads: Int
-    /// How many hosts the job has: those that ranks run on, or those of the hostfile.
+    /// The number of hosts of the job: those that ranks run on, or those of the hostfile.
     let hostCount: Int
 
     static func == (a: Plan, b: Plan) -> Bool {
@@ -24,7 +24,7 @@ struct Plan: Equatable {
     var launcher: String { first.transport.launcher.map { String($0.split(separator: "/").last ?? "") } ?? family.launchers.last! }
     var isBySlurm: Bool { first.rank.parent == "slurmstepd" }
 
-    /// - Parameter facts: of all ranks, by rank; not empty.
+    /// - Parameter facts: the facts of all ranks, by rank; not empty.
     init(_ facts: [Facts], _ intent: Intent) {
         var hosts: [(name: String, ranks: [Facts])] = []
         for rank in facts {
@@ -37,14 +37,14 @@ struct Plan: Equatable {
         self.hosts = hosts
         self.intent = intent
         let capacity = hosts.map { $0.ranks[0].processor.capacity }.min()!
-        // More threads than a machine has cores are a mistake, not a wish.
+        // More threads than the machine has cores are a mistake, not an intention.
         let wanted = facts[0].threads
         threads = wanted <= capacity ? wanted : 1
         var perHost = capacity / threads
         hostCount = max(hosts.count, facts[0].rank.isLaunched ? 1 : intent.hostfile?.hosts.count ?? 1)
         if let slots = intent.hostfile?.hosts.compactMap(\.slots).min() { perHost = min(perHost, max(1, slots / threads)) }
         if let streams = intent.streams {
-            // The step takes as long as that of the rank with most streams; more ranks than that needs gain nothing.
+            // A step takes as long as on the rank with the most streams; ranks beyond what that needs gain nothing.
             let most = (streams + perHost * hostCount - 1) / (perHost * hostCount)
             let enough = (streams + most - 1) / most
             perHost = min(perHost, max(1, (enough + hostCount - 1) / hostCount))
@@ -56,12 +56,12 @@ struct Plan: Equatable {
         ranksPerHost = perHost
     }
 
-    /// Bytes that the ranks of one host take together.
+    /// Bytes that the ranks of one host need together.
     static func memory(_ need: Intent.Need, _ streams: Int, ranks: Int, hosts: Int) -> Int {
         need.shared(ranks: ranks) + need.activations * ((streams + hosts - 1) / hosts)
     }
 
-    /// Whether binding helps: not where a control group grants time on any cores, of which others bind to the first, too.
+    /// Whether binding helps. It does not if a control group grants time on any core: other containers bind to the same first cores.
     var binds: Bool { hosts.allSatisfy { $0.ranks[0].processor.quota == nil } }
 
     /// The launcher's options for binding.
@@ -71,7 +71,7 @@ struct Plan: Equatable {
             ? family.binding(threads: threads, ranksPerHost: ranksPerHost) : family.binding(threads: threads)
     }
 
-    /// The lines that start the training. `settings` are Open MPI's parameters that these machines want.
+    /// The lines that start the training. `settings` are the Open MPI parameters that these machines need.
     func command(settings: [(name: String, value: String)]) -> [String] {
         var lines: [String] = []
         let environment = first.environment
@@ -108,7 +108,7 @@ struct Plan: Equatable {
         return lines
     }
 
-    /// A word for a shell.
+    /// Quotes a word for a shell.
     static func quoted(_ word: String) -> String {
         let plain = word.utf8.allSatisfy { byte in
             UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
@@ -127,6 +127,6 @@ extension Facts {
 }
 
 extension Facts.Memory {
-    /// What can still be allocated, within the control group's limit.
+    /// Bytes that can still be allocated within the control group's limit.
     var free: Int { Machine.Memory(total: total, available: available, limit: limit, used: used).free }
 }

@@ -1,8 +1,8 @@
 import Reporting
 
-/// Ranks of one machine, cores and threads: who computes where.
+/// Checks of one machine's ranks, cores and threads: which rank computes where.
 struct RankChecks {
-    /// This machine's ranks; one process without a launcher.
+    /// The ranks of this machine, or one process without a launcher.
     let ranks: [Facts]
     let plan: Plan
 
@@ -21,7 +21,7 @@ struct RankChecks {
     private var cores: Finding {
         guard isLaunched else {
             guard let slots = plan.intent.hostfile?.slots(of: ranks[0].host) else {
-                return .ok("ranks", "room for \(counted(capacity, "rank")), one to a core")
+                return .ok("ranks", "room for \(counted(capacity, "rank")), one per core")
             }
             guard let slots else { return .ok("ranks", "the hostfile leaves the slots of this host to \(plan.launcher)") }
             if slots > capacity {
@@ -40,7 +40,7 @@ struct RankChecks {
                 processor.quota.map { $0 < Double(processor.physical(processor.available).count) } == true
                 ? "the control group stops ranks for part of the time, and all others wait for them"
                 : isByThreads
-                    ? "two threads of a core share its arithmetic: no more products a second, but more ranks to wait for"
+                    ? "two threads of a core share its arithmetic: no more products per second, but more ranks to wait for"
                     : "ranks that share a core run at half speed or less, and waiting ranks keep it busy"
             return isByThreads
                 ? .warning("ranks", found, because: because, remedy: advice) : .problem("ranks", found, because: because, remedy: advice)
@@ -94,7 +94,7 @@ struct RankChecks {
             return ranks.allSatisfy { $0.processor.isUnbound } || ranks.count == 1
                 ? .ok(check, "none, as suits a control group that grants time")
                 : .warning(
-                    check, "bound, while the control group grants time on any core",
+                    check, "bound, although the control group grants time on any core",
                     because: "others on this machine bind to the same first cores", remedy: advice)
         }
         if let crowd {
@@ -103,7 +103,7 @@ struct RankChecks {
                 check, "ranks \(who) on \(counted(crowd.cores.count, "core")): \(crowd.cores.map { "core \($0)" }.joined(separator: ", "))",
                 because: "ranks that share a core run at half speed or less, and all others wait for them", remedy: advice)
         }
-        // A rank with a thread for every core is bound to all of them.
+        // A rank with a thread for every core is bound to all cores.
         if ranks.contains(where: { $0.processor.isUnbound && $0.threads < capacity }) {
             return .warning(
                 check, "none", because: "the kernel moves ranks from core to core, away from their caches", remedy: advice)
@@ -113,19 +113,19 @@ struct RankChecks {
         return .ok(check, "each rank to \(width)")
     }
 
-    /// The smallest set of cores that some ranks are bound to, and which has fewer cores than these have threads.
+    /// The smallest set of cores to which some ranks are bound and that has fewer cores than these ranks have threads.
     private var crowd: (ranks: [Int], cores: [String])? {
         let sets = ranks.map { $0.processor.physical($0.processor.allowed) }
         for set in Set(sets).sorted(by: { $0.count < $1.count }) {
             let inside = zip(ranks, sets).filter { $0.1.isSubset(of: set) }.map(\.0)
-            // One rank with too many threads is said elsewhere.
+            // One rank with too many threads is reported elsewhere.
             guard inside.count > 1, inside.reduce(0, { $0 + $1.threads }) > set.count else { continue }
             return (inside.map(\.rank.number), set.sorted { ($0.count, $0) < ($1.count, $1) })
         }
         return nil
     }
 
-    /// How much of its core each rank got while it was measured.
+    /// How much of its core each rank got during the measurement.
     private var share: Finding? {
         let shares = ranks.compactMap { rank in rank.speed.map { (rank.rank.number, $0.share) } }
         guard let least = shares.min(by: { $0.1 < $1.1 }) else { return nil }
@@ -134,6 +134,6 @@ struct RankChecks {
         return .warning(
             "core time", (isLaunched ? "rank \(least.0) got " : "") + "\(percent) % of a core while it was measured",
             because: "something else runs on these cores, or the control group or the hypervisor takes them away; all ranks wait for the slowest",
-            remedy: "see who with: top; take the machine for yourself (Slurm: --exclusive), or start fewer ranks")
+            remedy: "find it with top; reserve the machine (Slurm: --exclusive), or start fewer ranks")
     }
 }

@@ -3,12 +3,12 @@ import Files
 import Glibc
 import Platform
 
-/// Looks at the place where a run will be written.
+/// Examines the place where a run will be written.
 enum Storage {
-    /// - Parameter saving: also writes there, as a save does, and removes it.
+    /// - Parameter saving: whether to write a file there, as a save does, and remove it.
     static func probe(_ runFolder: String, _ machine: Machine, saving: Bool) -> Facts.Storage {
         var storage = Facts.Storage()
-        // The nearest folder that exists already.
+        // The nearest existing folder.
         var folder = runFolder
         while !Folder.isFolder(folder), folder != ".", folder != "/" { folder = Folder.parent(of: folder) }
         if let real = realpath(folder.cBytes, nil) {

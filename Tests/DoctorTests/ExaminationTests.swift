@@ -168,7 +168,7 @@ import Testing
     }
 
     @Test func ranksThatShareASocketHaveRoom() {
-        // Open MPI binds more than two ranks to a socket unless told otherwise.
+        // By default, Open MPI binds more than two ranks to sockets.
         let ranks = launched().map { rank in rank.with { $0.processor.allowed = rank.rank.number < 8 ? Array(0..<8) : Array(8..<16) } }
         #expect(Examination.judge(ranks).complaints == [])
         let crowded = launched().map { rank in rank.with { $0.processor.allowed = rank.rank.number < 9 ? Array(0..<8) : Array(8..<16) } }

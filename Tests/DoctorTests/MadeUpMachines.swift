@@ -61,7 +61,7 @@ func launched(hosts: [String] = ["node1"], perHost: Int = 16) -> [Facts] {
 }
 
 extension Report {
-    /// What is not as it should be, as "problem: binding".
+    /// The complaints, such as "problem: binding".
     var complaints: [String] { findings.filter { $0.verdict != .ok }.map { "\($0.verdict): \($0.check)" } }
 
     func finding(_ check: String) -> Finding? { findings.first { $0.check == check } }
