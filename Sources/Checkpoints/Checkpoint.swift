@@ -9,7 +9,7 @@ enum CheckpointFile {
     static let all = [model, state, vocabulary]
 }
 
-/// What goes into a checkpoint.
+/// The content of a checkpoint to be saved.
 public struct CheckpointContent {
     public var manifest: Manifest
     /// Parameters, under PyTorch's names.
@@ -56,7 +56,7 @@ public struct CheckpointContent {
     }
 }
 
-/// A checkpoint folder that was found to be whole.
+/// A checkpoint folder that was found to be complete.
 public struct LoadedCheckpoint: Sendable {
     public let folder: String
     public let manifest: Manifest
@@ -69,7 +69,7 @@ public struct LoadedCheckpoint: Sendable {
     public var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
 
     /// Opens the folder. Sizes and headers are always checked.
-    /// - Parameter verifying: also compare the checksum of each file, which reads them whole.
+    /// - Parameter verifying: whether to compare the checksum of each file too, which reads the files completely.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
     public init(folder: String, verifying: Bool = true) throws {
         self.folder = folder
@@ -82,7 +82,7 @@ public struct LoadedCheckpoint: Sendable {
     }
 
     private static func check(_ path: String, against record: FileRecord?, verifying: Bool) throws {
-        // A link could lead out of the folder, and opening a pipe would wait for ever.
+        // A link could lead out of the folder, and opening a pipe would wait forever.
         guard let record, Folder.isFile(path, followingLinks: false) else {
             throw CheckpointError.missingFile(path: path)
         }

@@ -1,15 +1,15 @@
 import Files
 
-/// The first element in which two tensors of one name differ.
+/// The first element in which two tensors of the same name differ.
 public struct TensorDifference: Sendable, Equatable, Encodable {
     /// `model.safetensors` or `state.safetensors`.
     public let file: String
     public let tensor: String
-    /// Where the element is, an index for each dimension.
+    /// The position of the element: an index for each dimension.
     public let index: [Int]
-    /// The element in the first checkpoint and in the second; bytes apart, a NaN may stand on both sides.
+    /// The element in the first and in the second checkpoint. Both may be NaN, with different bytes.
     public let values: [Float]
-    /// How many elements differ, of how many.
+    /// The number of elements that differ, and the number of elements.
     public let differing: Int
     public let count: Int
 
@@ -20,7 +20,7 @@ public struct TensorDifference: Sendable, Equatable, Encodable {
 
 extension LoadedCheckpoint {
     /// The tensors whose bytes differ, the model's first, in the order of the files. Empty for equal checkpoints.
-    /// - Throws: `SafetensorsError` when the two do not hold the same tensors.
+    /// - Throws: `SafetensorsError` if the two do not contain the same tensors.
     public func differences(from other: LoadedCheckpoint) throws -> [TensorDifference] {
         try model.differences(from: other.model, named: CheckpointFile.model)
             + state.differences(from: other.state, named: CheckpointFile.state)
@@ -62,11 +62,11 @@ extension SafetensorsFile {
 
 /// Two runs, checkpoint by checkpoint.
 public struct RunComparison: Sendable {
-    /// Steps of which both have a checkpoint, up to the first that differ.
+    /// Steps at which both runs have a checkpoint, up to the first difference.
     public let compared: [Int]
     /// The last step before `firstDifferent` whose checkpoints are equal to the byte.
     public let lastEqual: Int?
-    /// Nil when all are equal.
+    /// Nil if all are equal.
     public let firstDifferent: (step: Int, tensors: [TensorDifference])?
 
     /// - Throws: `FileError`, `CheckpointError`, `SafetensorsError`.

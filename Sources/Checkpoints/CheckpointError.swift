@@ -5,13 +5,13 @@ public enum CheckpointError: DiagnosedError, Equatable {
     case notACheckpoint(path: String, missing: String)
     case unreadableManifest(file: String, reason: String)
     case otherFormat(file: String, found: Int, supported: ClosedRange<Int>)
-    /// A file that the manifest lists is not there, or is a link or pipe.
+    /// A file that the manifest lists is missing, or is a link or pipe.
     case missingFile(path: String)
     case wrongSize(path: String, expected: Int, found: Int)
     case damagedTensor(file: String, tensor: String, expected: String, found: String)
-    /// Not in a tensor: the header, the vocabulary or the manifest.
+    /// A change outside the tensors: in the header, the vocabulary or the manifest.
     case damagedFile(path: String, expected: String, found: String)
-    /// The dataset's vocabulary is no longer the one that the training started with.
+    /// The dataset's vocabulary is no longer the one with which the training started.
     case otherVocabulary(path: String, expected: String, found: String)
     /// There are checkpoints, or there should be, but none can be used.
     case noneUsable(folder: String, reasons: [String])
@@ -19,7 +19,7 @@ public enum CheckpointError: DiagnosedError, Equatable {
     case invalidPointer(path: String)
     case inUse(folder: String, holder: String)
 
-    /// The lock may be free again soon, hence not a usage error.
+    /// The lock may soon be free again, so this is not a usage error.
     public var kind: FailureKind { if case .inUse = self { .inputOutput } else { .data } }
 
     public var diagnosis: Diagnosis {
@@ -52,7 +52,7 @@ public enum CheckpointError: DiagnosedError, Equatable {
         case .otherVocabulary(let path, let expected, let found):
             Diagnosis(
                 "the vocabulary has changed since the training started", file: path, expected: "SHA-256 \(expected)",
-                found: found, remedy: "put the dataset back as it was")
+                found: found, remedy: "restore the dataset as it was")
         case .noneUsable(let folder, let reasons):
             Diagnosis(
                 "no usable checkpoint: \(reasons.joined(separator: " | "))", file: folder,

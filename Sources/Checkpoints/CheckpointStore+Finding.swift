@@ -1,9 +1,9 @@
 import Files
 
 extension CheckpointStore {
-    /// The newest usable checkpoint, verified; nil when the run has none yet. A choice other than the one that
-    /// `latest` names is noted with its reason.
-    /// - Throws: `CheckpointError.noneUsable` when there are checkpoints, or should be, and all are damaged.
+    /// The newest usable checkpoint, verified; nil if the run has none yet. If it is not the checkpoint that
+    /// `latest` names, a note says why.
+    /// - Throws: `CheckpointError.noneUsable` if there are checkpoints, or should be, but all are damaged.
     public func latest() throws -> LoadedCheckpoint? {
         let candidates = try newestFirst()
         var doubts: [String] = []
@@ -13,7 +13,7 @@ extension CheckpointStore {
             case nil: doubts.append("there is no file 'latest'")
             case let name? where !candidates.contains { $0.name == name }:
                 doubts.append("'latest' names \(name), which does not exist")
-            case let name?: doubts.append("'latest' names \(name), which is not the newest sound one")
+            case let name?: doubts.append("'latest' names \(name), which is not the newest valid one")
             }
         } catch {
             doubts.append("\(error)")
@@ -22,7 +22,7 @@ extension CheckpointStore {
             do {
                 let checkpoint = try LoadedCheckpoint(folder: "\(folder)/\(candidate.name)")
                 for case .failure(let error) in candidates.map(\.manifest) { doubts.append("\(error)") }
-                if !doubts.isEmpty { note("going on from \(candidate.name): \(doubts.joined(separator: " | "))") }
+                if !doubts.isEmpty { note("resuming from \(candidate.name): \(doubts.joined(separator: " | "))") }
                 return checkpoint
             } catch {
                 doubts.append("\(error)")
@@ -32,14 +32,14 @@ extension CheckpointStore {
         throw CheckpointError.noneUsable(folder: folder, reasons: doubts)
     }
 
-    /// The checkpoint with the lowest validation loss, verified; nil when `best` names none.
+    /// The checkpoint with the lowest validation loss, verified; nil if `best` names none.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
     public func best() throws -> LoadedCheckpoint? {
         try pointer(.best).map { try LoadedCheckpoint(folder: "\(folder)/\($0)") }
     }
 
-    /// What the user means by `--checkpoint PATH`: a checkpoint folder, or a run folder, of which the best checkpoint
-    /// is taken, else the latest.
+    /// The checkpoint that `--checkpoint PATH` means: PATH itself if it is a checkpoint folder; for a run folder its best
+    /// checkpoint, else the latest.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
     public static func resolve(_ path: String, note: @escaping @Sendable (String) -> Void) throws -> LoadedCheckpoint {
         guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
@@ -60,7 +60,7 @@ extension CheckpointStore {
         public let step: Int
         public let isLatest: Bool
         public let isBest: Bool
-        /// Or why it cannot be used.
+        /// The reason if it cannot be used.
         public let checkpoint: Result<LoadedCheckpoint, any Error>
     }
 

@@ -6,14 +6,14 @@ import Glibc
 /// and survive copying between machines.
 ///
 /// A checkpoint is written to a hidden folder beside its place, made durable, read back, and only then renamed; the
-/// pointers follow. Whatever goes wrong before, the earlier checkpoints and pointers are as they were.
+/// pointers follow. If anything fails before that, the earlier checkpoints and pointers are unchanged.
 ///
 /// Only the holder of the run folder's `RunLock` may save.
 public struct CheckpointStore: Sendable {
     public let runFolder: String
-    /// How many of the newest checkpoints stay; the best one stays besides.
+    /// How many of the newest checkpoints are kept, in addition to the best.
     public let keep: Int
-    /// Told whatever the user should know and that is no error.
+    /// Receives what the user should know but is not an error.
     let note: @Sendable (String) -> Void
 
     public init(runFolder: String, keep: Int, note: @escaping @Sendable (String) -> Void) {
@@ -30,10 +30,10 @@ public struct CheckpointStore: Sendable {
     // MARK: Saving
 
     /// Saves, publishes and prunes. A checkpoint of the same step is replaced.
-    /// - Parameter isBest: `best` shall name this one.
+    /// - Parameter isBest: whether `best` should name this one.
     /// - Returns: the checkpoint's folder.
-    /// - Throws: `FileError`, `CheckpointError`. Nothing is left of the attempt, unless the failure came after the
-    ///   checkpoint was in its place.
+    /// - Throws: `FileError`, `CheckpointError`. Nothing is left of the attempt, unless the failure occurred after the
+    ///   checkpoint was published.
     @discardableResult
     public func save(_ content: CheckpointContent, isBest: Bool) throws -> String {
         if !Folder.isFolder(folder) {
@@ -69,11 +69,11 @@ public struct CheckpointStore: Sendable {
         return target
     }
 
-    /// Removes all but the newest `keep` and the best. The newest was read back just now, so a sound one remains.
+    /// Removes all but the newest `keep` and the best. The newest was just read back, so a valid one remains.
     private func prune() throws {
         let best = try pointer(.best)
         for candidate in try newestFirst().dropFirst(keep) where candidate.name != best {
-            // Renamed first: a kill in the midst of removing must not leave half a checkpoint under a valid name.
+            // Renamed first: a kill during the removal must not leave half a checkpoint under a valid name.
             try Folder.rename("\(folder)/\(candidate.name)", to: hidden(candidate.name))
             try Folder.remove(hidden(candidate.name))
         }
@@ -110,7 +110,7 @@ public struct CheckpointStore: Sendable {
 
     func path(of pointer: Pointer) -> String { "\(folder)/\(pointer.rawValue)" }
 
-    /// The name that a pointer holds; nil when there is no such file.
+    /// The name in a pointer file; nil if there is no such file.
     /// - Throws: `FileError`, `CheckpointError.invalidPointer`.
     func pointer(_ pointer: Pointer) throws -> String? {
         let path = path(of: pointer)
@@ -123,17 +123,17 @@ public struct CheckpointStore: Sendable {
         return String(name)
     }
 
-    /// A folder that by its name is a checkpoint.
+    /// A folder with the name of a checkpoint.
     struct Candidate {
         let name: String
         let step: Int
         let manifest: Result<Manifest, any Error>
 
-        /// 0, before all others, when the manifest cannot be read.
+        /// 0, before all others, if the manifest cannot be read.
         var sequence: Int { (try? manifest.get())?.sequence ?? 0 }
     }
 
-    /// Empty when there is no folder; a folder that cannot be listed must not pass for an empty one.
+    /// Empty if there is no folder. A folder that cannot be listed must not be taken for an empty one.
     /// - Throws: `FileError`.
     func newestFirst() throws -> [Candidate] {
         guard Folder.exists(folder) else { return [] }

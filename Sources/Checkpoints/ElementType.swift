@@ -1,4 +1,4 @@
-/// How one element of a tensor is stored, named as safetensors names it. Little-endian.
+/// How one element of a tensor is stored, with the name that safetensors uses. Little-endian.
 public enum ElementType: String, Sendable, CaseIterable {
     case bool = "BOOL"
     case uint8 = "U8"
@@ -25,7 +25,7 @@ public enum ElementType: String, Sendable, CaseIterable {
     }
 }
 
-/// A Swift number that tensors can be written from and read into. Its bytes in memory are its bytes on disk, which
+/// A Swift number type for reading and writing tensors. Its bytes in memory are its bytes on disk, which
 /// holds on the little-endian processors that lockstep runs on.
 public protocol TensorElement: BitwiseCopyable {
     static var elementType: ElementType { get }

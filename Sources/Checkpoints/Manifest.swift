@@ -1,44 +1,44 @@
 /// What a checkpoint says about itself: `manifest.json`.
 ///
-/// The caller fills in where the training stands; `CheckpointStore.save` adds the rest (sequence, creation time, files).
+/// The caller fills in the progress of the training; `CheckpointStore.save` adds the rest (sequence, creation time, files).
 public struct Manifest: Codable, Equatable, Sendable {
     /// Format versions that this program reads; it writes the newest.
     public static let supportedFormats = 1...1
 
     public private(set) var formatVersion = supportedFormats.upperBound
-    /// Of the program that wrote it.
+    /// The version of the program that wrote it.
     public var programVersion: String
     public var model: ModelSummary
     /// The complete configuration, as YAML.
     public var configuration: String
 
-    /// Updates made so far.
+    /// Number of updates so far.
     public var step: Int
     public var epoch: Int
-    /// Position in the epoch: predictions made so far by each stream.
+    /// Position in the epoch: the number of predictions that each stream has made.
     public var offset: Int
     /// Tokens trained so far, over all streams and epochs.
     public var tokens: Int
     public var seed: UInt64
-    /// The learning-rate schedule's state by name: the rate now, counters, factors.
+    /// The state of the learning-rate schedule by name: current rate, counters, factors.
     public var schedule: [String: Double]
-    /// Nats per token of a validation at this very step, when there was one.
+    /// Nats per token of a validation at this step, if there was one.
     public var validationLoss: Double?
     public var best: Best?
 
-    /// SHA-256 of the dataset's files by name. If `vocabulary.json` is among them, the copy must agree.
+    /// SHA-256 of the dataset's files by name. If `vocabulary.json` is among them, the copy must match it.
     public var datasetFiles: [String: String]
-    /// The vocabulary's own hash, which does not depend on how its file is written.
+    /// The vocabulary's hash, which does not depend on how its file is formatted.
     public var vocabularyHash: String
-    /// How many ranks trained; any number may go on.
+    /// The number of ranks that trained; any number may resume.
     public var ranks: Int
 
-    /// Counts the saves in a run folder. It tells which checkpoint is newest, even after the run was taken up again
-    /// from an earlier step, and does not depend on any clock.
+    /// Counts the saves in a run folder. It determines which checkpoint is newest, even after the run was resumed
+    /// from an earlier step, and depends on no clock.
     public internal(set) var sequence = 0
     /// ISO 8601, UTC.
     public internal(set) var created = ""
-    /// What the folder holds besides this manifest, by file name.
+    /// The other files of the folder, by name.
     public internal(set) var files: [String: FileRecord] = [:]
 
     /// The lowest validation loss so far.
@@ -88,7 +88,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         case vocabularyHash = "vocabulary_hash"
     }
 
-    /// The first number that no training run can produce, if any. Those that pass can be counted up without overflow,
+    /// The first number that no training run can produce, if any. Numbers that pass can be incremented without overflow,
     /// and any two of the model's sizes can be multiplied.
     var impossibleNumber: String? {
         let counters = [
@@ -105,7 +105,7 @@ public struct Manifest: Codable, Equatable, Sendable {
     }
 }
 
-/// The model's shape, for programs that read checkpoints and no YAML.
+/// The model's shape, for programs that read checkpoints but not YAML.
 public struct ModelSummary: Codable, Equatable, Sendable {
     public var cell: String
     public var activation: String

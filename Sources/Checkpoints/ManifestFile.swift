@@ -6,8 +6,8 @@ enum ManifestFile {
     static let name = "manifest.json"
     /// Far above any real manifest.
     private static let largest = 64 << 20
-    /// Stands where the checksum goes while the checksum is computed. No other value can come first: the keys are
-    /// sorted, and only numbers precede this one.
+    /// The placeholder for the checksum while it is computed. No other value can precede it: the keys are
+    /// sorted, and only numbers come before this one.
     private static let noChecksum = String(repeating: "0", count: 64)
 
     private struct Content: Encodable {
@@ -21,7 +21,7 @@ enum ManifestFile {
         }
     }
 
-    /// What is read before anything else is believed.
+    /// The part that is read before anything else is trusted.
     private struct Preamble: Decodable {
         let formatVersion: Int
         let checksum: String
@@ -84,7 +84,7 @@ enum ManifestFile {
             case .keyNotFound(let key, let context): ("no key \(key.stringValue)", context)
             case .typeMismatch(let type, let context): ("expected \(type)", context)
             case .valueNotFound(let type, let context): ("expected \(type)", context)
-            // Foundation gives this for bad numbers too, and does not tell which.
+            // Foundation throws this for bad numbers too, without saying which.
             case .dataCorrupted(let context): ("not JSON, or a number out of range", context)
             @unknown default: ("unknown error", DecodingError.Context(codingPath: [], debugDescription: ""))
             }

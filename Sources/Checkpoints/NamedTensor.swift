@@ -1,4 +1,4 @@
-/// A tensor to be written: name, shape and a way to its bytes, which are not copied.
+/// A tensor to be written: name, shape and access to its bytes, which are not copied.
 public struct NamedTensor {
     public let name: String
     /// Row-major.

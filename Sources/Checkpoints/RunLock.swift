@@ -3,7 +3,7 @@ import Files
 import Glibc
 
 /// Exclusive use of a run folder, held as long as this object lives; the operating system frees it when the process
-/// ends, however it ends. `RUN/.lock` says who holds it. On a file system without locks nobody is kept out, and the user
+/// ends, however it ends. `RUN/.lock` names the holder. On a file system without locks nobody is kept out, and the user
 /// is told so (`MissingOperation`).
 public final class RunLock {
     private let file: File

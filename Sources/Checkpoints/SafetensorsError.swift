@@ -1,11 +1,11 @@
 import Diagnostics
 
-/// What can be wrong with a safetensors file, or with what is asked of it.
+/// What can be wrong with a safetensors file, or with a request to it.
 public enum SafetensorsError: DiagnosedError, Equatable {
     case notAFile(file: String)
     case noLengthField(file: String, size: Int)
     case otherFormat(file: String, found: OtherFormat)
-    /// Length zero, above the format's limit, or above what the file holds.
+    /// A length of zero, above the format's limit, or above the size of the file.
     case headerLength(file: String, length: UInt64, largest: Int)
     case malformedHeader(file: String, offset: Int, expected: String)
     case notUTF8(file: String, offset: Int)
@@ -23,7 +23,7 @@ public enum SafetensorsError: DiagnosedError, Equatable {
     case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
 
     public enum OtherFormat: String, Sendable {
-        case pickle = "what torch.save writes"
+        case pickle = "a file from torch.save"
         case array = "a NumPy array"
         case text
     }
@@ -49,7 +49,7 @@ public enum SafetensorsError: DiagnosedError, Equatable {
         case .notUTF8(let file, let offset):
             return damaged("text is not UTF-8", file, at: "string before byte \(offset)")
         case .duplicateName(let file, let name):
-            return damaged("two entries of one name", file, at: name.printable)
+            return damaged("two entries with the same name", file, at: name.printable)
         case .unknownType(let file, let tensor, let found):
             let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
             return damaged("unknown dtype", file, at: tensor.printable, expected: "one of \(known)", found: found.printable)
@@ -67,11 +67,11 @@ public enum SafetensorsError: DiagnosedError, Equatable {
                 found: "an end at \(end)")
         case .overlap(let file, let tensor, let begin, let previousEnd):
             return damaged(
-                "data overlaps the tensor before it", file, at: tensor.printable, expected: "a begin at \(previousEnd)",
+                "data overlaps the tensor before it", file, at: tensor.printable, expected: "a start at \(previousEnd)",
                 found: "\(begin)")
         case .gap(let file, let tensor, let begin, let previousEnd):
             return damaged(
-                "gap before the data", file, at: tensor.printable, expected: "a begin at \(previousEnd)", found: "\(begin)")
+                "gap before the data", file, at: tensor.printable, expected: "a start at \(previousEnd)", found: "\(begin)")
         case .trailingBytes(let file, let expected, let found):
             return damaged(
                 "bytes after the last tensor", file, expected: "\(expected) bytes of data", found: "\(found)")

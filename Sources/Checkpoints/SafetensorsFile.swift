@@ -1,7 +1,7 @@
 import Diagnostics
 import Files
 
-/// A safetensors file, mapped into memory: the header is checked on opening, data is read when it is asked for.
+/// A safetensors file, mapped into memory. The header is checked when the file is opened; data is read on demand.
 public final class SafetensorsFile: Sendable {
     public let path: String
     /// In the order of their bytes.
@@ -36,7 +36,7 @@ public final class SafetensorsFile: Sendable {
         index = Dictionary(uniqueKeysWithValues: tensors.enumerated().map { ($1.name, $0) })
     }
 
-    /// What a file holds whose first 8 bytes are no length, as far as they tell.
+    /// What a file seems to be if its first 8 bytes are not a length.
     private static func otherFormat(_ bytes: UnsafeRawBufferPointer) -> SafetensorsError.OtherFormat? {
         let start = bytes.prefix(8)
         if start.starts(with: Array("PK".utf8)) || start[0] == 0x80 && (2...5).contains(start[1]) { return .pickle }
@@ -58,7 +58,7 @@ public final class SafetensorsFile: Sendable {
 
     public func shape(of name: String) throws -> [Int] { try description(of: name).shape }
 
-    /// Valid as long as this object.
+    /// Valid as long as this object exists.
     func bytes(of tensor: TensorDescription) -> UnsafeRawBufferPointer {
         let start = dataStart + tensor.range.lowerBound
         return UnsafeRawBufferPointer(rebasing: map.bytes[start..<start + tensor.range.count])
@@ -66,9 +66,9 @@ public final class SafetensorsFile: Sendable {
 
     /// Copies a tensor into the caller's memory. F16, BF16 and F64 become Float.
     /// - Parameters:
-    ///   - shape: the shape the caller needs; another one is an error.
-    ///   - destination: as many elements as the shape has.
-    /// - Throws: `SafetensorsError.missingTensor`, `.otherShape`, `.otherType`; nothing is written then.
+    ///   - shape: the shape that the caller needs; any other is an error.
+    ///   - destination: has as many elements as the shape.
+    /// - Throws: `SafetensorsError.missingTensor`, `.otherShape`, `.otherType`; nothing is written in that case.
     public func read<Element: TensorElement>(
         _ name: String, shape: [Int], into destination: UnsafeMutableBufferPointer<Element>
     ) throws {

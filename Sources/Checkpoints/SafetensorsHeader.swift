@@ -14,7 +14,7 @@ public struct TensorDescription: Sendable, Equatable {
 /// The JSON header of a safetensors file, which may come from a stranger.
 ///
 /// The parser accepts the one shape of JSON that the format allows and nothing else. A general JSON decoder would keep
-/// only one of two tensors of the same name without telling, and must guard against deep nesting, which cannot arise
+/// only one of two tensors of the same name without an error, and must guard against deep nesting, which cannot occur
 /// here. Time and memory are proportional to the header's length.
 struct SafetensorsHeader {
     /// In the order of their bytes.
@@ -54,7 +54,7 @@ struct SafetensorsHeader {
     }
 }
 
-/// Walks over the header's bytes once, from left to right.
+/// Scans the header's bytes once, from left to right.
 private struct HeaderScanner {
     let bytes: UnsafeRawBufferPointer
     let file: String
@@ -122,7 +122,7 @@ private struct HeaderScanner {
 
     // MARK: JSON
 
-    /// The next byte that is not white space, without taking it.
+    /// The next byte that is not white space, without consuming it.
     private mutating func peek() -> UInt8? {
         while position < bytes.count {
             switch bytes[position] {
@@ -143,7 +143,7 @@ private struct HeaderScanner {
         if peek() != nil { throw malformed("nothing but spaces") }
     }
 
-    /// Calls `member` after each key and its colon; it must take the value.
+    /// Calls `member` after each key and its colon; it must consume the value.
     mutating func object(_ member: (inout HeaderScanner, String) throws -> Void) throws {
         guard take("{") else { throw malformed("an opening brace") }
         if take("}") { return }
@@ -205,7 +205,7 @@ private struct HeaderScanner {
         throw malformed("a closing quote")
     }
 
-    /// What follows a backslash, as UTF-8.
+    /// The character that an escape stands for, as UTF-8.
     private mutating func escape() throws -> [UInt8] {
         guard position < bytes.count else { throw malformed("an escape") }
         let character = bytes[position]

@@ -10,13 +10,13 @@ enum SafetensorsWriter {
     /// The data starts at a multiple of this, so that a mapped file can be read with any vector instruction.
     static let alignment = 64
 
-    /// Streams the tensors to a new file at `path` and makes it durable. The bytes depend on the arguments only.
+    /// Streams the tensors to a new file at `path` and makes it durable. The bytes depend only on the arguments.
     ///
-    /// Wider elements go first, in the given order otherwise, so that every element is aligned.
+    /// Wider elements come first, otherwise in the given order, so that every element is aligned.
     /// - Returns: what was written, for the manifest.
-    /// - Throws: `FileError`; the file may then be there in part.
+    /// - Throws: `FileError`; part of the file may then exist.
     static func write(_ tensors: [NamedTensor], to path: String) throws -> FileRecord {
-        precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors of one name")
+        precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors with the same name")
         let ordered = tensors.enumerated()
             .sorted { ($1.element.type.size, $0.offset) < ($0.element.type.size, $1.offset) }.map(\.element)
         let header = try header(of: ordered)

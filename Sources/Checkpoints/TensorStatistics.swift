@@ -1,7 +1,7 @@
-/// A tensor at a glance. NaN and infinities are counted and otherwise left out.
+/// Statistics of a tensor. NaN and infinities are counted and otherwise ignored.
 public struct TensorStatistics: Sendable, Equatable, Encodable {
     public private(set) var notFinite = 0
-    /// Zero when there is no finite element, as are the others.
+    /// Zero if there is no finite element, as are the others.
     public private(set) var minimum = 0.0
     public private(set) var maximum = 0.0
     public private(set) var mean = 0.0

@@ -147,7 +147,7 @@ func aFailedWriteLeavesThePreviousCheckpointIntact(failingTensor: Int, step: Int
         let run = try Run(folder)
         try Folder.create(run.pointer("latest"))
         #expect(throws: FileError.self) { try run.save(step: 1) }
-        // The checkpoint itself is whole, and found, with a note.
+        // The checkpoint itself is complete, and it is found, with a note.
         #expect(try run.store.latest()?.manifest.step == 1)
         #expect(run.notes.all.count == 1)
     }

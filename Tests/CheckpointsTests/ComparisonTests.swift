@@ -2,7 +2,7 @@ import Checkpoints
 import Files
 import Testing
 
-/// What `lockstep verify` says of two runs rests on this.
+/// The comparison on which `lockstep verify` relies.
 @Suite struct ComparisonTests {
     /// Two runs with checkpoints of steps 2, 4, 6, 8; from step `since` on, one element of the second differs.
     private func compare(since: Int?, _ change: @escaping (inout CheckpointContent) -> Void) throws -> RunComparison {

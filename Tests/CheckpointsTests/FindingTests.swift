@@ -82,7 +82,7 @@ func pointerThatIsNoName(text: String) throws {
     }
 }
 
-/// Somebody removed the folders and left `latest`: starting afresh would hide that.
+/// Somebody removed the folders but not `latest`: a new start would hide that.
 @Test func onlyThePointerIsLeft() throws {
     try withRun { run in
         for step in 1...3 { try Folder.remove(run.checkpoint(step)) }

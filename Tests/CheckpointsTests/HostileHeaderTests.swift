@@ -3,7 +3,7 @@ import Testing
 
 @testable import Checkpoints
 
-/// What the reader says about a file of these bytes; nil when it accepts them.
+/// The reader's error for a file with these bytes; nil if it accepts them.
 private func verdict(_ bytes: [UInt8]) throws -> SafetensorsError? {
     try withTemporaryFolder { folder in
         try write(bytes, to: "\(folder)/f")
