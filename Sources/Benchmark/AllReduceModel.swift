@@ -2,8 +2,8 @@
 ///
 ///     t(p, m) = 2 (p-1) alpha k  +  2 (p-1)/p m / B
 ///
-/// alpha: seconds until a message arrives, however short; B: bytes a second after that, adding up included; k: the
-/// pieces that the transport cuts a p-th of m into.
+/// alpha: seconds until a message arrives, however short; B: bytes per second after that, summing included; k: the number of
+/// pieces into which the transport cuts a p-th of m.
 public struct AllReduceModel: Codable, Sendable, Equatable {
     /// alpha, seconds.
     public let latency: Double
@@ -26,9 +26,9 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
         }
     }
 
-    /// The model that is right for the smallest and the largest of these sums, made by the same ranks: latency is what
-    /// the one consists of, and the other is what training needs. Neither latency nor transfer time is below zero; where
-    /// the two points would have it so, the latency is zero.
+    /// The model that fits the smallest and the largest of these sums, made by the same ranks exactly. Latency dominates
+    /// the smallest, and training needs the largest. Neither latency nor transfer time is negative; if
+    /// the two points imply otherwise, the latency is zero.
     public init(fitting measurements: [Measurement], ranks: Int, pieceBytes: Int) {
         precondition(ranks > 1)
         let small = measurements.min { $0.bytes < $1.bytes }!
@@ -46,13 +46,13 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
         }
     }
 
-    /// - Parameter pieceBytes: more than this is summed in several pieces.
+    /// - Parameter pieceBytes: longer sums are split into pieces of this size.
     public func seconds(bytes: Int, ranks: Int, pieceBytes: Int) -> Double {
         let (a, b) = AllReduceModel.factors(bytes: bytes, ranks: ranks, pieceBytes: pieceBytes)
         return a * latency + b / bytesPerSecond
     }
 
-    /// What latency and seconds per byte are multiplied by.
+    /// The factors of latency and of seconds per byte.
     private static func factors(bytes: Int, ranks: Int, pieceBytes: Int) -> (latency: Double, transfer: Double) {
         if ranks == 1 { return (0, 0) }
         let pieces = Double((bytes / ranks + pieceBytes - 1) / pieceBytes)

@@ -1,14 +1,14 @@
 import CBenchmarkShim
 
-/// Heap allocations of this thread, wherever in the process they are made.
+/// Heap allocations of this thread, anywhere in the process.
 public struct AllocationCount: Codable, Sendable {
     public let calls: Int
-    /// Asked for in all of them.
+    /// Bytes requested in all calls.
     public let bytes: Int
     /// Of the calls, those of this program and Swift's libraries, not of MPI.
     public let own: Int
 
-    /// Counts what `body` allocates; nil where that cannot be counted (see allocations.c). No library may be loaded
+    /// Counts what `body` allocates; nil if that cannot be counted (see allocations.c). No library may be loaded
     /// meanwhile.
     public static func during(_ body: () throws -> Void) rethrows -> AllocationCount? {
         guard lockstep_count_begin() else {

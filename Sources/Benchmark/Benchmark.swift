@@ -9,17 +9,17 @@ import Training
 
 /// What to measure.
 public struct BenchmarkOptions: Sendable {
-    /// The step to be measured; its unroll length must be fixed.
+    /// The step to measure; its unroll length must be fixed.
     public var training: TrainingOptions
     public var tokens: TokenStore
-    /// Measured, and before them not measured.
+    /// The number of measured steps, and of warm-up steps before them.
     public var steps: Int
     public var warmup: Int
     public var program: String
     public var host: String
     /// Cores of one rank.
     public var threads: Int
-    /// The most that the transport sums in one piece.
+    /// The largest piece that the transport sums at once.
     public var pieceBytes: Int
     /// Networks to predict for.
     public var links: [(name: String, model: AllReduceModel)]
@@ -50,7 +50,7 @@ public struct Benchmark {
     private let communicator: any Communicator
     private let say: (String) -> Void
 
-    /// - Parameter say: told what is being measured; on rank 0 only.
+    /// - Parameter say: receives what is being measured; called on rank 0 only.
     public init(
         _ options: BenchmarkOptions, communicator: any Communicator, say: @escaping (String) -> Void = { _ in }
     ) {
@@ -104,7 +104,7 @@ public struct Benchmark {
     /// - Parameter steps: seconds of each rank's steps, as already measured.
     private func measureExchange(_ machines: Machines, steps: [[Double]]) throws -> ExchangeMeasurement {
         let gradientBytes = ParameterLayout(options.training.model).count * MemoryLayout<Float>.stride
-        // The model knows no overlap.
+        // The model assumes no overlap.
         var plain = options.training
         plain.exchange.overlap = false
         if machines.across.size > 1 {
@@ -134,8 +134,8 @@ public struct Benchmark {
             stepsShareMemory: true, machineAlone: nil)
     }
 
-    /// Collective. Steps of the ranks of rank 0's machine with their own streams, while the other machines rest; nil when
-    /// it has one rank only, and on other machines.
+    /// Collective. Steps of the ranks of rank 0's machine with their own streams, while the other machines are idle; nil if
+    /// it has only one rank, and on other machines.
     private func measureMachine(_ here: any Communicator) throws -> [Double]? {
         if here.size == 1 { return nil }
         say("measuring rank 0's machine alone")
@@ -151,7 +151,7 @@ public struct Benchmark {
         }
     }
 
-    /// - Parameter run: rank 0's own when it is the only one.
+    /// - Parameter run: rank 0's run if it is the only rank.
     private func measureAlone(_ run: StepRun?, batch: Int) throws -> AloneMeasurement {
         var steps: [Double]?
         let alone: StepRun
@@ -172,7 +172,7 @@ public struct Benchmark {
     }
 }
 
-/// What one rank has found out about itself.
+/// The measurements of one rank.
 struct RankMeasurement: Codable {
     var host: String
     var batch: Int
@@ -184,22 +184,22 @@ struct RankMeasurement: Codable {
 }
 
 struct ExchangeMeasurement {
-    /// Where the ranks are on one machine only, each counts as one.
+    /// If all ranks are on one machine, each counts as a machine.
     var machines: Int
     var ranksPerMachine: Int
     var sums: [AllReduceModel.Measurement]
-    /// Of a step of these machines.
+    /// Seconds of a step of these machines.
     var bestSeconds: Double
-    /// The job's steps exchange through shared memory only, so these are others.
+    /// Whether the steps of the job exchange only through shared memory, so that these are different steps.
     var stepsShareMemory: Bool
-    /// Seconds of the steps of a machine alone; nil when that is a rank.
+    /// Seconds of the steps of a machine alone; nil if the machine is a rank.
     var machineAlone: [Double]?
 }
 
 struct AloneMeasurement {
-    /// Seconds of each; nil when there is one rank and its steps are the job's.
+    /// Seconds of each step; nil if there is one rank, whose steps are those of the job.
     var steps: [Double]?
-    /// Of reading as many bytes as the weights have, again and again.
+    /// Bytes per second when reading as many bytes as the weights have, repeatedly.
     var weightBandwidth: Double
     var evaluation: Double
     var generation: Double

@@ -10,7 +10,7 @@ public enum BenchmarkError: DiagnosedError, Equatable {
         switch self {
         case .textTooShort(let path, let tokens, let needed):
             Diagnosis(
-                "the text is too short for one whole chunk of every stream", file: path,
+                "the text is too short for one full chunk of every stream", file: path,
                 expected: "at least \(needed) tokens", found: "\(tokens)",
                 remedy: "lower training.streams or training.unroll, or measure with random tokens (--vocabulary)")
         }

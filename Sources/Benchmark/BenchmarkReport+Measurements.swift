@@ -3,7 +3,7 @@ import Platform
 import Recurrent
 
 extension BenchmarkReport {
-    /// From what was measured to what is reported.
+    /// Computes the report from the measurements.
     init(
         _ options: BenchmarkOptions, ranks measured: [RankMeasurement], machines: Int, exchange: ExchangeMeasurement?,
         alone: AloneMeasurement?
@@ -38,7 +38,7 @@ extension BenchmarkReport {
         self.exchange = exchange.map {
             Exchange($0, volume, alone: machineAlone!.min()!, tokens: step.tokens, pieceBytes: options.pieceBytes)
         }
-        // A node is what was measured: all ranks, where they are on one machine.
+        // A node is what was measured: all ranks, if they are on one machine.
         let node = hardware.machines == 1 ? step.medianSeconds : median(machineAlone!)
         let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
         scaling = links.map {

@@ -10,11 +10,11 @@ enum ExchangeTiming {
         return sizes + [bytes]
     }
 
-    /// Collective among all ranks. For each size the time from when all are there until the last of them is done: the
-    /// shortest of several, for that is what the link can do when nothing else disturbs it.
+    /// Collective among all ranks. For each size, the time from when all ranks are ready until the last one is done: the
+    /// shortest of several, which is what the link achieves when nothing disturbs it.
     /// - Parameters:
-    ///   - across: who sums with this rank: the ranks of its number on the other machines.
-    ///   - here: ranks of this machine, which share out the bytes and use the link together.
+    ///   - across: the ranks that sum with this one: those with its number on the other machines.
+    ///   - here: the ranks of this machine, which divide the bytes among them and share the link.
     static func measure(
         gradientBytes: Int, across: any Communicator, here: Int, all: any Communicator
     ) throws -> [AllReduceModel.Measurement] {
@@ -24,7 +24,7 @@ enum ExchangeTiming {
         let own = try sizes.map { bytes in
             let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<share(bytes)])
             let sum = try across.makeSum(upTo: part.count, wire: .float32)
-            // The number of repetitions follows from the size alone, so that all ranks agree on it.
+            // The number of repetitions depends only on the size, so that all ranks agree on it.
             return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
                 try all.barrier()
                 return try timed {
@@ -40,7 +40,7 @@ enum ExchangeTiming {
     }
 }
 
-/// The ranks of another communicator, as if each were on a machine of its own: all goes through messages.
+/// The ranks of another communicator, as if each were on a machine of its own: everything is sent in messages.
 final class MessagesOnly: Communicator {
     private let base: any Communicator
 

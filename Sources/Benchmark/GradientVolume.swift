@@ -2,19 +2,19 @@ import Corpus
 import Glibc
 import Recurrent
 
-/// What the machines of a job sum up in a step: all of the gradient, but of an untied embedding only the rows of the
-/// tokens that somebody read.
+/// What the machines of a job sum in a step: the whole gradient, but of an untied embedding only the rows of the
+/// tokens that some rank read.
 struct GradientVolume {
     /// Bytes of the whole gradient.
     let all: Int
-    /// Bytes of what every step sums.
+    /// Bytes that every step sums.
     let dense: Int
     /// Bytes of a row of the embedding.
     private let row: Int
-    /// Share of the text that each token has; empty when the embedding is tied.
+    /// The share of each token in the text; empty if the embedding is tied.
     private let frequencies: [Double]
 
-    /// - Parameter tokens: the text, of which a million at most are counted.
+    /// - Parameter tokens: the text, of which at most a million tokens are counted.
     init(_ model: ModelConfiguration, tokens: TokenStore) {
         let layout = ParameterLayout(model)
         all = 4 * layout.count
@@ -31,7 +31,7 @@ struct GradientVolume {
         frequencies = counts.filter { $0 > 0 }.map { Double($0) / Double(sample.count) }
     }
 
-    /// Bytes of the rows that `tokens` tokens drawn from the text touch, as expected: a token of frequency f is among
+    /// The expected size in bytes of the rows that `tokens` tokens drawn from the text touch: a token of frequency f is among
     /// them with probability 1 - (1 - f)^tokens.
     func touched(tokens: Int) -> Int {
         let rows = frequencies.reduce(0) { $0 - expm1(Double(tokens) * log1p(-min($1, 1 - 1e-15))) }

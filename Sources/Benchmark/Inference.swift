@@ -4,9 +4,9 @@ import Randomness
 import Recurrent
 import Training
 
-/// Speed of one stream on one rank: text that is scored, and text that is generated.
+/// Speed of scoring and of generating one stream on one rank.
 enum Inference {
-    /// Tokens a second of `lockstep evaluate` with one stream: the median over a second of passes over 1024 tokens.
+    /// Tokens per second of `lockstep evaluate` with one stream: the median over a second of passes over 1024 tokens.
     static func evaluation(_ model: ModelConfiguration, parameters: Arena) throws -> Double {
         let tokens = RandomText.tokens(count: 1025, vocabulary: model.vocabulary, seed: 1)
         let evaluator = try Evaluator(
@@ -15,7 +15,7 @@ enum Inference {
         return 1024 / median(try repeated(for: 1) { _ = try evaluator.run() })
     }
 
-    /// Tokens a second of `lockstep generate`, over a second.
+    /// Tokens per second of `lockstep generate`, over one second.
     static func generation(_ model: ModelConfiguration, parameters: Arena) throws -> Double {
         let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: 1)
         let warm = 16
@@ -32,9 +32,9 @@ enum Inference {
     }
 }
 
-/// Text to measure with when there is no dataset.
+/// Text to measure with if there is no dataset.
 public enum RandomText {
-    /// Independent tokens, each of the vocabulary as probable as any other.
+    /// Independent tokens, uniformly distributed over the vocabulary.
     public static func tokens(count: Int, vocabulary: Int, seed: UInt64) -> TokenStore {
         var random = PhiloxSequence(seed: seed, purpose: .sampling)
         return TokenStore((0..<count).map { _ in Int32(random.uniform() * Double(vocabulary)) }, name: "random tokens")

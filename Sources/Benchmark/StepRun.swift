@@ -4,19 +4,19 @@ import Kernels
 import Recurrent
 import Training
 
-/// A training run of which each step is timed, phase by phase.
+/// A training run that times each step, phase by phase.
 final class StepRun {
-    /// Of the measured steps, on one rank.
+    /// The measurements of one rank.
     struct Samples: Codable {
-        /// Seconds of each step, by another clock than the phases'.
+        /// Seconds of each step, measured by another clock than the phases.
         var steps: [Double]
         /// Seconds of each step in each phase, by raw value.
         var phases: [[Double]]
         /// What the core could do before each step and after the last.
         var ceilings: [CeilingSampler.Sample]
-        /// Trained by all ranks, in all measured steps.
+        /// Tokens trained by all ranks in all measured steps.
         var tokens: Int
-        /// Of all measured steps together; nil where they cannot be counted.
+        /// Allocations in all measured steps together; nil if they cannot be counted.
         var allocations: AllocationCount?
     }
 
@@ -31,7 +31,7 @@ final class StepRun {
     private var done = 0
     private var trained = 0
 
-    /// Collective: afterwards the first step can begin. The unroll length must be fixed.
+    /// Collective: afterwards the first step can start. The unroll length must be fixed.
     /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
     init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator) throws {
         self.options = options
@@ -88,7 +88,7 @@ final class StepRun {
     }
 
     private func takeStep() throws {
-        // The short chunk at an epoch's end is left out: all steps are to be alike.
+        // Leaves out the short chunk at the end of an epoch, so that all steps are alike.
         if partition.steps - chunks.position.offset < options.unroll.maximumLength {
             chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
         }

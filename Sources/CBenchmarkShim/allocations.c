@@ -22,7 +22,7 @@
 static __thread bool counting;
 static __thread lockstep_allocations counted;
 
-// Where the program itself and Swift's libraries lie.
+// The address ranges of the program itself and of Swift's libraries.
 static struct {
     uintptr_t start, end;
 } own[64];
@@ -83,7 +83,7 @@ static const struct {
     {"memalign", counting_memalign},
 };
 
-// What was changed, to be changed back.
+// The changed entries, which are restored later.
 static struct {
     void **entry;
     void *value;
@@ -92,7 +92,7 @@ static struct {
 static int number_of_changes;
 static bool too_many;
 
-// Parts of a table that the loader has made read-only (RELRO) are writable for the moment of the change.
+// Parts of a table that the loader has made read-only (RELRO) are made writable during the change.
 static bool store(void **entry, void *value, bool read_only) {
     uintptr_t page = (uintptr_t)sysconf(_SC_PAGESIZE);
     void *start = (void *)((uintptr_t)entry & ~(page - 1));

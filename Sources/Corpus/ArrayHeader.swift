@@ -6,7 +6,7 @@ import Diagnostics
 /// Layout: `\x93NUMPY`, major and minor version, the header text's length (2 bytes in version 1, 4 in version 2, little
 /// endian), the header text (a Python dictionary, padded with spaces, ending in a newline), the elements.
 struct ArrayHeader: Equatable {
-    /// Those of token files, and those that other programs' ids come in.
+    /// The element types of token files, and those of other programs' ids.
     enum ElementType: String, CaseIterable {
         case unsigned16 = "<u2"
         case unsigned32 = "<u4"
@@ -31,7 +31,7 @@ struct ArrayHeader: Equatable {
     var dataOffset: Int
 
     private static let magic: [UInt8] = [0x93] + Array("NUMPY".utf8)
-    /// Size of the headers written here: a multiple of 64, as NumPy wants, and with room for any count.
+    /// Size of the headers written here: a multiple of 64, as NumPy requires, and with room for any count.
     static let writtenSize = 128
     /// NumPy refuses longer header texts too (`max_header_size`).
     static let longestText = 10_000
@@ -50,7 +50,7 @@ struct ArrayHeader: Equatable {
     ///   - bytes: the start of the file, or all of it: `largestSize` bytes if it has as many.
     ///   - fileSize: in bytes.
     ///   - file: its path, for errors.
-    ///   - accepted: the element types wanted.
+    ///   - accepted: the permitted element types.
     /// - Throws: `ArrayFileError`.
     init(
         parsing bytes: UnsafeRawBufferPointer, fileSize: Int, file: String,

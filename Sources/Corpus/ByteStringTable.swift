@@ -1,15 +1,15 @@
 import Glibc
 
-/// Byte strings numbered in order of insertion: their bytes in one arena, found through an open-addressing hash table
+/// Byte strings, numbered in order of insertion. Their bytes are in one arena, found through an open-addressing hash table
 /// with linear probing. No allocation per string, and `String` (whose equality is that of canonical Unicode
-/// equivalence, not of bytes) stays out of it.
+/// equivalence, not of bytes) is not used.
 struct ByteStringTable: Sendable {
-    /// A string's length and, up to eight bytes, its content, which decide without a look at the arena; of a longer one
+    /// A string's length and, up to eight bytes, its content, which are compared without looking at the arena; for longer strings
     /// the key is a hash.
     private struct Slot {
         var key: UInt64 = 0
         var length: UInt32 = 0
-        /// Plus one; 0 in a free slot.
+        /// The number plus one; 0 in a free slot.
         var number: UInt32 = 0
     }
 
@@ -17,7 +17,7 @@ struct ByteStringTable: Sendable {
     /// String i is `arena[ends[i - 1] ..< ends[i]]`.
     private var ends: [Int] = []
     private var slots = [Slot](repeating: Slot(), count: 1024)
-    /// Drawn anew for each table, so that nobody can make a file whose strings all collide.
+    /// Random for each table, so that nobody can construct a file whose strings all collide.
     private let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max) | 1)
 
     var count: Int { ends.count }
@@ -50,7 +50,7 @@ struct ByteStringTable: Sendable {
 
     private func start(of number: Int) -> Int { number == 0 ? 0 : ends[number - 1] }
 
-    /// Where the string is, or the free slot where it belongs.
+    /// The slot of the string, or the free slot where it belongs.
     @inline(__always)
     private func place(of string: UnsafeBufferPointer<UInt8>, key: UInt64) -> Int {
         var place = firstPlace(key, string.count)
@@ -86,7 +86,7 @@ struct ByteStringTable: Sendable {
         Int(truncatingIfNeeded: mixed(key ^ UInt64(truncatingIfNeeded: length))) & (slots.count - 1)
     }
 
-    /// With the length, a short string's key says what it is: its bytes, some of them perhaps twice.
+    /// Together with the length, the key of a short string identifies it: it contains all its bytes, some of them perhaps twice.
     @inline(__always)
     private func key(of string: UnsafeBufferPointer<UInt8>) -> UInt64 {
         let count = string.count
@@ -103,7 +103,7 @@ struct ByteStringTable: Sendable {
         return load(UInt8.self, 0) | load(UInt8.self, count / 2) << 8 | load(UInt8.self, count - 1) << 16
     }
 
-    /// The two halves of a product of 128 bits folded into one.
+    /// Folds the two halves of a 128-bit product into one.
     @inline(__always)
     private func mixed(_ value: UInt64) -> UInt64 {
         let product = (value ^ seeds.0).multipliedFullWidth(by: seeds.1)

@@ -1,7 +1,7 @@
-/// How far training has read: all it takes to go on exactly.
+/// How far training has read: everything needed to resume exactly.
 public struct DataPosition: Codable, Equatable, Sendable {
     public var epoch: Int
-    /// Predictions each stream has made in this epoch.
+    /// Predictions that each stream has made in this epoch.
     public var offset: Int
 
     public init(epoch: Int = 0, offset: Int = 0) {
@@ -10,20 +10,20 @@ public struct DataPosition: Codable, Equatable, Sendable {
     }
 }
 
-/// What `ChunkIterator.next` has filled in.
+/// Describes what `ChunkIterator.next` has filled in.
 public struct Chunk: Equatable, Sendable {
-    /// Time steps T; the last chunk of an epoch may be shorter than asked for.
+    /// Time steps T; the last chunk of an epoch may be shorter than requested.
     public let steps: Int
     /// Predictions among the T * B entries; fewer only where evaluation's streams differ in length.
     public let predictions: Int
-    /// The carried state is to be reset before this chunk.
+    /// Whether the carried state must be reset before this chunk.
     public let startsEpoch: Bool
 }
 
-/// Walks some streams of a partition in chunks, epoch after epoch. Iterators over different streams of one partition
-/// that are asked for the same lengths stay in step, whatever ranks they are on.
+/// Walks through some streams of a partition in chunks, epoch after epoch. Iterators over different streams of one partition
+/// stay in step if they are asked for the same lengths, whatever ranks they are on.
 public struct ChunkIterator: Sendable {
-    /// The target where a stream has no prediction to make.
+    /// The target if a stream has no prediction to make.
     public static let noTarget: Int32 = -1
 
     public let tokens: TokenStore

@@ -1,18 +1,18 @@
 import Diagnostics
 import Files
 
-/// A dataset folder, opened: vocabulary and mapped splits, found to agree with `dataset.json`.
+/// An open dataset folder: vocabulary and mapped splits, checked against `dataset.json`.
 public struct Dataset: Sendable {
     public let folder: String
     public let manifest: DatasetManifest
     public let vocabulary: Vocabulary
     /// SHA-256 over the vocabulary's hash and the checksums of the splits, as `dataset.json` states them: equal for
-    /// datasets with the same tokens, wherever they lie and whatever they were made from.
+    /// datasets with the same tokens, wherever they are and whatever they were made from.
     public let hash: String
     private let stores: [Split: TokenStore]
 
-    /// Checks vocabulary, sizes and counts; checksums and token ids would take reading everything.
-    /// - Parameter recipe: a file that may say how to make the dataset, should there be none.
+    /// Checks vocabulary, sizes and counts, but not checksums and token ids, which would require reading everything.
+    /// - Parameter recipe: a file that may say how to make the dataset, for the error if there is none.
     /// - Throws: `FileError`, `JSONFileError`, `VocabularyError`, `ArrayFileError`, `DatasetError`.
     public init(folder: String, recipe: String? = nil) throws {
         let manifestPath = "\(folder)/\(DatasetManifest.fileName)"
@@ -83,7 +83,7 @@ public struct Dataset: Sendable {
 
     public var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
 
-    /// The splits there are, in the order train, valid, test.
+    /// The existing splits, in the order train, valid, test.
     public var splits: [Split] { Split.allCases.filter { stores[$0] != nil } }
 
     /// The split's tokens, each checked to be below the vocabulary's size.
@@ -112,7 +112,7 @@ public enum DatasetError: DiagnosedError, Equatable {
         case .missing(let folder, let recipe):
             Diagnosis(
                 "there is no such dataset", file: folder,
-                remedy: recipe.map { "\($0) says at its head what text it needs and how to prepare it" }
+                remedy: recipe.map { "the comments at the top of \($0) say what text it needs and how to prepare it" }
                     ?? "check the path, or make it with `lockstep prepare ... --output \(folder.shellWord)` (see lockstep help prepare)")
         case .notADataset(let folder):
             Diagnosis(
@@ -120,7 +120,7 @@ public enum DatasetError: DiagnosedError, Equatable {
                 remedy: "make one with `lockstep prepare --output \(folder.shellWord)`")
         case .disagrees(let file, let quantity, let stated, let found):
             Diagnosis(
-                "the \(quantity) is not what \(DatasetManifest.fileName) says", file: file, expected: stated,
+                "the \(quantity) differs from what \(DatasetManifest.fileName) says", file: file, expected: stated,
                 found: found, remedy: "prepare the data again")
         case .impossibleUnknownCount(let file, let split, let unknown, let tokens):
             Diagnosis(

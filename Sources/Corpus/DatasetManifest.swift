@@ -1,4 +1,4 @@
-/// `dataset.json`: what a dataset folder holds and where it came from. Written last; file names are fixed, never read
+/// `dataset.json`: what a dataset folder contains and where it came from. Written last. File names are fixed and never read
 /// from here, so that a hostile folder cannot point outside itself.
 public struct DatasetManifest: Codable, Equatable, Sendable {
     public struct VocabularyRecord: Codable, Equatable, Sendable {
@@ -27,7 +27,7 @@ public struct DatasetManifest: Codable, Equatable, Sendable {
     }
 
     public struct InputRecord: Codable, Equatable, Sendable {
-        /// As typed.
+        /// The path as given.
         public var path: String
         public var bytes: Int
         public var sha256: String
@@ -39,7 +39,7 @@ public struct DatasetManifest: Codable, Equatable, Sendable {
     public var vocabulary: VocabularyRecord
     public var splits: [Split: SplitRecord]
     public var inputs: [InputRecord]
-    /// The options it was made with.
+    /// The options with which the dataset was made.
     public var options: [String: String]
 
     static let formatName = "lockstep dataset"
@@ -49,7 +49,7 @@ public struct DatasetManifest: Codable, Equatable, Sendable {
     /// The texts kept with a generated dataset.
     static func textFileName(of split: Split) -> String { "\(split.rawValue).txt" }
 
-    /// Everything a dataset folder may hold.
+    /// All files that a dataset folder may contain.
     static let fileNames = Set(
         [fileName, vocabularyFileName] + Split.allCases.flatMap { [fileName(of: $0), textFileName(of: $0)] })
 }

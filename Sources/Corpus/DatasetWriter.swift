@@ -7,11 +7,11 @@ public struct DatasetWriter {
         public var level: TokenLevel
         /// Keep at most this many tokens, special ones included.
         public var vocabularySize: Int?
-        /// Replace a dataset that is already there.
+        /// Whether to replace an existing dataset.
         public var overwrite = false
         /// Other processes may be making the same dataset: one that is already there is an error only if it is another.
         public var isShared = false
-        /// How it was made, for `dataset.json`.
+        /// The options used, for `dataset.json`.
         public var recipe: [String: String] = [:]
         /// Bytes read at once.
         public var bufferSize = 1 << 17
@@ -19,7 +19,7 @@ public struct DatasetWriter {
         public init(level: TokenLevel) { self.level = level }
     }
 
-    /// Something to tell the user while at work.
+    /// A message to the user during the work.
     public enum Notice: Equatable, Sendable {
         case progress(String)
         case note(String)
@@ -40,7 +40,7 @@ public struct DatasetWriter {
         self.notify = notify
     }
 
-    /// Writes a dataset folder, whole or not at all.
+    /// Writes a dataset folder completely or not at all.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
     public func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
         try staged(folder) { staging in
@@ -99,8 +99,8 @@ public struct DatasetWriter {
     /// Writes a dataset folder from token ids that another program made: `.npy` files of one dimension, unsigned of 16
     /// or 32 bits or signed of 32 or 64.
     /// - Parameters:
-    ///   - source: percentages are of the number of tokens.
-    ///   - vocabulary: what the ids stand for; its counts become those of the training part.
+    ///   - source: percentages refer to the number of tokens.
+    ///   - vocabulary: the tokens of the ids; its counts become those of the training part.
     /// - Throws: `FileError`, `TokenInputError`, `PrepareError`.
     public func write(
         tokens source: TextSource, vocabulary: Vocabulary, to folder: String
@@ -179,7 +179,7 @@ public struct DatasetWriter {
     }
 
     private func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {
-        // Unknown words are normal up to a half; unknown characters and bytes are worth a word always.
+        // Up to half of the words may normally be unknown; unknown characters and bytes always deserve a message.
         if level.isSpaced ? record.unknown > record.tokens / 2 : record.unknown > 0 {
             notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
         }

@@ -2,7 +2,7 @@ import Diagnostics
 import Files
 import FoundationEssentials
 
-/// The dataset folder's JSON files: each states its format and version.
+/// The JSON files of a dataset folder, each of which states its format and version.
 enum JSONFile {
     private struct Heading: Decodable {
         var format: String
@@ -11,7 +11,7 @@ enum JSONFile {
 
     /// - Parameters:
     ///   - format: what the file's `format` must say; its `version` must be 1.
-    ///   - limit: the largest size in bytes worth reading.
+    ///   - limit: the largest size in bytes that is read.
     /// - Throws: `FileError`, `JSONFileError`.
     static func read<Content: Decodable>(
         _: Content.Type, from path: String, format: String, limit: Int
@@ -37,7 +37,7 @@ enum JSONFile {
     }
 }
 
-/// A JSON file that does not hold what its name promises.
+/// A JSON file without the content that its name promises.
 public enum JSONFileError: DiagnosedError, Equatable {
     case malformed(file: String, keyPath: String, problem: String)
     case otherFormat(file: String, expected: String, found: String)
@@ -75,7 +75,7 @@ public enum JSONFileError: DiagnosedError, Equatable {
                 remedy: "check the path")
         case .otherVersion(let file, let found):
             Diagnosis(
-                "a format version this lockstep does not read", file: file, location: "version", expected: "1",
+                "a format version that this lockstep does not read", file: file, location: "version", expected: "1",
                 found: "\(found)", remedy: "prepare the data again with this version")
         }
     }

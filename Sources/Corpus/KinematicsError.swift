@@ -10,7 +10,7 @@ public enum KinematicsError: DiagnosedError, Equatable {
         case .countOutside(let count):
             let permitted = KinematicsSample.permittedCount
             return Diagnosis(
-                "cannot make so many problems", location: "--problems",
+                "cannot generate this number of problems", location: "--problems",
                 expected: "\(permitted.lowerBound) to \(permitted.upperBound)", found: "\(count)")
         }
     }

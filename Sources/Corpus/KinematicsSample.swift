@@ -1,12 +1,12 @@
 import Randomness
 
-/// The embedded corpus: worked kinematics problems in English, drawn from `KinematicsTemplates`. The same bytes for
-/// the same seed on every machine; no problem occurs twice, so that none of validation or test was trained on.
+/// The generated corpus: worked kinematics problems in English, drawn from `KinematicsTemplates`. The same bytes for
+/// the same seed on every machine; no problem occurs twice, so validation and test contain no training problem.
 public struct KinematicsSample: Sendable {
-    /// How many problems one sample may have: few enough that fresh ones are always found quickly.
+    /// The permitted number of problems: small enough that new ones are always found quickly.
     public static let permittedCount = 10...100_000
 
-    /// Each ends in an empty line. Ten in a row go 8 to train, 1 to valid, 1 to test.
+    /// Each ends in an empty line. Of ten in a row, eight are for training, one for validation, and one for test.
     private let problems: [String]
 
     /// - Throws: `KinematicsError.countOutside`.
@@ -33,8 +33,8 @@ public struct KinematicsSample: Sendable {
     }
 }
 
-/// A number as it is printed: arithmetic goes on with the printed value, so that every line of an answer can be
-/// checked from what it says.
+/// A number as printed: arithmetic continues with the printed value, so that every line of an answer can be
+/// checked by itself.
 struct Decimal {
     let text: String
     let value: Double
@@ -47,8 +47,8 @@ struct Decimal {
         value = Double(units) / Double(scale)
     }
 
-    /// Rounded to so many places, halves upwards: nudged, since 7.1 * 1.5 is just below 10.65 in binary. IEEE
-    /// arithmetic and square roots only: the same everywhere.
+    /// Rounded to `places` places, halves upwards; nudged, because 7.1 * 1.5 is just below 10.65 in binary. IEEE
+    /// arithmetic and square roots only, so the same on every machine.
     init(rounding value: Double, places: Int) {
         self.init(Int((value * Double(Decimal.powers[places]) + 1e-6).rounded()), places: places)
     }

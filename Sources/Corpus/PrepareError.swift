@@ -32,18 +32,18 @@ public enum PrepareError: DiagnosedError, Equatable {
                 remedy: "give --split with 0 for it, or more text")
         case .vocabularyTooSmall(let size, let smallest):
             Diagnosis(
-                "the vocabulary must hold its special tokens and one more", location: "--vocabulary-size",
+                "the vocabulary must have room for its special tokens and one more", location: "--vocabulary-size",
                 expected: "at least \(smallest)", found: "\(size)")
         case .outputExists(let folder):
             Diagnosis(
-                "there is a dataset here already", file: folder,
+                "there is already a dataset here", file: folder,
                 remedy: "give --overwrite to replace it, or another --output")
         case .outputNotEmpty(let folder):
             Diagnosis(
                 "the folder is not empty and not a dataset", file: folder, remedy: "choose another --output")
         case .outputHasOtherFiles(let folder, let name):
             Diagnosis(
-                "the dataset folder also holds \(name), which would be lost", file: folder,
+                "the dataset folder also contains \(name), which would be lost", file: folder,
                 remedy: "move it away or choose another --output")
         }
     }

@@ -13,7 +13,7 @@ struct StagedFolder {
     /// Where to write until `publish`.
     var path: String { item.path }
 
-    /// Refuses at once what could not be published later.
+    /// Refuses immediately if the folder could not be published later.
     /// - Parameters:
     ///   - target: may be a link to the folder meant, or an empty folder.
     ///   - isShared: whether other processes may be preparing the same dataset: one already there is then no error before

@@ -1,13 +1,13 @@
 import Diagnostics
 
-/// A corpus of N tokens cut into S streams, contiguous pieces read side by side from left to right.
+/// A corpus of N tokens cut into S streams: contiguous pieces that are read in parallel, from left to right.
 ///
 /// There are N - 1 predictions: each token but the first, from those before it. Stream s makes the predictions
 /// `start(of: s) ..< start(of: s) + length(of: s)`; prediction i has token i as input and token i + 1 as target, so
 /// each stream's last target is the next stream's first input. Nothing here depends on the number of ranks.
 public struct StreamPartition: Sendable, Equatable {
     public enum Remainder: Sendable {
-        /// For training: equally long streams. The corpus's last `(N - 1) % S` predictions are never made: the tail.
+        /// For training: streams of equal length. The last `(N - 1) % S` predictions of the corpus, the tail, are never made.
         case dropped
         /// For evaluation: every prediction is made. The first `(N - 1) % S` streams make one more than the others.
         case shared
@@ -22,7 +22,7 @@ public struct StreamPartition: Sendable, Equatable {
     private let shortLength: Int
     private let longStreams: Int
 
-    /// - Parameter name: what holds the tokens, for the error.
+    /// - Parameter name: the source of the tokens, for the error.
     /// - Throws: `PartitionError.tooFewTokens` unless each stream has a prediction to make: N must be above S.
     public init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus") throws {
         precondition(streams > 0)
@@ -47,7 +47,7 @@ public struct StreamPartition: Sendable, Equatable {
     /// Predictions made in an epoch, all streams together.
     public var predictions: Int { tokens - 1 - tail }
 
-    /// The streams of one rank, `r * S / p ..< (r + 1) * S / p`: as equal in number as can be.
+    /// The streams of one rank, `r * S / p ..< (r + 1) * S / p`: as equal in number as possible.
     /// - Throws: `PartitionError.fewerStreamsThanRanks`.
     public static func owned(by rank: Int, of ranks: Int, streams: Int) throws -> Range<Int> {
         precondition(rank >= 0 && rank < ranks)
@@ -84,7 +84,7 @@ public enum PartitionError: DiagnosedError, Equatable {
             Diagnosis(
                 "a data position outside the corpus", location: "epoch \(epoch)",
                 expected: "an offset from 0 to \(steps - 1)", found: "\(offset)",
-                remedy: "resume with the data and the number of streams the checkpoint was made with")
+                remedy: "resume with the data and the number of streams with which the checkpoint was made")
         }
     }
 }

@@ -1,13 +1,13 @@
-/// Turns text into symbols, the numbers that stand for its parts before they have ids: a byte's value, a character's
+/// Turns text into symbols, the numbers of its parts before they have ids: a byte's value, a character's
 /// Unicode scalar value, a word's place in the order of appearance after `<unk>` (0) and `<eos>` (1).
 struct SymbolReader {
     let level: TokenLevel
-    /// The words met while learning, by number; empty at the other levels.
+    /// The words learned, by number; empty at the other levels.
     private(set) var words = ByteStringTable()
 
     static let (unknown, endOfSentence) = (Int32(0), Int32(1))
 
-    /// - Parameter level: not pieces, which another program cuts.
+    /// - Parameter level: not pieces, which another program makes.
     init(level: TokenLevel) {
         precondition(level != .piece)
         self.level = level
@@ -17,7 +17,7 @@ struct SymbolReader {
     }
 
     /// - Parameters:
-    ///   - learning: whether to give new words a number; else they are `<unk>`.
+    ///   - learning: whether to number new words; otherwise they are `<unk>`.
     ///   - symbols: room for one more than the piece has bytes.
     /// - Throws: `TextError`.
     mutating func read(
@@ -62,7 +62,7 @@ struct SymbolReader {
 
 /// How often each symbol occurs.
 struct SymbolCounts {
-    /// By symbol, as far as any occurred.
+    /// Counts by symbol, up to the largest that occurred.
     private(set) var counts: [Int] = []
 
     mutating func add(_ symbols: UnsafeBufferPointer<Int32>) {
@@ -88,13 +88,13 @@ struct SymbolCounts {
 
 /// The id of each symbol under a vocabulary.
 struct SymbolIds {
-    /// By symbol; -1 where there is none. The last stands for all symbols from there on.
+    /// Ids by symbol; -1 if there is none. The last entry holds for all larger symbols.
     private let ids: [Int32]
 
     init(_ ids: [Int32], beyond: Int32) { self.ids = ids + [beyond] }
 
     /// Replaces symbols, none of them negative, by their ids.
-    /// - Returns: the index of the first that has none; nil when all have.
+    /// - Returns: the index of the first symbol without an id; nil if all have one.
     func translate(_ symbols: UnsafeMutableBufferPointer<Int32>) -> Int? {
         var lowest: Int32 = 0
         ids.withUnsafeBufferPointer { ids in

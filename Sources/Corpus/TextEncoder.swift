@@ -1,9 +1,9 @@
 import Files
 
-/// Encodes the parts of a text with a vocabulary that is known only when all of them have been read.
+/// Encodes the parts of a text with a vocabulary that is known only after all of them have been read.
 ///
-/// Bytes and characters are read twice: their symbols cost no more to read again than to keep. Words are looked up once,
-/// and their symbols wait in a file. Memory depends on the vocabulary's size only.
+/// Bytes and characters are read twice, since reading them again costs no more than storing their symbols. Words are looked up
+/// once, and their symbols are stored in a file. Memory depends only on the size of the vocabulary.
 struct TextEncoder {
     private let folder: String
     private let bufferSize: Int
@@ -11,7 +11,7 @@ struct TextEncoder {
     private var counts: [Split: SymbolCounts] = [:]
 
     /// - Parameters:
-    ///   - folder: where the token files go.
+    ///   - folder: the folder for the token files.
     ///   - bufferSize: bytes to read at once.
     init(level: TokenLevel, folder: String, bufferSize: Int) {
         self.folder = folder
@@ -23,7 +23,7 @@ struct TextEncoder {
     static func readsTwice(_ level: TokenLevel) -> Bool { level != .word }
     private var readsTwice: Bool { TextEncoder.readsTwice(reader.level) }
 
-    /// First, for each part, the training part before the others: from it words are learned.
+    /// Step 1, for each part, the training part first: words are learned from it.
     /// - Throws: `FileError`, `TextError`, `PrepareError`.
     mutating func count(_ split: Split, _ regions: [TextRegion]) throws {
         let file = readsTwice ? nil : try File.open(symbolPath(of: split), .createNew)
@@ -36,8 +36,8 @@ struct TextEncoder {
         self.counts[split] = counts
     }
 
-    /// Then the vocabulary of the training part. Words outside it are `<unk>` in any case; characters and bytes need one
-    /// only when some other part has what the training part lacks.
+    /// Step 2: the vocabulary of the training part. Words outside it are always `<unk>`; characters and bytes need `<unk>`
+    /// only if another part has symbols that the training part lacks.
     /// - Parameter limit: as for `Vocabulary`.
     func vocabulary(limit: Int?) -> Vocabulary {
         let training = counts[.train]!
@@ -45,7 +45,7 @@ struct TextEncoder {
         return Vocabulary(reader, counts: training, limit: limit, needsUnknown: othersHaveMore)
     }
 
-    /// At last, for each part, its token file.
+    /// Step 3, for each part: its token file.
     /// - Throws: `FileError`, `TextError`, `PrepareError`.
     mutating func encode(
         _ split: Split, _ regions: [TextRegion], with vocabulary: Vocabulary

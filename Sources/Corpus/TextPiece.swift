@@ -1,16 +1,16 @@
-/// A stretch of text on its way through a scanner, which may leave an unfinished character or word at its end to be
-/// presented again with more text behind it.
+/// A piece of text for a scanner, which may leave an unfinished character or word at its end to be
+/// presented again with more text after it.
 struct TextPiece {
     let bytes: UnsafeBufferPointer<UInt8>
     /// Position of the first byte in the file.
     let offset: Int
-    /// nil for text that comes from no file.
+    /// nil for text that does not come from a file.
     let file: String?
-    /// Nothing follows: what is unfinished now stays so.
+    /// Whether this is the last piece: what is unfinished now stays unfinished.
     let isLast: Bool
 }
 
-/// Longest word in bytes. Longer ones are no words but a file of another kind, and would need unbounded memory.
+/// The longest permitted word, in bytes. A longer one means that the file is not text, and would need unbounded memory.
 let longestWord = 65_536
 
 extension TextPiece {
@@ -29,7 +29,7 @@ extension TextPiece {
         var index = 0
         var produced = 0
         while index < bytes.count {
-            // Eight bytes at once: what stands before the first that is not ASCII are characters already.
+            // Eight bytes at once: bytes before the first that is not ASCII are complete characters.
             if index + 8 <= bytes.count {
                 let eight = UnsafeRawPointer(base + index).loadUnaligned(as: SIMD8<UInt8>.self)
                 UnsafeMutableRawPointer(scalars + produced)
@@ -165,8 +165,8 @@ func lengthOfWhiteSpace(_ bytes: Slice<UnsafeBufferPointer<UInt8>>) -> Int {
 @inline(__always)
 private func everyByte(_ byte: UInt64) -> UInt64 { byte &* 0x0101_0101_0101_0101 }
 
-/// The top bit of each of eight bytes that is white space. Sums of two numbers below 128 carry nothing over to the next
-/// byte, so that all eight are compared at once.
+/// The top bit of each of eight bytes is set if the byte is white space. Sums of two numbers below 128 do not carry into the next
+/// byte, so all eight are compared at once.
 @inline(__always)
 func whiteSpace(in eight: UInt64) -> UInt64 {
     let low = eight & everyByte(0x7F)
@@ -175,7 +175,7 @@ func whiteSpace(in eight: UInt64) -> UInt64 {
     return (controls | spaces) & ~eight & everyByte(0x80)
 }
 
-/// How many bytes at the end of `bytes` begin a UTF-8 character that the bytes to come may complete: 0 to 3.
+/// How many bytes at the end of `bytes` start a UTF-8 character that later bytes may complete: 0 to 3.
 public func unfinishedUTF8(in bytes: [UInt8]) -> Int {
     bytes.withUnsafeBufferPointer { bytes in
         for length in stride(from: min(3, bytes.count), to: 0, by: -1) {
@@ -187,13 +187,13 @@ public func unfinishedUTF8(in bytes: [UInt8]) -> Int {
 
 enum UTF8Sequence {
     case scalar(UInt32, length: Int)
-    /// So far well-formed, but the bytes end before the character does.
+    /// Well-formed so far, but the bytes end before the character does.
     case cutShort
     case illFormed
 }
 
 /// The first character of `bytes`, which are not empty. Accepts exactly the well-formed sequences of the Unicode
-/// Standard's table 3-7: nothing overlong, no surrogates, nothing above U+10FFFF.
+/// Standard's table 3-7: no overlong sequences, no surrogates, nothing above U+10FFFF.
 func decodeUTF8(_ bytes: UnsafeBufferPointer<UInt8>) -> UTF8Sequence {
     let lead = bytes[0]
     let length: Int

@@ -1,8 +1,8 @@
 import Files
 
-/// Where a dataset's text comes from, or its tokens when they are ready-made.
+/// The source of a dataset's text, or of its ready-made tokens.
 public enum TextSource: Sendable, Equatable {
-    /// Files one after the other, cut in three: percentages of the bytes for train, valid and test, each cut moved on
+    /// Files one after the other, cut into three parts: percentages of the bytes for train, valid and test, each cut moved forward
     /// to the next start of a character (at word level, of a line).
     case divided(files: [String], percentages: SplitPercentages)
     /// One file for each part.
@@ -13,7 +13,7 @@ public enum TextSource: Sendable, Equatable {
 public struct SplitPercentages: Sendable, Equatable {
     public let train, valid, test: Int
 
-    /// nil unless they are as described.
+    /// nil unless the percentages are valid.
     public init?(train: Int, valid: Int, test: Int) {
         let each = 0...100
         guard each ~= train, each ~= valid, each ~= test, train > 0, train + valid + test == 100 else { return nil }
@@ -28,7 +28,7 @@ extension TextSource {
     /// - Parameters:
     ///   - isReadOnce: whether the parts are read from first to last, each once. Files are then cut only where they must be.
     ///   - folder: for copies of what cannot be read twice.
-    /// - Returns: the inputs in the order typed, and the regions of each split there is.
+    /// - Returns: the inputs in the order given, and the regions of each existing split.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `PrepareError`.
     func open(
         level: TokenLevel, isReadOnce: Bool, folder: String
@@ -63,7 +63,7 @@ extension TextSource {
         total / 100 * percent + total % 100 * percent / 100  // total * percent / 100, no overflow
     }
 
-    /// - Parameter range: of the inputs' texts laid end to end.
+    /// - Parameter range: a range of the concatenated texts.
     private static func regions(_ range: Range<Int>, of inputs: [InputFile], level: TokenLevel) throws -> [TextRegion] {
         var regions: [TextRegion] = []
         var before = 0

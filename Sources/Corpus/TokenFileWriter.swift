@@ -1,6 +1,6 @@
 import Files
 
-/// Writes a token file from its first byte to its last and takes its checksum on the way.
+/// Writes a token file sequentially and computes its checksum at the same time.
 final class TokenFileWriter {
     private let file: File
     private let elementSize: Int
@@ -9,8 +9,8 @@ final class TokenFileWriter {
     private var used = 0
     private(set) var count = 0
 
-    /// Elements are the smallest that hold the ids of a vocabulary.
-    /// - Parameter count: how many ids there will be.
+    /// Uses the smallest elements that can represent the ids of a vocabulary.
+    /// - Parameter count: the number of ids that will be written.
     /// - Throws: `FileError`.
     init(_ path: String, vocabularySize: Int, count: Int) throws {
         elementSize = vocabularySize <= 65_536 ? 2 : 4

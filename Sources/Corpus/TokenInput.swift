@@ -70,7 +70,7 @@ final class TokenInput {
         }
     }
 
-    /// - Returns: the first that is outside `0 ..< limit`, with its index.
+    /// - Returns: the first id outside `0 ..< limit`, with its index.
     private func convert<Element: FixedWidthInteger>(
         _: Element.Type, _ bytes: UnsafeMutableRawBufferPointer, to ids: UnsafeMutableBufferPointer<Int32>,
         below limit: Int
@@ -84,7 +84,7 @@ final class TokenInput {
     }
 }
 
-/// A stretch of an array of tokens that belongs to one split.
+/// The part of an array of tokens that belongs to one split.
 struct TokenRegion {
     let input: TokenInput
     let range: Range<Int>
@@ -92,7 +92,7 @@ struct TokenRegion {
 
 extension TextSource {
     /// Opens arrays of tokens and cuts them.
-    /// - Returns: the inputs in the order typed, and the regions of each split there is.
+    /// - Returns: the inputs in the order given, and the regions of each existing split.
     /// - Throws: `FileError`, `PrepareError`, `TokenInputError`.
     func openTokens() throws -> (inputs: [TokenInput], regions: [(split: Split, regions: [TokenRegion])]) {
         switch self {

@@ -2,7 +2,7 @@
 public enum TokenLevel: String, Codable, CaseIterable, Sendable {
     /// A Unicode scalar value of UTF-8 text. Never a grapheme cluster: those change with the Unicode version.
     case character
-    /// One of the 256 byte values; any file will do.
+    /// One of the 256 byte values; any file is valid.
     case byte
     /// What stands between white space (Unicode's property White_Space) in UTF-8 text, with `<eos>` at the end of each line.
     case word
@@ -10,7 +10,7 @@ public enum TokenLevel: String, Codable, CaseIterable, Sendable {
     /// them, and a line ends in `<eos>` if there is one.
     case piece
 
-    /// Whether tokens stand between white space.
+    /// Whether white space separates tokens.
     public var isSpaced: Bool { self == .word || self == .piece }
 }
 

@@ -1,10 +1,10 @@
 import Files
 
-/// Token ids in a row: a memory-mapped `.npy` file, whose pages come in as they are read, or text encoded in memory.
+/// A sequence of token ids: a memory-mapped `.npy` file, whose pages are loaded as they are read, or text encoded in memory.
 ///
 /// Unchecked because of the pointer; what it points to never changes.
 public final class TokenStore: @unchecked Sendable {
-    /// Path of the file; what the tokens are for errors when there is none.
+    /// Path of the file, or a description of the tokens for errors if there is no file.
     public let path: String
     /// The number of tokens.
     public let count: Int
@@ -13,7 +13,7 @@ public final class TokenStore: @unchecked Sendable {
     private let elements: UnsafeRawBufferPointer
     /// Offset of the first element in the file.
     private let dataOffset: Int
-    /// Keeps the mapping; nil when `elements` is this object's own memory.
+    /// Keeps the mapping alive; nil if `elements` is this object's own memory.
     private let file: MappedFile?
 
     /// Maps a token file and checks its header; the ids themselves are checked by `validate`.
@@ -53,7 +53,7 @@ public final class TokenStore: @unchecked Sendable {
         elements = UnsafeRawBufferPointer(memory)
     }
 
-    /// Size of the file in bytes when it was mapped; 0 when there is none.
+    /// Size of the file in bytes when it was mapped; 0 if there is no file.
     public var fileSize: Int { file?.bytes.count ?? 0 }
 
     deinit { if file == nil { elements.deallocate() } }
@@ -90,7 +90,7 @@ public final class TokenStore: @unchecked Sendable {
             vocabularySize: vocabularySize)
     }
 
-    /// Before what was learnt from the file is kept.
+    /// Checks that the file is unchanged, before anything learned from it is saved.
     /// - Parameter hash: the file's SHA-256.
     /// - Throws: `FileChanged`, `FileError`.
     public func check(hash: String) throws { try file?.check(hash: hash) }

@@ -14,7 +14,7 @@ public struct UnrollPlan: Sendable, Equatable {
     }
 
     /// Random lengths as in Merity, Keskar and Socher 2018, "Regularizing and optimizing LSTM language models", section
-    /// 5: so that not the same tokens stand at the chunks' edges in each epoch. Mean T with probability 0.95 and T/2
+    /// 5, so that chunks do not end at the same tokens in every epoch. Mean T with probability 0.95 and T/2
     /// otherwise; standard deviation 5; from 5 to `maximumLength`.
     public init(random length: Int, seed: UInt64) {
         precondition(length > 0)
@@ -22,10 +22,10 @@ public struct UnrollPlan: Sendable, Equatable {
         self.seed = seed
     }
 
-    /// The longest chunk there will be, for the size of buffers.
+    /// The longest possible chunk, for the size of buffers.
     public var maximumLength: Int { seed == nil ? base : base + 20 }
 
-    /// The length of a training step's chunk, before what remains of the epoch cuts it.
+    /// The length of a training step's chunk, before the end of the epoch shortens it.
     /// - Parameter step: the global step: all ranks, and a resumed run, draw the same.
     public func length(atStep step: Int) -> Int {
         guard let seed else { return base }
@@ -34,8 +34,8 @@ public struct UnrollPlan: Sendable, Equatable {
         return min(max(5, Int((mean + 5 * random.normal()).rounded())), maximumLength)
     }
 
-    /// The factor on the learning rate for a chunk of `steps` steps: `steps / T` when lengths are random, so that a
-    /// short chunk does not count as much as a long one; 1 when they are fixed.
+    /// The factor on the learning rate for a chunk of `steps` steps: `steps / T` if lengths are random, so that a
+    /// short chunk counts less than a long one; 1 if they are fixed.
     public func learningRateScale(steps: Int) -> Double {
         seed == nil ? 1 : Double(steps) / Double(base)
     }

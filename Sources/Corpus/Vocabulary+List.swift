@@ -2,7 +2,7 @@ import Diagnostics
 import Files
 
 extension Vocabulary {
-    /// The vocabulary of another tokenizer, from a plain list: UTF-8 text with a token a line, whose id is the number of
+    /// The vocabulary of another tokenizer, from a plain list: UTF-8 text with one token per line, whose id is the number of
     /// lines before it. A carriage return at the end of a line does not belong to the token.
     /// - Throws: `FileError`, `TokenListError`.
     public init(listIn path: String) throws {
@@ -35,20 +35,20 @@ public enum TokenListError: DiagnosedError, Equatable {
 
     public var diagnosis: Diagnosis {
         switch self {
-        case .empty(let file): Diagnosis("the list has no tokens", file: file, expected: "a token a line")
+        case .empty(let file): Diagnosis("the list has no tokens", file: file, expected: "one token per line")
         case .invalidUTF8(let file, let line):
             Diagnosis(
                 "invalid UTF-8", file: file, location: "line \(line)",
-                remedy: "spell the token in another way, as <0x80>; only its id counts")
+                remedy: "spell the token differently, as <0x80>; only its id counts")
         case .invalidToken(let file, let line):
             Diagnosis(
                 "not a token", file: file, location: "line \(line)",
                 expected: "a token without white space, of 1 to \(longestWord) bytes",
-                remedy: "spell white space in another way, as \u{2581}; only the token's id counts")
+                remedy: "spell white space differently, as \u{2581}; only the token's id counts")
         case .duplicateToken(let file, let line, let first):
             Diagnosis(
                 "the same token as in line \(first)", file: file, location: "line \(line)",
-                remedy: "spell one of them in another way; only their ids count")
+                remedy: "spell one of them differently; only their ids count")
         }
     }
 }
@@ -67,7 +67,7 @@ public struct TokenInputError: DiagnosedError, Equatable {
         var diagnosis = cause.diagnosis
         diagnosis.remedy =
             switch cause {
-            case .tokenOutOfRange: "give the vocabulary that the ids were made with"
+            case .tokenOutOfRange: "give the vocabulary with which the ids were made"
             default: "save the ids with numpy.save, as one dimension of uint16, uint32, int32 or int64"
             }
         return diagnosis

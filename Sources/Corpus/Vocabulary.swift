@@ -1,12 +1,12 @@
 import Files
 
-/// Token ids and the strings they stand for. Id 0 is the most frequent token of the training split; ties are broken
+/// Token ids and their strings. Id 0 is the most frequent token of the training split; ties are broken
 /// by the strings' bytes. The ids of pieces are those of their tokenizer.
 ///
 /// At word level there are always two special tokens, spelled `<unk>` (every word outside the vocabulary) and `<eos>`
 /// (the end of a line); a word of the text with that spelling *is* the special token. At character and byte level
 /// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long. Pieces have
-/// what their tokenizer gave them; the two spellings mean the same as for words.
+/// the tokens of their tokenizer; the two spellings mean the same as for words.
 public struct Vocabulary: Sendable {
     public static let unknownToken = "<unk>"
     public static let endOfSentenceToken = "<eos>"
@@ -16,10 +16,10 @@ public struct Vocabulary: Sendable {
     public let unknown: Int?
     /// Id of `<eos>`; never at character and byte level.
     public let endOfSentence: Int?
-    /// Occurrences of each id in the training split, `<unk>` standing for what was cut off.
+    /// Occurrences of each id in the training split; `<unk>` counts everything that was left out.
     public internal(set) var occurrences: [Int]
     /// SHA-256 over the level's name and each token's length (8 bytes, little endian) and bytes, in id order: equal
-    /// for vocabularies that encode alike.
+    /// for vocabularies that encode in the same way.
     public let hash: String
 
     private let tokens: ByteStringTable
@@ -64,10 +64,10 @@ public struct Vocabulary: Sendable {
 
     /// The vocabulary of training text.
     /// - Parameters:
-    ///   - reader: what read it.
+    ///   - reader: the reader that read it.
     ///   - training: how often each symbol of it occurs.
     ///   - limit: keep at most this many tokens, special ones included; at least `smallestSize(of:)`.
-    ///   - needsUnknown: whether to have `<unk>` even when nothing is cut off.
+    ///   - needsUnknown: whether to have `<unk>` even if nothing is left out.
     init(_ reader: SymbolReader, counts training: SymbolCounts, limit: Int?, needsUnknown: Bool) {
         let level = reader.level
         var symbols = reader.words
@@ -108,13 +108,13 @@ public struct Vocabulary: Sendable {
     /// The special tokens and one more.
     static func smallestSize(of level: TokenLevel) -> Int { level == .word ? 3 : 2 }
 
-    /// The token's own bytes: a character in UTF-8, a byte, a word, `<unk>` or `<eos>`.
+    /// The bytes of the token: a character in UTF-8, a byte, a word, `<unk>` or `<eos>`.
     public func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
     /// - Parameters:
     ///   - completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
-    ///   a prompt that is to be continued.
+    ///   a prompt that will be continued.
     ///   - policy: for what a vocabulary without `<unk>` lacks.
     /// - Throws: `TextError` with the byte offset.
     public func encode(
@@ -146,7 +146,7 @@ public struct Vocabulary: Sendable {
         return text[start...]
     }
 
-    /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
+    /// The text of the ids. Characters and bytes come back as they were; words and pieces are separated by one
     /// space, and `<eos>` is a newline.
     public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
         var text: [UInt8] = []
@@ -161,7 +161,7 @@ public struct Vocabulary: Sendable {
         return text
     }
 
-    /// The id that each symbol of a reader has here.
+    /// The id of each symbol of a reader in this vocabulary.
     func ids(of reader: SymbolReader) -> SymbolIds {
         guard level == .word else { return direct }
         let other = Int32(unknown!)

@@ -17,7 +17,7 @@ public final class Buffer {
         fileprivate func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
     }
 
-    /// Floats behind the last one that may be read: the rest of a vector.
+    /// Floats after the last one that may be read: the rest of a vector.
     public static let slack = 8
 
     public init(count: Int) {
@@ -46,7 +46,7 @@ public final class Buffer {
     public func fill(_ value: Float) { base.update(repeating: value, count: count) }
 }
 
-/// A row-major matrix somewhere in memory that someone else owns: `rows` rows of `columns` floats, `stride` apart.
+/// A row-major matrix in memory with another owner: `rows` rows of `columns` floats, `stride` apart.
 public struct Matrix {
     public let base: UnsafeMutablePointer<Float>
     public let rows: Int
@@ -64,13 +64,13 @@ public struct Matrix {
     @inlinable
     public func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
 
-    /// `count` rows from `first` on.
+    /// `count` rows starting with row `first`.
     @inlinable
     public func rows(_ first: Int, count: Int) -> Matrix {
         Matrix(base + first * stride, rows: count, columns: columns, stride: stride)
     }
 
-    /// `count` columns from `first` on, of every row.
+    /// `count` columns of every row, starting with column `first`.
     @inlinable
     public func columns(_ first: Int, count: Int) -> Matrix {
         Matrix(base + first, rows: rows, columns: count, stride: stride)

@@ -24,7 +24,7 @@ public struct LaneBlocks: Sequence, IteratorProtocol {
 }
 
 extension UnsafePointer<Float> {
-    /// Eight floats from `offset` on, of which the last may lie past the end of what is meant: every `Buffer` has room
+    /// Eight floats from `offset` on, some of which may lie past the end of the data: every `Buffer` has room
     /// behind it for that. (A load with a case for fewer lanes would make the compiler split all vectors in halves.)
     @inlinable @inline(__always)
     public func load(_ offset: Int) -> Lanes { UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }

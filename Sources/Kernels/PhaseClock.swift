@@ -1,7 +1,7 @@
 import Glibc
 import Synchronization
 
-/// Where the time of a training step goes: the code that begins a phase says so, and the clock adds up how long each
+/// Measures where the time of a training step goes: the code marks the start of each phase, and the clock sums up how long each
 /// lasted. Allocates nothing after `init`; `enter` costs one reading of the monotonic clock.
 ///
 /// One thread enters phases and reads the sums. Any thread may ask for the current `phase`: `Sendable` rests on that,
@@ -9,9 +9,9 @@ import Synchronization
 public final class PhaseClock: @unchecked Sendable {
     /// The parts of a step. Raw values index `nanoseconds`.
     public enum Phase: UInt8, Sendable, CaseIterable {
-        /// Between steps, and what is in no other phase.
+        /// Between steps, and everything outside the other phases.
         case other
-        /// Rows of the embedding to the first layer's input.
+        /// Copies rows of the embedding to the first layer's input.
         case embedding
         /// W x of a layer, all time steps at once.
         case projection
@@ -31,19 +31,19 @@ public final class PhaseClock: @unchecked Sendable {
         /// Gradient of a layer's input.
         case projectionBackward
         case embeddingBackward
-        /// For other ranks to get there too.
+        /// Waiting for the other ranks.
         case wait
-        /// Gradients between ranks, once all are there.
+        /// Exchanging gradients, once all ranks have theirs.
         case exchange
         /// Norm, clip, optimizer.
         case update
-        /// The new weights into the layout that the products want.
+        /// Packing the new weights into the layout that the products need.
         case packing
     }
 
     /// One for each phase.
     private let sums: UnsafeMutablePointer<UInt64>
-    /// Began at `since`; `visible` is the same for other threads.
+    /// The phase that started at `since`; `visible` is the same for other threads.
     private var current = Phase.other
     private var since: UInt64
     private let visible = Atomic<UInt8>(Phase.other.rawValue)
@@ -56,7 +56,7 @@ public final class PhaseClock: @unchecked Sendable {
 
     deinit { sums.deallocate() }
 
-    /// Ends the current phase and begins `phase`, which may be the same.
+    /// Ends the current phase and starts `phase`, which may be the same.
     public func enter(_ phase: Phase) {
         let now = PhaseClock.now
         sums[Int(current.rawValue)] &+= now &- since
@@ -65,7 +65,7 @@ public final class PhaseClock: @unchecked Sendable {
         visible.store(phase.rawValue, ordering: .relaxed)
     }
 
-    /// The phase this clock's thread is in; from any thread.
+    /// The current phase of this clock's thread; may be read from any thread.
     public var phase: Phase { Phase(rawValue: visible.load(ordering: .relaxed))! }
 
     /// Time spent in each phase so far, by raw value, up to the last `enter`; valid as long as the clock.

@@ -4,7 +4,7 @@ import Glibc
 
 /// The ranks of an MPI job. Blocking calls only: pointers are used during the call and never kept.
 ///
-/// Large transfers go in pieces of at most `largestMessage` bytes per rank. Counts in MPI are 32-bit; and in pieces of
+/// Large transfers are split into pieces of at most `largestMessage` bytes per rank. Counts in MPI are 32-bit, and in pieces of
 /// 8 MB an all-reduce is 2 to 4 times as fast as in one call, because what one rank has just written is still in the
 /// cache when its neighbour reads it.
 public final class MPICommunicator: Communicator {
@@ -13,10 +13,10 @@ public final class MPICommunicator: Communicator {
     private(set) var handle: CommHandle
     let largestMessage: Int
     private var windows: [WindowHandle] = []
-    /// Sums begun so far: their number is the tag of their messages.
+    /// The number of sums started so far, which is the tag of their messages.
     private var begun = 0
     private var parts: [MPICommunicator] = []
-    /// Of `allGather(in:)`: bytes of each rank, and where they go.
+    /// For `allGather(in:)`: the bytes of each rank, and their displacements.
     private let counts: UnsafeMutablePointer<CInt>
     private let displacements: UnsafeMutablePointer<CInt>
 
@@ -26,7 +26,7 @@ public final class MPICommunicator: Communicator {
         try self.init(handle, largestMessage: largestMessage)
     }
 
-    /// - Parameter handle: this communicator's from now on.
+    /// - Parameter handle: this communicator takes ownership of it.
     private init(_ handle: CommHandle, largestMessage: Int) throws {
         precondition(largestMessage >= MemoryLayout<Double>.size && largestMessage <= CInt.max)
         try check(MPI_Comm_set_errhandler(handle, lockstep_MPI_ERRORS_RETURN()), "MPI_Comm_set_errhandler")
@@ -61,10 +61,10 @@ public final class MPICommunicator: Communicator {
 
     public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
 
-    /// For a sum that begins: of no other that is under way.
+    /// A tag for a new sum that no sum in progress uses.
     func nextTag() -> CInt {
         begun += 1
-        // MPI promises tags up to 32767; no two of that distance are under way together.
+        // MPI guarantees tags up to 32767; two sums that far apart are never in progress at the same time.
         return CInt(begun % 32768)
     }
 
@@ -127,7 +127,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    /// Where the pieces of one round go: rank r's `counts[r]` bytes at `displacements[r]`.
+    /// The layout of one round: rank r's `counts[r]` bytes are at `displacements[r]`.
     private struct Round {
         var buffer: UnsafeMutableRawPointer?
         var counts: [CInt]
@@ -170,8 +170,8 @@ public final class MPICommunicator: Communicator {
         return parts
     }
 
-    /// Machines are where memory can be shared; or, so that one machine can play several, groups of as many ranks as the
-    /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` says.
+    /// Ranks that can share memory are on one machine. To let one machine act as several, the
+    /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` sets the number of ranks that count as one machine.
     public func machines() throws -> Machines {
         var machine = lockstep_MPI_COMM_NULL()
         if let pretended = getenv("LOCKSTEP_RANKS_PER_MACHINE").flatMap({ Int(String(cString: $0)) }), pretended > 0 {
@@ -197,10 +197,10 @@ public final class MPICommunicator: Communicator {
         return part
     }
 
-    /// The window is freed with the communicator and not with the object returned: freeing is collective, and a rank that
+    /// The window is freed with the communicator, not with the returned object: freeing is collective, and a rank that
     /// fails alone must not wait for the others.
     public func shareMemory(_ count: Int) throws -> any SharedMemory {
-        // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
+        // MPI guarantees no alignment, but the same bytes have the same alignment wherever a process maps them.
         let alignment = 64
         let extra = alignment + 32
         var base: UnsafeMutableRawPointer?

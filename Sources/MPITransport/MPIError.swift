@@ -1,13 +1,13 @@
 import CMPIShim
 import Diagnostics
 
-/// What went wrong in MPI, in its own words.
+/// An MPI failure, with MPI's own error text.
 public enum MPIError: DiagnosedError, Equatable {
     /// A call returned something other than `MPI_SUCCESS`.
     /// `code` is the implementation's, `errorClass` the standard's (MPI 4.0, section 9.4).
     case call(name: String, code: CInt, errorClass: CInt, text: String, rank: Int, host: String)
-    /// The launcher started `launched` processes, yet each finds itself in a group of `joined`: the launcher and the
-    /// library this program is linked with do not belong together.
+    /// The launcher started `launched` processes, but each finds itself in a group of `joined`: the launcher and the
+    /// library that this program is linked with belong to different installations.
     case foreignLauncher(launched: Int, joined: Int)
 
     public var kind: FailureKind {
@@ -23,7 +23,7 @@ public enum MPIError: DiagnosedError, Equatable {
             Diagnosis(
                 "\(name) failed with code \(code), class \(errorClass): \(text)",
                 location: "rank \(rank), host \(host)",
-                remedy: "look for the rank that failed first, its message names the cause")
+                remedy: "look for the rank that failed first; its message names the cause")
         case .foreignLauncher(let launched, let joined):
             Diagnosis(
                 "the launcher belongs to another MPI than this program",

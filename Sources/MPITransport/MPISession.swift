@@ -3,19 +3,19 @@ import Diagnostics
 
 /// This process's membership of an MPI job, from `MPI_Init_thread` to `MPI_Finalize`: once per process.
 ///
-/// A process started without a launcher never makes one, so that it depends on no MPI daemon, port or shared memory.
+/// A process started without a launcher never creates one, so it depends on no MPI daemon, port or shared memory.
 public final class MPISession {
     public let communicator: MPICommunicator
 
-    /// Bytes that one MPI call moves for one rank at most, unless told otherwise.
+    /// The default for the largest number of bytes that one MPI call moves for one rank.
     public static let largestMessage = 8 << 20
 
     /// Whether mpirun, srun or another launcher started this process as one rank of a job.
     public static var isLaunched: Bool { LaunchEnvironment.isLaunched }
 
-    /// Joins the job. Collective; call it from the main thread, which makes all later calls (MPI_THREAD_FUNNELED, which
+    /// Joins the job. Collective. Call it from the main thread, which makes all later calls (MPI_THREAD_FUNNELED, which
     /// Open MPI and MPICH always provide).
-    /// - Parameter largestMessage: bytes that one MPI call moves for one rank at most, see `MPICommunicator`.
+    /// - Parameter largestMessage: the largest number of bytes that one MPI call moves for one rank; see `MPICommunicator`.
     /// - Throws: `MPIError`.
     public init(largestMessage: Int = MPISession.largestMessage) throws {
         var provided: CInt = 0

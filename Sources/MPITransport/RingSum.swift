@@ -1,26 +1,26 @@
 import CMPIShim
 import Collectives
 
-/// An all-reduce on a ring that its owner moves on (Patarasuk and Yuan 2009): p - 1 steps in which each rank passes a
-/// p-th of the numbers on to the next and adds what it gets, then p - 1 in which the sums go round. Every rank sends and
+/// An all-reduce on a ring, advanced by its owner (Patarasuk and Yuan 2009): p - 1 steps in which each rank sends a
+/// p-th of the numbers to the next rank and adds what it receives, then p - 1 that distribute the sums. Every rank sends and
 /// receives 2 (p - 1) / p of the bytes, both at the same time, and all end with the same bytes.
 ///
-/// MPI's own non-blocking all-reduce sends twice as much for two ranks and moves only inside MPI calls as well.
+/// MPI's own non-blocking all-reduce sends twice as much with two ranks, and it too advances only inside MPI calls.
 final class RingSum: PersistentSum {
     private let communicator: MPICommunicator
     private let wire: WireFormat
     private let largestCount: Int
-    /// Floats of each rank's share that travel at once, at most.
+    /// The largest number of floats of each rank's share that are sent at once.
     private let pieceCount: Int
     private let requests = UnsafeMutablePointer<RequestHandle>.allocate(capacity: 2)
-    /// A piece as it travels. Single-precision numbers leave from where they are.
+    /// A piece in the wire format. Single-precision numbers are sent from where they are.
     private let incoming: UnsafeMutableRawPointer
     private let outgoing: UnsafeMutableRawPointer?
 
-    /// What is being summed, or was.
+    /// The buffer of the current or last sum.
     private var buffer = UnsafeMutableBufferPointer<Float>(start: nil, count: 0)
     private var tag: CInt = 0
-    /// Where it stands: this piece of the shares, and in it this step of 2 (p - 1).
+    /// The progress: the current piece of the shares, and the current step of 2 (p - 1) for it.
     private var piece = 0
     private var step = 0
 
@@ -65,19 +65,19 @@ final class RingSum: PersistentSum {
         return true
     }
 
-    /// What share `index` (counted round the ring) has in the current piece.
+    /// The part of share `index` (counted around the ring) that belongs to the current piece.
     private func part(_ index: Int) -> UnsafeMutableBufferPointer<Float> {
         let owner = (index % size + size) % size
         let range = owner * share + piece * pieceCount..<min((owner + 1) * share, owner * share + (piece + 1) * pieceCount)
         return UnsafeMutableBufferPointer(rebasing: buffer[range.clamped(to: 0..<buffer.count)])
     }
 
-    /// In the first half the partial sum of share r - s goes out and that of r - s - 1 comes in; in the second half share
-    /// r + 1 is complete here, and shares go on round the ring.
+    /// In the first half, the partial sum of share r - s is sent and that of r - s - 1 received. In the second half, share
+    /// r + 1 is complete on this rank, and complete shares are passed around the ring.
     private var sent: UnsafeMutableBufferPointer<Float> { part(step < size - 1 ? rank - step : rank + size - step) }
     private var received: UnsafeMutableBufferPointer<Float> { part(step < size - 1 ? rank - step - 1 : rank + size - step - 1) }
 
-    /// Begins the transfers of a step.
+    /// Starts the transfers of a step.
     private func transfer() throws {
         let (next, previous) = (CInt((rank + 1) % size), CInt((rank + size - 1) % size))
         let (sent, received) = (sent, received)
@@ -87,7 +87,7 @@ final class RingSum: PersistentSum {
             "MPI_Irecv")
         var source: UnsafeMutableRawPointer? = UnsafeMutableRawPointer(sent.baseAddress)
         if let outgoing {
-            // Every rank ends with what travels, so a complete share is rounded where it is, too.
+            // Every rank ends with the numbers in wire format, so a complete share is rounded in place too.
             encode(sent, in: outgoing, rounding: step == size - 1)
             source = outgoing
         }
@@ -97,7 +97,7 @@ final class RingSum: PersistentSum {
             "MPI_Isend")
     }
 
-    /// The transfers of a step are done: takes in what came, and begins the next.
+    /// After the transfers of a step: adds or stores what was received, and starts the next step.
     private func next() throws {
         take(received, adding: step < size - 1)
         step += 1
@@ -126,7 +126,7 @@ final class RingSum: PersistentSum {
         }
     }
 
-    /// Rounds to nearest, ties to even; a NaN stays one.
+    /// Rounds to nearest, ties to even; a NaN stays a NaN.
     private func encode(_ part: UnsafeMutableBufferPointer<Float>, in outgoing: UnsafeMutableRawPointer, rounding: Bool) {
         let values = outgoing.assumingMemoryBound(to: UInt16.self)
         for i in part.indices {
@@ -139,6 +139,6 @@ final class RingSum: PersistentSum {
 }
 
 extension WireFormat {
-    /// Bytes of a number on its way.
+    /// Bytes of a number in wire format.
     fileprivate var width: Int { self == .float32 ? 4 : 2 }
 }

@@ -8,7 +8,7 @@ public struct OptimizerRule: Sendable, Equatable {
     public enum Name: String, Sendable, CaseIterable {
         case sgd, momentum, adagrad, adam, adamw
 
-        /// Buffers of the parameters' size that the rule carries from step to step, by PyTorch's names.
+        /// Buffers of the size of the parameters that the rule keeps from step to step, with PyTorch's names.
         public var slots: [String] {
             switch self {
             case .sgd: []
@@ -28,7 +28,7 @@ public struct OptimizerRule: Sendable, Equatable {
     /// Added to the gradient (L2), but decoupled from it for adamw (Loshchilov and Hutter 2019).
     public var weightDecay: Float
 
-    /// Whether a parameter whose gradient is zero stays as it is.
+    /// Whether a parameter whose gradient is zero stays unchanged.
     public var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
 
     public init(
@@ -56,7 +56,7 @@ public final class Optimizer {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
     }
 
-    /// - Parameter slots: as many as the rule has, zero at first.
+    /// - Parameter slots: as many as the rule has, initially zero.
     public init(_ rule: OptimizerRule, slots: [Arena]) {
         precondition(slots.count == rule.name.slots.count)
         self.rule = rule
@@ -95,7 +95,7 @@ public struct OptimizerStep {
         root = Float(1 / (1 - Elementary.power(Double(rule.beta2), update)).squareRoot())
     }
 
-    /// For the parameters in `range` of the arena; to each parameter once.
+    /// Updates the parameters in `range` of the arena; call it for each parameter once.
     public func apply(to parameters: Arena, gradients: Arena, range: Range<Int>) {
         let count = range.count
         let p = parameters.buffer.base + range.lowerBound

@@ -11,7 +11,7 @@ struct Embedding {
     }
 
     /// Adds row i of `outputGradient` [N, E] to the gradient of token i, in the order of the tokens. The rest of the
-    /// gradient is left as it is: zero, if rows are cleared after use, or the output layer's share with tied weights.
+    /// gradient is unchanged: zero, if rows are cleared after use, or the output layer's share with tied weights.
     func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix) {
         guard let gradients else { preconditionFailure("a model made for evaluation") }
         for i in 0..<outputGradient.rows {
@@ -20,7 +20,7 @@ struct Embedding {
         }
     }
 
-    /// The gradients of these tokens become zero again: a few rows, where all of the gradient would be V.
+    /// Clears the gradients of these tokens: a few rows, where the whole gradient has V.
     func clearGradients(of tokens: UnsafePointer<Int32>, count: Int) {
         guard let gradients else { return }
         for i in 0..<count { gradients.row(Int(tokens[i])).update(repeating: 0, count: gradients.columns) }

@@ -1,6 +1,6 @@
 import Kernels
 
-/// Cho et al. 2014, equations 5 to 8, gate order r, z, n as PyTorch's and its roles of z and 1 - z: the reset gate acts
+/// Cho et al. 2014, equations 5 to 8, with PyTorch's gate order r, z, n and its roles of z and 1 - z: the reset gate acts
 /// on h before the recurrent product, so that a step needs two products, one after the other.
 ///
 ///     r, z = sigmoid(W x + b_ih + U h + b_hh)
@@ -44,7 +44,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
         try super.init(of: shape, weights: weights, gradients: gradients)
     }
 
-    /// U_n starts below U_r and U_z.
+    /// U_n is stored after U_r and U_z.
     private var candidateWeights: UnsafeMutablePointer<Float> { weights.recurrentWeights.row(2 * hidden) }
 
     override func packWeights() throws {

@@ -1,8 +1,8 @@
 import Kernels
 
-/// Embedding, recurrent layers, output layer: one rank's share of the model at work.
+/// Embedding, recurrent layers and output layer: the model as one rank runs it on its streams.
 ///
-/// The parameters are the caller's to change (then `packWeights`); everything else that a step touches is allocated here,
+/// The caller may change the parameters (and then calls `packWeights`); everything else that a step touches is allocated here,
 /// once.
 public final class LanguageModel {
     public let configuration: ModelConfiguration
@@ -14,7 +14,7 @@ public final class LanguageModel {
     public var firstStream: Int
     private let clock: PhaseClock
 
-    /// Held because embedding, layers and output layer keep pointers into them.
+    /// Kept because embedding, layers and output layer have pointers into them.
     private let arenas: [Arena]
     private let embedding: Embedding
     private let layers: [any RecurrentLayer]
@@ -28,10 +28,10 @@ public final class LanguageModel {
     private var steps = 0
 
     /// - Parameters:
-    ///   - gradients: nil for evaluation; then no memory is spent on the backward pass and dropout is off.
+    ///   - gradients: nil for evaluation, which needs no memory for the backward pass and no dropout.
     ///   - batch: B, the streams of this rank.
     ///   - steps: T, the longest chunk.
-    ///   - clock: told of every phase.
+    ///   - clock: notified of every phase.
     /// - Throws: `KernelError`.
     public init(
         _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
@@ -90,7 +90,7 @@ public final class LanguageModel {
         for buffer in state { buffer.fill(0) }
     }
 
-    /// Runs a chunk from the carried state on and carries the new state.
+    /// Runs a chunk from the carried state and carries the new state.
     /// - Parameters:
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
@@ -115,12 +115,12 @@ public final class LanguageModel {
         }
     }
 
-    /// Puts the carried state back to what it was before the last `forward`, so that the same chunk can be run again.
+    /// Restores the carried state from before the last `forward`, so that the same chunk can be run again.
     public func rewind() {
         for layer in layers { layer.rewind() }
     }
 
-    /// Loss of the chunk just run, without gradients.
+    /// The loss of the last chunk, without gradients.
     /// - Parameters:
     ///   - targets: [T, B]; -1 where nothing is predicted.
     ///   - each: called with (t * B + b, nats) of every prediction.
@@ -128,13 +128,13 @@ public final class LanguageModel {
         try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
-    /// Loss of the chunk just run, and in the gradient arena the gradient of its sum over all predictions. Once for each
+    /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
     /// `forward`, which clears the untied embedding's rows again.
     public func lossAndBackward(
         _ targets: UnsafePointer<Int32>, observer: (any BackwardObserver)? = nil
     ) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
-        precondition(!gradientBuffers.isEmpty, "a model made for evaluation")
+        precondition(!gradientBuffers.isEmpty, "a model created for evaluation")
         let rows = steps * batch
         var above = Matrix(gradientBuffers[0].base, rows: rows, columns: configuration.hidden)
         let loss = try outputLayer.lossAndGradient(

@@ -1,5 +1,5 @@
-/// Memory of one rank, in bytes, computed before anything is allocated. Where ranks share a machine, parameters and slots
-/// exist once for all of them; each still counts them, as its resident memory does.
+/// Memory of one rank, in bytes, computed before anything is allocated. If ranks share a machine, parameters and slots
+/// exist once for all of them; each rank still counts them, as its resident memory does.
 ///
 /// With P parameters, B streams, T steps, L layers (4 bytes a float):
 ///
@@ -19,7 +19,7 @@ public struct ModelMemory: Sendable, Equatable {
 
     public var total: Int { parameters + gradients + optimizer + activations }
 
-    /// - Returns: nil when a size overflows 64 bits.
+    /// - Returns: nil if a size overflows 64 bits.
     public init?(_ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int) {
         let rows = model.cell.gates.multiplied(model.hidden)
         let chunk = steps.multiplied(batch)

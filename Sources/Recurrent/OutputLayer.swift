@@ -15,7 +15,7 @@ public struct LossSum: Sendable, Equatable {
         sum.tokens += term.tokens
     }
 
-    /// Nats per token; 0 when nothing was scored.
+    /// Nats per token; 0 if nothing was scored.
     public var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
 }
 
@@ -32,7 +32,7 @@ final class OutputLayer {
     private let blockRows: Int
     private let clock: PhaseClock
 
-    /// Floats of logits held at once (32 MiB), unless one row alone is larger.
+    /// Floats of logits at any time (32 MiB), unless a single row is larger.
     private static let budget = 8 << 20
 
     /// Rows of one block: as few equal blocks as the budget allows.
@@ -59,7 +59,7 @@ final class OutputLayer {
 
     private var vocabulary: Int { weights.rows }
 
-    /// Rows of `hidden` [N, H] by blocks: `body(first row, W h [n, V])`, without the bias.
+    /// Calls `body(first row, W h [n, V])` for the rows of `hidden` [N, H] in blocks, without the bias.
     private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)

@@ -1,7 +1,7 @@
 import Kernels
 import Randomness
 
-/// The one list of (name, shape, offset) that initialisation, exchange, clipping, optimizer and checkpoints walk.
+/// The one list of (name, shape, offset) that initialisation, exchange, clipping, optimizer and checkpoints use.
 ///
 /// Names and shapes are PyTorch's (`torch.nn.Embedding`, `RNN`/`LSTM`/`GRU`, `Linear`), gate order included
 /// (LSTM i f g o, GRU r z n), so that a checkpoint loads with `load_state_dict`.
@@ -44,8 +44,8 @@ public struct ParameterLayout: Sendable, Equatable {
     /// Trainable values: padding not counted.
     public var parameters: Int { entries.reduce(0) { $0 + $1.count } }
 
-    /// The floats whose gradients a backward pass completes together, in that order: the output layer's own, each layer's
-    /// from the top, the embedding's.
+    /// The floats whose gradients a backward pass completes together, in order: those of the output layer, of each layer
+    /// from the top, and of the embedding.
     public var backwardOrder: [Range<Int>] {
         // "encoder", "_l0", ..., "decoder"
         func part(_ name: String) -> Substring {
@@ -92,7 +92,7 @@ public final class Arena {
         UnsafeMutableBufferPointer(rebasing: buffer.elements[entry.range])
     }
 
-    /// Weights uniform in plus or minus the model's initial range, biases zero; a function of the seed and the tensor's
+    /// Weights are uniform within the model's initial range, biases zero; a function of the seed and the tensor's
     /// place in the layout.
     public func initialise(_ model: ModelConfiguration, seed: UInt64) {
         for (index, entry) in layout.entries.enumerated() {

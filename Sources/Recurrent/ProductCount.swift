@@ -1,8 +1,8 @@
 import Kernels
 
 /// Floating-point operations of a training step's matrix products, by phase: 2 m n k for each product of [m, k] and
-/// [k, n], forward and backward. Nothing else is counted, and nothing for what need not be computed: the gradient of the
-/// recurrent product stops at the chunk's start, so it has T - 1 steps.
+/// [k, n], forward and backward. Nothing else is counted, nor anything that need not be computed: the gradient of the
+/// recurrent product stops at the start of the chunk, so it has T - 1 steps.
 ///
 ///     projection           2 T B G in        in: E for layer 0, else H
 ///     recurrence           2 T B G H
@@ -12,7 +12,7 @@ import Kernels
 ///     weight gradients     2 T B G (in + H)
 ///     projection backward  2 T B G in
 public struct ProductCount: Sendable {
-    /// By raw value of the phase.
+    /// Operations by raw value of the phase.
     private var counts = [Int](repeating: 0, count: PhaseClock.Phase.allCases.count)
 
     /// - Parameters:
@@ -43,8 +43,8 @@ public struct ProductCount: Sendable {
 }
 
 extension ModelConfiguration {
-    /// Bytes of the weights that products use, 4 (sum over layers of G (in + H) + V H): what one token alone has to
-    /// read. Of the embedding it reads one row, not counted.
+    /// Bytes of the weights that products use, 4 (sum over layers of G (in + H) + V H): what a single token must
+    /// read. Its one row of the embedding is not counted.
     public var productWeightBytes: Int {
         let gates = cell.gates * hidden
         return 4 * ((0..<layers).reduce(0) { $0 + gates * (inputs(ofLayer: $1) + hidden) } + vocabulary * hidden)

@@ -1,8 +1,8 @@
 import Kernels
 
-/// One recurrent layer over a chunk: forward and backward in the same file of each cell.
+/// One recurrent layer over a chunk; each cell has forward and backward in one file.
 ///
-/// A layer owns what its backward pass needs from its forward pass. `steps` may be smaller than the T it was made for
+/// A layer owns what its backward pass needs from its forward pass. `steps` may be smaller than the T it was created for
 /// (the last chunk of an epoch, a random unroll length).
 protocol RecurrentLayer: AnyObject {
     /// h of each step, [T, B, H]; valid after `forward`.
@@ -16,21 +16,21 @@ protocol RecurrentLayer: AnyObject {
     /// From `input` [steps*B, in] to `output` [steps*B, H], from and to the carried state.
     func forward(_ input: Matrix, steps: Int) throws
 
-    /// Puts the state back to what it was before the last `forward`.
+    /// Restores the state from before the last `forward`.
     func rewind()
 
     /// From dL/d(output) [steps*B, H] to the gradients of the weights (overwritten) and dL/d(input) [steps*B, in].
-    /// Nothing flows in from beyond the chunk's end, nothing out before its start: that is the truncation.
-    /// - Parameter pause: called often, in between.
+    /// No gradient enters at the end of the chunk or leaves at its start: this is the truncation.
+    /// - Parameter pause: called often between the steps.
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void) throws
 }
 
-/// Who wants to do something during a backward pass.
+/// Does other work during a backward pass.
 public protocol BackwardObserver: AnyObject {
     /// The gradients of part `part` of `ParameterLayout.backwardOrder` are complete.
     func completed(_ part: Int) throws
-    /// A good moment for a little work; there is one every few milliseconds.
+    /// Called every few milliseconds, to do a little work.
     func pause() throws
 }
 
@@ -49,7 +49,7 @@ struct LayerParameters {
     }
 }
 
-/// What every cell has: its sizes, weights, hidden states and scratch.
+/// The parts common to all cells: sizes, weights, hidden states and scratch memory.
 class LayerBase {
     let batch: Int  // B
     let hidden: Int  // H
@@ -94,7 +94,7 @@ class LayerBase {
     final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
 }
 
-/// Sizes that a layer's memory follows from, and the clock it reports to.
+/// The sizes that determine a layer's memory, and the clock to which it reports.
 struct LayerShape {
     let cell: Cell
     let steps: Int  // the longest chunk

@@ -25,7 +25,7 @@ import Testing
         #expect(abs(fitted.bytesPerSecond / bandwidth - 1) < 1e-6)
     }
 
-    /// Times that no model explains give a usable one all the same.
+    /// Even times that no model explains give a usable one.
     @Test func fitIsNeverNegative() {
         for times in [[1e-3, 1e-3, 1e-3], [3e-3, 2e-3, 1e-3], [1e-7, 1e-3, 1]] {
             let measured = zip([1 << 10, 1 << 16, 1 << 22], times).map { AllReduceModel.Measurement(bytes: $0, seconds: $1) }

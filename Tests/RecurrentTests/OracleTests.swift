@@ -35,7 +35,7 @@ struct OracleTests {
         return chunk
     }
 
-    /// What is differentiated: the summed loss plus the weighted final state.
+    /// The differentiated value: the summed loss plus the weighted final state.
     static func objective(_ model: OracleModel, _ chunk: OracleChunk) -> Double {
         let result = model.run(chunk)
         return zip(result.finalState, chunk.finalStateWeights!).reduce(result.loss) { sum, layer in

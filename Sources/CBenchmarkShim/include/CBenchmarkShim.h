@@ -1,4 +1,4 @@
-// What a benchmark needs below Swift: loops whose instructions are known, and a count of heap allocations.
+// What a benchmark needs that Swift cannot express: loops whose instructions are known, and a count of heap allocations.
 #ifndef LOCKSTEP_CBENCHMARKSHIM_H
 #define LOCKSTEP_CBENCHMARKSHIM_H
 
