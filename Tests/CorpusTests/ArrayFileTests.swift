@@ -7,7 +7,7 @@ import Testing
 @Suite struct ArrayFileTests {
     private let folder = TemporaryFolder()
 
-    /// A file with a header text of our choice; its true length unless told otherwise.
+    /// A file with a given header text, and its true length unless another is given.
     private func file(
         _ text: String, data: [UInt8] = [1, 0, 2, 0, 3, 0], version: [UInt8] = [1, 0], length: Int? = nil
     ) -> [UInt8] {
@@ -150,7 +150,7 @@ import Testing
         ) { try store.validate(vocabularySize: 10) }
     }
 
-    /// As Int32 it would be negative and pass for small.
+    /// As Int32 it would be negative and seem small.
     @Test func idsAbove2To31AreOutside() throws {
         let store = try open(
             file("{'descr': '<u4', 'fortran_order': False, 'shape': (1,)}", data: [0xFF, 0xFF, 0xFF, 0xFF]))

@@ -98,7 +98,7 @@ private func next(
         #expect(targets == [22, 43, 64, 23, 44, 65].map { $0 * 3 })
     }
 
-    /// Stopped after any number of steps, a run goes on as if it had not been.
+    /// A run stopped after any number of steps resumes as if it had not been stopped.
     @Test func resumesFromAnyPosition() throws {
         let plan = UnrollPlan(random: 6, seed: 1)
         let partition = try StreamPartition(tokens: 211, streams: 4, remainder: .dropped)

@@ -4,7 +4,7 @@ import Testing
 
 @testable import Corpus
 
-/// What `prepare` does, in the plainest way: whole texts in memory, dictionaries, the standard library's UTF-8.
+/// Does what `prepare` does in the simplest way: whole texts in memory, dictionaries, the standard library's UTF-8.
 private struct Reference {
     var tokens: [[UInt8]] = []
     var counts: [Int] = []

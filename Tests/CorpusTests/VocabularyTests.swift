@@ -4,7 +4,7 @@ import Testing
 @testable import Corpus
 
 @Suite struct UnfinishedUTF8Tests {
-    /// Of every beginning of a text of whole characters, what is left over is what the last character lacks.
+    /// For every prefix of a text, the remainder is the unfinished last character.
     @Test func whatIsHeldBackIsTheBeginningOfACharacter() {
         let text = "a\u{E9}\u{20AC}\u{1F600}z\u{10FFFF}\u{800}"
         var whole = 0
@@ -16,7 +16,7 @@ import Testing
         #expect(unfinishedUTF8(in: Array(text.utf8)) == 0)
     }
 
-    /// What no byte can complete is not waited for.
+    /// A sequence that no byte can complete is not kept waiting.
     @Test(arguments: [[0x80], [0xC0], [0xFF], [0xE0, 0x80], [0xED, 0xA0], [0xF5, 0x80], [0xE2, 0x41], [0xF4, 0x90]] as [[UInt8]])
     func brokenBytesAreLetGo(bytes: [UInt8]) { #expect(unfinishedUTF8(in: bytes) == 0) }
 }
