@@ -3,7 +3,7 @@ import Collectives
 import Kernels
 import Recurrent
 
-/// The carried state by global stream: [S, H] for each layer and vector, however many ranks hold a part of it.
+/// The carried state by global stream: [S, H] for each layer and vector, however many ranks have a part of it.
 enum CarriedState {
     /// Names in the order of `LanguageModel.state`: `carried.h_l0`, for an LSTM `carried.c_l0`, `carried.h_l1`, ...
     static func names(_ model: ModelConfiguration) -> [String] {
@@ -12,8 +12,8 @@ enum CarriedState {
         }
     }
 
-    /// Collective. All streams' state on rank 0, nil elsewhere. Ranks own consecutive streams, so joining what they
-    /// hold in rank order gives stream order.
+    /// Collective. The state of all streams on rank 0, nil elsewhere. Ranks own consecutive streams, so joining their
+    /// parts in rank order gives stream order.
     static func gather(
         _ state: [Buffer], model: ModelConfiguration, streams: Int, communicator: any Communicator
     ) throws -> [NamedTensor]? {
@@ -28,7 +28,7 @@ enum CarriedState {
     }
 
     /// Fills in the rows of this rank's streams.
-    /// - Throws: `SafetensorsError` when a tensor is missing or of another shape.
+    /// - Throws: `SafetensorsError` if a tensor is missing or has another shape.
     static func restore(
         _ state: [Buffer], model: ModelConfiguration, streams: Int, own: Range<Int>, from file: SafetensorsFile
     ) throws {

@@ -2,21 +2,21 @@ import Files
 import Kernels
 import Reporting
 
-/// What this rank's steps cost, from one training record to the next. A resumed run begins anew: what earlier sittings
-/// did since their last record is in none of its costs.
+/// The cost of this rank's steps from one training record to the next. A resumed run starts from zero: what earlier sessions
+/// did after their last record is not included.
 struct CostMeter {
     private var seconds = 0.0
     private var tokens = 0
-    /// Of the clock, at the last record.
+    /// The reading of the clock at the last record.
     private var nanoseconds = [UInt64](repeating: 0, count: PhaseClock.Phase.allCases.count)
 
-    /// - Parameter tokens: of the step, on all ranks.
+    /// - Parameter tokens: tokens of the step on all ranks.
     mutating func add(seconds: Double, tokens: Int) {
         self.seconds += seconds
         self.tokens += tokens
     }
 
-    /// The costs so far, which begin anew.
+    /// The cost so far; counting restarts from zero.
     mutating func take(_ clock: PhaseClock) -> (tokensPerSecond: Double, cost: StepCost) {
         let sums = Array(clock.nanoseconds)
         var phases: [String: Double] = [:]
@@ -24,14 +24,14 @@ struct CostMeter {
             let index = Int(phase.rawValue)
             phases["\(phase)"] = Double(sums[index] - nanoseconds[index]) * 1e-9
         }
-        // The clock counts what is between the steps as `other`, too.
+        // The clock counts the time between steps as `other`, too.
         phases["\(PhaseClock.Phase.other)"] = max(0, seconds - phases.values.reduce(0, +))
         let apart = ["\(PhaseClock.Phase.wait)", "\(PhaseClock.Phase.exchange)"].reduce(0) { $0 + phases[$1]! }
         let memory = ProcessMemory.now
         let result = (
             tokensPerSecond: Double(tokens) / seconds,
             cost: StepCost(
-                // Microseconds will do.
+                // Microseconds are precise enough.
                 phaseSeconds: phases.mapValues { ($0 * 1e6).rounded() / 1e6 },
                 exchangeShare: (apart / seconds * 1e6).rounded() / 1e6, memory: memory.resident, peakMemory: memory.peak)
         )

@@ -3,23 +3,23 @@ import Corpus
 import Elementary
 import Recurrent
 
-/// The loss of a text under a model, with what is needed to compare it with another's.
+/// The loss of a text under a model, with the counts needed to compare it with another model's.
 public struct Evaluation: Sendable, Equatable {
     /// Summed negative log likelihood, nats.
     public let total: Double
     /// Predictions scored: every token but the first.
     public let tokens: Int
-    /// Parallel streams the text was cut into; each starts from a zero state.
+    /// The number of streams that the text was split into; each starts from a zero state.
     public let streams: Int
-    /// Of these, what fell to predictions of `<unk>`; zero unless it was asked for.
+    /// The part of the sum and count that belongs to predictions of `<unk>`; zero unless requested.
     public let unknownTotal: Double
     public let unknownTokens: Int
 
     public var nats: Double { total / Double(tokens) }
     public var bits: Double { nats / Elementary.logarithm(2) }
-    /// exp(nats), infinite when that overflows.
+    /// exp(nats); infinite if that overflows.
     public var perplexity: Double { Elementary.exponential(nats) }
-    /// Over the predictions of all tokens but `<unk>`; nil when there are none.
+    /// The perplexity over the predictions of all tokens but `<unk>`; nil if there are none.
     public var perplexityWithoutUnknown: Double? {
         tokens == unknownTokens ? nil : Elementary.exponential((total - unknownTotal) / Double(tokens - unknownTokens))
     }
@@ -48,7 +48,7 @@ public final class Evaluator {
     private let partition: StreamPartition
     private let tokens: TokenStore
     private let unknown: Int32?
-    /// Streams computed side by side, one group after another.
+    /// Streams computed together, one group after another.
     private let groups: [Range<Int>]
     /// By number of streams; groups differ by one at the most.
     private let models: [Int: LanguageModel]
@@ -58,7 +58,7 @@ public final class Evaluator {
     /// - Parameters:
     ///   - parameters: read at each `run`; shared with a training step, which may change them in between.
     ///   - streams: S. Ranks beyond S have none and only take part in the sum.
-    ///   - unknown: the id of `<unk>`, if its predictions are to be summed apart as well.
+    ///   - unknown: the id of `<unk>`, if its predictions should be summed separately as well.
     /// - Throws: `PartitionError.tooFewTokens`, `KernelError`.
     public init(
         _ configuration: ModelConfiguration, parameters: Arena, tokens: TokenStore, streams: Int, unknown: Int32? = nil,
@@ -78,7 +78,7 @@ public final class Evaluator {
         targets = inputs
     }
 
-    /// What one rank computes, of S streams.
+    /// The part of the S streams that one rank computes.
     public static func groups(_ grouping: Grouping, streams: Int, rank: Int, ranks: Int) -> [Range<Int>] {
         switch grouping {
         case .byRank:
@@ -90,13 +90,13 @@ public final class Evaluator {
         }
     }
 
-    /// As equal as can be; fewer things than shares leave some without.
+    /// Divides as equally as possible; with fewer items than shares, some shares are empty.
     private static func share(_ index: Int, of shares: Int, in count: Int) -> Range<Int> {
         if count < shares { return min(index, count)..<min(index + 1, count) }
         return index * count / shares..<(index + 1) * count / shares
     }
 
-    /// Memory of an evaluator's own on the rank that needs most, in bytes; nil on overflow.
+    /// Bytes that an evaluator allocates on the rank that needs the most; nil on overflow.
     public static func memory(
         _ configuration: ModelConfiguration, streams: Int, grouping: Grouping = .byRank, ranks: Int
     ) -> Int? {
@@ -115,7 +115,7 @@ public final class Evaluator {
     }
 
     /// Collective.
-    /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
+    /// - Parameter progress: called occasionally with the completed share of this rank's predictions, 0 to 1.
     /// - Throws: `KernelError`; transport errors.
     public func run(
         _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
@@ -123,9 +123,9 @@ public final class Evaluator {
         try run(heartbeat, progress: progress, unless: { false })!
     }
 
-    /// As above, given up when a rank says so.
-    /// - Parameter isStopping: asked now and then.
-    /// - Returns: nil on all ranks when it was true on one.
+    /// As above, but stops early if a rank asks for it.
+    /// - Parameter isStopping: called occasionally.
+    /// - Returns: nil on all ranks if it was true on one.
     func run(
         _ heartbeat: Heartbeat, progress: ((_ share: Double) -> Void)?, unless isStopping: () -> Bool
     ) throws -> Evaluation? {

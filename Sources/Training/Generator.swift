@@ -5,7 +5,7 @@ public final class Generator {
     private let model: LanguageModel
     private var sampler: Sampler
     private var input: [Int32] = [0]
-    /// The last token generated, which the model has yet to read.
+    /// The last generated token, which the model has not read yet.
     private var unread: Int32?
 
     /// - Throws: `KernelError`.
@@ -16,20 +16,20 @@ public final class Generator {
         sampler = Sampler(options, seed: seed)
     }
 
-    /// Whether there is a text that `run` goes on with.
+    /// Whether there is a text that `run` would continue.
     public var hasText: Bool { unread != nil }
 
-    /// Forgets the text so far. The random draws go on.
+    /// Forgets the text so far. The sequence of random draws continues.
     public func reset() {
         model.resetState()
         unread = nil
     }
 
     /// - Parameters:
-    ///   - prompt: read first, after the text so far; at least one token when there is none.
-    ///   - length: tokens to generate at most.
+    ///   - prompt: read first, after the text so far; at least one token if there is none.
+    ///   - length: the largest number of tokens to generate.
     ///   - excluded: a token never to generate, `<unk>`.
-    ///   - emit: called with each token as it comes; false ends the text after it.
+    ///   - emit: called with each token as it is generated; false ends the text after it.
     /// - Throws: `KernelError`, and what `emit` throws.
     public func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool

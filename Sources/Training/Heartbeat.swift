@@ -1,8 +1,8 @@
 import Synchronization
 
-/// What a rank is doing, coarsely.
+/// What a rank is doing, in broad terms.
 public enum Phase: Int, Sendable, CaseIterable {
-    /// Before the first step: MPI comes up, files are opened, the model is built.
+    /// Before the first step: MPI is initialised, files are opened, the model is built.
     case start
     /// Chunk, forward, backward; packing the weights.
     case compute
@@ -11,12 +11,12 @@ public enum Phase: Int, Sendable, CaseIterable {
     case metrics, validation, save, ending
 }
 
-/// Where this rank stands: written by the thread that trains, read by the watchdog's.
+/// The current state of this rank, written by the training thread and read by the watchdog's.
 public final class Heartbeat: Sendable {
     public struct Reading: Sendable, Equatable {
         public var step: Int
         public var phase: Phase
-        /// Grows with every sign of progress.
+        /// Increases with every sign of progress.
         public var beats: Int
 
         /// "phase exchange of step 12"
@@ -31,7 +31,7 @@ public final class Heartbeat: Sendable {
 
     public init() {}
 
-    /// A finer clock of phases is to be read here and nowhere else.
+    /// The finer clock of phases; read it only here.
     public var reading: Reading {
         Reading(
             step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .start,
@@ -53,7 +53,7 @@ public final class Heartbeat: Sendable {
     /// Progress within a phase.
     public func beat() { beats.add(1, ordering: .relaxed) }
 
-    /// Spent in `compute` since this was last asked.
+    /// The time spent in `compute` since the last call.
     func takeComputeSeconds() -> Double { Double(computing.exchange(0, ordering: .relaxed)) * 1e-9 }
 
     private static let start = ContinuousClock.now

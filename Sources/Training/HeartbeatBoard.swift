@@ -3,14 +3,14 @@ import Files
 import Glibc
 import Synchronization
 
-/// What ranks tell each other behind the back of MPI: `RUN/.heartbeats/rank-N`, a line each, written anew every few
+/// Heartbeats that ranks exchange without MPI: `RUN/.heartbeats/rank-N` has one line, rewritten every few
 /// seconds by a thread that does nothing else. The run folder is the one place that all nodes share.
 ///
-/// Others' lines are read only while a rank is worried, so a healthy job writes a small file per rank and reads none.
+/// A rank reads the lines of others only if it suspects a problem, so a healthy job writes a small file per rank and reads none.
 final class HeartbeatBoard: Sendable {
-    /// A rank as its line tells.
+    /// The state of a rank according to its line.
     struct Line: Equatable {
-        /// How often it has written.
+        /// The number of times it has written.
         var sent: Int
         var reading: Heartbeat.Reading
         var process: Int
@@ -25,7 +25,7 @@ final class HeartbeatBoard: Sendable {
             self.host = host
         }
 
-        /// nil for anything but a whole line.
+        /// nil for anything but a complete line.
         init?(_ text: String) {
             guard text.hasSuffix("\n") else { return nil }
             let fields = text.dropLast().split(separator: " ", maxSplits: 5)
@@ -38,12 +38,12 @@ final class HeartbeatBoard: Sendable {
         }
     }
 
-    /// What is known of a rank since the worry began.
+    /// What is known about a rank since the problem was suspected.
     struct Peer {
         var line: Line
-        /// When its line last changed, or was first seen.
+        /// When its line last changed, or was first read.
         var heard: ContinuousClock.Instant
-        /// When it last made progress; nil if it has not since.
+        /// When it last made progress; nil if it has made none since then.
         var moved: ContinuousClock.Instant?
     }
 
@@ -60,7 +60,7 @@ final class HeartbeatBoard: Sendable {
         peers = Mutex(Array(repeating: nil, count: size))
     }
 
-    /// By rank 0, before any rank writes.
+    /// Called by rank 0 before any rank writes.
     static func prepare(_ runFolder: String) throws {
         try Folder.remove(folder(runFolder))
         try Folder.create(folder(runFolder))
@@ -72,9 +72,9 @@ final class HeartbeatBoard: Sendable {
 
     private func path(_ rank: Int) -> String { "\(folder)/rank-\(rank)" }
 
-    /// Writes this rank's line and, if asked to, reads the others'. May take for ever, when the disk does.
+    /// Writes this rank's line and, if requested, reads those of the others. May never return if the disk hangs.
     func exchange(_ own: Line) {
-        // Not published by rename: a torn line is ignored, and a rename is dearer on a network file system.
+        // Not published by rename: an incomplete line is ignored, and a rename costs more on a network file system.
         if let file = try? File.open(path(rank), .write) { try? file.write(own.text) }
         guard isReading.load(ordering: .relaxed) else { return }
         for other in 0..<size where other != rank {
@@ -94,7 +94,7 @@ final class HeartbeatBoard: Sendable {
         }
     }
 
-    /// From now on the others' lines are read.
+    /// From now on, the lines of the other ranks are read.
     func startReading() { isReading.store(true, ordering: .relaxed) }
 
     func stopReading() {
@@ -102,6 +102,6 @@ final class HeartbeatBoard: Sendable {
         peers.withLock { $0 = Array(repeating: nil, count: size) }
     }
 
-    /// By rank; nil for those of whom nothing was found, and for this one.
+    /// States by rank; nil for ranks whose line was not found, and for this rank.
     var known: [Peer?] { peers.withLock { $0 } }
 }

@@ -2,11 +2,11 @@ import Checkpoints
 import Diagnostics
 import Recurrent
 
-/// Parameters to and from `model.safetensors`, under PyTorch's names.
+/// Writes and reads parameters as `model.safetensors`, with PyTorch's names.
 public enum ModelFile {
     static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
 
-    /// Every parameter; with tied weights the one matrix under both names, since `load_state_dict` wants both.
+    /// Every parameter; with tied weights, the one matrix under both names, because `load_state_dict` needs both.
     static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
         var tensors = parameters.layout.entries.map { entry in
             NamedTensor(entry.name, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry)))
@@ -20,8 +20,8 @@ public enum ModelFile {
 
     /// Reads every parameter of `model`: F32, or F16, BF16 and F64, which become F32.
     ///
-    /// All names may begin with one prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
-    /// (`torch.compile`). Tied weights may be there under either name (`safetensors.torch.save_model` keeps one). Tensors
+    /// All names may share a prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
+    /// (`torch.compile`). Tied weights may be stored under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// outside `rnn` that the model does not have are ignored.
     /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
@@ -38,8 +38,8 @@ public enum ModelFile {
         }
     }
 
-    /// Whether `load` would find every parameter, in its shape; reads no numbers.
-    /// - Throws: as `load`, but for `.notTied`.
+    /// Checks that `load` would find every parameter with its shape, without reading numbers.
+    /// - Throws: like `load`, except `.notTied`.
     public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
@@ -56,14 +56,14 @@ public enum ModelFile {
         }
     }
 
-    /// The name in a file of these names; tied weights may have that of the output layer alone.
+    /// The name of the parameter in a file with these names; tied weights may have only that of the output layer.
     private static func place(
         of entry: ParameterLayout.Entry, _ names: Set<String>, _ prefix: String, _ model: ModelConfiguration
     ) -> String {
         prefix + (model.tied && entry.name == encoder && !names.contains(prefix + encoder) ? decoder : entry.name)
     }
 
-    /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.
+    /// The prefix of the embedding's name, or of the output layer's; empty if it is ambiguous.
     static func prefix(of file: SafetensorsFile) -> String {
         for name in [encoder, decoder] {
             let found = file.names.filter { $0 == name || $0.hasSuffix("." + name) }
@@ -73,7 +73,7 @@ public enum ModelFile {
         return ""
     }
 
-    /// Parameters of a checkpoint, for evaluation.
+    /// The parameters of a checkpoint, for evaluation.
     /// - Throws: `ModelFileError`, `SafetensorsError`.
     public static func load(_ checkpoint: LoadedCheckpoint) throws -> (ModelConfiguration, Arena) {
         let summary = checkpoint.manifest.model
@@ -87,7 +87,7 @@ public enum ModelFile {
             throw ModelFileError.unknown(
                 what: "activation", file: place, found: summary.activation, known: Activation.allCases.map(\.rawValue))
         }
-        // Before anything of these sizes is multiplied or allocated: the file must really hold tensors as large.
+        // Before these sizes are multiplied or allocated: the file must really have tensors of these sizes.
         let rows = cell.gates * summary.hidden
         let claims = [
             (encoder, [summary.vocabularySize, summary.embedding]), ("rnn.weight_hh_l0", [rows, summary.hidden]),
@@ -129,11 +129,11 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
-    /// One matrix for both, `tensor`, where the model has two.
+    /// One matrix for both, `tensor`, although the model has two.
     case tied(file: String, tensor: String)
-    /// A recurrent weight of the model.
+    /// A recurrent weight of the model is missing from the file.
     case notInFile(file: String, tensor: String)
-    /// A recurrent weight that would be lost.
+    /// The file has a recurrent weight that would be lost.
     case notInModel(file: String, tensor: String)
     /// The shapes of several cells.
     case unclearCell(file: String, cells: [String])

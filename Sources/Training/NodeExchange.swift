@@ -3,21 +3,21 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// From the sums of the nodes that each rank has to the sum over all shards, along the tree. Each rank of a machine does
-/// it for its own part of the parameters, in place, from memory that they share.
+/// Computes the sum over all shards from the sums of the nodes that each rank has, along the tree. Each rank of a machine does
+/// this for its own part of the parameters, in place, from shared memory.
 ///
-/// Between machines the sums of the largest nodes that each machine has are sent to all others: with m machines of
-/// neighbouring ranks about m times the gradient arrives at each, where a sum in any order would need twice. That is what
+/// Between machines, the sums of the largest nodes of each machine are sent to all others: with m machines of
+/// neighbouring ranks, each receives about m times the gradient; a sum in arbitrary order would need twice the gradient. That is what
 /// a fixed order costs.
 final class NodeExchange {
-    /// After `run`, in `part`: the sum over all shards. Before, the sum of this rank's first node.
+    /// After `run`, `part` contains the sum over all shards; before, the sum of this rank's first node.
     let sum: Arena
-    /// What this rank sums, measures and updates: whole blocks.
+    /// The range that this rank sums, measures and updates, in whole blocks.
     let part: Range<Int>
 
-    /// Floats of a tensor whose squares are added up by themselves, so that their order is everyone's.
+    /// The number of floats whose squares are summed as one block, so that the order is the same on all ranks.
     private static let blockLength = 4096
-    /// Floats of each node that are sent at a time, at most; and of all of them, which is 1 GiB.
+    /// The largest number of floats of each node that are sent at once; and of all nodes, which is 1 GiB.
     private static let pieceLength = 1 << 18
     private static let gatheredLength = 1 << 28
 
@@ -27,10 +27,10 @@ final class NodeExchange {
     private let ownNodes: Int
     /// The sums of the nodes of this machine's ranks.
     private let sources: [UnsafePointer<Float>]
-    /// Of the whole tree, from `sources` or, with several machines, from `gathered`.
+    /// The sum of the whole tree, from `sources` or, with several machines, from `gathered`.
     private let root: TreeSum
     private let largest: [TreeSum]  // this machine's largest nodes
-    /// How many each machine has.
+    /// The number of largest nodes of each machine.
     private let counts: [Int]
     /// Floats of each node that are sent at a time.
     private let piece: Int
@@ -51,7 +51,7 @@ final class NodeExchange {
         let own = memory.part(of: machines.here.rank)
         sum = Arena(layout, in: Buffer(UnsafeMutableBufferPointer(rebasing: own[..<layout.count]), of: memory))
 
-        // The ranks of each machine: any may be on any.
+        // The ranks of each machine; they need not be consecutive.
         let numbers = try machines.here.allGather([communicator.rank])
         let hosted = try machines.across.allGather(numbers.flatMap { $0 })
         let here = hosted[machines.across.rank]
@@ -99,7 +99,7 @@ final class NodeExchange {
         tensorSquares.deallocate()
     }
 
-    /// Where the sum of this rank's node of that place belongs.
+    /// The memory for the sum of this rank's node at that index.
     func node(_ place: Int) -> UnsafeMutablePointer<Float> { sum.buffer.base + place * layout.count }
 
     /// Collective among the machines; all of this machine's nodes must be complete.

@@ -4,11 +4,11 @@ import Recurrent
 /// A token that may come next.
 public struct Candidate: Sendable, Equatable {
     public let token: Int
-    /// Among the tokens that were allowed to come.
+    /// The probability among the permitted tokens.
     public let probability: Double
 }
 
-/// What comes next after a text.
+/// Predicts the token after a text.
 public final class Predictor {
     private let model: LanguageModel
 
@@ -17,10 +17,10 @@ public final class Predictor {
         model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: Scorer.chunkLength)
     }
 
-    /// The most probable tokens first, of equal ones the lower id.
+    /// The candidates, most probable first; of equal ones, the lower id first.
     /// - Parameters:
     ///   - tokens: the text, read from a zero state; at least one.
-    ///   - isAllowed: which tokens may come; probabilities are shared out among these, the softmax over their logits.
+    ///   - isAllowed: which tokens are permitted; the probabilities are the softmax over their logits.
     /// - Throws: `KernelError`.
     public func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
         precondition(!tokens.isEmpty)

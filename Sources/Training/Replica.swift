@@ -3,15 +3,15 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// Parameters, gradients and optimizer slots, and how the ranks make one step of them.
+/// Parameters, gradients and optimizer slots, and how the ranks use them in a step.
 ///
-/// On each machine parameters and slots exist once, in shared memory, and so do all gradients of its ranks: each rank
+/// On each machine, parameters and slots exist once, in shared memory, as do the gradients of all its ranks. Each rank
 /// sums, measures and updates its own part of them in place, in rank order. Between machines, ranks with the same part
-/// all-reduce it, each layer's share beginning as soon as the backward pass has completed it. Of an untied embedding only
+/// all-reduce it, and each layer's share starts as soon as the backward pass has completed it. Of an untied embedding, only
 /// the rows of the tokens read are summed, sent and updated.
 final class Replica: BackwardObserver {
     let parameters: Arena
-    /// This rank's own gradient; after `reduce`, in this rank's part, the sum over all ranks.
+    /// This rank's own gradient; after `reduce`, this rank's part contains the sum over all ranks.
     let gradients: Arena
     let optimizer: Optimizer
 
@@ -21,19 +21,19 @@ final class Replica: BackwardObserver {
     /// The gradients of the ranks on this machine.
     private let shared: any SharedMemory
     private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
-    /// What this rank sums and updates beside rows of the embedding: its share of each of `ParameterLayout.backwardOrder`;
-    /// on one machine, where it is all one, a single range.
+    /// What this rank sums and updates in addition to rows of the embedding: its share of each part of `ParameterLayout.backwardOrder`;
+    /// on one machine, a single range.
     private let ownRanges: [Range<Int>]
     private let plan: TrainingOptions.ExchangePlan
-    /// Between machines: a sum for each of `ownRanges`, and behind these, without a tied embedding, one for the touched rows.
+    /// Between machines: one sum for each of `ownRanges`, followed, without a tied embedding, by one for the touched rows.
     private var sums: [any PersistentSum] = []
-    /// Nil when the embedding is tied, which gives all its rows a gradient.
+    /// Nil if the embedding is tied, which gives all its rows a gradient.
     private let rows: TouchedRows?
     private let embedding: ParameterLayout.Entry
-    /// This rank's share of an untied embedding that is exchanged whole all the same: rows of other ranks' tokens end there,
+    /// This rank's share of an untied embedding that is nevertheless exchanged as a whole: it receives rows of other ranks' tokens,
     /// which the model does not clear.
     private let foreignRows: Range<Int>
-    /// Touched rows side by side, [rows, E], on their way between machines.
+    /// Adjacent touched rows, [rows, E], for the exchange between machines.
     private var packedRows = Buffer(count: 0)
     private let signals: UnsafeMutableBufferPointer<Double>
     private let squares: UnsafeMutableBufferPointer<Double>
@@ -65,7 +65,7 @@ final class Replica: BackwardObserver {
         var parts = layout.backwardOrder
         if sparse { parts.removeLast() }
         if machines.across.size == 1 { parts = [parts.last!.lowerBound..<layout.count] }
-        // Whole cache lines, so that no two ranks write to one.
+        // Full cache lines, so that no two ranks write to the same one.
         ownRanges = parts.map { part in
             let (first, lines) = (part.lowerBound / 16, part.count / 16)
             let cut = { rank in 16 * (first + lines * rank / here.size) }
@@ -99,12 +99,12 @@ final class Replica: BackwardObserver {
 
     // MARK: During the backward pass
 
-    /// Nil when nothing can be done before the gradient is complete.
+    /// Nil if nothing can be done before the gradient is complete.
     var observer: (any BackwardObserver)? { machines.across.size > 1 && plan.overlap ? self : nil }
 
     func completed(_ part: Int) throws {
         guard part < ownRanges.count else { return }
-        // For the ranks of this machine to have completed it, too.
+        // Waits until the ranks of this machine have completed it too.
         clock.enter(.wait)
         try machines.here.barrier()
         clock.enter(.exchange)
@@ -118,14 +118,14 @@ final class Replica: BackwardObserver {
         clock.enter(phase)
     }
 
-    /// Sums a part of `ownRanges` on this machine, and sends it off to the others.
+    /// Sums a part of `ownRanges` on this machine, and starts sending it to the others.
     private func begin(_ part: Int) throws {
         addBlocks(ownRanges[part])
         if machines.across.size == 1 { return }
         try sums[part].begin(UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[ownRanges[part]]))
     }
 
-    // MARK: After it
+    // MARK: After the backward pass
 
     /// Collective. Call when this rank's gradient is complete: sums all ranks' gradients, each rank its part, and signals.
     /// - Parameters:
@@ -136,7 +136,7 @@ final class Replica: BackwardObserver {
     ) throws -> (signals: StepSignals, norm: GradientNorm) {
         clock.enter(.exchange)
         rows?.publish(inputs, count: count)
-        // Small messages would wait behind what is under way, while nobody moves that on.
+        // Small messages would wait behind sums in progress that nobody advances.
         try machines.across.finish(sums)
         clock.enter(.wait)
         let total = try sum(own)
@@ -179,7 +179,7 @@ final class Replica: BackwardObserver {
         }
     }
 
-    /// Touched rows, summed on this machine, and side by side between machines; with whatever else is under way.
+    /// Sums the touched rows on this machine and then, as adjacent rows, between machines, together with the sums in progress.
     private func sumRows() throws {
         guard let rows else { return try machines.across.finish(sums) }
         for row in rows.own { addBlocks(range(ofRow: row)) }
@@ -200,7 +200,7 @@ final class Replica: BackwardObserver {
         }
     }
 
-    /// Sums of squares of each tensor, of this rank's part.
+    /// The sum of squares of each tensor over this rank's part.
     private func measure() {
         squares.update(repeating: 0)
         for range in ownRanges { GradientNorm.addSquares(gradients, range: range, into: squares) }
@@ -228,7 +228,7 @@ final class Replica: BackwardObserver {
         clock.enter(.update)
     }
 
-    /// Rows that other ranks touched are no business of this rank's next step.
+    /// Clears the rows that other ranks touched, which this rank's next step must not see.
     func clearTouchedRows() {
         clear(foreignRows)
         if let rows { for row in rows.own { clear(range(ofRow: row)) } }
@@ -238,7 +238,7 @@ final class Replica: BackwardObserver {
         (gradients.buffer.base + range.lowerBound).update(repeating: 0, count: range.count)
     }
 
-    /// Floats of a row of the embedding in the arena.
+    /// The floats of a row of the embedding in the arena.
     private func range(ofRow row: Int32) -> Range<Int> {
         let start = embedding.offset + Int(row) * embedding.shape[1]
         return start..<start + embedding.shape[1]

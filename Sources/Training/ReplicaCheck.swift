@@ -2,8 +2,8 @@ import Collectives
 import Files
 import Recurrent
 
-/// Every rank that holds parameters of its own holds the same bytes: this tells whether it is still so. A flipped bit, a
-/// wrong processor or a mistake in the exchange would otherwise train on unnoticed.
+/// Checks that all ranks with their own copy of the parameters still have the same bytes. A flipped bit, a
+/// faulty processor or an error in the exchange would otherwise go unnoticed.
 enum ReplicaCheck {
     /// Collective. - Throws: `TrainingError.replicasDiffer`, equal on all ranks; transport errors.
     static func run(_ parameters: Arena, step: Int, _ communicator: any Communicator) throws {
@@ -21,7 +21,7 @@ enum ReplicaCheck {
         }
     }
 
-    /// Those who are not with the largest group; all when there is no such group.
+    /// The ranks outside the largest group; all ranks if there is no such group.
     static func odd(_ values: [[UInt8]]) -> [Int] {
         let groups = Dictionary(grouping: values.indices) { values[$0] }.values.sorted { $0.count > $1.count }
         if groups.count == 1 { return [] }

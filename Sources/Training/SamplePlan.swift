@@ -1,12 +1,12 @@
 import Recurrent
 
-/// What the model writes now and then, so that one can see it learn.
+/// The samples that the model writes during training, which show its progress.
 public struct SamplePlan: Sendable {
     /// Tokens.
     public var length: Int
-    /// Read first: the token after which a line begins.
+    /// The token that is read first, after which a line starts.
     public var start: Int32
-    /// A token never to be written, `<unk>`.
+    /// A token that is never written, `<unk>`.
     public var excluded: Int?
     public var decode: @Sendable ([Int32]) -> String
 
@@ -22,7 +22,7 @@ public struct SamplePlan: Sendable {
         ModelMemory(model, batch: 1, steps: 1, training: false, optimizerSlots: 0)?.activations
     }
 
-    /// The same random draws each time: from sample to sample only the model changes. Neither the parameters nor any
+    /// Uses the same random draws each time, so only the model changes from sample to sample. Neither the parameters nor any
     /// state of the training is touched.
     /// - Throws: `KernelError`.
     func write(_ model: ModelConfiguration, parameters: Arena, seed: UInt64, _ heartbeat: Heartbeat) throws -> String {

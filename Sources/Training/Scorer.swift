@@ -4,7 +4,7 @@ import Recurrent
 public struct LineScore: Sendable, Equatable {
     /// Natural logarithm of the line's probability.
     public var logProbability = 0.0
-    /// Predictions it is the sum of.
+    /// The number of predictions in the sum.
     public var tokens = 0
     /// Of each token, natural logarithm of its probability; empty unless asked for.
     public var parts: [Double] = []
@@ -12,23 +12,23 @@ public struct LineScore: Sendable, Equatable {
 
 /// Scores texts line by line, for rescoring and selection.
 ///
-/// Lines that start afresh are read side by side, those of like length together. The batch has always the same size, filled
-/// up with nothing, so that a line's score does not depend on its neighbours.
+/// Lines that start from the zero state are read in parallel, lines of similar length together. The batch always has the same size, filled
+/// up with empty lines, so that a line's score does not depend on its neighbours.
 public final class Scorer {
     private let model: LanguageModel
     private let start: Int32
-    /// With carried state, the token that came last; nil when each line starts afresh.
+    /// With carried state, the last token read; nil if each line starts from the zero state.
     private var previous: Int32?
     private var inputs: [Int32]  // [T, B]
-    private var targets: [Int32]  // [T, B]; -1 where a line has ended
+    private var targets: [Int32]  // [T, B]; -1 after the end of a line
 
     static let chunkLength = 64
-    /// Lines read side by side.
+    /// The number of lines read in parallel.
     static let batch = 32
 
     /// - Parameters:
-    ///   - start: the token read before a line: what ends a line in the training text.
-    ///   - carriesState: a line is read in the context of those before it; else each starts afresh.
+    ///   - start: the token read before a line: the one that ends lines in the training text.
+    ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts from the zero state.
     /// - Throws: `KernelError`.
     public init(_ configuration: ModelConfiguration, parameters: Arena, start: Int32, carriesState: Bool) throws {
         let batch = carriesState ? 1 : Scorer.batch
@@ -42,7 +42,7 @@ public final class Scorer {
     /// - Parameters:
     ///   - lines: their tokens, with those that end them.
     ///   - keepingParts: whether each token's own score is wanted.
-    /// - Returns: the score of each.
+    /// - Returns: the score of each line.
     /// - Throws: `KernelError`.
     public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }

@@ -3,10 +3,10 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// The same bytes for any number of ranks, on any machines: nothing that is computed has a shape or an order that depends
+/// Gives the same bytes for any number of ranks on any machines: no computation has a shape or an order that depends
 /// on them.
 ///
-/// The S streams form K shards. A shard's gradient is always computed by itself, with the same shapes. Gradients are summed
+/// The S streams form K shards. The gradient of a shard is always computed separately, with the same shapes. Gradients are summed
 /// along one tree (`ShardTree`): a rank sums the nodes within its own shards while it runs one shard after another, with
 /// one model whose carried state is swapped; then each rank finishes its part of the sum from all ranks' nodes. Losses and
 /// squares are added in double precision in one order: each number comes from one rank, and the sum over ranks of it and
@@ -27,14 +27,14 @@ final class ShardEngine: StepEngine {
     private let machines: Machines
     private let clock: PhaseClock
     private let model: LanguageModel
-    /// The gradient of the shard at work; with one shard a rank also its node's sum.
+    /// The gradient of the current shard; with one shard per rank, also the sum of its node.
     private let gradients: Arena
     private let exchange: NodeExchange
     private let partialSums: [Buffer]
     private let inputs: UnsafeMutablePointer<Int32>  // [T, B/shards]
     private let targets: UnsafeMutablePointer<Int32>
     private var ownLosses: [LossSum]
-    /// Losses of all shards, then tokens, stop and save.
+    /// The losses of all shards, then tokens, stop and save.
     private let signals: UnsafeMutableBufferPointer<Double>
 
     /// Collective. - Throws: `ShardError`, `KernelError`, transport errors.
@@ -143,7 +143,7 @@ final class ShardEngine: StepEngine {
         return (total, norm)
     }
 
-    /// Also the place where the ranks wait for one another's gradients.
+    /// Also the place where ranks wait for each other's gradients.
     private func sum(_ own: StepSignals) throws -> StepSignals {
         let shards = plan.shards
         signals.update(repeating: 0)
@@ -177,7 +177,7 @@ final class ShardEngine: StepEngine {
         return nil
     }
 
-    /// Where the sum was written over the model's own gradient: of the embedding the model clears only rows that it has
+    /// Clears the gradient where the sum was written over it: of the embedding, the model clears only rows that it has
     /// read itself.
     private func clearForeignRows() {
         guard plan.isOneEach, !model.configuration.tied else { return }
@@ -187,7 +187,7 @@ final class ShardEngine: StepEngine {
 }
 
 extension Machines {
-    /// Collective among the ranks of a machine. Memory that exists once for all of them, zero at first.
+    /// Collective among the ranks of a machine. Memory that exists once for all of them, initially zero.
     func sharedArena(_ layout: ParameterLayout) throws -> Arena {
         let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
         return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))

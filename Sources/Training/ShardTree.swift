@@ -1,10 +1,10 @@
 import Diagnostics
 
-/// The fixed binary tree along which the gradients of K shards are summed, whoever computes them. A node is a range of
-/// shards, its children the two halves of it, of which the left one is no smaller.
+/// The fixed binary tree along which the gradients of K shards are summed, whichever rank computes them. A node is a range of
+/// shards, and its children are its two halves, of which the left one is no smaller.
 ///
 /// Sums in single precision depend on their order. Here `sum(node) = sum(left) + sum(right)` down to single shards, so that
-/// a rank can sum the nodes that lie within its own shards, and whoever has these sums can go on from there.
+/// a rank can sum the nodes within its own shards, and any rank that has these sums can continue from there.
 enum ShardTree {
     /// - Parameter node: of two shards or more.
     static func children(of node: Range<Int>) -> (left: Range<Int>, right: Range<Int>) {
@@ -20,7 +20,7 @@ enum ShardTree {
         return cover(of: left, available) + cover(of: right, available)
     }
 
-    /// Sums held at a time beside the node's own while shards are run one after another from left to right.
+    /// The number of partial sums in addition to the node's own while shards run one after another from left to right.
     static func partialSums(of node: Range<Int>) -> Int {
         if node.count <= 2 { return 0 }
         let (left, right) = children(of: node)
@@ -28,11 +28,11 @@ enum ShardTree {
     }
 }
 
-/// What each rank does of K shards of equally many streams: consecutive ones, K / p of them.
+/// The assignment of K shards with equal numbers of streams to ranks: each has K / p consecutive shards.
 public struct ShardPlan: Sendable, Equatable {
     public let shards: Int
     public let ranks: Int
-    /// Streams of a shard.
+    /// The number of streams in a shard.
     public let width: Int
 
     /// - Throws: `ShardError`.
@@ -47,14 +47,14 @@ public struct ShardPlan: Sendable, Equatable {
     /// The shards of one rank.
     func owned(by rank: Int) -> Range<Int> { rank * (shards / ranks)..<(rank + 1) * (shards / ranks) }
 
-    /// The nodes of the tree that one rank sums by itself.
+    /// The nodes of the tree that one rank sums alone.
     func nodes(of rank: Int) -> [Range<Int>] { ShardTree.cover(of: 0..<shards, owned(by: rank).contains) }
 
-    /// Whether a rank's only shard needs no summing before the others' are added.
+    /// Whether each rank has a single shard, which needs no summing before the others are added.
     var isOneEach: Bool { shards == ranks }
 
-    /// How many gradients of the whole model a rank holds: its nodes' sums, partial sums, and, unless it has one shard
-    /// only, the gradient of the shard at work. Of the rank that holds the most.
+    /// The number of gradients of the whole model on a rank: the sums of its nodes, partial sums, and, unless it has only one
+    /// shard, the gradient of the current shard. For the rank with the most.
     public var gradients: Int {
         (0..<ranks).map { rank in
             let nodes = nodes(of: rank)
@@ -63,7 +63,7 @@ public struct ShardPlan: Sendable, Equatable {
     }
 }
 
-/// Streams, shards and ranks that do not divide each other.
+/// Streams, shards and ranks that do not divide evenly.
 public enum ShardError: DiagnosedError, Equatable {
     case unequalShards(streams: Int, shards: Int)
     case unequalRanks(shards: Int, ranks: Int)
@@ -79,9 +79,9 @@ public enum ShardError: DiagnosedError, Equatable {
                 remedy: "choose one of these, or other training.streams")
         case .unequalRanks(let shards, let ranks):
             Diagnosis(
-                "the ranks cannot have equally many shards", location: "training.reproducible_shards",
+                "the ranks cannot have equal numbers of shards", location: "training.reproducible_shards",
                 expected: "\(divisors(of: shards)) ranks for \(shards) shards", found: "\(ranks)",
-                remedy: "start one of these numbers of ranks, or begin a new run with a multiple of \(ranks) shards")
+                remedy: "start one of these numbers of ranks, or start a new run with a multiple of \(ranks) shards")
         }
     }
 }

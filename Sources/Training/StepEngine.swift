@@ -4,13 +4,13 @@ import Optimization
 import Recurrent
 
 /// One rank's part in a training step: the gradient of its streams, the sum over all ranks, the update. `TrainingStep`
-/// decides, on all ranks alike, what is done with them.
+/// makes the decisions, which are the same on all ranks.
 protocol StepEngine: AnyObject {
     var parameters: Arena { get }
     var optimizer: Optimizer { get }
-    /// Whether parameters exist more than once, and must stay the same.
+    /// Whether parameters exist more than once and must stay the same.
     var isReplicated: Bool { get }
-    /// Whether this rank is the one to fill in parameters and slots.
+    /// Whether this rank must fill in parameters and slots.
     var fillsParameters: Bool { get }
 
     /// The carried state of this rank's streams, as `LanguageModel.state`.
@@ -26,12 +26,12 @@ protocol StepEngine: AnyObject {
     func reduce(_ own: StepSignals, of chunk: LocalChunk) throws -> (signals: StepSignals, norm: GradientNorm)
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws
-    /// Instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
+    /// Called instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
     /// gradient, so it is computed once more.
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String?
 }
 
-/// What a rank trains in a step.
+/// The chunk that a rank trains in a step.
 struct LocalChunk {
     let inputs: UnsafePointer<Int32>  // [T, B]
     let targets: UnsafePointer<Int32>  // [T, B]
@@ -39,7 +39,7 @@ struct LocalChunk {
     let dropout: Dropout
 }
 
-/// All of the rank's streams at once: the fast way. The sum's last digits depend on the number of ranks.
+/// Computes all of the rank's streams at once, which is fastest. The last digits of the sum depend on the number of ranks.
 final class StreamEngine: StepEngine {
     private let replica: Replica
     private let model: LanguageModel

@@ -1,20 +1,20 @@
 import Collectives
 import Diagnostics
 
-/// Finds the rank that all others wait for. The result is the same with it, only later.
+/// Finds the rank for which all others wait. It delays the result but does not change it.
 struct StragglerWatch {
     /// Steps between comparisons.
     static let interval = 50
-    /// Slow is who computes so many times as long as the median rank ...
+    /// A rank is slow if it computes this many times as long as the median rank ...
     static let factor = 3.0
-    /// ... and so many seconds longer, twice in a row: else it is chance.
+    /// ... and this many seconds longer, twice in a row, to exclude chance.
     static let leastSeconds = 1.0
 
     private var suspects: Set<Int> = []
     private var reported: Set<Int> = []
 
     /// Collective at every `interval`-th step.
-    /// - Parameter heartbeat: knows how long this rank has computed.
+    /// - Parameter heartbeat: says how long this rank has computed.
     /// - Returns: a warning for each rank found slow for the first time, the same on all ranks.
     mutating func check(step: Int, _ heartbeat: Heartbeat, _ communicator: any Communicator) throws -> [String] {
         guard communicator.size > 1, step % Self.interval == 0 else { return [] }
@@ -37,7 +37,7 @@ struct StragglerWatch {
         }
     }
 
-    /// The lower of the two in the middle: of two ranks the faster.
+    /// The lower of the two middle values; with two ranks, that of the faster one.
     static func median(_ seconds: [Double]) -> Double { seconds.sorted()[(seconds.count - 1) / 2] }
 
     static func slow(_ seconds: [Double]) -> [Int] {

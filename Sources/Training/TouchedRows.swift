@@ -1,23 +1,23 @@
 import Collectives
 import Kernels
 
-/// The rows of the embedding that have a gradient in a step: those of the tokens that any rank read. They are few beside
-/// the vocabulary, so that summing, measuring and updating these alone is a fraction of the work.
+/// The rows of the embedding that have a gradient in a step: those of the tokens that any rank read. They are few compared with
+/// the vocabulary, so summing, measuring and updating only these rows is a fraction of the work.
 final class TouchedRows {
-    /// The touched rows that this rank sums and updates, ascending: of the rows of its number among its machine's ranks.
+    /// The touched rows that this rank sums and updates, in ascending order: those assigned to its number on its machine.
     private(set) var own: UnsafeMutableBufferPointer<Int32>
 
     private let machines: Machines
     private let lists: any SharedMemory
     private let room: UnsafeMutableBufferPointer<Int32>
     private let marks: UnsafeMutableBufferPointer<Bool>  // [V]
-    /// How many rows each machine's rank of this number has found, and these rows.
+    /// The number of rows that the rank with this number has found on each machine, and these rows.
     private var counts: [Int]
     private let ones: [Int]
     private var gathered: [Int32] = []
 
     /// Collective.
-    /// - Parameter tokens: the most that this rank reads in a step.
+    /// - Parameter tokens: the largest number of tokens that this rank reads in a step.
     init(vocabulary: Int, tokens: Int, machines: Machines) throws {
         self.machines = machines
         counts = Array(repeating: 0, count: machines.across.size)
@@ -34,7 +34,7 @@ final class TouchedRows {
         room.deallocate()
     }
 
-    /// Tells the ranks of this machine what this one has read; they see it after the next collective call.
+    /// Publishes to the ranks of this machine what this rank has read; they see it after the next collective call.
     func publish(_ tokens: UnsafePointer<Int32>, count: Int) {
         let list = list(of: machines.here.rank)
         list[0] = Int32(count)
@@ -69,7 +69,7 @@ final class TouchedRows {
         for place in 0..<total { marks[Int(gathered[place])] = true }
     }
 
-    /// Every m-th row is a rank's, since frequent tokens, which are touched most, have neighbouring ids.
+    /// A rank has every m-th row, since frequent tokens, which are touched most, have neighbouring ids.
     private func markedOwn() -> UnsafeMutableBufferPointer<Int32> {
         var count = 0
         for row in stride(from: machines.here.rank, to: marks.count, by: machines.here.size) where marks[row] {

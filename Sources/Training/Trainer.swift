@@ -6,7 +6,7 @@ import Optimization
 import Recurrent
 import Reporting
 
-/// What a run is called and made of: goes into its checkpoints.
+/// The identity of a run: its configuration, data and program, as stored in its checkpoints.
 public struct RunIdentity: Sendable {
     public var folder: String
     /// The complete configuration, YAML.
@@ -33,23 +33,23 @@ public struct RunIdentity: Sendable {
 /// How a run ended.
 public struct TrainingResult: Sendable {
     public var step: Int
-    /// False when it stopped on request.
+    /// False if it stopped on request.
     public var finished: Bool
     public var best: Manifest.Best?
     public var lastValidation: Evaluation?
     /// The run folder.
     public var folder: String
-    /// Trained in this sitting.
+    /// Steps trained in this session.
     public var steps: Int
     /// As above.
     public var tokens: Int
-    /// Of this sitting, validation and checkpoints included.
+    /// Seconds of this session, validation and checkpoints included.
     public var seconds: Double
-    /// Of this sitting, in steps alone.
+    /// Seconds of this session spent in steps.
     public var stepSeconds: Double
 }
 
-/// The training loop: steps, and between them records, validation and checkpoints, decided alike on every rank.
+/// The training loop: steps, and between them records, validation and checkpoints. Every rank makes the same decisions.
 public final class Trainer {
     private let options: TrainingOptions
     private let communicator: any Communicator
@@ -72,10 +72,10 @@ public final class Trainer {
     private let heartbeat: Heartbeat
 
     /// - Parameters:
-    ///   - validation: nil when the dataset has none.
-    ///   - heartbeat: the watchdog's.
-    ///   - reporter: rank 0's; nil elsewhere.
-    ///   - note: for the checkpoint store.
+    ///   - validation: nil if the dataset has none.
+    ///   - heartbeat: the heartbeat that the watchdog reads.
+    ///   - reporter: that of rank 0; nil elsewhere.
+    ///   - note: receives the notes of the checkpoint store.
     /// - Throws: `PartitionError`, `KernelError`.
     public init(
         _ options: TrainingOptions, communicator: any Communicator, training: TokenStore, validation: TokenStore?,
@@ -103,15 +103,15 @@ public final class Trainer {
         progress = TrainingProgress(schedule: options.schedule)
     }
 
-    // MARK: Beginning
+    // MARK: Start
 
-    /// Takes only the weights of `file`; everything else starts anew.
+    /// Takes only the weights of `file`; everything else starts from the beginning.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `KernelError`.
     public func initialise(from file: SafetensorsFile) throws {
         if step.fillsParameters { try ModelFile.load(file, into: step.parameters, model: options.model) }
     }
 
-    /// Goes on where `checkpoint` stands, whatever number of ranks saved it.
+    /// Resumes from `checkpoint`, whatever the number of ranks that saved it.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
     public func restore(_ checkpoint: LoadedCheckpoint) throws {
         try initialise(from: checkpoint.model)
@@ -132,11 +132,11 @@ public final class Trainer {
 
     // MARK: The loop
 
-    /// Collective. Trains to the end, or until a rank's `requests` says stop. A validation does not hold up a stop: it is
-    /// put off, and comes first when the run goes on, so that it ends in the same bytes.
+    /// Collective. Trains to the end, or until a rank's `requests` says stop. A validation does not delay a stop: it is
+    /// postponed, and comes first when the run resumes, so that the run ends in the same bytes.
     /// - Parameters:
-    ///   - isStopping: asked during a validation, whether a stop is about to be requested.
-    ///   - requests: asked before each step.
+    ///   - isStopping: called during a validation: whether a stop is about to be requested.
+    ///   - requests: called before each step.
     /// - Throws: `TrainingError`, `KernelError`, transport errors, and what saving the last checkpoint throws.
     public func run(
         isStopping: () -> Bool = { false }, requests: () -> (stop: Bool, save: Bool)
@@ -149,7 +149,7 @@ public final class Trainer {
         var lastSave = start
         var stopped = false
         var improved = false
-        /// - Returns: whether that is done; not when it was to stop.
+        /// - Returns: whether that is complete; false if it had to stop.
         func validateUnlessStopping(final: Bool) throws -> Bool {
             guard let better = try validate(final: final, unless: isStopping) else { return false }
             improved = better
@@ -162,7 +162,7 @@ public final class Trainer {
         }
         while progress.step < options.totalSteps, !stopped {
             let request = requests()
-            // The clock is rank 0's alone, or ranks would disagree on when it is time.
+            // Only rank 0 reads the clock, or ranks would disagree on the time.
             let due = communicator.rank == 0 && everyMinutes > 0 && lastSave.duration(to: clock.now).seconds > everyMinutes * 60
             heartbeat.begin(step: progress.step + 1)
             let began = clock.now
@@ -200,7 +200,7 @@ public final class Trainer {
         let validatesLast =
             progress.step >= options.totalSteps && !stopped && evaluator != nil && validatedStep != progress.step
         if validatesLast { stopped = try !validateUnlessStopping(final: true) }
-        // One that stopped with its last step goes on with nothing but what is to come after that.
+        // A run that stopped with its last step resumes with only what follows that step.
         let finished = progress.step >= options.totalSteps && (!stopped || evaluator == nil || validatedStep == progress.step)
         if savedStep != progress.step || validatesLast {
             try verify()
@@ -228,12 +228,12 @@ public final class Trainer {
         progress.intervalSteps = 0
     }
 
-    /// From 1; the epoch that the last step belonged to.
+    /// The epoch of the last step, counted from 1.
     private var epoch: Int { progress.position.offset == 0 ? progress.position.epoch : progress.position.epoch + 1 }
 
     // MARK: Validation
 
-    /// After the last step.
+    /// The validation after the last step.
     private var validationIsDue: Bool {
         let plan = options.validation
         let endsEpoch = progress.position.offset == 0 && progress.step > 0
@@ -242,8 +242,8 @@ public final class Trainer {
     }
 
     /// - Parameter final: the extra validation at the end of the run, which the schedule must not see, or a run made
-    ///   longer would differ from one that was long from the start.
-    /// - Returns: whether it is the best so far; nil when it was given up.
+    ///   longer later would differ from one that was that long from the start.
+    /// - Returns: whether it is the best so far; nil if it was interrupted.
     private func validate(final: Bool, unless isStopping: () -> Bool) throws -> Bool? {
         guard let evaluator else { return false }
         heartbeat.enter(.validation)
@@ -263,7 +263,7 @@ public final class Trainer {
         return improved
     }
 
-    /// On rank 0 alone, while the others wait with their next step: until it joins them, the parameters stay as they are.
+    /// On rank 0 alone, while the others wait with their next step: until rank 0 joins them, the parameters do not change.
     private func sample() {
         guard let reporter, let plan = options.samples else { return }
         heartbeat.enter(.validation)
@@ -282,7 +282,7 @@ public final class Trainer {
         return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
     }
 
-    /// Collective. What is about to be saved was learnt from the right data, and is the same on all ranks.
+    /// Collective. Checks that what is about to be saved was learned from the right data and is the same on all ranks.
     private func verify() throws {
         heartbeat.enter(.exchange)
         try step.verifyReplicas(step: progress.step)
@@ -292,18 +292,18 @@ public final class Trainer {
         }
     }
 
-    /// A save in the midst of a run that fails (a full disk) costs no training: it is reported and tried again when the
+    /// A save that fails during a run (a full disk) does not end the training: it is reported and tried again when the
     /// next is due. Only the last save must succeed.
     private func saveOrWarn(isBest: Bool) throws {
         try verify()
         do {
             try save(isBest: isBest)
         } catch let failure as CollectiveFailure {
-            reporter?.warning("step \(progress.step): checkpoint not saved, training goes on: \(failure)")
+            reporter?.warning("step \(progress.step): checkpoint not saved, training continues: \(failure)")
         }
     }
 
-    /// Collective. - Throws: `CollectiveFailure` on all ranks when rank 0 could not save.
+    /// Collective. - Throws: `CollectiveFailure` on all ranks if rank 0 could not save.
     private func save(isBest: Bool) throws {
         heartbeat.enter(.exchange)
         let carried = try CarriedState.gather(

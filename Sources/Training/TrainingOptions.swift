@@ -3,7 +3,7 @@ import Corpus
 import Optimization
 import Recurrent
 
-/// Everything that determines a training run, in this module's own terms; the command line maps its configuration here.
+/// Everything that determines a training run, in the terms of this module; the command line translates its configuration.
 public struct TrainingOptions: Sendable {
     public enum LossConvention: Sendable {
         /// Mean over all tokens of the step: PyTorch.
@@ -29,25 +29,25 @@ public struct TrainingOptions: Sendable {
     public var metricsEverySteps: Int
     /// Nil for no samples.
     public var samples: SamplePlan?
-    /// Steps between comparisons of the ranks' copies of the parameters, beside those before each save; 0 for none.
+    /// Steps between comparisons of the ranks' copies of the parameters, in addition to those before each save; 0 for none.
     public var verifyEverySteps = 1000
-    /// K: the same bytes whatever the number of ranks, which must divide K; nil: as fast as can be. See `ShardEngine`.
+    /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardEngine`.
     public var reproducibleShards: Int?
 
     public var exchange = ExchangePlan()
 
-    /// How gradients travel between machines; on one machine nothing does.
+    /// How gradients are sent between machines; on one machine, nothing is sent.
     public struct ExchangePlan: Sendable {
-        /// Each layer's gradients set off as soon as they are complete.
+        /// Whether each layer's gradients are sent as soon as they are complete.
         public var overlap = true
-        /// Of an untied embedding only the rows that a step has touched.
+        /// Whether only those rows of an untied embedding are sent that a step has touched.
         public var sparse = true
         public var wire = WireFormat.float32
 
         public init() {}
     }
 
-    /// When to save; 0 means never by that measure. The end of the run is always saved.
+    /// When to save; 0 means not by steps or not by time. The end of the run is always saved.
     public struct CheckpointPlan: Sendable {
         public var everySteps: Int
         public var everyMinutes: Double
@@ -94,10 +94,10 @@ public struct TrainingOptions: Sendable {
 }
 
 extension TrainingOptions {
-    /// Of the validations, from which plateau schedules and the best checkpoint follow.
+    /// Streams of the validations, which plateau schedules and the best checkpoint depend on.
     public var evaluationGrouping: Evaluator.Grouping { reproducibleShards == nil ? .byRank : .fixed }
 
-    /// Bytes that one rank allocates, validation included; nil when that overflows or the ranks do not fit.
+    /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
     public func memory(ranks: Int) -> Int? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,
@@ -107,7 +107,7 @@ extension TrainingOptions {
             let evaluation = Evaluator.memory(
                 model, streams: validation.streams, grouping: evaluationGrouping, ranks: ranks)
         else { return nil }
-        // Of each of a rank's streams the state before the step and after it, beside the model's own.
+        // For each of a rank's streams, the state before and after the step, in addition to the model's own.
         let state = 2 * (streams / ranks) * model.layers * model.cell.stateVectors * model.hidden * 4
         let more = shards.map { Double($0.gradients - 1) * Double(training.gradients) + Double(state) } ?? 0
         guard let sample = samples == nil ? 0 : SamplePlan.memory(model) else { return nil }
@@ -116,7 +116,7 @@ extension TrainingOptions {
 }
 
 extension UnrollPlan {
-    /// Steps of a whole run, random lengths included: exact, because they follow from the seed.
+    /// Steps of a whole run. Exact even with random lengths, because these depend only on the seed.
     /// - Parameter length: predictions per stream and epoch.
     public func totalSteps(length: Int, epochs: Int) -> Int {
         if base == maximumLength { return epochs * ((length + base - 1) / base) }

@@ -3,12 +3,12 @@ import Corpus
 import Optimization
 import Recurrent
 
-/// Where a run stands, beside its tensors: what a checkpoint's manifest keeps.
+/// The progress of a run, apart from its tensors: what the manifest of a checkpoint stores.
 struct TrainingProgress {
-    /// Updates made.
+    /// Number of updates.
     var step = 0
     var position = DataPosition()
-    /// Trained so far, over all streams and epochs.
+    /// Tokens trained so far, over all streams and epochs.
     var tokens = 0
     var schedule: LearningRateSchedule
     var best: Manifest.Best?
@@ -16,12 +16,12 @@ struct TrainingProgress {
     var interval = LossSum()
     var intervalSteps = 0
     var clippedSteps = 0
-    /// Seconds of all sittings.
+    /// Seconds of all sessions.
     var elapsed = 0.0
 
     init(schedule: LearningRateSchedule) { self.schedule = schedule }
 
-    /// The numbers that have no field of their own in the manifest.
+    /// The numbers without a field of their own in the manifest.
     var numbers: [String: Double] {
         [
             "plateau_scale": schedule.plateauScale,
@@ -45,7 +45,7 @@ struct TrainingProgress {
         elapsed = numbers["elapsed_seconds"] ?? 0
     }
 
-    /// 0 for what is no count, or one that could not be counted up without overflow.
+    /// 0 if the number is not a count, or could not be incremented without overflow.
     private func count(_ number: Double?) -> Int {
         let count = Int(exactly: (number ?? 0).rounded()) ?? 0
         return 0...1 << 60 ~= count ? count : 0

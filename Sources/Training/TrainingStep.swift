@@ -8,15 +8,15 @@ import Recurrent
 /// chunk, forward, backward, exchange, finite check, clip, update.
 public final class TrainingStep {
     public struct Outcome: Sendable {
-        /// Over all ranks.
+        /// The loss over all ranks.
         public let signals: StepSignals
-        /// Of the reduced, scaled gradient, before clipping.
+        /// The norm of the reduced, scaled gradient, before clipping.
         public let gradientNorm: Double
         public let clipped: Bool
         public let learningRate: Double
     }
 
-    /// Of this rank; `run` enters the phases, any thread may ask for the current one.
+    /// The clock of this rank: `run` enters the phases, and any thread may ask for the current one.
     public let clock = PhaseClock()
 
     private let options: TrainingOptions
@@ -26,8 +26,8 @@ public final class TrainingStep {
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
     private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
 
-    /// Collective. Parameters and slots are zero at first.
-    /// - Parameter streams: this rank's.
+    /// Collective. Parameters and slots are initially zero.
+    /// - Parameter streams: the streams of this rank.
     /// - Throws: `KernelError`, `ShardError`, transport errors.
     public init(
         _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
@@ -57,16 +57,16 @@ public final class TrainingStep {
 
     public var parameters: Arena { engine.parameters }
     public var optimizer: Optimizer { engine.optimizer }
-    /// Whether this rank has to fill in parameters and slots; the others share its.
+    /// Whether this rank must fill in parameters and slots; the others share them.
     public var fillsParameters: Bool { engine.fillsParameters }
 
-    /// Collective. Compares the ranks' parameters, where each has its own.
-    /// - Throws: `TrainingError.replicasDiffer` on all ranks alike; transport errors.
+    /// Collective. Compares the ranks' parameters if each has its own.
+    /// - Throws: `TrainingError.replicasDiffer`, the same on all ranks; transport errors.
     public func verifyReplicas(step: Int) throws {
         if engine.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
     }
 
-    /// Collective. Takes the parameters as every rank has filled them in.
+    /// Collective. Call it after the parameters have been filled in.
     public func begin() throws {
         try communicator.barrier()
         try engine.packWeights()
@@ -74,8 +74,8 @@ public final class TrainingStep {
 
     /// - Parameters:
     ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
-    ///   - signals: what this rank has to say beside its loss.
-    /// - Throws: `TrainingError` on all ranks alike, with the parameters unchanged; `KernelError`; transport errors.
+    ///   - signals: what this rank reports in addition to its loss.
+    /// - Throws: `TrainingError`, the same on all ranks, with the parameters unchanged; `KernelError`; transport errors.
     public func run(
         _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
@@ -115,7 +115,7 @@ public final class TrainingStep {
             signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate)
     }
 
-    /// All ranks get here together, for what they look at is the same on all.
+    /// All ranks reach this together, since the values that they check are the same on all.
     private func fail(_ step: Int, _ chunk: LocalChunk, loss: LossSum, tensor: String?) throws -> Never {
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }

@@ -1,13 +1,13 @@
 import Kernels
 
-/// Sums of one node of a `ShardTree` from those of nodes below it, block by block: each block's partial sums stay in the
+/// Computes the sum of one node of a `ShardTree` from those of nodes below it, block by block: the partial sums of a block stay in the
 /// cache, and no memory of the size of a gradient is needed.
 final class TreeSum {
     private indirect enum Node {
         case given(Int)
         case sum(Node, Node)
 
-        /// Blocks that hold partial sums at a time.
+        /// The number of blocks of partial sums at any time.
         var depth: Int {
             switch self {
             case .given: 0
@@ -22,11 +22,11 @@ final class TreeSum {
     private let root: Node
     private let partial: Buffer
 
-    /// - Parameter given: nodes, to be found by their place in the sources of `run`; they cover `node`.
+    /// - Parameter given: nodes that cover `node`, in the order of the sources of `run`.
     init(of node: Range<Int>, from given: [Range<Int>]) {
         func build(_ node: Range<Int>) -> Node {
             if let place = given.firstIndex(of: node) { return .given(place) }
-            precondition(node.count > 1, "shard \(node.lowerBound) is nobody's")
+            precondition(node.count > 1, "shard \(node.lowerBound) belongs to no rank")
             let (left, right) = ShardTree.children(of: node)
             return .sum(build(left), build(right))
         }

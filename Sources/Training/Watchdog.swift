@@ -3,20 +3,20 @@ import Glibc
 import Platform
 import Synchronization
 
-/// Ends a job that no longer moves: a rank was stopped, its disk hangs, a cable is cut.
+/// Ends a job that no longer makes progress: a rank was stopped, its disk hangs, a cable is cut.
 ///
-/// Two threads of each rank. One looks at the rank's heartbeat; when neither this rank nor any other has made progress
-/// for `limit` seconds it says who is missing and ends the process, on which the launcher ends the others. The other
-/// thread does the reading and writing (`HeartbeatBoard`), for that may hang as well.
+/// Each rank has two threads for it. One watches the rank's heartbeat: if neither this rank nor any other has made progress
+/// for `limit` seconds, it names the missing ranks and ends the process, and the launcher then ends the others. The other
+/// thread does the reading and writing (`HeartbeatBoard`), because that may hang as well.
 ///
-/// Of the ranks that are alive the lowest speaks and ends first; the others follow some seconds later by themselves, since
-/// the launcher may be out of reach. Before the run folder is open ranks cannot tell who is alive and speak in turn.
+/// The lowest rank that is alive reports and ends first. The others end by themselves some seconds later, since
+/// the launcher may be unreachable. Before the run folder is open, ranks cannot know who is alive and report in turn.
 public final class Watchdog: Sendable {
     private struct Plan {
         var limit: Duration
         var board: HeartbeatBoard?
 
-        /// How often is written and looked.
+        /// The interval of writing and checking.
         var interval: Duration { min(.seconds(5), limit / 10) }
     }
 
@@ -24,13 +24,13 @@ public final class Watchdog: Sendable {
     private let rank: Int
     private let plan: Mutex<Plan>
     private let end: @Sendable (WatchdogAlarm?) -> Never
-    /// When the thread that reads and writes was last done with it, in milliseconds since `start`.
+    /// When the thread that reads and writes last finished, in milliseconds since `start`.
     private let exchanged = Atomic<Int>(0)
     private let start = ContinuousClock.now
 
     /// - Parameters:
-    ///   - limit: seconds without progress of any rank; longer than any step or save. 0: it waits for ever.
-    ///   - end: ends the process; the alarm is nil when another rank has given it.
+    ///   - limit: seconds without progress on any rank; longer than any step or save. 0: it waits forever.
+    ///   - end: ends the process; the alarm is nil if another rank has raised it.
     public init(_ heartbeat: Heartbeat, rank: Int, limit: Double, end: @escaping @Sendable (WatchdogAlarm?) -> Never) {
         self.heartbeat = heartbeat
         self.rank = rank
@@ -38,10 +38,10 @@ public final class Watchdog: Sendable {
         self.end = end
     }
 
-    /// By rank 0 alone, before any rank's `meet`. - Throws: `FileError`.
+    /// Called by rank 0 alone, before any rank calls `meet`. - Throws: `FileError`.
     public static func prepare(_ runFolder: String) throws { try HeartbeatBoard.prepare(runFolder) }
 
-    /// By rank 0 alone, when the run is over.
+    /// Called by rank 0 alone, when the run is over.
     public static func tidy(_ runFolder: String) { HeartbeatBoard.remove(runFolder) }
 
     /// Starts both threads; they end with the process.
@@ -50,7 +50,7 @@ public final class Watchdog: Sendable {
         startThread { self.look() }
     }
 
-    /// From now on the ranks hear of each other, in the run folder.
+    /// From now on, the ranks exchange heartbeats in the run folder.
     /// - Parameter limit: as above, from the run's configuration.
     public func meet(in runFolder: String, ranks: Int, limit: Double) {
         plan.withLock {
@@ -92,13 +92,13 @@ public final class Watchdog: Sendable {
                 continue
             }
             plan.board?.startReading()
-            // One that is slow is waited for.
+            // A slow rank is waited for.
             if let other = plan.board?.known.compactMap({ $0?.moved }).max() { moved = max(moved, other) }
             guard now - moved >= plan.limit else {
                 isSilent = false
                 continue
             }
-            // Once another is to speak this rank stays silent: that one is dead soon.
+            // Another rank is about to report and end, so this rank stays silent.
             isSilent = isSilent || !isLowestAlive(plan, now)
             // The launcher needs some seconds to end the others.
             let turn = plan.board == nil ? plan.limit + .seconds(8 * min(rank, 4)) : plan.limit
@@ -156,19 +156,19 @@ public final class Watchdog: Sendable {
 
     private func milliseconds(_ instant: ContinuousClock.Instant) -> Int { Int((instant - start).seconds * 1000) }
 
-    /// A watchdog that is switched off looks from time to time whether it still is.
+    /// A watchdog that is switched off checks occasionally whether it still is.
     private func pause(_ plan: Plan) {
         usleep(UInt32((plan.limit == .zero ? .seconds(1) : plan.interval).seconds * 1e6))
     }
 }
 
-/// Nobody moves.
+/// No rank makes progress.
 public struct WatchdogAlarm: DiagnosedError {
     public let rank: Int
     /// Phase and step.
     public let place: String
     public let seconds: Int
-    /// Who is missing, and why.
+    /// Which ranks are missing, and why.
     public let findings: [String]
 
     public var kind: FailureKind { .inputOutput }
@@ -178,7 +178,7 @@ public struct WatchdogAlarm: DiagnosedError {
         return Diagnosis(
             "no rank has made progress for \(seconds) s; \(shown)\(findings.count > 8 ? "; and \(findings.count - 8) more" : "")",
             location: "rank \(rank), host \(Host.name), \(place)",
-            remedy: "look at what is named and go on with --resume auto; where the start, a step or a save takes longer, raise watchdog.seconds")
+            remedy: "check what is named and resume with --resume auto; if the start, a step or a save takes longer, raise watchdog.seconds")
     }
 }
 

@@ -171,7 +171,7 @@ private let configuration = ModelConfiguration(
         let whole = try run(generator(), [1, 2], 60)
         let parts = try generator()
         #expect(try run(parts, [1, 2], 25) + run(parts, [], 35) == whole)
-        // Begun anew, with the first text's first draws gone, against the same text read as one prompt.
+        // A new text, after the draws of the first, against the same text read as one prompt.
         let again = try generator()
         _ = try run(again, [7], 25)
         again.reset()

@@ -7,7 +7,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Where a step says its time goes.
+/// The phases that a step reports.
 @Suite struct PhaseTests {
     /// Runs three steps, of which the measured last one comes `late` seconds after the other ranks' on the last rank.
     /// - Returns: nanoseconds of the last step by phase, and of the whole step by another clock.

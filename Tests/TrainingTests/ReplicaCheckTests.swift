@@ -47,14 +47,14 @@ import Training
         #expect("\(error)".contains("another \(tensor) on rank 2"))
     }
 
-    /// Of two nobody knows which is wrong.
+    /// With two ranks, nobody knows which is wrong.
     @Test func aTieNamesAll() throws {
         let error = TrainingError.replicasDiffer(step: 3, tensor: "decoder.bias", ranks: [0, 1])
         #expect(try errors(ranks: 2, culprits: [1], tensor: "decoder.bias") == [error, error])
     }
 
     /// A sum that arrives wrong on one machine: the next comparison stops the run on all ranks, nothing that came of it is
-    /// saved, and the checkpoint before is sound.
+    /// saved, and the previous checkpoint is valid.
     @Test(arguments: [4, 0]) func aRunThatDivergesStopsWithItsLastGoodCheckpoint(verifyEvery: Int) throws {
         let tokens = source.sample(500, seed: 1)
         try withTemporaryFolder { folder in

@@ -13,7 +13,7 @@ import Training
 @Suite struct ReproducibleTests {
     private static let shards = 12
 
-    /// What a run leaves that must not depend on its ranks.
+    /// The results of a run that must not depend on its ranks.
     private struct Trace: Equatable, Sendable {
         var bytes: [String: [UInt8]]
         var losses: [Double]
@@ -142,7 +142,7 @@ import Training
     /// The memory that `train` announces is what it takes: here without what ranks share.
     @Test(arguments: [1, 2, 12]) func memoryIsKnown(ranks: Int) throws {
         let plan = try ShardPlan(streams: 24, shards: 12, ranks: ranks)
-        // One rank: the root's sum, the right halves of 12 and of 6 at a time, the shard at work.
+        // One rank: the root's sum, the right halves of 12 and of 6 at any time, and the current shard.
         #expect(plan.gradients == [1: 4, 2: 3, 12: 1][ranks])
         var options = run("", tokens: []).options
         options.model.hidden = 200

@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-/// What a run tells of itself.
+/// The records of a run.
 @Suite struct RunRecordsTests {
     private static func run(in folder: String, validation: Bool = true) -> SmallRun {
         var run = SmallRun(

@@ -40,7 +40,7 @@ struct SmallRun: Sendable {
     /// - Parameters:
     ///   - stopAfter: ask for a stop in this step.
     ///   - stopInValidation: ask for one when a validation has asked so often.
-    ///   - resume: go on from the latest checkpoint.
+    ///   - resume: whether to resume from the latest checkpoint.
     @discardableResult
     func train(
         on communicator: any Communicator = SingleRank(), stopAfter: Int? = nil, stopInValidation: Int? = nil,

@@ -61,7 +61,7 @@ import Training
         }
     }
 
-    /// When gradients set off, and whether whole or in rows, is not seen in what becomes of them.
+    /// When gradients are sent, and whether as a whole or in rows, does not change the result.
     @Test(arguments: [false, true], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(tied: Bool, cell: Cell) throws {
         let tokens = source.sample(12 * 43, seed: 1).map { $0 * 3 }
         try withTemporaryFolder { folder in
@@ -116,7 +116,7 @@ import Training
         }
     }
 
-    /// A stop does not wait for a validation, whichever rank it is for: that is put off until the run goes on. Here the first
+    /// A stop does not wait for a validation, whichever rank it is for: that is postponed until the run resumes. Here the first
     /// of three, and the extra one at the end.
     @Test(arguments: [(asked: 1, step: 17), (asked: 5, step: 40)]) func aStopPutsOffTheValidation(asked: Int, step: Int) throws {
         let tokens = source.sample(12 * 83 + 5, seed: 1)
@@ -256,7 +256,7 @@ import Training
     }
 }
 
-/// What a run reports and keeps.
+/// The reports and checkpoints of a run.
 @Suite struct RunRecordTests {
     @Test func aFinishedRunIsNotValidatedAgain() throws {
         try withTemporaryFolder { folder in
