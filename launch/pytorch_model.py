@@ -66,12 +66,12 @@ class LanguageModel(nn.Module):
 
 
 def detached(state):
-    """The carried state, cut off from the steps that made it."""
+    """The carried state, detached from the steps that computed it."""
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
 
 
 def load_checkpoint(folder):
-    """The model of a checkpoint folder, in evaluation mode. Raises ValueError when PyTorch has no equivalent."""
+    """The model of a checkpoint folder, in evaluation mode. Raises ValueError if PyTorch has no equivalent."""
     folder = Path(folder)
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")

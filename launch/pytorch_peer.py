@@ -63,7 +63,7 @@ def main():
     optimizer = torch.optim.SGD(model.parameters(), lr=1.0)
     criterion = nn.CrossEntropyLoss()
     streams = options.streams // processes
-    # Made beforehand: drawing tokens is no part of a step.
+    # Drawn in advance: drawing tokens is not part of a step.
     chunks = [torch.randint(options.vocabulary, (options.unroll + 1, streams)) for _ in range(8)]
 
     state = None

@@ -13,10 +13,10 @@ struct BenchCommand: JobCommand {
         commandName: "bench",
         abstract: "Measure training speed, alone or on all ranks of mpirun.",
         discussion: """
-            Trains the model of the configuration for some steps and tells where the time goes: phase by phase, in \
-            products per second and as a share of what the processor's cores can do, and by rank in computing, waiting \
-            and exchanging. Then it measures sums over ranks, predicts the efficiency on more nodes, and measures \
-            evaluation and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
+            Trains the model of the configuration for some steps and shows where the time goes: for each phase, in \
+            products per second and as a share of the cores' peak, and for each rank, in computing, waiting and \
+            exchange. Then it measures sums over ranks, predicts the efficiency on more nodes, and measures evaluation \
+            and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
 
             Examples:
               lockstep bench --config configs/wikitext2-small.yaml
@@ -36,7 +36,7 @@ struct BenchCommand: JobCommand {
     @Option(help: ArgumentHelp("Steps to measure.", valueName: "n"))
     var steps = 20
 
-    @Option(help: ArgumentHelp("Steps before those, to warm up.", valueName: "n"))
+    @Option(help: ArgumentHelp("Warm-up steps before those.", valueName: "n"))
     var warmup = 3
 
     @Option(
@@ -48,7 +48,7 @@ struct BenchCommand: JobCommand {
             """, valueName: "gbit,us"))
     var links: [NetworkLink] = []
 
-    @Flag(help: "Measure the training steps alone: no sums over ranks, no prediction, no evaluation and generation.")
+    @Flag(help: "Measure only the training steps: no sums over ranks, no prediction, no evaluation, no generation.")
     var stepsOnly = false
 
     @Flag(help: "One JSON object on stdout.")
@@ -88,7 +88,7 @@ struct BenchCommand: JobCommand {
             let vocabulary = dataset?.vocabulary.count ?? vocabulary ?? 10_000
             let count = try file?.count ?? randomTokens(configuration)
             var training = try TrainingOptions(configuration, vocabularySize: vocabulary, trainingTokens: count)
-            // All steps are to be alike.
+            // So that all steps are alike.
             training.unroll = UnrollPlan(fixed: training.unroll.base)
             if let shards = training.reproducibleShards {
                 _ = try ShardPlan(streams: training.streams, shards: shards, ranks: communicator.size)
@@ -98,7 +98,7 @@ struct BenchCommand: JobCommand {
                         found: "\(shards)", remedy: "add --steps-only, or set it to null")
                 }
             }
-            // A second copy is the model that exchanges by messages or runs alone.
+            // The second copy is the model that exchanges by messages or runs alone.
             try RunSummary.checkMemory(
                 training, communicator, copies: 2, extra: Benchmark.bandwidthBytes + (file == nil ? 4 * count : 0))
             return BenchmarkOptions(

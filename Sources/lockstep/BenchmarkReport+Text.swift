@@ -2,7 +2,7 @@ import Benchmark
 import Reporting
 
 extension BenchmarkReport {
-    /// For people.
+    /// The report as text.
     var text: String {
         let (words, numbers) = ([0, 1] as Set, [0] as Set)
         var parts = [
@@ -44,7 +44,7 @@ extension BenchmarkReport {
             ["model", "\(model.cell) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""), dropout \(model.dropout), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
             ["step", "\(model.streams) x \(model.unroll) tokens: median \(milliseconds(step.medianSeconds)) ms of \(step.measured), best \(milliseconds(step.bestSeconds)) ms"],
             ["speed", "\(Formatting.count(Int(step.tokensPerSecond.rounded()))) tokens/s"],
-            ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP a step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
+            ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP per step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
             ["limit", "\(Formatting.rate(step.tokensPerSecondAtPeak)) tokens/s, if all cores computed these products at their peak"],
             ["exchange + update", "\(percent(step.shareOfExchangeAndUpdate)) of the step"],
         ]

@@ -3,16 +3,16 @@ import Diagnostics
 import Files
 import Glibc
 
-/// A training job that this process has started, and may kill.
+/// A training job that this process has started and may kill.
 final class ChildJob {
     private let process: pid_t
     private let command: [String]
     private let log: String
     private var status: Int32?
 
-    /// In a process group of its own; what it prints goes to `log`.
-    /// - Parameter command: looked up in PATH unless it holds a slash.
-    /// - Throws: `FileError` when it cannot be started.
+    /// Starts the job in a process group of its own; its output goes to `log`.
+    /// - Parameter command: looked up in PATH unless it contains a slash.
+    /// - Throws: `FileError` if it cannot be started.
     init(_ command: [String], log: String) throws {
         var actions = posix_spawn_file_actions_t()
         posix_spawn_file_actions_init(&actions)
@@ -45,7 +45,7 @@ final class ChildJob {
         return status
     }
 
-    /// SIGKILL for the launcher and whatever of its group is on this machine, and waits for its end. Ranks die with their
+    /// Kills the launcher and its process group on this machine with SIGKILL, and waits for the end. Ranks die with their
     /// launcher.
     func kill() {
         if status != nil { return }
@@ -62,7 +62,7 @@ final class ChildJob {
     }
 }
 
-/// A job that a verification needs did not run.
+/// A job that a verification needs has failed.
 struct JobFailed: DiagnosedError {
     let command: String
     let status: Int32
@@ -73,6 +73,6 @@ struct JobFailed: DiagnosedError {
     var diagnosis: Diagnosis {
         Diagnosis(
             "a job of the verification ended with \(status)", file: log, found: complaint,
-            remedy: "try it by itself: \(command)")
+            remedy: "try it alone: \(command)")
     }
 }

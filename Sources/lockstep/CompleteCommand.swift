@@ -12,13 +12,13 @@ struct CompleteCommand: TaskCommand {
         commandName: "complete",
         abstract: "The most probable next words or characters after a text.",
         discussion: """
-            One candidate a line: its probability, a tab, and the word, or the character in quotation marks ("\\n" \
-            is the end of the line). With words and pieces, a text that \
-            does not end in a space has a last word that is still being typed: the candidates are the words that begin \
-            with it, and the probabilities are those given that one of them is meant.
+            Prints one candidate per line: its probability, a tab, and the word, or the character in quotation marks \
+            ("\\n" is the end of the line). With words and pieces, if a text does not end in a space, its last word is \
+            still being typed: the candidates are the words that start with it, and their probabilities assume that one \
+            of them is meant.
 
-            The text is read as the beginning of a line. Without one, each line of standard input is a text, and an \
-            empty line follows the candidates of each. --prompt-file reads the text from a file, as it is.
+            The text is read as the start of a line. Without a text, each line of standard input is one, and an empty \
+            line follows the candidates of each. --prompt-file reads the text from a file, as it is.
 
             Examples:
               lockstep complete --checkpoint runs/first "A train leaves the "
@@ -28,7 +28,7 @@ struct CompleteCommand: TaskCommand {
 
     @OptionGroup var source: ModelOptions
 
-    @Argument(help: "What has been written so far. Default: the lines of standard input.")
+    @Argument(help: "The text so far. Default: the lines of standard input.")
     var text: String?
 
     @Option(help: ArgumentHelp("A file that holds the text; - for standard input.", valueName: "file"), completion: .file())
@@ -40,7 +40,7 @@ struct CompleteCommand: TaskCommand {
     @Flag(help: "One JSON object for each text, on one line.")
     var json = false
 
-    @Flag(help: "Let <unk> be a candidate too.")
+    @Flag(help: "Also show <unk> as a candidate.")
     var allowUnknown = false
 
     func validate() throws {
@@ -73,20 +73,20 @@ struct CompleteCommand: TaskCommand {
     }
 }
 
-/// What may come next.
+/// The candidates for the next token.
 private struct Completion: Encodable {
     /// The text that was asked about; bytes that are not UTF-8 show as U+FFFD.
     let prefix: String
-    /// The word that is still being typed, empty when there is none; null where tokens are characters or bytes.
+    /// The word being typed; empty if there is none, null if tokens are characters or bytes.
     let partial: String?
     let candidates: [Suggestion]
 
     struct Suggestion: Encodable {
         let token: Int
         let probability: Double
-        /// The whole word or character; at byte level a byte that is no ASCII character shows as U+FFFD.
+        /// The whole word or character; at byte level, a byte that is not an ASCII character is shown as U+FFFD.
         let text: String
-        /// As shown to people: characters in quotes, since most of the probable ones are invisible.
+        /// The form for people: characters in quotes, since many probable ones are invisible.
         let shown: String
 
         private enum CodingKeys: CodingKey { case token, probability, text }

@@ -16,11 +16,11 @@ struct DoctorCommand: JobCommand {
         commandName: "doctor",
         abstract: "Find out what is wrong on a machine, or on all hosts of mpirun.",
         discussion: """
-            Looks at processor, memory, MPI, binding, threads, networks, the run folder and, under mpirun, at whether all \
-            ranks agree and have a core each. Says what is wrong, why, and what to type. Nothing is changed. With a \
-            configuration it also tells whether this run fits. docs/cluster.md has more.
+            Checks processor, memory, MPI, binding, threads, networks and the run folder and, under mpirun, whether all \
+            ranks agree and have a core each. Says what is wrong, why, and what to type; changes nothing. With a \
+            configuration, it also says whether this run fits. docs/cluster.md has more.
 
-            Exit code 0: nothing that stands in the way (warnings at most). 69: a problem was found.
+            Exit code 0: nothing prevents training (there may be warnings). 69: a problem was found.
 
             Examples:
               lockstep doctor
@@ -29,19 +29,19 @@ struct DoctorCommand: JobCommand {
               lockstep doctor --hostfile hosts
             """)
 
-    @Option(help: ArgumentHelp("The configuration file of the run that is planned (YAML).", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
+    @Option(help: ArgumentHelp("The configuration file of the planned run (YAML).", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
     var config: String?
 
     @Option(help: ArgumentHelp("Its dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("run"), help: ArgumentHelp("Its run folder. Default: the current folder is looked at.", valueName: "folder"), completion: .directory)
+    @Option(name: .customLong("run"), help: ArgumentHelp("Its run folder. Default: check the current folder.", valueName: "folder"), completion: .directory)
     var runFolder: String?
 
     @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
-    @Option(help: ArgumentHelp("The hosts that mpirun is to use, before it does: NAME slots=N.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The hosts that mpirun will use: NAME slots=N.", valueName: "file"), completion: .file())
     var hostfile: String?
 
     @Flag(help: "One JSON object on stdout: findings, command, and the facts of every rank.")
@@ -89,7 +89,7 @@ struct DoctorCommand: JobCommand {
         }
     }
 
-    // MARK: The run that is planned
+    // MARK: The planned run
 
     private func plannedRun() throws -> Intent {
         var intent = Intent()
@@ -105,7 +105,7 @@ struct DoctorCommand: JobCommand {
         guard config != nil || !overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
         let configuration = try RunConfiguration.load(file: config, overrides: overrides)
         intent.streams = configuration.training.streams
-        // Without a dataset the vocabulary is not known, and with it the memory.
+        // Without a dataset, neither the vocabulary nor the memory is known.
         let folder = data ?? configuration.data.path
         guard Folder.exists("\(folder)/dataset.json") else {
             intent.missingData = folder
@@ -124,7 +124,7 @@ struct DoctorCommand: JobCommand {
         return intent
     }
 
-    /// `launch/openmpi.env` of the checkout that this program was built in.
+    /// `launch/openmpi.env` of the checkout in which this program was built.
     private static var environmentFile: String? {
         guard var folder = try? Folder.target(ofLink: "/proc/self/exe") else { return nil }
         while folder != "/" {
@@ -137,7 +137,7 @@ struct DoctorCommand: JobCommand {
     }
 }
 
-/// Said last, so that it is seen and a script stops.
+/// Reported last, so that it is seen and a script stops.
 struct UnfitMachine: DiagnosedError {
     let problems: String
     var kind: FailureKind { .unfit }

@@ -15,10 +15,10 @@ struct EvaluateCommand: JobCommand {
         commandName: "evaluate",
         abstract: "The loss and perplexity of a text under a model.",
         discussion: """
-            Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
-            the default, that is the exact value. With --streams N the text is cut into N pieces that are read side by \
-            side, each from a zero state: faster, a little higher, and what training reports as its validation loss \
-            (validation.streams). The number of ranks changes nothing, not even the last digit.
+            Predicts every token but the first once, from all tokens before it, without dropout. With one stream, the \
+            default, the value is exact. With --streams N, the text is cut into N pieces that are read in parallel, each \
+            from a zero state. This is faster, gives a slightly different value, and is what training reports as its \
+            validation loss (validation.streams). The number of ranks does not change a single digit.
 
             Examples:
               lockstep evaluate --checkpoint runs/first
@@ -74,24 +74,24 @@ struct EvaluateCommand: JobCommand {
 
 extension Split: ExpressibleByArgument {}
 
-/// What `evaluate` prints.
+/// The output of `evaluate`.
 private struct EvaluationReport: Encodable {
     let nll_sum: Double
     let tokens: Int
     let nats_per_token: Double
     let bits_per_token: Double
-    /// Null when exp(nats) is not a number a Double holds.
+    /// Null if exp(nats) overflows a Double.
     let perplexity: Double?
     let unit: String
     let split: String?
     let streams: Int
     let state: String
-    /// In the text, the first token included.
+    /// `<unk>` tokens in the text, including the first token.
     let unknown_tokens: Int
-    /// Of the predictions, those of `<unk>`, and their share of `nll_sum`.
+    /// The number of predictions of `<unk>`, and their share of `nll_sum`.
     let unknown_predictions: Int
     let unknown_nll_sum: Double
-    /// Over all other predictions; null when there are none.
+    /// The perplexity over all other predictions; null if there are none.
     let perplexity_without_unknown: Double?
     let checkpoint: String
     /// Null for a file of weights.
@@ -145,7 +145,7 @@ private struct EvaluationReport: Encodable {
                 ("without <unk>", perplexity_without_unknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknown_predictions)) tokens" } ?? "nothing but <unk>"),
                 at: 1)
         }
-        // Hashes are long: in 80 columns there is no room for more beside them.
+        // Hashes are long: 80 columns have no room for anything else.
         let hashes = [("  data", data_sha256), ("  model", model_sha256), ("  vocabulary", vocabulary_sha256)]
         return EvaluationReport.columns(rows, width: 20) + "\nSHA-256\n" + EvaluationReport.columns(hashes, width: 14)
     }

@@ -4,9 +4,9 @@ import Files
 import Glibc
 import Reporting
 
-/// From any error to one line on stderr and the documented exit code.
+/// Turns any error into one line on stderr and the documented exit code.
 enum Failure {
-    /// This process's rank before MPI is up, from the launcher's environment.
+    /// The rank of this process before MPI is initialised, from the launcher's environment.
     static var launchedRank: Int { LaunchEnvironment.rank ?? 0 }
 
     /// How many processes the launcher started; 1 without one.
@@ -18,13 +18,13 @@ enum Failure {
     /// Ends the process. What every rank of a job finds alike, before MPI is up, is said by rank 0 alone; processes that
     /// each do a task of their own each speak for themselves.
     static func exit(_ error: any Error) -> Never {
-        // The first rank to exit makes mpirun end the others: rank 0 must have spoken by then.
+        // The first rank to exit makes mpirun end the others: rank 0 must have reported by then.
         let speaks = launchedRank == 0 || !isShared
         if !speaks { sleep(2) }
         guard let diagnosed = error as? any DiagnosedError else {
             let code = Lockstep.exitCode(for: error)
             if speaks {
-                // Help and version, which the parser calls errors, too.
+                // Help and version, which the parser treats as errors too.
                 if code == .success { Lockstep.exit(withError: error) }
                 explain(error)
             }
@@ -37,23 +37,23 @@ enum Failure {
     /// What begins the line of an error.
     private static var speaker: String { isShared || launchedSize == 1 ? "lockstep" : "lockstep: task \(launchedRank)" }
 
-    /// The parser's own errors: its first line as all others begin, the usage below.
+    /// The parser's own errors: the first line starts like all others, and the usage follows.
     private static func explain(_ error: any Error) {
         let lines = Lockstep.fullMessage(for: error).split(separator: "\n", omittingEmptySubsequences: false)
         say("\(speaker): \((lines.first ?? "").replacing("Error: ", with: "", maxReplacements: 1))", colour: .red)
         for line in lines.dropFirst() { say(String(line)) }
     }
 
-    /// Red, but for what is no mistake.
+    /// Red, except for what is not an error.
     static func colour(of error: any DiagnosedError) -> Console.Colour? { error.kind == .stopped ? nil : .red }
 
-    /// A line on stderr, above a line of progress; a closed stderr is no reason to fail.
+    /// Prints a line on stderr, above the line of progress; a closed stderr is not a reason to fail.
     static func say(_ line: String, colour: Console.Colour? = nil) {
         Console.standardError.print(line, colour: colour)
     }
 }
 
-/// A mistake in how the program was called that the option parser cannot see.
+/// A usage error that the option parser cannot detect.
 struct UsageError: DiagnosedError {
     let diagnosis: Diagnosis
     var kind: FailureKind { .usage }
@@ -63,7 +63,7 @@ struct UsageError: DiagnosedError {
     }
 }
 
-/// Not a mistake: the run was asked to stop and its state is safe.
+/// Not an error: the run was asked to stop and its state is safe.
 struct StoppedOnRequest: DiagnosedError {
     let step: Int
     let folder: String

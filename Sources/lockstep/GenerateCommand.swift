@@ -13,10 +13,10 @@ struct GenerateCommand: TaskCommand {
         discussion: """
             The text goes to stdout as it is sampled. The same seed gives the same text.
 
-            With --interactive each line of standard input is a prompt, until its end (Ctrl-D). Each begins a text of \
-            its own; with --carry-state it goes on from the text so far, right after its last token. An empty line \
-            stands for the start of a line, or, with --carry-state, for no further prompt. In a terminal Ctrl-C ends \
-            the text that is being written.
+            With --interactive, each line of standard input is a prompt, until the end of input (Ctrl-D). Each prompt \
+            starts a new text; with --carry-state, it continues the text so far, right after its last token. An empty \
+            line stands for the start of a line or, with --carry-state, for no further prompt. In a terminal, Ctrl-C \
+            ends the text being written.
 
             Examples:
               lockstep generate --checkpoint runs/first
@@ -34,10 +34,10 @@ struct GenerateCommand: TaskCommand {
     @Option(help: ArgumentHelp("A file to continue, as it is, the newline at its end included; - for standard input.", valueName: "file"), completion: .file())
     var promptFile: String?
 
-    @Flag(name: .shortAndLong, help: "Read prompts from standard input, one a line.")
+    @Flag(name: .shortAndLong, help: "Read prompts from standard input, one per line.")
     var interactive = false
 
-    @Flag(help: "With --interactive: go on from the text so far.")
+    @Flag(help: "With --interactive: continue the text so far.")
     var carryState = false
 
     @Option(help: ArgumentHelp("Tokens to generate.", valueName: "n"))
@@ -46,7 +46,7 @@ struct GenerateCommand: TaskCommand {
     @Flag(help: "Stop at the end of the line.")
     var oneLine = false
 
-    @Option(parsing: .unconditional, help: ArgumentHelp("Below 1 more cautious, above 1 more varied; 0 always takes the most probable token.", valueName: "x"))
+    @Option(parsing: .unconditional, help: ArgumentHelp("Below 1 is more cautious, above 1 more varied; 0 always takes the most probable token.", valueName: "x"))
     var temperature = 1.0
 
     @Option(help: ArgumentHelp("Draw from the K most probable tokens only.", valueName: "k"))
@@ -58,7 +58,7 @@ struct GenerateCommand: TaskCommand {
     @Option(help: ArgumentHelp("Seed of the random draws.", valueName: "n"))
     var seed: UInt64 = 1
 
-    @Flag(help: "Let <unk> be generated too.")
+    @Flag(help: "Also generate <unk>.")
     var allowUnknown = false
 
     func validate() throws {
@@ -89,7 +89,7 @@ struct GenerateCommand: TaskCommand {
             _ = try writer.write(text, ids: model.vocabulary.encode(prompt: text, from: promptFile ?? "--prompt"))
             return
         }
-        try PromptLines(hint: "each line is a prompt; Ctrl-C ends a text that is being written, Ctrl-D the program").forEach { line, place in
+        try PromptLines(hint: "each line is a prompt; Ctrl-C ends the text being written, Ctrl-D the program").forEach { line, place in
             let ids = try model.vocabulary.encode(prompt: line, from: place)
             if !carryState { generator.reset() }
             return try TypingStop.during { try writer.write(line, ids: ids) }
@@ -97,13 +97,13 @@ struct GenerateCommand: TaskCommand {
     }
 }
 
-/// Writes one text after a prompt.
+/// Generates one text after a prompt.
 private struct Writer {
     let command: GenerateCommand
     let vocabulary: Vocabulary
     let generator: Generator
 
-    /// - Returns: whether anybody still reads.
+    /// - Returns: whether there is still a reader.
     func write(_ prompt: [UInt8], ids: [Int32]) throws -> Bool {
         var output = TextOutput(vocabulary, after: prompt)
         var isRead = true
@@ -119,7 +119,7 @@ private struct Writer {
     }
 }
 
-/// Ctrl-C while a text is being written ends that text; at any other time it ends the program.
+/// Ctrl-C ends the text being written; at any other time it ends the program.
 private enum TypingStop {
     private static let asked = Atomic<Bool>(false)
 

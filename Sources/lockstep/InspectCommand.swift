@@ -6,10 +6,10 @@ import FoundationEssentials
 struct InspectCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Tell what a dataset, run or checkpoint folder, or a safetensors file, holds.",
+        abstract: "Show what a dataset, run or checkpoint folder, or a safetensors file, contains.",
         discussion: """
-            Checkpoints are verified: a damaged one is named with its reason. Of each tensor the smallest and largest \
-            value, the mean and the root mean square are shown, and how many elements are NaN or infinite.
+            Verifies checkpoints, and names a damaged one with the reason. For each tensor it shows the smallest and \
+            largest value, the mean, the root mean square, and how many elements are NaN or infinite.
 
             Examples:
               lockstep inspect data/kinematics

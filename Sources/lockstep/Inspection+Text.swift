@@ -5,7 +5,7 @@ import Glibc
 import Reporting
 
 extension Inspection {
-    /// For people; names from files are made harmless.
+    /// The text for people; names from files are made printable.
     var text: String {
         switch self {
         case .dataset(let path, let dataset): "Dataset \(path)\n\n" + dataset.text
@@ -33,7 +33,7 @@ extension Inspection {
 
 extension DatasetSummary {
     fileprivate var text: String {
-        // Reading order of the usual splits, should there be others.
+        // The usual splits in reading order, then any others.
         let order = ["train", "valid", "test"]
         let names = order.filter { splits[$0] != nil } + splits.keys.filter { !order.contains($0) }.sorted()
         let rows = names.map { name in
@@ -128,7 +128,7 @@ extension TensorSummary {
     fileprivate static func table(_ tensors: [TensorSummary]) -> String {
         let rows = tensors.map { tensor in
             let numbers = tensor.statistics
-            // Dimensions are the file's word: as many as it likes.
+            // A file may state any number of dimensions.
             let shape = tensor.shape.map(String.init).joined(separator: " x ").printable
             return [
                 tensor.name.printable, tensor.dtype, shape.isEmpty ? "scalar" : shape, short(numbers.minimum),

@@ -4,7 +4,7 @@ import Diagnostics
 import Files
 import FoundationEssentials
 
-/// What `lockstep inspect` found at a path.
+/// What `lockstep inspect` finds at a path.
 enum Inspection: Encodable {
     case dataset(path: String, DatasetSummary)
     case run(path: String, [CheckpointSummary], RunSketch?)
@@ -90,7 +90,7 @@ enum InspectionError: DiagnosedError {
     }
 }
 
-/// The part of `dataset.json` that says how much there is of what.
+/// The part of `dataset.json` with the counts.
 struct DatasetSummary: Codable {
     struct Vocabulary: Codable { var size: Int }
     struct Split: Codable {
@@ -118,11 +118,11 @@ struct DatasetSummary: Codable {
     }
 }
 
-/// What a run is about, from its newest sound checkpoint.
+/// A summary of a run, from its newest valid checkpoint.
 struct RunSketch: Encodable {
     var model: ModelSummary
     var data: String
-    /// The step of the run's end, and its exit code; nil while it runs, and when it was killed.
+    /// The step and exit code with which the run ended; nil while it runs and after it was killed.
     var ending: RunEnding?
 
     init?(_ folder: String, _ entries: [CheckpointStore.Entry]) {
@@ -142,9 +142,9 @@ struct CheckpointSummary: Encodable {
     var step: Int
     var epoch: Int?
     var validationLoss: Double?
-    /// Of all files but the manifest.
+    /// Size of all files but the manifest.
     var bytes: Int?
-    /// Why the checkpoint cannot be used; nil for a sound one.
+    /// Why the checkpoint cannot be used; nil for a valid one.
     var damage: String?
 
     private enum CodingKeys: String, CodingKey {

@@ -7,12 +7,12 @@ import MPITransport
 import Platform
 import Training
 
-/// The ranks of this job: one process without a launcher (MPI is then never touched), else an MPI job.
+/// The ranks of this job: one process without a launcher (which never uses MPI), or an MPI job.
 enum Job {
-    /// Runs `body` on every rank and leaves the job in good order, whichever way `body` ends.
+    /// Runs `body` on every rank and ends the job properly, however `body` ends.
     ///
-    /// Errors that all ranks throw alike end every rank with the same code. An error of one rank alone, which the others
-    /// cannot know of, ends the whole job at once: they would wait for ever.
+    /// Errors that all ranks throw end every rank with the same code. An error on one rank alone, which the others
+    /// cannot know about, ends the whole job at once, because they would wait forever.
     static func run(_ body: (any Communicator) throws -> Void) throws {
         // Without them this is `doctor`, which says so and computes nothing.
         if Machine.missingInstructions == nil { try Arithmetic.prepare(threads: threads) }
@@ -25,7 +25,7 @@ enum Job {
         do {
             try body(session.communicator)
         } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {
-            // Said before the ranks part: the first to exit makes mpirun end the others, rank 0 perhaps among them.
+            // Reported before the ranks separate: the first to exit makes mpirun end the others, perhaps including rank 0.
             if session.communicator.rank == 0 { Failure.say("lockstep: \(error)", colour: Failure.colour(of: error)) }
             try session.finalize()
             exit(error.kind.rawValue)
@@ -51,7 +51,7 @@ enum Job {
 }
 
 extension Communicator {
-    /// Rank 0's text, on every rank.
+    /// The text of rank 0, on every rank.
     func broadcast(_ text: String) throws -> String {
         let texts = try allGather(rank == 0 ? Array(text.utf8) : [])
         return String(decoding: texts[0], as: UTF8.self)

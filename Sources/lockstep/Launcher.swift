@@ -3,7 +3,7 @@ import Glibc
 
 /// This process's parent: mpirun, or the daemon that mpirun has on another node, and Hydra on every node.
 enum Launcher {
-    /// A rank whose mpirun was killed must not live on, not even when it is stopped itself. Other launchers than Open MPI's and
+    /// A rank whose mpirun was killed must not survive, not even if it is stopped itself. Launchers other than Open MPI's and
     /// Hydra may start ranks from a thread that ends early, which this signal would take for the launcher's end.
     static func shareFate() {
         guard LaunchEnvironment.isChildOfLauncher else { return }
@@ -13,12 +13,12 @@ enum Launcher {
         _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
     }
 
-    /// Ends the launcher if it outlives its patience. mpirun that hears of a dead rank waits for the daemons on other nodes,
-    /// and when these are out of reach it waits for a quarter of an hour (TCP's retransmissions).
+    /// Kills the launcher if it does not end in time. After a rank has died, mpirun waits for the daemons on other nodes,
+    /// and if these are unreachable it waits for a quarter of an hour (TCP's retransmissions).
     static func endIfItStays() {
         guard LaunchEnvironment.isChildOfLauncher else { return }
         let patience = getenv("OMPI_MCA_odls_base_sigkill_timeout").flatMap { Int(String(cString: $0)) } ?? 1
-        // A process of its own, since this one is about to end; without the standard streams, whose end mpirun waits for.
+        // In a separate process, since this one is about to end; without the standard streams, for whose end mpirun waits.
         let script = """
             exec < /dev/null > /dev/null 2>&1; sleep \(2 * patience + 5)
             case $(cat /proc/\(getppid())/comm) in mpirun | mpiexec | orterun | orted | prterun | prted | hydra_pmi_proxy) kill -KILL \(getppid()) ;; esac

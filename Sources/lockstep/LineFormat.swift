@@ -1,7 +1,7 @@
 import ArgumentParser
 import Diagnostics
 
-/// Where the text to score stands in a line, and how its score is written.
+/// The position of the text in a line, and the way its score is written.
 enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     /// The whole line; a score.
     case text
@@ -12,7 +12,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     /// `N ||| TEXT ||| FEATURES ||| ...`, as Moses' n-best lists; the same line with the score as one more feature.
     case moses
 
-    /// What stands beside the text in a line.
+    /// The other parts of a line.
     struct Frame {
         fileprivate let before: ArraySlice<UInt8>
         fileprivate var after: ArraySlice<UInt8> = []
@@ -21,7 +21,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
         var identity: String? { before.isEmpty ? nil : String(decoding: before, as: UTF8.self) }
     }
 
-    /// - Parameter number: of the line, for errors.
+    /// - Parameter number: the number of the line, for errors.
     /// - Throws: `UnreadableLine`.
     func parse(_ line: ArraySlice<UInt8>, file: String, number: Int) throws -> (text: ArraySlice<UInt8>, frame: Frame) {
         switch self {
@@ -42,7 +42,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
                 throw UnreadableLine(file: file, number: number, expected: "fields with ||| between them, the text in the second")
             }
             let end = line[begin...].firstRange(of: Self.bars)?.lowerBound ?? line.endIndex
-            // The spaces around the bars are the format's.
+            // The spaces around the bars belong to the format.
             let text = line[begin..<end].drop { $0 == blank }
             let features = line[end...].dropFirst(Self.bars.count)
             let place = features.firstRange(of: Self.bars)?.lowerBound ?? line.endIndex
@@ -54,7 +54,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     }
 
     /// The line to print.
-    /// - Parameter numbers: the score, and what was asked for beside it.
+    /// - Parameter numbers: the score, and the counts if they were requested.
     func line(_ numbers: [String], in frame: Frame) -> [UInt8] {
         switch self {
         case .text: Array(numbers.joined(separator: "\t").utf8)

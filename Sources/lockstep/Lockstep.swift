@@ -28,9 +28,9 @@ struct Lockstep: ParsableCommand {
 
     static func main() {
         lockstep_require_processor(CommandLine.argc, CommandLine.unsafeArgv)
-        // A reader that goes away (`lockstep ... | head`) shows as a failed write, not as a killed process.
+        // A reader that exits early (`lockstep ... | head`) causes a failed write, not a killed process.
         signal(SIGPIPE, SIG_IGN)
-        // Started with a closed standard stream, the next file opened would be that stream, and get its messages.
+        // If a standard stream is closed at the start, the next file opened would take its place and receive its messages.
         while true {
             let descriptor = open("/dev/null", O_RDWR)
             guard (0...2).contains(descriptor) else {
@@ -64,7 +64,7 @@ extension Lockstep {
         !configuration.subcommands.contains { $0.configuration.commandName == name && $0 is any TaskCommand.Type }
     }
 
-    /// The parser calls a mistyped subcommand an unexpected argument, and `help` shows the wrong page for it.
+    /// The parser reports a mistyped subcommand as an unexpected argument, and `help` shows the wrong page for it.
     private static func checkSubcommand(_ name: String?) throws {
         let names = configuration.subcommands.filter { $0.configuration.shouldDisplay }.compactMap { $0.configuration.commandName }
         guard let name, !name.hasPrefix("-"), !name.isEmpty,

@@ -85,7 +85,7 @@ struct OpenedModel {
         return folder
     }
 
-    /// Ids mean the same words only with the same vocabulary.
+    /// Ids mean the same tokens only with the same vocabulary.
     func require(_ dataset: Dataset) throws {
         let expected = checkpoint?.manifest.vocabularyHash ?? vocabulary.hash
         guard dataset.vocabulary.hash == expected else {
@@ -109,7 +109,7 @@ struct OtherSize: DiagnosedError {
     }
 }
 
-/// Data prepared with another vocabulary than the model's.
+/// Data prepared with a vocabulary other than the model's.
 struct OtherVocabulary: DiagnosedError {
     let file: String
     let expected: String
@@ -123,15 +123,15 @@ struct OtherVocabulary: DiagnosedError {
     }
 }
 
-/// The dataset folder that a configuration names, seen from another working directory perhaps.
+/// The dataset folder that a configuration names, perhaps relative to another working directory.
 struct DataNotThere: DiagnosedError {
     let folder: String
 
     var kind: FailureKind { .data }
     var diagnosis: Diagnosis {
         Diagnosis(
-            "the data that the model was trained on is not there", file: folder,
-            remedy: "say where it is with --data FOLDER, or evaluate a text file with --text")
+            "the data on which the model was trained is not there", file: folder,
+            remedy: "give its folder with --data FOLDER, or evaluate a text file with --text")
     }
 }
 

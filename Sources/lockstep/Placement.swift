@@ -3,7 +3,7 @@ import Diagnostics
 import Platform
 import Reporting
 
-/// Where a job's ranks run and what they may use there.
+/// Where the ranks of a job run and what they may use there.
 struct Placement {
     private struct Rank {
         var host: String
@@ -17,7 +17,7 @@ struct Placement {
     private let ranks: [Rank]
 
     /// Collective.
-    /// - Parameter threads: of this rank.
+    /// - Parameter threads: the number of threads of this rank.
     init(_ communicator: any Communicator, threads: Int) throws {
         let (processors, memory) = (Machine.this.processors, Machine.this.memory)
         let own = [
@@ -43,7 +43,7 @@ struct Placement {
         }
     }
 
-    /// As in `4 on 2 hosts (a 2, b 2), 1 thread each`.
+    /// For example `4 on 2 hosts (a 2, b 2), 1 thread each`.
     var ranksText: String {
         let hosts = hosts
         let shown = hosts.prefix(4).map { hosts.count == 1 ? $0.name : "\($0.name) \($0.ranks.count)" }
@@ -53,7 +53,7 @@ struct Placement {
         return "\(ranks.count) on \(place), \(threads) thread\(threads == "1" ? "" : "s") each"
     }
 
-    /// Of each kind of host once: how the ranks are bound.
+    /// How the ranks are bound, once for each kind of host.
     var binding: String {
         var texts: [String] = []
         for text in hosts.map({ Placement.binding($0.ranks) }) where !texts.contains(text) { texts.append(text) }
@@ -70,7 +70,7 @@ struct Placement {
         return "\(each) for each rank, some of them shared"
     }
 
-    /// What slows a job down.
+    /// What slows the job down.
     var warning: String? {
         for host in hosts {
             let all = Set(host.ranks.flatMap(\.processors))
@@ -88,7 +88,7 @@ struct Placement {
     /// The machine on which the ranks need the largest share of memory.
     /// - Parameters:
     ///   - rank: bytes that each rank needs.
-    ///   - shared: how many of these exist once for all ranks of a machine.
+    ///   - shared: how many of these bytes exist once for all ranks of a machine.
     func memory(rank: Int, shared: Int) -> (needed: Int, host: String, total: Int, free: Int)? {
         hosts.filter { $0.ranks[0].memory > 0 }.map { host in
             (rank * host.ranks.count - shared * (host.ranks.count - 1), host.name, host.ranks[0].memory, host.ranks[0].freeMemory)

@@ -10,13 +10,13 @@ struct PrepareCommand: TaskCommand {
         commandName: "prepare",
         abstract: "Turn text, or another program's tokens, into a dataset folder.",
         discussion: """
-            From one text, cut in three, or from a file for each part. The vocabulary comes from the training part \
-            alone, most frequent first. Files may be larger than memory.
+            Takes one text and splits it into three parts, or takes a file for each part. The vocabulary comes from the \
+            training part alone, most frequent token first. Files may be larger than memory.
 
-            Levels: `char` (the Unicode characters of UTF-8 text), `byte` (any file), `word` (what stands between \
-            white space in UTF-8 text; each line ends in <eos>, words outside the vocabulary become <unk>).
+            Levels: `char` (the Unicode characters of UTF-8 text), `byte` (any file), `word` (UTF-8 text split at \
+            white space; each line ends in <eos>, words outside the vocabulary become <unk>).
 
-            --split cuts by the size in bytes, at the next character, or at word level the next line.
+            --split cuts at percentages of the size in bytes, at the next character or, at word level, the next line.
 
             A text may be a file, which may be gzip, a pipe, or - for standard input. What is read twice (characters, \
             bytes, and what --split cuts) waits in a temporary file in the folder of --output.
@@ -25,8 +25,8 @@ struct PrepareCommand: TaskCommand {
             that its models can be trained on it, or evaluated. Words outside it become <unk>, and so do characters and \
             bytes if it has <unk>; if not, they are an error, or left out with --unknown skip.
 
-            --tokens takes arrays of token ids that another tokenizer made (numpy.save: one dimension of uint16, uint32, \
-            int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
+            With --tokens, the files are arrays of token ids from another tokenizer (numpy.save: one dimension of \
+            uint16, uint32, int32 or int64), and --vocabulary lists their tokens: a text file with one token per line, \
             in the order of the ids, or a vocabulary.json.
 
             Examples:
@@ -83,7 +83,7 @@ struct PrepareCommand: TaskCommand {
     @Option(help: ArgumentHelp("Dataset folder to make.", valueName: "folder"), completion: .directory)
     var output: String
 
-    @Flag(help: "Replace a dataset that is already there.")
+    @Flag(help: "Replace an existing dataset.")
     var overwrite = false
 
     enum Unknown: String, ExpressibleByArgument, CaseIterable { case error, skip }
@@ -199,10 +199,10 @@ extension TokenLevel: ExpressibleByArgument {
 
     public static var allValueStrings: [String] { ofTexts.map(\.argument) }
 
-    /// Pieces are cut by other programs.
+    /// Only other programs make pieces.
     private static var ofTexts: [TokenLevel] { allCases.filter { $0 != .piece } }
 
-    /// As typed on the command line.
+    /// The level as given on the command line.
     var argument: String { self == .character ? "char" : rawValue }
 }
 

@@ -2,7 +2,7 @@ import Diagnostics
 import Files
 import Glibc
 
-/// Lines typed by a person or piped in by a program. A person gets a sign to type after, and may make mistakes.
+/// Lines typed by a person or piped in by a program. A person gets a prompt sign, and may make mistakes.
 struct PromptLines {
     private let lines: LineReader
     private let isTerminal = isatty(STDIN_FILENO) == 1
@@ -15,7 +15,7 @@ struct PromptLines {
 
     /// Calls `body` with each line until the input ends or `body` returns false.
     /// - Parameter body: also gets the line's place, as in "line 3", for errors.
-    /// - Throws: what `body` throws, unless a person can try again: then the error is shown and the next line read.
+    /// - Throws: the errors of `body`, unless a person can try again: then the error is shown and the next line is read.
     func forEach(_ body: (_ line: [UInt8], _ place: String) throws -> Bool) throws {
         var number = 0
         while true {

@@ -1,9 +1,9 @@
 import Doctor
 
 extension Report {
-    /// For people: a table, what is wrong with reason and remedy, and what to type.
+    /// The report as text: a table, the problems with cause and remedy, and what to type.
     var text: String {
-        var parts = [table([["", "looked at", "found"]] + findings.map(row), textColumns: [0, 1, 2])]
+        var parts = [table([["", "check", "found"]] + findings.map(row), textColumns: [0, 1, 2])]
         for finding in findings.sorted(by: { $0.verdict > $1.verdict }) where finding.verdict != .ok {
             parts.append(
                 """

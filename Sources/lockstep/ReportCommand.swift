@@ -11,7 +11,7 @@ struct ReportCommand: TaskCommand {
         commandName: "report",
         abstract: "Make a page of curves, samples and settings of one run, or of several side by side.",
         discussion: """
-            The page is a single HTML file that needs no network. It may be made while a run is at work.
+            The page is a single HTML file that needs no network. You can make it while a run is training.
 
             Examples:
               lockstep report runs/quickstart
@@ -22,12 +22,12 @@ struct ReportCommand: TaskCommand {
     @Argument(help: ArgumentHelp("Run folders.", valueName: "run"), completion: .directory)
     var runs: [String]
 
-    @Option(help: ArgumentHelp("Where the page goes. Default: report.html in the run folder; needed with several.", valueName: "file"), completion: .file(extensions: ["html"]))
+    @Option(help: ArgumentHelp("File for the page. Default: report.html in the run folder; required for several runs.", valueName: "file"), completion: .file(extensions: ["html"]))
     var output: String?
 
     func validate() throws {
         guard runs.count == 1 || output != nil else {
-            throw ValidationError("Several runs: say where the page goes with --output FILE.")
+            throw ValidationError("Several runs need a file for the page: --output FILE.")
         }
     }
 
@@ -49,7 +49,7 @@ struct ReportCommand: TaskCommand {
         print(path)
     }
 
-    /// The last part of each path; the whole of it where that is not enough to tell runs apart.
+    /// The last part of each path, or the whole path if the last part is ambiguous.
     private static func names(_ folders: [String]) -> [String] {
         let last = folders.map { folder in
             folder.split(separator: "/").last { $0 != "." }.map(String.init) ?? folder

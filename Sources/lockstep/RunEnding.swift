@@ -2,14 +2,14 @@ import Diagnostics
 import Files
 import Training
 
-/// `RUN/.ending`: the exit code with which the run's last sitting ended in good order, and the step. mpirun that got
-/// SIGTERM returns 1 whatever its ranks return, so `launch/supervise` looks here. Missing while a job is running, and
+/// `RUN/.ending`: the exit code and step with which the last session ended normally. After
+/// SIGTERM mpirun returns 1 whatever its ranks return, so `launch/supervise` reads this file. Missing while a job is running, and
 /// after one that died.
 struct RunEnding: Encodable {
     let code: Int32
     let step: Int
 
-    /// Nil when there is none, or nothing of the kind.
+    /// Nil if there is no such file, or its content is invalid.
     init?(of folder: String) {
         guard let bytes = try? File.contents(of: RunEnding.path(folder), limit: 100) else { return nil }
         let words = String(decoding: bytes, as: UTF8.self).split { $0 == " " || $0 == "\n" }
@@ -24,7 +24,7 @@ struct RunEnding: Encodable {
 
     static func write(_ result: TrainingResult, to folder: String) {
         let code = result.finished ? 0 : FailureKind.stopped.rawValue
-        // The checkpoint is safe; without this file the supervisor tries once more than it need.
+        // The checkpoint is safe; without this file, the supervisor only makes one unnecessary attempt.
         try? File.publish("\(code) step \(result.step)\n", at: path(folder))
     }
 }

@@ -5,10 +5,10 @@ import Diagnostics
 import Files
 import Glibc
 
-/// Where a run lives and where it begins: decided by rank 0, followed by all.
+/// The folder of a run and the point where it starts: rank 0 decides, and all ranks follow.
 struct RunPlan {
     let folder: String
-    /// To go on from; nil for a new run.
+    /// The checkpoint to resume from; nil for a new run.
     let checkpoint: LoadedCheckpoint?
 
     var configurationPath: String { RunPlan.configurationPath(in: folder) }
@@ -16,7 +16,7 @@ struct RunPlan {
     init(_ command: TrainCommand, _ communicator: any Communicator) throws {
         let folder = RunPlan.folder(command)
         let isFirst = communicator.rank == 0
-        // Only rank 0 looks, and checks every checksum: the others might see the folder at another moment.
+        // Only rank 0 looks and checks every checksum: the others might see the folder in a different state.
         let decided = try communicator.together("looking for checkpoints") {
             isFirst ? try RunPlan.checkpointFolder(command, in: folder) ?? "" : ""
         }
@@ -45,17 +45,17 @@ struct RunPlan {
         let store = CheckpointStore(runFolder: folder, keep: 1, note: note)
         switch command.resume {
         case nil:
-            // An error here, too: folders of damaged checkpoints are not to be trained over.
+            // Also an error: training must not overwrite folders of damaged checkpoints.
             guard let latest = try store.latest() else { return nil }
-            // A mistyped setting is worth saying first.
+            // A mistyped setting is reported first.
             _ = try RunConfiguration.load(file: command.config, overrides: settings(command))
             throw UsageError(
-                "the run folder holds checkpoints already", location: folder,
+                "the run folder already has checkpoints", location: folder,
                 found: "step \(latest.manifest.step)",
-                remedy: "add --resume auto to go on, or choose another folder with --run")
+                remedy: "add --resume auto to resume, or choose another folder with --run")
         case "auto":
             let latest = try store.latest()
-            if latest == nil { note("\(folder) has no checkpoint yet: beginning at step 0") }
+            if latest == nil { note("\(folder) has no checkpoint yet: starting at step 0") }
             return latest?.folder
         case let name?:
             let path = Folder.withoutSlash(name)
@@ -70,7 +70,7 @@ struct RunPlan {
         }
     }
 
-    /// What the command line stands for. Looks at no run folder but that of a run to be resumed.
+    /// The configuration that the command line gives. Reads no run folder except that of a run to be resumed.
     static func configuration(of command: TrainCommand) throws -> RunConfiguration {
         guard command.resume != nil else {
             return try RunConfiguration.load(file: command.config, overrides: settings(command))
@@ -78,7 +78,7 @@ struct RunPlan {
         return try RunPlan(command, SingleRank()).configuration(command)
     }
 
-    /// `watchdog.seconds` before the ranks have met, and before what is wrong with the configuration is to be said.
+    /// `watchdog.seconds` before the ranks have met, and before errors in the configuration are reported.
     static func patience(of command: TrainCommand) -> Double {
         let overrides = settings(command)
         let own = command.resume == nil ? nil : configurationPath(in: folder(command))
@@ -88,7 +88,7 @@ struct RunPlan {
         return (configuration ?? RunConfiguration()).watchdog.seconds
     }
 
-    /// The configuration of the command line; when resuming without a file, the one that the checkpoint carries.
+    /// The configuration of the command line; when resuming without a file, that of the checkpoint.
     func configuration(_ command: TrainCommand) throws -> RunConfiguration {
         let overrides = RunPlan.settings(command)
         guard let checkpoint else { return try RunConfiguration.load(file: command.config, overrides: overrides) }
@@ -102,7 +102,7 @@ struct RunPlan {
         if let structural = differences.first(where: \.isStructural) {
             throw UsageError(
                 "a resumed run cannot change this setting", location: structural.path, expected: structural.old,
-                found: structural.new, remedy: "set it back, or start a new run with --init-from \(checkpoint.folder.shellWord)")
+                found: structural.new, remedy: "restore it, or start a new run with --init-from \(checkpoint.folder.shellWord)")
         }
         if Failure.launchedRank == 0 {
             for change in differences where change.path != "data.path" {
@@ -112,7 +112,7 @@ struct RunPlan {
         return configuration
     }
 
-    /// What the command line sets, in order.
+    /// The settings of the command line, in order.
     private static func settings(_ command: TrainCommand) -> [String] {
         (command.data.map { ["data.path=\(Folder.withoutSlash($0).yamlScalar)"] } ?? []) + command.overrides
     }

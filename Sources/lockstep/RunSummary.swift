@@ -10,7 +10,7 @@ import Recurrent
 import Reporting
 import Training
 
-/// What a user should know before the first step and after the last.
+/// The information that a user needs before the first step and after the last.
 struct RunSummary {
     let text: String
 
@@ -57,15 +57,15 @@ struct RunSummary {
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }
 
-    /// How many of a rank's bytes exist once for all ranks of a machine: parameters and optimizer slots.
+    /// The bytes of a rank that exist once for all ranks of a machine: parameters and optimizer slots.
     static func sharedMemory(_ options: TrainingOptions) -> Int {
         (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.
     /// - Parameters:
-    ///   - copies: how often each rank holds the model.
-    ///   - extra: bytes that each rank needs beside.
+    ///   - copies: the number of copies of the model on each rank.
+    ///   - extra: bytes that each rank needs in addition.
     static func checkMemory(
         _ options: TrainingOptions, _ communicator: any Communicator, copies: Int = 1, extra: Int = 0
     ) throws {
@@ -85,7 +85,7 @@ struct RunSummary {
         }
     }
 
-    /// The last words of a finished run.
+    /// The last lines of a finished run.
     static func ending(_ result: TrainingResult, dataset: Dataset) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
         var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
@@ -108,7 +108,7 @@ struct RunSummary {
     }
 }
 
-/// The command line as typed, to train in earnest.
+/// The command line as typed, without --dry-run.
 enum Invocation {
     static var text: String { Arguments.all.filter { $0 != "--dry-run" }.map(\.shellWord).joined(separator: " ") }
 }

@@ -24,7 +24,7 @@ struct ScoreCommand: TaskCommand {
             --tokens prints one JSON object a line: the tokens, their ids, each one's log probability and their sum, \
             "score". Of what is skipped there is no probability (null), and of what the vocabulary lacks no id.
 
-            Formats, with the line that is read and the one that is printed:
+            Formats, with the input line and the output line:
               text   TEXT, the default      SCORE
               id     ID TEXT (Kaldi)        ID SCORE
               tab    columns, TEXT last     the other columns, SCORE
@@ -56,7 +56,7 @@ struct ScoreCommand: TaskCommand {
     @Flag(help: "Leave the end of the line out of the score.")
     var noLineEnd = false
 
-    @Flag(help: "After the score, the number of tokens scored and how many of them are <unk>.")
+    @Flag(help: "Print the number of scored tokens after the score, and how many of them are <unk>.")
     var counts = false
 
     @Flag(help: "Do not reset the state between lines.")
@@ -75,7 +75,7 @@ struct ScoreCommand: TaskCommand {
         case two = "2"
         case ten = "10"
 
-        /// What a natural logarithm is divided by.
+        /// The divisor of a natural logarithm.
         var divisor: Double { self == .e ? 1 : Elementary.logarithm(self == .two ? 2 : 10) }
     }
 
@@ -115,8 +115,8 @@ struct ScoreCommand: TaskCommand {
         }
     }
 
-    /// Enough lines to find many of like length, but none that would have to be waited for while others are ready.
-    /// - Returns: none at the end; the error of the line after them, if it cannot be scored.
+    /// Enough lines to find many of similar length, but no line that would have to be waited for while others are ready.
+    /// - Returns: the lines, none at the end, and the error of the line after them if it cannot be scored.
     private func read(
         _ lines: LineReader, number: inout Int, with vocabulary: Vocabulary
     ) throws -> (lines: [InputLine], problem: (any Error)?) {

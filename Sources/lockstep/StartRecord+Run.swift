@@ -10,10 +10,10 @@ import Reporting
 import Training
 
 extension StartRecord {
-    /// Collective. What this sitting trains, and where.
+    /// Collective. What this session trains, and where.
     /// - Parameters:
-    ///   - tokens: of the training and the validation part.
-    ///   - step: done before.
+    ///   - tokens: numbers of tokens in the training and the validation part.
+    ///   - step: the step from which the session starts.
     /// - Throws: transport errors.
     init(
         _ options: TrainingOptions, dataset: Dataset, tokens: (training: Int, validation: Int?), step: Int,
@@ -33,7 +33,7 @@ extension StartRecord {
 }
 
 extension SamplePlan {
-    /// - Parameter length: tokens; nil comes of 0.
+    /// - Parameter length: the number of tokens; 0 gives nil.
     init?(length: Int, _ vocabulary: Vocabulary) {
         guard length > 0 else { return nil }
         self.init(

@@ -1,20 +1,20 @@
 import Glibc
 import Synchronization
 
-/// Signals, remembered until the step ends. SIGTERM, SIGUSR2 and SIGINT stop the run with a checkpoint; SIGUSR1 and SIGHUP
-/// (the terminal is gone) save and go on.
+/// Signals, remembered until the step ends. SIGTERM, SIGUSR2 and SIGINT stop the run with a checkpoint. SIGUSR1 and SIGHUP
+/// (the terminal has closed) save a checkpoint, and training continues.
 ///
-/// SIGUSR2 is for launchers: mpirun and srun pass it on and do nothing else, while on SIGTERM they end the job in their own
+/// SIGUSR2 is for launchers: mpirun and srun forward it and do nothing else, while on SIGTERM they end the job in their own
 /// ways, soon and with their own exit codes.
 ///
-/// Another SIGTERM changes nothing: batch systems send it to mpirun and to the ranks, mpirun passes it on once more, and
-/// what is impatient sends SIGKILL. A second SIGINT is a person's: it ends the process as if there were no handler.
+/// Another SIGTERM changes nothing: batch systems send it to mpirun and to the ranks, mpirun forwards it again, and
+/// an impatient system sends SIGKILL. A second SIGINT comes from a person: it ends the process as if there were no handler.
 enum StopRequests {
     private static let stop = Atomic<Bool>(false)
     private static let interrupted = Atomic<Bool>(false)
     private static let save = Atomic<Bool>(false)
 
-    /// Call it before MPI is up, which takes a while.
+    /// Call it before MPI is initialised, which takes a while.
     static func install() {
         // A first access inside a handler would run a lazy initialiser there.
         stop.store(false, ordering: .relaxed)
@@ -38,14 +38,14 @@ enum StopRequests {
     /// Stays true.
     static var isStopping: Bool { stop.load(ordering: .relaxed) }
 
-    /// Whether a save was asked for since the last call.
+    /// Whether a save was requested since the last call.
     static func takeSave() -> Bool { save.exchange(false, ordering: .relaxed) }
 }
 
 /// Handlers that may interrupt a matrix product.
 enum SignalHandler {
-    /// Handlers must not run on the stack pointer they find: inside a matrix product it can be anywhere, and the frame
-    /// that the kernel writes there destroys the heap. For the calling thread.
+    /// Handlers must not use the current stack pointer: inside a matrix product it can point anywhere, and the frame
+    /// that the kernel writes there would destroy the heap. Applies to the calling thread.
     static func provideStack() {
         let size = 1 << 16
         var stack = stack_t(ss_sp: .allocate(byteCount: size, alignment: 16), ss_flags: 0, ss_size: size)

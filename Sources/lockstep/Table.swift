@@ -1,4 +1,4 @@
-/// Columns two spaces apart, text to the left and numbers to the right.
+/// Columns two spaces apart, with text aligned left and numbers aligned right.
 func table(_ rows: [[String]], textColumns: Set<Int>) -> String {
     let widths = (0..<(rows.first?.count ?? 0)).map { column in rows.map { $0[column].count }.max() ?? 0 }
     return rows.map { row in

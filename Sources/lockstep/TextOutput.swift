@@ -1,8 +1,8 @@
 import Corpus
 import Files
 
-/// Writes tokens to stdout as text while they come, whole characters at a time. A terminal gets neither bytes that are
-/// not UTF-8 nor control characters, which could do anything to it; a file or a pipe gets every byte as it is.
+/// Writes tokens to stdout as text as they are generated, in complete characters. A terminal gets neither bytes that are
+/// not UTF-8 nor control characters, which could control it; a file or a pipe gets every byte unchanged.
 struct TextOutput {
     private let vocabulary: Vocabulary
     private let isTerminal = StandardStream.output.isTerminal
@@ -17,7 +17,7 @@ struct TextOutput {
         put(prompt)
     }
 
-    /// - Returns: whether anybody still reads.
+    /// - Returns: whether there is still a reader.
     mutating func write(_ token: Int32) -> Bool {
         let endsLine = Int(token) == vocabulary.endOfSentence
         let space = needsSpace && !endsLine ? [UInt8(ascii: " ")] : []
@@ -25,7 +25,7 @@ struct TextOutput {
         return put(space + vocabulary.decode([token]))
     }
 
-    /// - Returns: whether anybody still reads.
+    /// - Returns: whether there is still a reader.
     @discardableResult
     mutating func finish() -> Bool {
         let rest = unfinished

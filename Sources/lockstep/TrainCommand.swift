@@ -8,8 +8,8 @@ struct TrainCommand: JobCommand {
         commandName: "train",
         abstract: "Train a model, alone or on all ranks of mpirun.",
         discussion: """
-            Settings come from the defaults, then the configuration file, then each --set in turn. The run folder gets \
-            the complete configuration, metrics.jsonl and the checkpoints.
+            Settings come from the defaults, then from the configuration file, then from each --set in turn. The run folder \
+            receives the complete configuration, metrics.jsonl and the checkpoints.
 
             Examples:
               lockstep train --config configs/quickstart.yaml --run runs/first --dry-run
@@ -28,35 +28,35 @@ struct TrainCommand: JobCommand {
     @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
     var data: String?
 
-    @Option(name: .customLong("run"), help: ArgumentHelp("The run folder; checkpoints and metrics go there. Default: runs/NAME after the configuration file.", valueName: "folder"), completion: .directory)
+    @Option(name: .customLong("run"), help: ArgumentHelp("The run folder for checkpoints and metrics. Default: runs/NAME, after the configuration file.", valueName: "folder"), completion: .directory)
     var runFolder: String?
 
-    @Option(help: ArgumentHelp("auto: go on from the run's latest checkpoint, or begin if it has none. Otherwise the checkpoint folder to go on from.", valueName: "auto|folder"), completion: .directory)
+    @Option(help: ArgumentHelp("auto: resume from the run's latest checkpoint, or start if it has none. Otherwise the checkpoint folder to resume from.", valueName: "auto|folder"), completion: .directory)
     var resume: String?
 
-    @Option(help: ArgumentHelp("Begin with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's); nothing else of it.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("Start with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's), and take nothing else from it.", valueName: "path"), completion: .file())
     var initFrom: String?
 
     @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
-    @Flag(help: "Print the complete configuration (YAML) that these options stand for, and do nothing else.")
+    @Flag(help: "Print the complete configuration (YAML) that these options give, and do nothing else.")
     var printConfig = false
     @Flag(help: "Check everything, print what the run would be, and stop. Writes nothing.")
     var dryRun = false
 
-    /// Whether there will be more than words.
+    /// Whether this is more than a printout.
     var trains: Bool { !printConfig && !dryRun }
 
     func validate() throws {
         guard resume == nil || initFrom == nil else {
-            throw ValidationError("--resume and --init-from exclude each other: a resumed run has weights already.")
+            throw ValidationError("--resume and --init-from exclude each other: a resumed run already has weights.")
         }
     }
 
     func run() throws {
         if printConfig {
-            // Needs no other rank: under mpirun rank 0 alone speaks.
+            // Needs no other rank: under mpirun, only rank 0 prints.
             if Failure.launchedRank == 0 { print(try RunPlan.configuration(of: self).yaml, terminator: "") }
             return
         }
@@ -65,7 +65,7 @@ struct TrainCommand: JobCommand {
         let watchdog = Watchdog(heartbeat, rank: Failure.launchedRank, limit: RunPlan.patience(of: self)) { alarm in
             if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
             Launcher.endIfItStays()
-            // Not by MPI, which the training thread is in, nor through what runs at exit.
+            // Not through MPI, which the training thread is using, nor through exit handlers.
             _exit(FailureKind.inputOutput.rawValue)
         }
         watchdog.watch()

@@ -8,13 +8,13 @@ import Diagnostics
 struct TrainingData {
     let dataset: Dataset
     let training: TokenStore
-    /// nil when the dataset has no such part.
+    /// nil if the dataset has no such part.
     let validation: TokenStore?
 
     /// Collective.
     /// - Parameters:
     ///   - recipe: a file that may say how to make the dataset.
-    ///   - checkpoint: of the run that goes on, whose data these must be.
+    ///   - checkpoint: that of the resumed run, whose data these must be.
     init(
         folder: String, recipe: String?, continuing checkpoint: LoadedCheckpoint?, _ communicator: any Communicator
     ) throws {

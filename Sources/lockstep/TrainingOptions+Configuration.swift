@@ -7,7 +7,7 @@ import Training
 
 extension TrainingOptions {
     /// The run that a configuration describes, for a vocabulary and a corpus of known size.
-    /// - Parameter trainingTokens: for the number of steps.
+    /// - Parameter trainingTokens: determines the number of steps.
     init(_ configuration: RunConfiguration, vocabularySize: Int, trainingTokens: Int) throws {
         let training = configuration.training
         let unroll =

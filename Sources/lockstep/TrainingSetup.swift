@@ -9,7 +9,7 @@ import Recurrent
 import Reporting
 import Training
 
-/// From the command line to a trainer that is ready to go, on all ranks together.
+/// Goes from the command line to a trainer that is ready to start, on all ranks together.
 struct TrainingSetup {
     private let communicator: any Communicator
     private let plan: RunPlan
@@ -18,7 +18,7 @@ struct TrainingSetup {
     private let reporter: RunReporter?
     private let lock: RunLock?
 
-    /// Collective. Whatever can be wrong is found before the run folder is touched.
+    /// Collective. Finds all errors before the run folder is touched.
     init(
         _ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat, _ watchdog: Watchdog
     ) throws {
@@ -45,7 +45,7 @@ struct TrainingSetup {
             try TrainingSetup.options(configuration, data, communicator)
         }
         try Arithmetic.prepare(threads: Job.threads)
-        let weights = try communicator.together("reading the weights to begin with") {
+        let weights = try communicator.together("reading the initial weights") {
             try command.initFrom.map { try TrainingSetup.weights($0, for: options.model, note) }
         }
 
@@ -82,7 +82,7 @@ struct TrainingSetup {
             ranks: communicator.size)
         if !isFirst { return }
         if command.dryRun {
-            print(summary.text + "\ndry run     all of this is sound, and nothing has been written")
+            print(summary.text + "\ndry run     all of this is valid, and nothing has been written")
         } else {
             Failure.say(summary.text)
         }
@@ -96,7 +96,7 @@ struct TrainingSetup {
         try communicator.agree(on: program, named: "the program's SHA-256")
     }
 
-    /// What the configuration comes to with these data and ranks.
+    /// The run that the configuration describes for these data and ranks.
     private static func options(
         _ configuration: RunConfiguration, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> TrainingOptions {
@@ -120,7 +120,7 @@ struct TrainingSetup {
         return options
     }
 
-    /// The weights that a run, a checkpoint or a single file holds.
+    /// The weights of a run, a checkpoint or a single file.
     private static func weights(
         _ path: String, for model: ModelConfiguration, _ note: @escaping @Sendable (String) -> Void
     ) throws -> SafetensorsFile {
@@ -131,7 +131,7 @@ struct TrainingSetup {
         return file
     }
 
-    /// By rank 0 alone.
+    /// Called by rank 0 alone.
     private static func openFolder(
         of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int
     ) throws -> (RunLock, RunReporter) {
@@ -157,7 +157,7 @@ struct TrainingSetup {
         func isStopping() -> Bool {
             if StopRequests.isStopping, !isTold {
                 isTold = true
-                reporter?.note("stopping: a checkpoint is saved first; Ctrl-C once more ends at once, without it")
+                reporter?.note("stopping after saving a checkpoint; another Ctrl-C ends at once, without one")
             }
             return StopRequests.isStopping
         }

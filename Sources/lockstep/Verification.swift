@@ -7,21 +7,21 @@ import FoundationEssentials
 import Glibc
 import Randomness
 
-/// Trains, kills its own jobs, resumes them with other numbers of ranks, and compares what comes out.
+/// Trains, kills its own jobs, resumes them on other numbers of ranks, and compares the results.
 final class Verification {
     struct Options {
         var configuration: RunConfiguration
-        /// Of which the first is the reference.
+        /// Numbers of ranks; the first is the reference.
         var ranks: [Int]
         var steps: Int
         /// How often the interrupted run is killed.
         var kills: Int
         var seed: UInt64
-        /// Words, with `{ranks}` for the number.
+        /// The words of the launcher, with `{ranks}` for the number.
         var launcher: [String]
-        /// Seconds without any progress of a job.
+        /// Seconds that a job may take without progress.
         var patience: Double
-        /// Exists already.
+        /// An existing folder.
         var scratch: String
     }
 
@@ -31,7 +31,7 @@ final class Verification {
     private var random: PhiloxSequence
     private var trials: [Trial] = []
 
-    /// Relative, of the next step's loss on another number of ranks, where rounding may differ.
+    /// Relative tolerance of the next step's loss on another number of ranks, where rounding may differ.
     static let tolerance = 1e-6
 
     init(_ options: Options, say: @escaping (String) -> Void) throws {
@@ -44,10 +44,10 @@ final class Verification {
     }
 
     private var isExact: Bool { options.configuration.training.reproducibleShards != nil }
-    /// Steps between the checkpoints that are compared.
+    /// Steps between compared checkpoints.
     private var interval: Int { max(1, options.steps / 8) }
 
-    /// - Throws: `JobFailed`, `VerificationStopped`; what reading checkpoints throws.
+    /// - Throws: `JobFailed`, `VerificationStopped`, and the errors of reading checkpoints.
     func run() throws -> VerificationReport {
         if isExact { try verifyAllBytes() } else { try verifyByRanks() }
         return VerificationReport(
@@ -55,7 +55,7 @@ final class Verification {
             ranks: options.ranks, seed: options.seed, trials: trials)
     }
 
-    /// With shards every run has the reference's bytes.
+    /// With shards, every run has the bytes of the reference.
     private func verifyAllBytes() throws {
         let reference = try train("reference", [(options.ranks[0], nil)])
         trials.append(Trial("reference", reference))
@@ -65,7 +65,7 @@ final class Verification {
         try compare("killed and resumed", try train("killed", interruptions { randomRanks(other: $0) }), with: reference)
     }
 
-    /// Without, those of the run with as many ranks; and the loss that another number of ranks finds next.
+    /// Without shards, a run has the bytes of the run with the same number of ranks; other numbers agree on the next loss.
     private func verifyByRanks() throws {
         var first: TrainedRun?
         for ranks in options.ranks {
@@ -89,12 +89,12 @@ final class Verification {
         }
     }
 
-    /// Sittings that end in a kill at random steps, and a last one that does not.
+    /// Sessions that end in a kill at random steps, and a last one that does not.
     private func interruptions(_ ranks: (Int?) -> Int) -> [(ranks: Int, killAfter: Int?)] {
         let steps = Array(1..<max(2, options.steps)).shuffled(using: &random).prefix(options.kills).sorted()
-        var sittings: [(ranks: Int, killAfter: Int?)] = []
-        for step in steps.map(Optional.some) + [nil] { sittings.append((ranks(sittings.last?.ranks), step)) }
-        return sittings
+        var sessions: [(ranks: Int, killAfter: Int?)] = []
+        for step in steps.map(Optional.some) + [nil] { sessions.append((ranks(sessions.last?.ranks), step)) }
+        return sessions
     }
 
     private func randomRanks(other than: Int?) -> Int {
@@ -121,7 +121,7 @@ final class Verification {
         trials.append(trial)
     }
 
-    /// The checkpoints of `step` differ, those of `lastEqual` do not: both runs are taken up again there, with a checkpoint
+    /// The checkpoints of `step` differ, those of `lastEqual` do not. Resumes both runs there, with a checkpoint
     /// after every step.
     private func locate(
         _ step: Int, _ tensors: [TensorDifference], lastEqual: Int?, _ run: TrainedRun, _ reference: TrainedRun
@@ -147,31 +147,31 @@ final class Verification {
     // MARK: Jobs
 
     /// - Parameters:
-    ///   - sittings: each ends when the run has made `killAfter` steps, by SIGKILL, or else at the run's end.
-    ///   - checkpoint: where the first begins, `start` being its step.
-    ///   - savingUpTo: save after each step, and end after this one.
+    ///   - sessions: each ends by SIGKILL when the run has made `killAfter` steps, or at the end of the run.
+    ///   - checkpoint: where the first session starts; `start` is its step.
+    ///   - savingUpTo: saves after each step, and ends after this one.
     private func train(
-        _ name: String, _ sittings: [(ranks: Int, killAfter: Int?)], from checkpoint: String? = nil, at start: Int = 0,
+        _ name: String, _ sessions: [(ranks: Int, killAfter: Int?)], from checkpoint: String? = nil, at start: Int = 0,
         savingUpTo: Int? = nil
     ) throws -> TrainedRun {
         var run = TrainedRun(name: name, scratch: options.scratch)
         let path = "\(run.folder).yaml"
         try File.publish(configuration(saveEvery: savingUpTo == nil ? interval : 1).yaml, at: path)
         var seen = start
-        for (number, sitting) in sittings.enumerated() {
+        for (number, session) in sessions.enumerated() {
             let from = number == 0 ? start : try run.latestStep()
             let place = number == 0 ? checkpoint ?? "auto" : "auto"
-            let killAfter = sitting.killAfter.map { max($0, seen + 1) }
+            let killAfter = session.killAfter.map { max($0, seen + 1) }
             if let killAfter, killAfter >= options.steps, number > 0 { continue }
-            say("\(name): training on \(sitting.ranks) rank\(sitting.ranks == 1 ? "" : "s") from step \(from)")
+            say("\(name): training on \(session.ranks) rank\(session.ranks == 1 ? "" : "s") from step \(from)")
             let job = try ChildJob(
-                command(ranks: sitting.ranks) + ["train", "--config", path, "--run", run.folder, "--resume", place], log: run.log)
+                command(ranks: session.ranks) + ["train", "--config", path, "--run", run.folder, "--resume", place], log: run.log)
             let killed = try wait(for: job, run) {
                 if let savingUpTo { return (try? run.checkpoint(savingUpTo)) != nil }
                 return try killAfter.map { try run.steps() >= $0 } ?? false
             }
             seen = try run.steps()
-            run.sittings.append(.init(ranks: sitting.ranks, start: from, killedAfter: killed ? seen : nil))
+            run.sessions.append(.init(ranks: session.ranks, start: from, killedAfter: killed ? seen : nil))
             if !killed { break }
         }
         return run
@@ -205,7 +205,7 @@ final class Verification {
         return false
     }
 
-    /// Rank 0, perhaps on another host, must be dead before the run goes on.
+    /// Rank 0, perhaps on another host, must be dead before the run resumes.
     private func waitForLock(of run: TrainedRun) throws {
         for _ in 0..<1000 {
             if !Folder.isFolder(run.folder) { return }
@@ -224,7 +224,7 @@ final class Verification {
         return options.launcher.map { $0.replacing("{ranks}", with: "\(ranks)") } + [program]
     }
 
-    /// The user's, but for what ends and saves the run.
+    /// The user's configuration, except for the settings that end and save the run.
     private func configuration(saveEvery: Int) -> RunConfiguration {
         var configuration = options.configuration
         configuration.training.steps = options.steps
@@ -238,17 +238,17 @@ final class Verification {
 
 /// A run in the scratch folder.
 struct TrainedRun {
-    struct Sitting: Encodable {
+    struct Session: Encodable {
         let ranks: Int
-        /// The step it began at.
+        /// The step at which it started.
         let start: Int
-        /// The last step known of it; nil when it came to its end.
+        /// The last known step if it was killed; nil if it reached its end.
         let killedAfter: Int?
     }
 
     let name: String
     let folder: String
-    var sittings: [Sitting] = []
+    var sessions: [Session] = []
 
     init(name: String, scratch: String) {
         self.name = name
@@ -258,14 +258,14 @@ struct TrainedRun {
     var log: String { "\(folder).log" }
     private var store: CheckpointStore { CheckpointStore(runFolder: folder, keep: 1, note: { _ in }) }
 
-    /// Of the sitting whose trajectory the run's later checkpoints follow.
-    func ranks(after step: Int) -> Int { sittings.last { $0.start <= step }?.ranks ?? 1 }
+    /// The ranks of the session whose trajectory the run's later checkpoints follow.
+    func ranks(after step: Int) -> Int { sessions.last { $0.start <= step }?.ranks ?? 1 }
 
     func checkpoint(_ step: Int) throws -> LoadedCheckpoint { try store.checkpoint(ofStep: step) }
 
     func latestStep() throws -> Int { try store.latest()?.manifest.step ?? 0 }
 
-    /// Made so far, as the run's records say.
+    /// Steps so far, according to the run's records.
     func steps() throws -> Int { try records().last?.step ?? 0 }
 
     func loss(_ step: Int) throws -> Double {
@@ -276,7 +276,7 @@ struct TrainedRun {
         return record.loss
     }
 
-    /// Changes as long as the run gets further.
+    /// Changes as long as the run makes progress.
     var signOfLife: [Int] { ["\(folder)/metrics.jsonl", log].map { (try? File.open($0, .read).size()) ?? 0 } }
 
     private struct Record: Decodable {
@@ -294,8 +294,8 @@ struct TrainedRun {
     }
 }
 
-/// Not a mistake: SIGTERM or SIGINT.
+/// Not an error: SIGTERM or SIGINT.
 struct VerificationStopped: DiagnosedError {
     var kind: FailureKind { .stopped }
-    var diagnosis: Diagnosis { Diagnosis("verification stopped on request, with no verdict", remedy: "start it again") }
+    var diagnosis: Diagnosis { Diagnosis("verification stopped on request, without a result", remedy: "start it again") }
 }

@@ -4,11 +4,11 @@ import Corpus
 import Diagnostics
 import FoundationEssentials
 
-/// What a verification tried, and what came of it.
+/// The trials of a verification and their results.
 struct VerificationReport: Encodable {
     /// "equal" or "different".
     let verdict: String
-    /// With `training.reproducible_shards`.
+    /// Whether `training.reproducible_shards` is set.
     let exact: Bool
     let steps: Int
     let ranks: [Int]
@@ -32,8 +32,8 @@ struct VerificationReport: Encodable {
     var text: String {
         let rows = trials.map { trial in
             [
-                trial.what, trial.sittings.map { "\($0.ranks)" }.joined(separator: ", "),
-                trial.sittings.compactMap(\.killedAfter).map { "\($0)" }.joined(separator: ", "), trial.against ?? "", trial.result,
+                trial.what, trial.sessions.map { "\($0.ranks)" }.joined(separator: ", "),
+                trial.sessions.compactMap(\.killedAfter).map { "\($0)" }.joined(separator: ", "), trial.against ?? "", trial.result,
             ]
         }
         let verdict =
@@ -48,10 +48,10 @@ struct VerificationReport: Encodable {
     }
 }
 
-/// One run, and what it was compared with.
+/// One run, and the run it was compared with.
 struct Trial: Encodable {
     let what: String
-    let sittings: [TrainedRun.Sitting]
+    let sessions: [TrainedRun.Session]
     /// The run it must equal.
     let against: String?
     var passed = true
@@ -60,21 +60,21 @@ struct Trial: Encodable {
 
     init(_ what: String, _ run: TrainedRun, against: String? = nil) {
         self.what = what
-        sittings = run.sittings
+        sessions = run.sessions
         self.against = against
     }
 }
 
-/// Where two runs part.
+/// Where two runs start to differ.
 struct FirstDifference: Encodable {
     /// The first step that differs, if `repeats`; else the first checkpoint that does.
     let step: Int
-    /// Nil when there was no checkpoint before.
+    /// Nil if there was no earlier checkpoint.
     let lastEqual: Int?
     let tensors: [TensorDifference]
-    /// The same difference came out when both runs were taken up again before it.
+    /// Whether the same difference appeared again when both runs were resumed before it.
     let repeats: Bool
-    /// What can be said of it.
+    /// The rank that caused it, or why it is not known.
     let rank: String
 
     init(step: Int, lastEqual: Int?, tensors: [TensorDifference], repeats: Bool, run: TrainedRun, configuration: RunConfiguration) {
@@ -84,28 +84,28 @@ struct FirstDifference: Encodable {
         self.repeats = repeats
         let ranks = run.ranks(after: lastEqual ?? 0)
         if !repeats {
-            rank = "not known: going on from step \(lastEqual ?? 0), both runs did not do the same again. Then it is not the number of ranks, but a resume, or a machine that does not compute the same twice"
+            rank = "not known: resumed from step \(lastEqual ?? 0), the two runs did not repeat their difference. The cause is then not the number of ranks but a resume, or a machine that does not compute the same twice"
         } else if let carried = tensors.first(where: { $0.tensor.hasPrefix("carried.") }), let stream = carried.index.first {
             let streams = configuration.training.streams
             let owner = (0..<ranks).first {
                 (try? StreamPartition.owned(by: $0, of: ranks, streams: streams).contains(stream)) ?? false
             }
             let shard = configuration.training.reproducibleShards.map { ", shard \(stream / (streams / $0))" } ?? ""
-            rank = "\(owner.map { "\($0) of \(ranks)" } ?? "not known"): \(carried.tensor) of stream \(stream)\(shard), which it computes, differs already"
+            rank = "\(owner.map { "\($0) of \(ranks)" } ?? "not known"): \(carried.tensor) of stream \(stream)\(shard), which that rank computes, already differs"
         } else {
-            rank = "not known: no carried state differs, so that the forward passes agree; the gradient is a sum over all ranks, and a sum does not tell whose share is another"
+            rank = "not known: no carried state differs, so the forward passes agree; the gradient is a sum over all ranks, which does not show whose share differs"
         }
     }
 
     var lines: [String] {
         let before = lastEqual.map { "step \($0) is equal" } ?? "no earlier step was compared"
-        return ["first difference: step \(step) (\(before)\(repeats ? "" : "; the steps between are not known"))"]
+        return ["first difference: step \(step) (\(before)\(repeats ? "" : "; the steps in between are not known"))"]
             + tensors.prefix(5).map { "  \($0.description)" }
             + (tensors.count > 5 ? ["  and \(tensors.count - 5) more tensors"] : []) + ["  rank: \(rank)"]
     }
 }
 
-/// Said after the report, for the exit code.
+/// Reported after the table, for the exit code.
 struct RunsDiffer: DiagnosedError {
     let step: Int?
     let tensor: TensorDifference?

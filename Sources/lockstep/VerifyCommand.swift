@@ -14,12 +14,12 @@ struct VerifyCommand: ParsableCommand {
         commandName: "verify",
         abstract: "Prove that a run can be killed, resumed and spread over other numbers of ranks, on these machines.",
         discussion: """
-            Trains the model of the configuration for a few steps, again and again: undisturbed, killed (SIGKILL) at random \
-            steps and resumed, on other numbers of ranks. With training.reproducible_shards all of them must leave the same \
-            bytes. Without, runs on the same number of ranks must; on another number the next step's loss must agree to \
-            1e-6. A difference is narrowed down to the first step, tensor and element, and, where the carried state shows \
-            it, to the rank. Start it without mpirun: it starts its jobs itself. The scratch folder must be one that all \
-            machines see. docs/exactness.md says what is promised.
+            Trains the model of the configuration for a few steps, several times: undisturbed, killed (SIGKILL) at random \
+            steps and resumed, and on other numbers of ranks. With training.reproducible_shards, all runs must end in the \
+            same bytes. Without it, runs on the same number of ranks must; on another number, the next step's loss must \
+            agree to 1e-6. verify narrows a difference down to the first step, tensor and element and, if the carried \
+            state shows it, to the rank. Start it without mpirun: it starts its jobs itself. All machines must see the \
+            scratch folder. docs/exactness.md says what is promised.
 
             Examples:
               lockstep verify --config configs/quickstart.yaml --data data/kinematics
@@ -41,25 +41,25 @@ struct VerifyCommand: ParsableCommand {
     @Option(help: ArgumentHelp("Steps of each run.", valueName: "n"))
     var steps = 40
 
-    @Option(help: ArgumentHelp("Numbers of ranks, as in 1,2,4; the first is the reference. Default: of 1, 2, 3, 4 those that fit.", valueName: "n,n,..."))
+    @Option(help: ArgumentHelp("Numbers of ranks, as in 1,2,4; the first is the reference. Default: those of 1, 2, 3, 4 that fit.", valueName: "n,n,..."))
     var ranks: String?
 
     @Option(help: ArgumentHelp("How often the interrupted run is killed.", valueName: "n"))
     var kills = 3
 
-    @Option(help: ArgumentHelp("Decides when to kill, and how many ranks go on.", valueName: "n"))
+    @Option(help: ArgumentHelp("Decides when to kill, and how many ranks resume.", valueName: "n"))
     var seed: UInt64 = 1
 
-    @Option(help: ArgumentHelp("How jobs of more than one rank are started: the words before 'lockstep', with {ranks} for the number.", valueName: "command"))
+    @Option(help: ArgumentHelp("How to start jobs of more than one rank: the words before 'lockstep', with {ranks} for the number.", valueName: "command"))
     var launcher = MPILibrary.anyRanks
 
     @Option(help: ArgumentHelp("A new folder for the runs. Default: lockstep-verify-... in the working directory.", valueName: "folder"), completion: .directory)
     var scratch: String?
 
-    @Option(help: ArgumentHelp("Seconds without progress after which a job is given up.", valueName: "seconds"))
+    @Option(help: ArgumentHelp("Seconds without progress after which a job has failed.", valueName: "seconds"))
     var patience = 600.0
 
-    @Flag(help: "Keep the scratch folder. After a difference it is kept anyway.")
+    @Flag(help: "Keep the scratch folder. It is always kept after a difference.")
     var keep = false
 
     @Flag(help: "One JSON object on stdout.")
@@ -76,7 +76,7 @@ struct VerifyCommand: ParsableCommand {
         guard (1...1000).contains(kills) else { throw ValidationError("--kills must be from 1 to 1000, found \(kills).") }
         guard patience > 0 else { throw ValidationError("--patience must be above 0, found \(patience).") }
         guard launcher.contains("{ranks}") else {
-            throw ValidationError("--launcher must say where the number of ranks belongs, with {ranks}; found '\(launcher)'.")
+            throw ValidationError("--launcher must contain {ranks} in place of the number of ranks; found '\(launcher)'.")
         }
     }
 
@@ -84,16 +84,16 @@ struct VerifyCommand: ParsableCommand {
         guard !MPISession.isLaunched else {
             throw UsageError(
                 "verify starts its jobs itself", location: "verify", found: "a start under mpirun or srun",
-                remedy: "start it without, and name the launcher with --launcher")
+                remedy: "start it without a launcher, and name the launcher with --launcher")
         }
         if compare.count == 2 { return try compareRuns() }
         StopRequests.install()
-        // More ranks than cores are the rule here: those that wait must not keep the others from computing.
+        // More ranks than cores are normal here: waiting ranks must not keep the others from computing.
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
         let configuration = try RunConfiguration.load(
             file: config, overrides: (data.map { ["data.path=\($0.yamlScalar)"] } ?? []) + overrides)
         let ranks = try numbersOfRanks(configuration.training)
-        // Said once, here, and not by the first job in its log.
+        // Reported once, here, and not by the first job in its log.
         _ = try Dataset(folder: configuration.data.path, recipe: config)
         let folder = try makeScratch()
         var keeps = keep
@@ -131,7 +131,7 @@ struct VerifyCommand: ParsableCommand {
         throw RunsDiffer(step: different.step, tensor: different.tensors.first, folder: nil)
     }
 
-    /// - Throws: `UsageError`; `ShardError`, `PartitionError` for a number that the configuration rules out.
+    /// - Throws: `UsageError`; `ShardError`, `PartitionError` for a number that the configuration excludes.
     private func numbersOfRanks(_ training: RunConfiguration.Training) throws -> [Int] {
         func check(_ ranks: Int) throws {
             _ = try StreamPartition.owned(by: 0, of: ranks, streams: training.streams)
@@ -149,7 +149,7 @@ struct VerifyCommand: ParsableCommand {
     private func makeScratch() throws -> String {
         if let scratch {
             guard !Folder.exists(scratch) else {
-                throw UsageError("the scratch folder exists already", location: scratch, remedy: "name one that does not, with --scratch")
+                throw UsageError("the scratch folder already exists", location: scratch, remedy: "name a new folder with --scratch")
             }
             try Folder.create(scratch)
             return scratch
@@ -160,7 +160,7 @@ struct VerifyCommand: ParsableCommand {
     }
 }
 
-/// Of `--compare`.
+/// The result of `--compare`.
 private struct ComparisonReport: Encodable {
     let verdict: String
     let comparedSteps: [Int]

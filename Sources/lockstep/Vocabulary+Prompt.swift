@@ -2,14 +2,14 @@ import Corpus
 import Diagnostics
 
 extension Vocabulary {
-    /// The token that ends a line: `<eos>` or a newline; nil in a vocabulary without lines.
+    /// The token that ends a line: `<eos>` or a newline; nil if the vocabulary has neither.
     var lineEnd: Int32? {
         if let endOfSentence { return Int32(endOfSentence) }
         guard !level.isSpaced, let id = try? encode([UInt8(ascii: "\n")]).first else { return nil }
         return unknown == Int(id) ? nil : id
     }
 
-    /// The token after which a line begins: the one that ends a line, else the most frequent one.
+    /// The token after which a line starts: the one that ends a line, else the most frequent one.
     var lineStart: Int32 { lineEnd ?? Int32(occurrences.firstIndex(of: occurrences.max()!)!) }
 
     /// - Parameters:
@@ -26,7 +26,7 @@ extension Vocabulary {
         } catch TextError.invalidUTF8(_, let offset) {
             throw UsageError("not UTF-8 text", location: "\(place), byte \(offset)", remedy: "only models of bytes read other bytes")
         }
-        // At character and byte level `<unk>` in a prompt would be a riddle; for words and pieces it is the usual meaning.
+        // At character and byte level, `<unk>` in a prompt would be meaningless; for words and pieces, it is usual.
         if !level.isSpaced, let unknown, let index = ids.firstIndex(of: Int32(unknown)) {
             let symbol =
                 level == .byte

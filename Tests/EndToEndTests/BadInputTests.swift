@@ -11,7 +11,7 @@ extension CommandTests {
         @Test(arguments: Refusal.datasets) func dataset(_ refusal: Refusal) throws { try expect(refusal) }
         @Test(arguments: Refusal.checkpoints) func checkpoint(_ refusal: Refusal) throws { try expect(refusal) }
 
-        /// What all ranks find alike is said once.
+        /// An error that all ranks find is reported once.
         @Test(arguments: [
             "unknown option", "--set trainig.streams=3", "--set training.streams=40000", "missing configuration",
             "missing dataset", "another vocabulary to evaluate", "run with checkpoints", "truncated model",
@@ -107,14 +107,14 @@ extension CommandTests {
             let outcome = try sandbox.interrupt(
                 train, when: "[ -s run/metrics.jsonl ]",
                 "\"$@\" --resume auto > second.out 2> second.err; echo $? > second.status; kill -TERM $job")
-            #expect(outcome.status == 75, "the first goes on")
+            #expect(outcome.status == 75, "the first continues")
             #expect(try String(contentsOfFile: sandbox.path("second.status"), encoding: .utf8) == "74\n")
             let errors = try String(contentsOfFile: sandbox.path("second.err"), encoding: .utf8)
             #expect(complaints(errors).count == 1)
             #expect(errors.contains("another job is training in this run folder"))
         }
 
-        /// The newest checkpoint is damaged: the one before it serves, and the user is told.
+        /// The newest checkpoint is damaged: the one before it is used, and a note says so.
         @Test func damagedCheckpointIsPassedOver() throws {
             let sandbox = try Refusal.named("flipped bit").sandbox()
             let outcome = try sandbox.lockstep([

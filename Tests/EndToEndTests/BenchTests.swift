@@ -119,7 +119,7 @@ extension CommandTests {
             #expect((report.scaling[0].nodeSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
         }
 
-        /// What goes between machines does so from and to the same buffers, step after step.
+        /// Data between machines moves from and to the same buffers in every step.
         @Test(arguments: ["wire: float32", "wire: bfloat16", "overlap: false", "sparse: false"])
         func severalMachinesAllocateNothing(exchange: String) throws {
             let outcome = try Launch.mpirun(

@@ -1,4 +1,4 @@
 import Testing
 
-/// What a user meets who runs `lockstep`. One test at a time: most start several ranks, on few cores.
+/// `lockstep` as a user runs it. One test at a time: most start several ranks on few cores.
 @Suite(.serialized) struct CommandTests {}

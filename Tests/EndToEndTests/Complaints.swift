@@ -22,7 +22,7 @@ func expectRefusal(
     for fragment in fragments where lines.first?.contains(fragment) != true {
         Issue.record("no '\(fragment)' in: \(comment)", sourceLocation: sourceLocation)
     }
-    // The option parser adds how to call it; work that had begun has left its progress.
+    // The option parser adds the usage; work that had started has left its progress.
     if !underMPI, lines.first?.hasPrefix("lockstep:") == true {
         let others = outcome.errors.split(separator: "\n").filter {
             !["lockstep:", "Help:", "Usage:", "  See '"].contains(where: $0.hasPrefix) && !$0.hasPrefix("note:") && !$0.hasSuffix(" ...")

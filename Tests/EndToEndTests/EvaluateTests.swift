@@ -74,7 +74,7 @@ extension CommandTests {
             #expect(hashes.count == 3 && hashes.allSatisfy { $0.count < 80 }, "\(hashes)")
         }
 
-        /// A vocabulary too small for the text: what `<unk>` costs is told apart.
+        /// A vocabulary too small for the text: the cost of `<unk>` is shown separately.
         @Test func perplexityIsGivenWithAndWithoutUnknownWords() throws {
             let text = try sandbox.write(
                 String(repeating: "one two three one two one four five six seven\n", count: 60), to: "text.txt")
@@ -118,7 +118,7 @@ extension CommandTests {
             #expect(split.tokens == text.tokens)
         }
 
-        /// `best` is what a run folder stands for.
+        /// A run folder stands for its best checkpoint.
         @Test func aRunFolderMeansItsBestCheckpoint() throws {
             try sandbox.train("run", ["checkpoint.every_steps=20"])
             let best = try String(contentsOfFile: sandbox.path("run/checkpoints/best"), encoding: .utf8)

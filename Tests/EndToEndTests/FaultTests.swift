@@ -12,7 +12,7 @@ extension CommandTests {
             try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
         }
 
-        /// Runs three ranks of which rank 1 is started by the shell text `odd`, the others by `"$@"`.
+        /// Runs three ranks: rank 1 is started by the shell text `odd`, the others by `"$@"`.
         private func mixed(_ odd: String) throws -> Launch.Outcome {
             let script = "if [ $\(Launch.rankVariable) = 1 ]; then \(odd); fi; exec \"$@\""
             return try Launch.mpirun(
@@ -71,7 +71,7 @@ extension CommandTests {
             expectRefusal(outcome, status: 74, ["/sys/run", "cannot create folder"])
         }
 
-        /// mpirun's own refusals, of more ranks than slots and of root: nothing is begun. `launch/openmpi.env` allows root.
+        /// mpirun itself refuses more ranks than slots, and root: nothing starts. `launch/openmpi.env` allows root.
         @Test func refusedByMpirun() throws {
             let environment = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
                 .deletingLastPathComponent().appending(path: "launch/openmpi.env").path

@@ -20,7 +20,7 @@ import Testing
         #expect(list.count == 13)
     }
 
-    /// What the fuzzer is there to see, it sees, and names the input.
+    /// The fuzzer detects the faults it exists for, and names the input.
     @Test(arguments: [
         ("trap", "traps"), ("hang", "takes too long"), ("memory", "for want of memory"), ("stack", "memory that is not there"),
         ("untyped", "without a diagnosis"), ("escape", "not a printable line"),

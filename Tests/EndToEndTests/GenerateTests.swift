@@ -116,7 +116,7 @@ extension CommandTests {
             #expect(try String(contentsOfFile: sandbox.path("status"), encoding: .utf8) == "0\n")
         }
 
-        /// A command that knows nothing of ranks runs once all the same.
+        /// A command that knows nothing about ranks runs once.
         @Test func oneTextFromSeveralRanks() throws {
             let arguments = ["generate", "--checkpoint", Shared.run, "--length", "40"]
             #expect(try sandbox.succeed(arguments, ranks: 2) == sandbox.succeed(arguments))

@@ -29,7 +29,7 @@ extension CommandTests {
             #expect(try sandbox.succeed(["train", "--print-config"], ranks: 2) == alone)
         }
 
-        /// A run folder with checkpoints is no obstacle; one that is to be resumed tells its own configuration.
+        /// A run folder with checkpoints is not an obstacle; with --resume, its own configuration is printed.
         @Test func ofARun() throws {
             let saved = try String(contentsOfFile: "\(Shared.run)/config.yaml", encoding: .utf8)
             let fresh = try sandbox.succeed(["train", "--print-config"])

@@ -6,7 +6,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     let name: String
     let arguments: [String]
     let status: Int32
-    /// What the one line must say.
+    /// What the one line must contain.
     let fragments: [String]
     /// Done to the folder before.
     let preparation: @Sendable (Sandbox) throws -> Void
@@ -24,12 +24,12 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         self.preparation = preparation
     }
 
-    /// Of `train` with a setting.
+    /// The refusal of `train` with a setting.
     static func setting(_ setting: String, _ status: Int32, _ fragments: [String]) -> Refusal {
         Refusal("--set \(setting)", ["train", "--data", "corpus", "--run", "new", "--set", setting], status, fragments)
     }
 
-    /// Of `train` with a configuration file.
+    /// The refusal of `train` with a configuration file.
     static func file(_ name: String, _ text: String, _ fragments: [String]) -> Refusal {
         Refusal(
             name, ["train", "--config", "bad.yaml", "--data", "corpus", "--run", "new"], 64, ["bad.yaml"] + fragments

@@ -3,9 +3,9 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-    /// Whatever ends a run, it goes on as if nothing had.
+    /// Whatever ends a run, it resumes as if nothing had happened.
     struct ResumeTests {
-        /// Everything that a checkpoint must hold: optimizer slots, carried state of two layers, dropout's position.
+        /// Everything that a checkpoint must contain: optimizer slots, carried state of two layers, dropout's position.
         private static let settings = [
             "model={layers: 2, dropout: 0.3}", "training.optimizer.name=adam",
             "training.schedule={name: decay, factor: 0.5}",
@@ -13,7 +13,7 @@ extension CommandTests {
 
         /// 186 steps are an epoch: the first step, in its midst, its last, and the first of the next.
         @Test(arguments: [1, 100, 186, 187])
-        func goesOnToTheByte(after step: Int) throws {
+        func resumesToTheByte(after step: Int) throws {
             let sandbox = try Sandbox()
             try sandbox.train("whole", Self.settings + ["training.steps=200"])
             try sandbox.train("parts", Self.settings + ["training.steps=\(step)"])
@@ -53,7 +53,7 @@ extension CommandTests {
             #expect(outcome.status == 75)
             #expect(
                 complaints(outcome.errors) == [
-                    "lockstep: run, step \(saved): stopped on request, checkpoint saved; go on with: lockstep train --run run --resume auto"
+                    "lockstep: run, step \(saved): stopped on request, checkpoint saved; resume with: lockstep train --run run --resume auto"
                 ])
 
             let end = saved + 20
@@ -71,7 +71,7 @@ extension CommandTests {
             #expect(try latestStep(sandbox, "run") != nil)
         }
 
-        @Test func savesOnRequestAndGoesOn() throws {
+        @Test func savesOnRequestAndContinues() throws {
             let sandbox = try Sandbox()
             let outcome = try stop(
                 sandbox,
@@ -100,7 +100,7 @@ extension CommandTests {
 
         /// Streams keep their carried state and their place, whoever owns them.
         @Test(arguments: [(2, nil), (nil, 3), (3, 4)] as [(Int?, Int?)])
-        func goesOnWithAnotherNumberOfRanks(before: Int?, after: Int?) throws {
+        func resumesWithAnotherNumberOfRanks(before: Int?, after: Int?) throws {
             let sandbox = try Sandbox()
             try sandbox.train("whole", Self.settings + ["training.steps=60"])
             try sandbox.train("parts", Self.settings + ["training.steps=40"], ranks: before)

@@ -31,7 +31,7 @@ final class Sandbox: Sendable {
         return try Launch.mpirun(ranks: ranks, program, arguments, folder: folder, timeout: timeout)
     }
 
-    /// As above, where only success will do.
+    /// As above; requires success.
     @discardableResult
     func succeed(
         _ arguments: [String], ranks: Int? = nil, sourceLocation: SourceLocation = #_sourceLocation
@@ -80,14 +80,14 @@ final class Sandbox: Sendable {
         return path("\(run)/checkpoints/step-" + String(repeating: "0", count: 9 - digits.count) + digits)
     }
 
-    /// The bytes of a checkpoint that decide how the run goes on.
+    /// The bytes of a checkpoint that decide how the run continues.
     func tensors(_ run: String, step: Int) throws -> [Data] {
         try ["model", "state"].map {
             try Data(contentsOf: URL(filePath: "\(checkpoint(run, step: step))/\($0).safetensors"))
         }
     }
 
-    /// What a job that ended in good order has left; nil after one that died.
+    /// The ending that a job has recorded; nil after one that died.
     func ending(_ run: String) throws -> String? {
         let path = path("\(run)/.ending")
         guard FileManager.default.fileExists(atPath: path) else { return nil }
@@ -133,7 +133,7 @@ struct MetricsRecord: Decodable {
     let perplexity: Double
 }
 
-/// What `evaluate --json` prints.
+/// The output of `evaluate --json`.
 struct EvaluationResult: Decodable, Equatable {
     let nll_sum: Double
     let tokens: Int

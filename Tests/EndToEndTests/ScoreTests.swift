@@ -14,7 +14,7 @@ extension CommandTests {
             lines = text.components(separatedBy: "\n").prefix(12).map { $0 }
         }
 
-        /// What is printed for a text.
+        /// The output for a text.
         private func output(_ text: String, _ options: String...) throws -> String {
             try sandbox.succeed(["score", "--checkpoint", run, try sandbox.write(text, to: "text.txt")] + options)
         }
@@ -48,7 +48,7 @@ extension CommandTests {
             #expect(try score(lines).map(\.1) == lines.map { $0.unicodeScalars.count + 1 })
         }
 
-        /// Without carried state a line's score is its own, wherever it stands.
+        /// Without carried state, a line's score does not depend on its place.
         @Test func eachLineStandsAlone() throws {
             let forwards = try score(lines).map(\.0)
             #expect(try score(lines.reversed()).map(\.0) == forwards.reversed())

@@ -75,7 +75,7 @@ extension CommandTests {
             #expect(try sandbox.ending("run") == "0 step 50\n")
         }
 
-        /// mpirun returns 1, whatever its ranks return: what tells is the run folder. In the 4 seconds until mpirun passes
+        /// mpirun returns 1, whatever its ranks return; the run folder has the true result. In the 4 seconds until mpirun forwards
         /// the signal on it reads none of their output, which must not stop them.
         @Test(arguments: ["TERM", "HUP"])
         func signalToMpirun(signal: String) throws {
@@ -110,7 +110,7 @@ extension CommandTests {
             #expect(try sandbox.losses("run").count == 50)
         }
 
-        /// A reader that stops reading, as `less` does: messages are dropped, training goes on.
+        /// A reader that stops reading, as `less` does: messages are dropped, training continues.
         @Test func readerStopsReading() throws {
             let sandbox = try Sandbox()
             let outcome = try Launch.run(

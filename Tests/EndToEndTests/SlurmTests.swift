@@ -88,7 +88,7 @@ extension CommandTests {
             #expect(asked == "")
         }
 
-        /// A second start of the job, and restarts within it, go on from the checkpoint that is there.
+        /// A second start of the job, and restarts within it, resume from the existing checkpoint.
         @Test func goesOn() throws {
             try FileManager.default.createDirectory(atPath: sandbox.path("run/checkpoints"), withIntermediateDirectories: true)
             let (outcome, calls, _) = try play(

@@ -19,7 +19,7 @@ extension CommandTests {
             #expect(text.wholeMatch(of: /\d+\.\d+\.\d+\n/) != nil, "\(text)")
         }
 
-        /// What a new run does with settings from the defaults, a file and options, in that order.
+        /// A new run takes settings from the defaults, a file and options, in that order.
         @Test func optionsOverrideTheFileAndTheFileTheDefaults() throws {
             let sandbox = try Sandbox()
             let file = try sandbox.write(

@@ -50,7 +50,7 @@ extension CommandTests {
             #expect(outcome.errors.contains("lack of memory"))
         }
 
-        /// The first start is as given; later ones go on from the latest checkpoint, once there is one.
+        /// The first start is as given; later ones resume from the latest checkpoint, once there is one.
         @Test func restartsResume() throws {
             let (outcome, calls) = try play(
                 "n=$(wc -l < calls); [ $n = 3 ] && exit 0; [ $n = 1 ] || mkdir -p run/checkpoints; exit 1", [],
@@ -65,7 +65,7 @@ extension CommandTests {
 
         @Test(arguments: [("restart", 3), ("end", 1)])
         func stopOnRequest(policy: String, starts: Int) throws {
-            // What mpirun does when it is told to stop: 1, and only the run folder knows.
+            // As mpirun when it is stopped: it returns 1, and only the run folder has the true result.
             let (outcome, calls) = try play(
                 "mkdir -p run; [ $(wc -l < calls) = 3 ] && exit 0; echo 75 step 9 > run/.ending; exit 1",
                 ["--on-stop", policy])

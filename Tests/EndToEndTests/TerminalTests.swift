@@ -3,14 +3,14 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-    /// What a person sees, in a terminal of `script` (util-linux), and what a log file gets.
+    /// The output that a person sees in a terminal of `script` (util-linux), and the output in a log file.
     struct TerminalTests {
         private static let hasTerminals = FileManager.default.isExecutableFile(atPath: "/usr/bin/script")
         private let sandbox: Sandbox
 
         init() throws { sandbox = try Sandbox() }
 
-        /// What appears when `command` runs in a terminal; `$lockstep` is the program.
+        /// The output of `command` in a terminal; `$lockstep` is the program.
         private func watch(_ command: String, columns: Int = 80, environment: [String: String] = [:], input: String = "") throws -> String {
             _ = try sandbox.write("stty cols \(columns) rows 30; lockstep='\(try Launch.product("lockstep"))'\n\(command)\n", to: "command.sh")
             var all = Launch.mpiEnvironment.merging(environment) { $1 }
@@ -99,7 +99,7 @@ extension CommandTests {
 
         // MARK: Before and after
 
-        /// Whoever starts with one of these is told what text it needs; nobody has all of them.
+        /// Every configuration says what text it needs, since nobody has all of them.
         @Test func configurationsSayHowToGetTheirData() throws {
             let repository = URL(filePath: #filePath).deletingLastPathComponent().appending(path: "../../configs").standardized.path
             let names = try FileManager.default.contentsOfDirectory(atPath: repository).filter { $0.hasSuffix(".yaml") }
@@ -110,7 +110,7 @@ extension CommandTests {
             }
         }
 
-        /// As a shell's Tab key leaves them.
+        /// Paths as a shell's Tab key leaves them.
         @Test func slashesAfterFoldersDoNotMatter() throws {
             let options = Sandbox.small.map { $0 == Shared.corpus ? "data/" : $0 }
             try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data"))
@@ -136,7 +136,7 @@ extension CommandTests {
             }
         }
 
-        /// What training itself would find only when it saves.
+        /// A fault that training itself would find only when it saves.
         @Test func aDryRunReadsTheWholeDataset() throws {
             try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("data"))
             let path = sandbox.path("data/valid.npy")

@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-    /// Jobs of which a part has stopped, or is slow.
+    /// Jobs in which a part has stopped or is slow.
     struct WatchdogTests {
         private static let endless =
             ["train", "--run", "run"] + Sandbox.small
@@ -57,7 +57,7 @@ extension CommandTests {
             #expect(try left(sandbox) == "")
         }
 
-        /// The dataset lies where nothing answers, played by a pipe that nobody writes to.
+        /// The dataset is where nothing answers; a pipe without a writer stands for that.
         @Test(arguments: [nil, 2])
         func hungDiskAtTheStart(ranks: Int?) throws {
             let sandbox = try Sandbox()

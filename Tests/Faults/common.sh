@@ -23,7 +23,7 @@ row() {
 }
 complain() { printf '    %s\n' "$*" >&2; }
 
-# A small model that takes a millisecond a step; needs `corpus`.
+# A small model that takes a millisecond per step; needs `corpus`.
 prepare_corpus() { "$lockstep" prepare --sample kinematics --problems 300 --output corpus >/dev/null 2>&1; }
 small=(--data corpus --set 'model={layers: 2, embedding: 8, hidden: 24, dropout: 0.3}'
     --set 'training={streams: 12, unroll: 16, steps: 60}' --set checkpoint.every_minutes=0

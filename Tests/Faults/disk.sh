@@ -1,4 +1,4 @@
-# The run folder is on a disk of its own that is too small: for the first checkpoint, for two at once, for the metrics.
+# The run folder is on a separate disk that is too small: for the first checkpoint, for two checkpoints, or for the metrics.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 fault="47 a disk too small (tmpfs)"
@@ -27,7 +27,7 @@ for ((pages = 2; pages <= 3 * whole + 8; pages += 1 + whole / 8)); do
         ((bad++))
         continue
     fi
-    # The disk has grown.
+    # The disk is larger now.
     mount -o remount,size=100m disk || exit
     "${train[@]}" --run disk/run --resume auto >out 2>&1 && same disk/run whole 60 || {
         complain "$pages pages: resume: $(tail -1 out)"

@@ -1,5 +1,5 @@
 #!/usr/bin/env bash
-# A million damaged files, or as many as the argument says, for each parser of files from strangers. Called by
+# A million damaged files, or the number in the argument, for each parser of files from strangers. Called by
 # launch/test-faults, which sets $results.
 set -uo pipefail
 root=$(cd "$(dirname "${BASH_SOURCE[0]}")/../.." && pwd)

@@ -1,9 +1,9 @@
-# A corpus larger than the memory there is, in one line; and a rank that the kernel kills for want of memory. A control group
+# A corpus in one line that is larger than memory; and a rank that the kernel kills because memory ran out. A control group
 # sets the limit.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 large="12 a corpus larger than memory; 7 a line of 300 MB"
-killed="41 killed by the kernel for want of memory"
+killed="41 killed by the kernel when memory ran out"
 group=/sys/fs/cgroup/memory/lockstep-faults-$$ limit=memory.limit_in_bytes
 [[ -d /sys/fs/cgroup/memory ]] || group=/sys/fs/cgroup/lockstep-faults-$$ limit=memory.max
 if ! mkdir "$group" 2>/dev/null || ! [[ -e $group/$limit ]]; then

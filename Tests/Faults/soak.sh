@@ -1,11 +1,11 @@
-# Training under the supervisor with a random fault every now and then; it must end in the bytes of an undisturbed run.
+# Training under the supervisor with occasional random faults; it must end in the bytes of an undisturbed run.
 # Arguments: minutes (10), seconds between two faults on average (12), seed of the faults.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 minutes=${1:-10} every=${2:-12} seed=${3:-$$}
 RANDOM=$seed
 ranks=3 limit=30
-# What happens to the job, then what happens to its files.
+# Faults of the job, then faults of its files.
 faults=(kill-rank kill-mpirun stop-rank pause-job term-rank int-rank term-mpirun usr1-rank usr1-mpirun hup-rank
     damaged-latest lost-latest)
 mkdir disk
@@ -19,9 +19,9 @@ cc -O1 -shared -fPIC -o patient.so "$root/Tests/Faults/patient.c" || exit
 prepare_corpus || exit
 train=("$lockstep" train "${small[@]}" --set metrics.every_steps=1000)
 
-# A stop on request may take until the machine has time for it.
+# On a busy machine, a stop on request may take a while.
 export OMPI_MCA_odls_base_sigkill_timeout=10
-# Most of the time goes into saves, so that most faults come in the midst of one.
+# Most of the time is spent in saves, so most faults hit one.
 setsid "$root/launch/supervise" --attempts 1000 --wait 0 -- mpirun -n $ranks --oversubscribe -x "LD_PRELOAD=$PWD/patient.so" \
     "${train[@]}" --set checkpoint.every_steps=2 --set watchdog.seconds=$limit --set training.steps=100000000 \
     --run disk/run >out 2>&1 &
@@ -53,7 +53,7 @@ provoke() {
     usr1-mpirun) hit USR1 "$(one mpirun)" ;;
     hup-rank) hit HUP "$(one lockstep)" ;;
     damaged-latest)
-        # With the job killed at once, so that it is this one that is to be resumed.
+        # Together with killing the job, so that this checkpoint has to be resumed.
         [[ -e $latest ]] && hit KILL "$(one lockstep)" || return
         printf 'X' | dd of="disk/run/checkpoints/$(cat $latest 2>/dev/null)/model.safetensors" bs=1 seek=$((3000 + RANDOM % 9000)) \
             conv=notrunc 2>/dev/null
@@ -76,7 +76,7 @@ while ((SECONDS < end)); do
     sleep $((every / 2 + RANDOM % (every + 1)))
     kill -0 $supervisor 2>/dev/null || break
     fault=${faults[RANDOM % ${#faults[@]}]}
-    # Between two jobs there is nobody to hit.
+    # Between two jobs, there is no process to hit.
     provoke "$fault" || { ((missed++)); continue; }
     ((count++))
     times[$fault]=$((${times[$fault]:-0} + 1))
@@ -85,7 +85,7 @@ done
 evidence="$count faults in $minutes minutes, seed $seed:$(for f in "${faults[@]}"; do printf '%s\n' "$f"; done | sort -u |
     while read -r f; do printf ' %s %s,' "${times[$f]:-0}" "$f"; done)"
 evidence=${evidence%,}
-# Stopped when all is well again, so that the last save succeeds.
+# Stopped when all faults are over, so that the last save succeeds.
 before=$(cat $latest 2>/dev/null)
 for ((i = 0; i < 100; i++)); do
     sleep 3
@@ -101,7 +101,7 @@ problem=''
 ((code == 75)) || problem="the supervisor ended with $code: $(grep '^supervise:' out | tail -n 1)"
 mpirun -n $ranks --oversubscribe "${train[@]}" --set "training.steps=$step" --run whole >whole.out 2>&1 ||
     problem="the undisturbed run: $(tail -n 1 whole.out)"
-# Long enough after the end for the last of them to be gone.
+# Long enough after the end for the last processes to be gone.
 left=$(pgrep -s "$supervisor" -l | tr '\n' ' ')
 [[ -z $left ]] || problem="left over: $left"
 same disk/run whole "$step" || problem=${problem:-"other bytes at step $step"}
@@ -109,7 +109,7 @@ evidence="$step steps, $restarts restarts, $alarms of them by the watchdog; $evi
 if [[ -z $problem ]]; then
     row "soak" yes "the bytes of an undisturbed run; $evidence"
 else
-    # What it takes to find out why.
+    # Everything needed to find the cause.
     kept=$(mktemp -d "${TMPDIR:-/tmp}/lockstep-soak-XXXXXX") && cp -r out whole.out whole disk/run "$kept"
     row "soak" NO "$problem; $evidence; kept in $kept"
 fi

@@ -1,4 +1,4 @@
-# Two network namespaces joined by a cable play two hosts: training over TCP between host names, and a cut cable.
+# Two network namespaces joined by a link act as two hosts: training over TCP between host names, and a cut link.
 . "$(dirname "${BASH_SOURCE[0]}")/common.sh"
 
 apart="30 two hosts over TCP"
@@ -14,7 +14,7 @@ skip() {
 command -v ip >/dev/null || skip "needs iproute2"
 a=lockstep-a-$$ b=lockstep-b-$$
 ip netns add "$a" 2>/dev/null || skip "no network namespaces here"
-# Deleted only when empty of processes, or they live on.
+# Deleted only when they have no processes, which would otherwise survive.
 empty() { ip netns pids "$1" 2>/dev/null | xargs -r kill -9; ip netns del "$1"; }
 cleanups+=("empty $a")
 ip netns add "$b" || exit
@@ -35,7 +35,7 @@ exec ip netns exec $b unshare --uts bash -c 'hostname node-b; cd $scratch; eval 
 END
 chmod +x agent
 on_a=(ip netns exec "$a" unshare --uts bash -c 'hostname node-a; exec "$@"' bash)
-# Also for the daemons: how soon they notice that the other is gone.
+# Also for the daemons: how soon they notice that the other is unreachable.
 launcher="mpirun --mca plm_rsh_agent $scratch/agent --mca btl tcp,self --mca btl_tcp_if_include 10.97.0.0/24 \
 --mca oob_tcp_if_include 10.97.0.0/24"
 hosts=("${on_a[@]}" $launcher --host 10.97.0.1:1,10.97.0.2:1)
@@ -47,7 +47,7 @@ LOCKSTEP_RANKS_PER_MACHINE=1 mpirun -n 2 --oversubscribe "${train[@]}" --run one
 same two one 60 && row "$apart" yes "60 steps, the bytes of two ranks on one host" ||
     row "$apart" NO "other bytes than two ranks on one host"
 
-# As many ranks on each host, or one more on the first.
+# Equal numbers of ranks on the hosts, or one more on the first.
 for shards in null 12; do
     "${on_a[@]}" "$lockstep" verify "${small[@]}" --set training.reproducible_shards=$shards --steps 24 --ranks 2,4,3 \
         --launcher "$launcher --map-by node --host 10.97.0.1:2,10.97.0.2:2 -n {ranks}" --scratch verify >out 2>&1 ||

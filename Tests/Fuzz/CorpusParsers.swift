@@ -69,7 +69,7 @@ extension Parser {
         return Parser("vocabulary", originals, words: json + words, at: path) { try use(Vocabulary(contentsOf: path)) }
     }
 
-    /// `dataset.json`, beside sound files.
+    /// `dataset.json`, beside valid files.
     static func dataset(in folder: String) throws -> Parser {
         let data = try dataset(.character, in: folder)
         let original = try File.contents(of: "\(data)/dataset.json")

@@ -7,7 +7,7 @@ enum Guard {
     /// Bytes of address space for one input, above what the process had before.
     static let bytes = 64 << 20
 
-    /// Of the input being read; for the signal handler.
+    /// The number of the input being read, for the signal handler.
     nonisolated(unsafe) static var current = 0
     /// `... input `, as C text that is never freed.
     nonisolated(unsafe) private static var prefix: UnsafeMutablePointer<CChar> = strdup("")

@@ -3,7 +3,7 @@ import Report
 
 @testable import Reporting
 
-/// What a run says of itself.
+/// The records of a run.
 extension Parser {
     private static let lines =
         """
@@ -49,7 +49,7 @@ extension Parser {
         }
     }
 
-    /// Event files of an earlier sitting.
+    /// Event files of an earlier session.
     static func events(in folder: String) throws -> Parser {
         let made = "\(folder)/tensorboard"
         let log = try EventLog(folder: made, keepingThrough: 0)

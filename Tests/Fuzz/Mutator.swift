@@ -1,6 +1,6 @@
 import Randomness
 
-/// Makes damaged files from sound ones. Input N of a seed is the same wherever and whenever it is asked for.
+/// Makes damaged files from valid ones. Input N of a seed is always the same.
 struct Mutator {
     /// Sound files.
     let originals: [[UInt8]]
@@ -62,7 +62,7 @@ struct Mutator {
         return bytes
     }
 
-    /// As text: around the ends of the number types, and what is no whole number.
+    /// Numbers as text: around the limits of the number types, and values that are not whole numbers.
     private static let numbers: [[UInt8]] = [
         "0", "-0", "1", "-1", "2", "7", "00", "255", "256", "65535", "65536", "65537", "2147483647", "2147483648", "-2147483649",
         "4294967295", "4294967296", "9007199254740993", "4611686018427387904", "9223372036854775807", "9223372036854775808",
@@ -76,7 +76,7 @@ struct Mutator {
         0x7FFF_FFFF_FFFF_FFFF, 0x8000_0000_0000_0000, .max, 100_000_000, 0x7F80_0000, 0x7FC0_0000,
     ]
 
-    /// The first number that stands in the text from `index` on.
+    /// The first number in the text at or after `index`.
     private static func digits(in bytes: [UInt8], from index: Int) -> Range<Int>? {
         let digits = UInt8(ascii: "0")...UInt8(ascii: "9")
         guard let start = bytes[index...].firstIndex(where: { digits ~= $0 }) else { return nil }

@@ -1,9 +1,9 @@
-/// A parser under test: sound files to damage, and what is done with a damaged one.
+/// A parser under test: valid files to damage, and the way a damaged one is read.
 struct Parser {
     let name: String
     let originals: [[UInt8]]
     let words: [[UInt8]]
-    /// Where the damaged file goes.
+    /// The path of the damaged file.
     let path: String
     /// Last touches to a damaged file, such as a checksum that is right again.
     var finish: (_ bytes: [UInt8], _ number: Int) -> [UInt8] = { bytes, _ in bytes }
@@ -20,7 +20,7 @@ struct Parser {
         self.read = read
     }
 
-    /// Of any JSON.
+    /// A check for any JSON.
     static let json = [
         "{", "}", "[", "]", ",", ":", "\"", "\\", "null", "true", "false", "{}", "[]", "\"\"", "-", ".", "e", "\\u0000", "\\ud800",
         "\\udc00\\ud800", "\\u001b", "\u{0}", "\u{FEFF}", "/*", "[[[[", "{\"a\":", "\u{202E}",

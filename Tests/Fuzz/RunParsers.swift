@@ -12,7 +12,7 @@ extension Parser {
         "report", "events", "gzip",
     ]
 
-    /// - Parameter folder: for sound and damaged files.
+    /// - Parameter folder: the folder for valid and damaged files.
     static func named(_ name: String, in folder: String) throws -> Parser? {
         switch name {
         case "npy": tokenFile(in: folder)
@@ -34,7 +34,7 @@ extension Parser {
 
     private static let model = ModelConfiguration(cell: .gru, vocabulary: 5, embedding: 3, hidden: 4, layers: 2)
 
-    /// A sound checkpoint.
+    /// A valid checkpoint.
     /// - Returns: its folder.
     private static func save(in folder: String) throws -> String {
         let parameters = ParameterLayout(model).entries.map {
@@ -125,7 +125,7 @@ extension Parser {
         return parser
     }
 
-    /// What evaluation and inspection do with a checkpoint.
+    /// Uses a checkpoint as evaluation and inspection do.
     private static func open(_ folder: String) throws {
         let checkpoint = try LoadedCheckpoint(folder: folder, verifying: false)
         _ = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: "manifest.json")

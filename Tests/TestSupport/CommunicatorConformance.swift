@@ -3,7 +3,7 @@ import Diagnostics
 import Foundation
 import Randomness
 
-/// What every transport must do, whatever carries it. Collective: all ranks call it.
+/// Tests that every transport must pass. Collective: all ranks call it.
 /// - Parameter lengths: elements of the buffers exchanged.
 /// - Throws: `ConformanceFailure` on the ranks that saw the fault.
 public func checkConformance(
@@ -15,7 +15,7 @@ public func checkConformance(
         try checkSum(communicator, length, Float.self) { try communicator.sum($0) }
         try checkSum(communicator, length, Double.self) { try communicator.sum($0) }
         try checkSum(communicator, length, Float.self) { try whole.sum($0) }
-        // 8 bits of every partial sum, of which there are as many as ranks.
+        // 8 bits of every partial sum; there is one per rank.
         try checkSum(communicator, length, Float.self, precision: 0x1p-9 * Double(communicator.size)) { try half.sum($0) }
         try checkBroadcast(communicator, length)
         try checkGathers(communicator, length)
@@ -93,7 +93,7 @@ private struct TwoSums {
     }
 }
 
-/// Bytes that tell sender, position and purpose.
+/// Bytes that identify sender, position and purpose.
 private func message(_ length: Int, from rank: Int, salt: Int) -> [UInt8] {
     (0..<length).map { UInt8(truncatingIfNeeded: $0 &* 31 &+ $0 >> 8 &+ rank &* 97 &+ salt &* 13) }
 }
@@ -234,7 +234,7 @@ private func checkTogether(_ communicator: any Communicator) throws {
             if rank == bad { throw Refusal.file("d/x") }
         }
     }
-    // The lowest failing rank decides the kind; equal messages are told once.
+    // The lowest failing rank decides the kind; equal messages appear once.
     let others = size == 2 ? "rank 1" : "ranks 1-\(size - 1)"
     try expectFailure(.usage, "opening: rank 0: bad setting | \(others): d/x: no such file") {
         throw rank == 0 ? Refusal.setting : Refusal.file("d/x")
@@ -245,7 +245,7 @@ private func checkTogether(_ communicator: any Communicator) throws {
         }
     }
     // After a failure the ranks are still in step.
-    try expect(try communicator.together("going on") { rank } == rank, communicator, "together after a failure")
+    try expect(try communicator.together("continuing") { rank } == rank, communicator, "together after a failure")
 }
 
 private func checkAgree(_ communicator: any Communicator) throws {

@@ -10,12 +10,12 @@ public enum Launch {
         public let timedOut: Bool
     }
 
-    /// Runs `command`, looked up in PATH unless it holds a slash, and waits for it to end.
+    /// Runs `command`, looked up in PATH unless it contains a slash, and waits for it to end.
     ///
     /// Output goes through files, so no amount of it can block. Past the deadline the process group gets SIGTERM (on
     /// which mpirun ends its ranks) and five seconds later SIGKILL.
     /// - Parameters:
-    ///   - environment: the whole environment; this process's when nil.
+    ///   - environment: the whole environment; that of this process if nil.
     ///   - timeout: seconds.
     public static func run(
         _ command: String, _ arguments: [String], environment: [String: String]? = nil, folder: String? = nil,
@@ -111,7 +111,7 @@ public enum Launch {
 
     /// The path of a program of this package, as built along with the running tests.
     public static func product(_ name: String) throws -> String {
-        // The test bundle is itself a program and lies beside the package's.
+        // The test bundle is itself a program, beside those of the package.
         let bundle = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
         let path = bundle.deletingLastPathComponent().appending(path: name).path
         guard FileManager.default.isExecutableFile(atPath: path) else {

@@ -65,7 +65,7 @@ struct OracleLayer {
     var input: OracleAffine
     var recurrent: OracleAffine
 
-    /// What one step leaves for the backward pass. Every vector has `hidden` elements except `input`.
+    /// The values of one step for the backward pass. Every vector has `hidden` elements except `input`.
     struct Step {
         var input: [Double]
         var previousHidden: [Double]

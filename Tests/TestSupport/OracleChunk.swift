@@ -27,7 +27,7 @@ public struct OracleState: Equatable, Sendable {
     }
 }
 
-/// What one forward and backward pass reads.
+/// The input of one forward and backward pass.
 public struct OracleChunk: Sendable {
     public var steps: Int
     public var batch: Int
@@ -97,7 +97,7 @@ public struct OracleResult: Sendable {
     /// 0 where there is no prediction.
     public var tokenLosses: [Double]  // [T, B]
     public var finalState: [OracleState]
-    /// Of the summed loss (plus the extra term), by parameter name.
+    /// Gradients of the summed loss (plus the extra term), by parameter name.
     public var gradients: [String: [Double]] = [:]
     public var initialStateGradients: [OracleState]
 }

@@ -27,7 +27,7 @@ public func withThreadRanks<T: Sendable>(
     return try results.all()
 }
 
-/// Of the sums of single-precision numbers between machines.
+/// The wire format of sums of single-precision numbers between machines.
 public struct WrongSum: Sendable {
     let rank: Int
     /// From 1.
@@ -63,7 +63,7 @@ private final class Meeting: @unchecked Sendable {
     let count: Int
     private let condition = NSCondition()
     private var arrived: [(call: String, bytes: [UInt8])?]
-    /// What the last complete meeting exchanged. The next cannot complete before every rank has taken it, because it
+    /// The data of the last complete exchange. The next cannot complete before every rank has taken it, because it
     /// needs every rank.
     private var exchanged: Result<[[UInt8]], any Error> = .success([])
     private var completed = 0

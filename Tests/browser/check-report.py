@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Looks in headless Chromium at what a report shows: check-report.py REPORT.html METRICS.jsonl
+"""Checks in headless Chromium what a report shows: check-report.py REPORT.html METRICS.jsonl
 
 The scale of each axis is taken from where the browser has drawn the tick labels, and the values from where it has drawn the
 lines and dots; they are compared with the metrics. Also at the width of a phone nothing may stick out, and the read-out
@@ -14,7 +14,7 @@ import subprocess
 import sys
 import tempfile
 
-# Runs in the page: where things are, in pixels of the screen.
+# Runs in the page and reports positions in screen pixels.
 PROBE = """
 <script>
 const place = element => { const box = element.getBoundingClientRect(); return [box.left + box.width / 2, box.top + box.height / 2]; };
@@ -52,7 +52,7 @@ document.getElementById("probe").textContent = JSON.stringify({
 
 def look(page, width, *options):
     with tempfile.TemporaryDirectory() as folder:
-        # A window is 500 pixels wide at least; a frame in it takes any width.
+        # A window is at least 500 pixels wide; a frame in it can have any width.
         inner, outer = os.path.join(folder, "page.html"), os.path.join(folder, "frame.html")
         with open(inner, "w") as file:
             file.write(page + PROBE)
@@ -72,7 +72,7 @@ def look(page, width, *options):
 
 
 def scale(ticks, which, logarithmic):
-    """From pixels to values, through the first and the last label."""
+    """Maps pixels to values, using the first and the last label."""
     f, g = (math.log, math.exp) if logarithmic else (float, float)
     (a, *pa), (b, *pb) = ticks[0], ticks[-1]
     assert a != b, ticks
@@ -94,7 +94,7 @@ def compare(what, chart, points, expected):
         return
     for (px, py), (x, y) in zip(points, expected):
         compared += 1
-        # A pixel off at most: letters are centred to about that.
+        # At most one pixel off: letters are centred to about that.
         if abs(to_x(px) - x) > 1.5 * x_unit or abs(f(to_y(py)) - f(y)) > 1.5 * y_unit:
             problems.append(f"{what}: drawn at {to_x(px):.6g}, {to_y(py):.6g}; expected {x:.6g}, {y:.6g}")
             return

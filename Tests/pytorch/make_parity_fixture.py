@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes Tests/TrainingTests/Fixtures/parity-*.json and optimizers.json: what PyTorch computes, for the tests.
+"""Writes Tests/TrainingTests/Fixtures/parity-*.json and optimizers.json: PyTorch's results, for the tests.
 
     pip install torch numpy safetensors
     Tests/pytorch/make_parity_fixture.py

@@ -34,7 +34,7 @@ def main():
     records = {}
     for name, model_shape, save in [
         ("plain", shape("lstm"), lambda model, path: save_file(model.state_dict(), path)),
-        # What DistributedDataParallel and DataParallel make of the names.
+        # The names as DistributedDataParallel and DataParallel change them.
         ("parallel", shape("lstm"), lambda model, path: save_file(nn.DataParallel(model).state_dict(), path)),
         ("compiled", shape("elman"), lambda model, path: save_file(torch.compile(model).state_dict(), path)),
         ("bfloat16", shape("gru_reset_after"), lambda model, path: save_file(model.bfloat16().state_dict(), path)),

@@ -2,7 +2,7 @@
 """Compares a run's event files, as TensorBoard reads them, with its metrics.jsonl: compare.py RUN
 
 Needs the package tensorboard (launch/test-tools installs it). Every number of every record must be there once, at its step,
-as single precision has it, and nothing else. Prints how many were equal; exit code 1 tells of a difference.
+as single precision has it, and nothing else. Prints how many were equal; exit code 1 means that there is a difference.
 """
 import json
 import math

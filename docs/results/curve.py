@@ -7,7 +7,7 @@ import sys
 W, H, LEFT, RIGHT, TOP, BOTTOM = 720, 400, 64, 16, 16, 48
 records = [json.loads(line) for line in open(sys.argv[1])]
 train = [(r["tokens"], r["perplexity"]) for r in records if r["kind"] == "train"]
-# A validation record counts the tokens scored; its place is that of the training record of its step.
+# A validation record counts the scored tokens; its position is that of the training record of its step.
 trained = {r["step"]: r["tokens"] for r in records if r["kind"] == "train"}
 valid = [(trained[r["step"]], r["perplexity"]) for r in records if r["kind"] == "validation" and r["step"] in trained]
 lowest = min(y for _, y in train + valid)
