@@ -5,7 +5,7 @@ public struct AllocationCount: Codable, Sendable {
     public let calls: Int
     /// Bytes requested in all calls.
     public let bytes: Int
-    /// Of the calls, those of this program and Swift's libraries, not of MPI.
+    /// The calls from this program and Swift's libraries, not from MPI.
     public let own: Int
 
     /// Counts what `body` allocates; nil if that cannot be counted (see allocations.c). No library may be loaded

@@ -118,7 +118,7 @@ extension BenchmarkReport.Phase {
 }
 
 extension RankMeasurement {
-    /// Of this rank's core during step `step`: the mean of what was sampled right before and right after it.
+    /// The ceiling of this rank's core during step `step`: the mean of the samples right before and right after it.
     fileprivate func ceiling(_ value: KeyPath<CeilingSampler.Sample, Double>, atStep step: Int) -> Double {
         (samples.ceilings[step][keyPath: value] + samples.ceilings[step + 1][keyPath: value]) / 2
     }

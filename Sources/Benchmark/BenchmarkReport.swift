@@ -24,7 +24,7 @@ public struct BenchmarkReport: Codable, Sendable {
         public var threadsPerRank: Int
         /// The library that computes the products.
         public var products: String
-        /// Floating-point operations a second of one core in fused multiply-adds, sampled between the steps on all ranks at
+        /// Floating-point operations per second of one core in fused multiply-adds, sampled between the steps on all ranks at
         /// once: median of each rank, mean over ranks.
         public var peakPerCore: Double
         /// The same in a product whose operands stay in the second-level cache.
@@ -71,7 +71,7 @@ public struct BenchmarkReport: Codable, Sendable {
         /// Allocations of the rank with the most; nil if they cannot be counted.
         public var allocationsPerStep: Double?
         public var allocatedBytesPerStep: Double?
-        /// Of those, by lockstep itself; the others are MPI's.
+        /// The part of them made by lockstep itself; the others are MPI's.
         public var ownAllocationsPerStep: Double?
         /// Memory of the rank with the most.
         public var peakMemoryBytes: Int?

@@ -2,15 +2,15 @@ import CBenchmarkShim
 import Glibc
 import Kernels
 
-/// What one core can do at one moment, in a few milliseconds: the highest rate of fused multiply-adds, and the rate of a
+/// Samples in a few milliseconds what one core can do at that moment: the highest rate of fused multiply-adds, and the rate of a
 /// product whose operands stay in the second-level cache.
 ///
 /// A core's speed changes from second to second with its clock and its neighbours. A share of the peak means something only
-/// when both are measured side by side, so samples are taken between the steps, or products, that are held against them.
+/// if both are measured at the same time, so samples are taken between the steps or products that are compared with them.
 final class CeilingSampler {
-    /// Single-precision operations a second, an addition and a multiplication each counted.
+    /// Single-precision operations per second; additions and multiplications count separately.
     struct Sample: Codable {
-        /// Between registers.
+        /// In fused multiply-adds between registers.
         var peak: Double
         /// In the cached product.
         var cachedProduct: Double
@@ -22,10 +22,10 @@ final class CeilingSampler {
     private let operands: Buffer
     private let result: Buffer
 
-    /// The cached product's rows, and its other two sizes. Together 384 KiB: L2 caches have 512 KiB and more.
+    /// The rows of the cached product, and its other two sizes. Together 384 KiB: L2 caches have 512 KiB or more.
     private static let (rows, side) = (64, 256)
 
-    /// - Parameter clock: which time counts: that of the wall, or this thread's on the processor.
+    /// - Parameter clock: the clock that counts: elapsed time, or this thread's processor time.
     /// - Throws: `KernelError`.
     init(clock: clockid_t = CLOCK_MONOTONIC) throws {
         self.clock = clock
@@ -58,7 +58,7 @@ final class CeilingSampler {
     /// Rounds of the loop for one or two milliseconds.
     private static func rounds(_ width: Int) -> Int64 { Int64(32_000_000 / width) }
 
-    /// Operations that `body` returns, a second of `clock`.
+    /// The operations that `body` returns, per second of `clock`.
     private static func rate(of clock: clockid_t, _ body: () throws -> Double) rethrows -> Double {
         let start = seconds(clock)
         let operations = try body()
@@ -66,7 +66,7 @@ final class CeilingSampler {
     }
 }
 
-/// What `clock` shows, in seconds.
+/// The reading of `clock`, in seconds.
 func seconds(_ clock: clockid_t) -> Double {
     var time = timespec()
     clock_gettime(clock, &time)

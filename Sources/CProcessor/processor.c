@@ -21,7 +21,7 @@ typedef struct {
 const char *lockstep_missing_instructions(void) {
     static char text[256];
     if (text[0]) return text;
-    // Of all that the levels name, these tell processors apart. __builtin_cpu_supports also asks whether the operating
+    // Of all instructions of the levels, these distinguish processors. __builtin_cpu_supports also asks whether the operating
     // system saves the wide registers.
     __builtin_cpu_init();
     unsigned a, b, c = 0, d;
@@ -47,7 +47,7 @@ const char *lockstep_missing_instructions(void) {
     return text;
 }
 
-// "Intel(R) Xeon(R) ...", as the processor calls itself.
+// "Intel(R) Xeon(R) ...", the processor's name for itself.
 static void name_processor(char text[49]) {
     unsigned words[12] = {0};
     for (unsigned i = 0; i < 3; i++)

@@ -1,4 +1,4 @@
-// What the loops in products.c need of an instruction set: its tiles and its packing.
+// The parts of an instruction set that the loops in products.c need: its tiles and its packing.
 #ifndef LOCKSTEP_KERNELS_H
 #define LOCKSTEP_KERNELS_H
 
@@ -10,10 +10,10 @@
 #define MOST_ROWS 12
 #define WIDEST_PANEL 32
 
-// c [rows, panel] = a b over k steps, or the same chains begun at what c holds if `onto`.
+// c [rows, panel] = a b over k steps; if `onto`, the chains start from the values in c.
 //   a         a_stride floats between rows; between steps 1, or in a slab `rows` (and 1 between rows)
 //   b         one packed panel; `panel_stride` floats to the next, for tiles of several panels
-//   next      where the next tile of c lies, which is fetched into the cache meanwhile
+//   next      the next tile of c, which is prefetched meanwhile
 typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
                            long c_stride, bool onto, const float *next);
 
@@ -30,7 +30,7 @@ struct lockstep_kernels {
     long few;
     long several[4];
     tile_functions wide;
-    // Copies `columns` of k rows of b to a panel of `width` columns, and fills up with zeros.
+    // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
 };
@@ -40,7 +40,7 @@ extern const lockstep_kernels lockstep_portable;
 extern const lockstep_kernels lockstep_avx2, lockstep_avx512;
 #endif
 
-// How this thread rounds, and what it does with denormal numbers.
+// The rounding mode of this thread, and its treatment of denormal numbers.
 uint64_t floating_point_mode(void);
 void set_floating_point_mode(uint64_t mode);
 

@@ -1,7 +1,7 @@
 // A small fixed pool of threads: the caller of `lockstep_parallel` does part 0 itself, thread i does part i.
 //
-// Between jobs the threads watch for the next one for some microseconds, since it mostly follows at once, and then sleep.
-// A job that finds the pool at work for another thread is done by its caller alone.
+// Between jobs the threads spin for a few microseconds, since the next job usually follows at once, and then sleep.
+// If the pool is busy with another thread's job, the caller does the job alone.
 #include "kernels.h"
 
 #include <pthread.h>
@@ -25,7 +25,7 @@ static struct {
     struct member {
         long part, seen;
     } members[most_threads];
-    long existing;             // threads, the caller's among them
+    long existing;             // threads, including the caller's
     atomic_long threads;       // of those, how many to use
     lockstep_part *body;
     void *context;
@@ -80,7 +80,7 @@ static void *work(void *argument) {
     return NULL;
 }
 
-// Adds thread `part`, which takes no signals: they are for the threads that expect them.
+// Adds thread `part`, which blocks signals: they are for the threads that expect them.
 static bool add_thread(long part) {
     sigset_t all, before;
     pthread_t thread;

@@ -1,4 +1,4 @@
-// What this processor has, and how it rounds.
+// The instructions of this processor, and its rounding mode.
 #include "kernels.h"
 
 #include <string.h>

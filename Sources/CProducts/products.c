@@ -8,24 +8,24 @@
 
 // Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
 #define BLOCK_STEPS 384
-// Rows in a block: they stay in the second cache while all panels pass by.
+// Rows in a block: they stay in the second-level cache while all panels are multiplied.
 #define BLOCK_ROWS 192
-// Columns packed at a time, where b is not packed yet.
+// Columns packed at a time if b is not packed yet.
 #define BLOCK_COLUMNS 1024
-// Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
+// Rows a multiple of this apart, in floats, fall into few sets of the first-level cache and are copied closer together.
 #define ALIASING 256
 
-// Multiply-adds, and floats to pack, that are worth another thread: some microseconds' work.
+// The number of multiply-adds, and of floats to pack, that justify another thread: a few microseconds of work.
 #define WORTH_MULTIPLYING (1L << 18)
 #define WORTH_PACKING (1L << 15)
 
 static long smaller(long a, long b) { return a < b ? a : b; }
-// How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
+// The number of parts of at most `most` in `count`, and the start of part i of `parts` equal ones.
 static long parts_of(long count, long most) { return (count + most - 1) / most; }
 static long begin(long count, long parts, long i) { return count * i / parts; }
 static long block_steps(long k) { return k <= BLOCK_STEPS ? k : (parts_of(k, parts_of(k, BLOCK_STEPS)) + 7) & ~7L; }
 
-// Memory of a thread for blocks of a and b.
+// A thread's memory for blocks of a and b.
 typedef struct workspace {
     float rows[BLOCK_ROWS * (BLOCK_STEPS + 16)] __attribute__((aligned(64)));
     float panels[BLOCK_STEPS * BLOCK_COLUMNS] __attribute__((aligned(64)));
@@ -55,7 +55,7 @@ long lockstep_panel_count(const lockstep_kernels *s, long n) { return parts_of(n
 static long columns_of(const lockstep_kernels *s, long n, long panel) { return smaller(2 * s->lanes, n - panel * 2 * s->lanes); }
 static long width_of(const lockstep_kernels *s, long columns) { return columns > s->lanes ? 2 * s->lanes : s->lanes; }
 
-// Threads for a job of `work`, of which each should have `worth`, that can be cut into `most` parts.
+// The number of threads for a job of `work` that can be cut into `most` parts, if each should have at least `worth`.
 static long threads_for(long work, long worth, long most) {
     const long threads = smaller(smaller(lockstep_threads(), work / worth), most);
     return threads > 1 ? threads : 1;
@@ -91,7 +91,7 @@ void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, boo
     lockstep_parallel(threads_for((last - first) * 2 * s->lanes * k, WORTH_PACKING, last - first), pack_part, &p);
 }
 
-// a stored as [k, rows] to slabs, one for each tile, in which the rows of a step lie side by side.
+// Copies a, stored as [k, rows], to slabs, one for each tile, in which the rows of a step are adjacent.
 static void copy_to_slabs(const lockstep_kernels *s, const float *a, long a_stride, long k, long rows, float *slabs) {
     const long tiles = parts_of(rows, s->rows);
     for (long t = 0; t < tiles; t++) {
@@ -141,7 +141,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
                     functions[count](k, tile, source_stride, b, 0, to, c_stride, onto, next);
                     continue;
                 }
-                // The last panel is wider than what is left of c.
+                // The last panel is wider than the rest of c.
                 float edge[MOST_ROWS * WIDEST_PANEL];
                 if (onto)
                     for (long r = 0; r < count; r++) memcpy(edge + r * width, to + r * c_stride, (size_t)columns * sizeof(float));
@@ -167,7 +167,7 @@ typedef struct product {
     atomic_bool failed;
 } product;
 
-// Columns in parts, of whole panels.
+// Divides the columns into parts of whole panels.
 static void multiply_packed_part(void *context, long part, long parts) {
     product *p = context;
     workspace *work = own_workspace();
@@ -205,7 +205,7 @@ static void multiply_block(const product *p, long m, long n, const float *a, con
     }
 }
 
-// The longer side of c in parts. Each thread packs what it needs of b for itself.
+// Divides the longer side of c into parts. Each thread packs the part of b that it needs.
 static void multiply_part(void *context, long part, long parts) {
     product *p = context;
     workspace *work = own_workspace();

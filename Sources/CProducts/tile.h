@@ -10,8 +10,8 @@ typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)
 
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-// How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
-// weights of few rows come from the last cache.
+// How far ahead the panel is prefetched, in floats: the processor's own prefetching does not keep up with the multipliers if the
+// weights of few rows come from the last-level cache.
 #define AHEAD 1024
 
 // rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
@@ -83,7 +83,7 @@ static void pack(const float *b, long b_stride, long k, long columns, long width
 typedef float eight __attribute__((ext_vector_type(8)));
 typedef float unaligned_eight __attribute__((ext_vector_type(8), aligned(4)));
 
-// Eight floats of each of eight rows of b to eight columns of the panel: pairs, then quadruples, then halves change places.
+// Transposes eight floats of each of eight rows of b to eight columns of the panel: swaps pairs, then quadruples, then halves.
 static inline __attribute__((always_inline)) void transpose(const float *b, long b_stride, float *panel, long width) {
     eight r[8], pairs[8], quads[8];
     UNROLLED for (int i = 0; i < 8; i++) r[i] = *(const unaligned_eight *)(b + i * b_stride);

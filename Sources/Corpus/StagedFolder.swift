@@ -2,12 +2,12 @@ import Diagnostics
 import Files
 import Glibc
 
-/// A dataset folder that appears whole or not at all: filled under a temporary name, then renamed. Any number of processes
-/// may prepare the same folder at once; one of them gives it its content.
+/// A dataset folder that appears completely or not at all: filled under a temporary name, then renamed. Any number of processes
+/// may prepare the same folder at once; one of them provides its content.
 struct StagedFolder {
     let target: String
     private let item: TemporaryItem
-    /// Whether a dataset already there may be replaced.
+    /// Whether an existing dataset may be replaced.
     private let replacing: Bool
 
     /// Where to write until `publish`.
@@ -15,7 +15,7 @@ struct StagedFolder {
 
     /// Refuses immediately if the folder could not be published later.
     /// - Parameters:
-    ///   - target: may be a link to the folder meant, or an empty folder.
+    ///   - target: may be a link to the folder, or an empty folder.
     ///   - isShared: whether other processes may be preparing the same dataset: one already there is then no error before
     ///     it is known to be another one.
     /// - Throws: `FileError`, `PrepareError`.
@@ -64,7 +64,7 @@ struct StagedFolder {
             do {
                 return try Folder.rename(path, to: target)
             } catch let error as FileError where error.code == ENOTEMPTY || error.code == EEXIST {
-                // Another process has been faster.
+                // Another process was faster.
             }
         }
     }
@@ -72,7 +72,7 @@ struct StagedFolder {
     private func moveFiles() throws {
         if try StagedFolder.checkContent(of: target) {
             guard try isNeeded() else { return }
-            // Without it the folder is no dataset, whatever else is there.
+            // Without it, the folder is not a dataset, whatever else it contains.
             try Folder.remove("\(target)/\(DatasetManifest.fileName)")
             for name in DatasetManifest.fileNames { try Folder.remove("\(target)/\(name)") }
         }
@@ -83,12 +83,12 @@ struct StagedFolder {
         try Folder.rename("\(path)/\(DatasetManifest.fileName)", to: "\(target)/\(DatasetManifest.fileName)")
     }
 
-    /// Whether the dataset that is there has to give way: always when it may, for it may be damaged.
-    /// - Throws: `PrepareError.outputExists` when it may not and is another one.
+    /// Whether the existing dataset must be replaced: always if that is permitted, because it may be damaged.
+    /// - Throws: `PrepareError.outputExists` if it must not be replaced and is a different one.
     private func isNeeded() throws -> Bool {
         if replacing { return true }
         let name = DatasetManifest.fileName
-        // It holds the checksums of all other files.
+        // It contains the checksums of all other files.
         guard try File.contents(of: "\(target)/\(name)") == File.contents(of: "\(path)/\(name)") else {
             throw PrepareError.outputExists(folder: target)
         }

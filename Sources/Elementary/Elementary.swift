@@ -1,8 +1,8 @@
 /// Exponential, logarithm, power and cosine in double precision, from IEEE additions, multiplications, divisions and fused
 /// multiply-adds in one written order, so that every processor and every C library gives the same bits.
 ///
-/// The functions of glibc do not: it chooses a variant by the processor's instructions when a program starts, and another
-/// version may round another way. Here each result is within one unit in the last place or so; the tests say how near.
+/// The functions of glibc do not: glibc chooses a variant by the processor's instructions when a program starts, and another
+/// version may round differently. Here each result is within about one unit in the last place; the tests have the exact bounds.
 public enum Elementary {
     /// ln 2 in two parts. The first ends in enough zeros that an exponent times it is exact.
     private static let ln2 = (high: 0x1.62e42feep-1, low: 0x1.a39ef35793c76p-33)
@@ -18,7 +18,7 @@ public enum Elementary {
         let high = x.addingProduct(-n, ln2.high)
         let low = n * ln2.low
         let r = high - low
-        // What r lost in the subtraction.
+        // The part of r lost in the subtraction.
         let rest = (high - r) - low
         var p = 0.0
         for factorial in inverseFactorials { p = factorial.addingProduct(p, r) }

@@ -1,7 +1,7 @@
 import Glibc
 
 extension File {
-    /// Publishes a small file whole: temporary file beside it, fsync, rename, fsync of the folder. Readers see the
+    /// Publishes a complete small file: temporary file beside it, fsync, rename, fsync of the folder. Readers see the
     /// old content or the new, never part of either. A link stays one: the file it points to is replaced.
     /// - Throws: `FileError`; the temporary file is then gone and the old content untouched.
     public static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
@@ -32,7 +32,7 @@ extension File {
         while true {
             let count = try buffer.withUnsafeMutableBytes { try file.read(into: $0) }
             if count == 0 { return bytes }
-            // A device or a growing file has more than its size says.
+            // A device or a growing file has more bytes than its size says.
             guard bytes.count + count <= limit else {
                 throw FileError(operation: "read more than \(limit) bytes of", path: path, code: EFBIG)
             }

@@ -1,8 +1,8 @@
 import Glibc
 import Synchronization
 
-/// An operation that a file system does not offer, as Lustre mounted without `flock`, or some of CIFS, FUSE and object
-/// stores. Work goes on without it, less protected, and the user is told once for each operation.
+/// An operation that a file system lacks, such as Lustre mounted without `flock`, or some CIFS, FUSE and object
+/// stores. Work continues without it, less protected, and the user gets one warning for each operation.
 public struct MissingOperation: Sendable {
     public enum Operation: Sendable, Hashable { case lock, sync, map }
 
@@ -10,7 +10,7 @@ public struct MissingOperation: Sendable {
     public let path: String
     let code: Int32
 
-    /// What the kernel answers when there is no such operation, rather than that it went wrong.
+    /// The kernel's answers if there is no such operation, as opposed to a failure of it.
     static let codes: Set<Int32> = [ENOSYS, EOPNOTSUPP, EINVAL]
 
     private struct State {
@@ -19,7 +19,7 @@ public struct MissingOperation: Sendable {
     }
     private static let state = Mutex(State())
 
-    /// - Parameter listener: told of the first time that each operation is missed.
+    /// - Parameter listener: called the first time that each operation is missing.
     public static func onFirst(_ listener: @escaping @Sendable (MissingOperation) -> Void) {
         state.withLock { $0 = State(listener: listener) }
     }
@@ -29,7 +29,7 @@ public struct MissingOperation: Sendable {
         listener?(MissingOperation(operation: operation, path: path, code: code))
     }
 
-    /// What is missing, why, and what is not protected for that.
+    /// What is missing, why, and what is therefore not protected.
     public var description: String {
         let reason = String(cString: strerror(code))
         return switch operation {

@@ -2,11 +2,11 @@ import Diagnostics
 import Glibc
 import Synchronization
 
-/// A file or folder under a temporary name, `NAME.tmp-PROCESS-HOST`, until it is renamed or removed. Nothing of it stays:
-/// a signal that ends the process removes it first (`removeOnSignals`), and what a killed process leaves goes when the next
-/// item is made for the same name.
+/// A file or folder under a temporary name, `NAME.tmp-PROCESS-HOST`, until it is renamed or removed. It never remains:
+/// a signal that ends the process removes it first (`removeOnSignals`), and what a killed process leaves is removed when the next
+/// item for the same name is created.
 public struct TemporaryItem: Sendable {
-    /// Nothing is there yet.
+    /// Does not create anything yet.
     public let path: String
 
     /// - Parameter target: the name that the item will get.
@@ -16,18 +16,18 @@ public struct TemporaryItem: Sendable {
         try? Folder.remove(path)
     }
 
-    /// An item at this very path.
+    /// An item at exactly this path.
     public init(path: String) {
         self.path = path
         TemporaryItem.items.withLock { _ = $0.insert(path) }
     }
 
-    /// Does what no signal may interrupt, such as giving the item its name.
+    /// Runs what no signal may interrupt, such as giving the item its name.
     public func undisturbed<Result>(_ body: () throws -> Result) rethrows -> Result {
         try TemporaryItem.items.withLock { _ in try body() }
     }
 
-    /// Removes what is at `path`, if anything is.
+    /// Removes whatever is at `path`.
     public func remove() {
         TemporaryItem.items.withLock { items in
             try? Folder.remove(path)
@@ -38,16 +38,16 @@ public struct TemporaryItem: Sendable {
     /// Whether a file of this name may be somebody's temporary item.
     public static func isOne(_ name: String) -> Bool { name.contains(mark) }
 
-    // MARK: What dead processes have left
+    // MARK: Items of dead processes
 
     static let mark = ".tmp-"
 
-    /// Removes the temporary items of that name whose process has ended, as far as the system lets us.
+    /// Removes the temporary items of that name whose process has ended, as far as permissions allow.
     public static func removeLeftovers(of target: String) {
         removeLeftovers(in: Folder.parent(of: target), prefix: Folder.lastName(of: target) + mark)
     }
 
-    /// - Parameter prefix: of the names looked at.
+    /// - Parameter prefix: the prefix of the names to check.
     public static func removeLeftovers(in folder: String, prefix: String = "") {
         let names = (try? Folder.names(in: folder)) ?? []
         for name in names where name.hasPrefix(prefix) && isLeftover(name, in: folder) {
@@ -55,7 +55,7 @@ public struct TemporaryItem: Sendable {
         }
     }
 
-    /// Processes of another machine cannot be seen. But one at work writes; after a day without that it is dead.
+    /// Processes on other machines are not visible. But an active process writes; after a day without writing it is dead.
     private static func isLeftover(_ name: String, in folder: String) -> Bool {
         guard let mark = name.ranges(of: mark).last else { return false }
         let parts = name[mark.upperBound...].split(separator: "-", maxSplits: 1)
@@ -69,7 +69,7 @@ public struct TemporaryItem: Sendable {
     private static let items = Mutex<Set<String>>([])
     nonisolated(unsafe) private static var signalled: Int32 = -1
 
-    /// From now on a signal that would end the process at once removes the items first. Not for programs with handlers of
+    /// From now on, a signal that would end the process at once removes the items first. Not for programs with handlers of
     /// their own.
     public static func removeOnSignals() {
         var ends: [Int32] = [0, 0]
@@ -77,7 +77,7 @@ public struct TemporaryItem: Sendable {
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }
         signalled = ends[1]
         let source = ends[0]
-        // Removing takes locks and memory, which a handler must not: it only wakes this thread.
+        // Removing needs locks and memory, which a handler must not use: it only wakes this thread.
         let isStarted = startThread {
             var number: UInt8 = 0
             while retrying({ read(source, &number, 1) }) == 1 {
@@ -101,7 +101,7 @@ public struct TemporaryItem: Sendable {
     }
 }
 
-/// Runs `body` on a thread that leaves signals to the others.
+/// Runs `body` on a thread that blocks all signals.
 /// - Returns: whether there is such a thread now.
 private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
     final class Box {

@@ -1,8 +1,8 @@
 import CProducts
 
-/// How the arithmetic of this process is set up.
+/// Sets up the arithmetic of this process.
 public enum Arithmetic {
-    /// Call once at the start of each rank, on the thread that computes.
+    /// Call it once at the start of each rank, on the thread that computes.
     /// - Parameter threads: threads that share a product, at most 256; 1 under `mpirun`, where every core has its own rank. Results do not
     ///   depend on it.
     /// - Throws: `VectorsError`.
@@ -14,9 +14,9 @@ public enum Arithmetic {
 
     package static func use(threads: Int) { lockstep_use_threads(threads) }
 
-    /// Threads that share a product.
+    /// The number of threads that share a product.
     public static var threads: Int { lockstep_threads() }
 
-    /// What computes the products on this processor.
+    /// The instructions that compute the products on this processor.
     public static var products: String { "lockstep's kernels, \((try? Vectors.chosen)?.name ?? "none")" }
 }

@@ -15,7 +15,7 @@ public struct KernelError: DiagnosedError {
 
 /// `c = op(a) op(b)`, or `c += op(a) op(b)`, in single precision: for products whose operands are all used once.
 ///
-/// Each element is one chain of fused multiply-adds over k in ascending order, begun at 0 or at the old element
+/// Each element is one chain of fused multiply-adds over k in ascending order, starting from 0 or from the old element
 /// (docs/products.md). Shapes after transposition: a [m, k], b [k, n], c [m, n]. A wrong shape is a programmer's mistake
 /// and traps.
 /// - Throws: `VectorsError`, `KernelError`.
@@ -59,7 +59,7 @@ public final class PackedProduct {
     private let accumulate: Bool
 
     /// - Parameters:
-    ///   - rows: m, rows of `a` [m, k] and `c` [m, n] unless `run` is told otherwise.
+    ///   - rows: m, rows of `a` [m, k] and `c` [m, n], unless `run` gets another number.
     ///   - inputs: k. `inputStride`: distance between rows of `a`, default k.
     ///   - outputs: n. `outputStride`: distance between rows of `c`, default n.
     ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
@@ -97,12 +97,12 @@ public final class PackedProduct {
 
     private var panels: Int { lockstep_panel_count(kernels, outputs) }
 
-    /// - Parameter weights: [k, n], or [n, k] if `transposed`, without gaps between rows; read now and not again.
+    /// - Parameter weights: [k, n], or [n, k] if `transposed`, without gaps between rows; read only during this call.
     public func pack(_ weights: UnsafePointer<Float>) {
         lockstep_pack(kernels, weights, transposed ? inputs : outputs, transposed, inputs, outputs, 0, panels, packed.base)
     }
 
-    /// - Parameter rows: of `a` and `c`, where they are others than the product was made for.
+    /// - Parameter rows: rows of `a` and `c`, if different from those that the product was created for.
     /// - Throws: `KernelError`.
     public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
         let rows = rows ?? self.rows

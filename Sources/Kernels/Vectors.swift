@@ -4,12 +4,12 @@ import Glibc
 
 /// The instructions that compute products. All give the same bytes (docs/products.md); they differ in speed.
 public enum Vectors: String, CaseIterable, Sendable {
-    /// What the compiler makes of plain code, for every processor.
+    /// Plain code, for every processor.
     case portable
     case avx2
     case avx512
 
-    /// As manufacturers write it.
+    /// The manufacturers' spelling.
     public var name: String {
         switch self {
         case .portable: "portable"
@@ -18,13 +18,13 @@ public enum Vectors: String, CaseIterable, Sendable {
         }
     }
 
-    /// Whether this processor has them.
+    /// Whether this processor has these instructions.
     public var isAvailable: Bool { kernels != nil }
 
-    /// Those that this processor has, the fastest last.
+    /// The instructions that this processor has, the fastest last.
     public static var available: [Vectors] { allCases.filter(\.isAvailable) }
 
-    /// `LOCKSTEP_VECTORS`, or the fastest that there are.
+    /// `LOCKSTEP_VECTORS`, or the fastest instructions of this processor.
     /// - Throws: `VectorsError`.
     static var chosen: Vectors { get throws { try choice.get() } }
 
@@ -36,7 +36,7 @@ public enum Vectors: String, CaseIterable, Sendable {
         return vectors
     }
 
-    /// Nil when this processor lacks the instructions.
+    /// Nil if this processor lacks the instructions.
     var kernels: OpaquePointer? {
         switch self {
         case .portable: Vectors.found.portable
@@ -45,7 +45,7 @@ public enum Vectors: String, CaseIterable, Sendable {
         }
     }
 
-    /// Looked up once, since this allocates.
+    /// Looked up once, because this allocates.
     nonisolated(unsafe) private static let found = (
         portable: lockstep_kernels_named("portable"), avx2: lockstep_kernels_named("avx2"), avx512: lockstep_kernels_named("avx512")
     )
@@ -62,6 +62,6 @@ public struct VectorsError: DiagnosedError {
             Vectors(rawValue: found) == nil ? "no instruction set of that name" : "this processor does not have these instructions"
         return Diagnosis(
             reason, location: VectorsError.variable, expected: Vectors.available.map(\.rawValue).joined(separator: " or "),
-            found: found, remedy: "unset \(VectorsError.variable), and lockstep takes the fastest")
+            found: found, remedy: "unset \(VectorsError.variable), and lockstep uses the fastest")
     }
 }

@@ -5,7 +5,7 @@ typealias Value = String
 
 /// Builds an ONNX graph in the order of its computation.
 ///
-/// A node with one output gives it the node's own name, so that a viewer shows the names that stand in the code.
+/// If a node has one output, the output gets the name of the node, so a viewer shows the names in the code.
 struct GraphBuilder {
     private(set) var graph = ONNXGraph()
 
@@ -28,7 +28,7 @@ struct GraphBuilder {
 
     /// - Parameters:
     ///   - inputs: an empty name stands for an optional input that is not given.
-    ///   - outputs: an empty name stands for an output that nobody reads.
+    ///   - outputs: an empty name stands for an unused output.
     mutating func node(
         _ type: String, _ name: String, _ inputs: [Value], outputs: [Value], _ attributes: [ONNXAttribute] = []
     ) {

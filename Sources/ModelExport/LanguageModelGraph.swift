@@ -1,7 +1,7 @@
 import Recurrent
 
-// Dimensions of the shapes in this file, beside those of the module Recurrent:
-//   N  sentences side by side      L  tokens of the longest of them      T  time steps, L + 1
+// Dimensions in this file, in addition to those of the module Recurrent:
+//   N  sentences of the batch      L  tokens of the longest of them      T  time steps, L + 1
 
 /// The tokens around a sentence.
 public struct SentenceFrame: Sendable, Equatable {
@@ -30,7 +30,7 @@ struct LanguageModelGraph {
     /// Negative log likelihoods of whole sentences, in nats, each sentence's end included.
     ///
     ///     x       int64   [N, L]   the sentences' tokens without start and end, padded with anything
-    ///     x_lens  int64   [N]      how many of them count, 0 to L
+    ///     x_lens  int64   [N]      the number of tokens that count, 0 to L
     ///     nll     float32 [N]
     static func sentences(_ model: ModelConfiguration, _ parameters: Arena, frame: SentenceFrame) -> ONNXGraph {
         var builder = LanguageModelGraph(model, parameters, name: "sentences")
@@ -49,7 +49,7 @@ struct LanguageModelGraph {
         let axis1 = graph.integers("axis_1", [1])
         let column = graph.integers("column", [-1, 1])
 
-        // What is predicted: the tokens, then the end, which also takes the place of all padding.
+        // The targets: the tokens, then the end, which also replaces all padding.
         let tokens = graph.node("Transpose", "tokens", [x])  // [L, N]
         let rowAfter = graph.integers("row_after", [0, 0, 1, 0])
         let longer = graph.node("Pad", "longer", [tokens, rowAfter, end])  // [T, N]
@@ -59,7 +59,7 @@ struct LanguageModelGraph {
         let time = graph.node("Unsqueeze", "time", [times, axis1])  // [T, 1]
         let isToken = graph.node("Less", "is_token", [time, lengths])  // [T, N]
         let targets = graph.node("Where", "targets", [isToken, longer, end])  // [T, N]
-        // What is read: the start, then all of that but the last row.
+        // The inputs: the start, then all targets but the last row.
         let rowBefore = graph.integers("row_before", [1, 0, -1, 0])
         let inputs = graph.node("Pad", "inputs", [targets, rowBefore, start])  // [T, N]
 
@@ -69,7 +69,7 @@ struct LanguageModelGraph {
         let picked = graph.node("GatherElements", "picked", [logProbabilities, target], [.integer("axis", 1)])  // [T*N, 1]
         let scores = graph.node("Reshape", "scores", [picked, shape])  // [T, N]
 
-        // The sum in double precision: a long sentence's is then as exact as its terms.
+        // Summed in double precision, so that the sum of a long sentence is as exact as its terms.
         let counts = graph.node("LessOrEqual", "counts", [time, lengths])  // [T, N]: tokens and end
         let nothing = graph.scalar("nothing", Float(0))
         let counted = graph.node("Where", "counted", [counts, scores, nothing])  // [T, N]
@@ -82,14 +82,14 @@ struct LanguageModelGraph {
 
     // MARK: Step
 
-    /// Log probabilities of what comes after one more token.
+    /// Log probabilities of the token after one more token.
     ///
     ///     x            int64   [N, 1]      the token read
     ///     h0, c0       float32 [L, N, H]   the state before it, zeros at the start (L layers)
     ///     log_softmax  float32 [N, V]      natural logarithms
     ///     next_h0, next_c0                 the state after it
     ///
-    /// Decoders pass both states whatever the cell. A cell that has no c returns what it was given.
+    /// Decoders pass both states for every cell. A cell without c returns it unchanged.
     static func step(_ model: ModelConfiguration, _ parameters: Arena) -> ONNXGraph {
         var builder = LanguageModelGraph(model, parameters, name: "step")
         builder.addStep()
@@ -157,7 +157,7 @@ struct LanguageModelGraph {
         return graph.node("LogSoftmax", name, [logits], [.integer("axis", -1)])  // [T*N, V]
     }
 
-    /// A parameter as it is.
+    /// A parameter, unchanged.
     private mutating func matrix(_ name: String) -> Value {
         let entry = parameters.layout[name]
         return graph.weight(name, shape: entry.shape, blocks: [UnsafeBufferPointer(parameters.values(entry))])

@@ -8,7 +8,7 @@ import SwiftProtobuf
 /// Names, shapes and types of inputs and outputs, and the names in the metadata, are those of icefall's LSTM language
 /// model, which decoders expect. The same model gives the same bytes.
 public struct ModelExport {
-    /// What a decoder asks of a language model.
+    /// What a decoder requests from a language model.
     public enum Form: String, Sendable, CaseIterable {
         /// A padded batch of sentences with their lengths, to their negative log likelihoods.
         case sentences
@@ -16,9 +16,9 @@ public struct ModelExport {
         case step
     }
 
-    /// Version 14 is the first whose RNN, LSTM and GRU are those of today; IR version 7 came with it.
+    /// Version 14 is the first with the current RNN, LSTM and GRU; IR version 7 belongs to it.
     static let (operatorSet, intermediateRepresentation) = (14, 7)
-    /// Protocol buffers count a message's bytes in 31 bits. Room for the graph itself is left.
+    /// Protocol buffers count the bytes of a message in 31 bits. This leaves room for the graph itself.
     static let limit = Int(Int32.max) - (1 << 20)
 
     let model: ModelConfiguration
@@ -29,7 +29,7 @@ public struct ModelExport {
 
     /// - Parameters:
     ///   - frame: token ids below the model's vocabulary.
-    ///   - properties: more metadata, under names of one's own.
+    ///   - properties: further metadata, under the caller's names.
     /// - Throws: `ModelExportError`.
     public init(
         _ model: ModelConfiguration, parameters: Arena, frame: SentenceFrame, producerVersion: String,
@@ -91,7 +91,7 @@ public struct ModelExport {
 }
 
 public enum ModelExportError: DiagnosedError, Equatable {
-    /// The parameters, in bytes.
+    /// The size of the parameters in bytes.
     case tooLarge(bytes: Int, limit: Int)
 
     /// A parameter with an infinity or NaN.

@@ -3,10 +3,10 @@ import Recurrent
 /// A recurrent cell as an ONNX operator (RNN, LSTM or GRU of opset 14, layout 0: time first, one direction).
 ///
 /// The operators compute what our cells compute; only the order of the gates differs. PyTorch and lockstep store an LSTM's
-/// gates as i f g o and a GRU's as r z n; ONNX wants i o f c and z r h, where c and h are other names for g and n.
+/// gates as i f g o and a GRU's as r z n; ONNX needs i o f c and z r h, where c and h are other names for g and n.
 struct RecurrentOperator {
     let type: String
-    /// Of our blocks of H rows, in ONNX's order.
+    /// Indices of our blocks of H rows, in ONNX's order.
     let gates: [Int]
     let attributes: [ONNXAttribute]
     /// The operator's state has two vectors, h and c.
@@ -49,7 +49,7 @@ extension GraphBuilder {
     /// One recurrent layer.
     /// - Parameters:
     ///   - input: [T, N, in].
-    ///   - state: at the beginning; nil: zeros.
+    ///   - state: the initial state; nil for zeros.
     /// - Returns: the layer's output [T, 1, N, H], whose second dimension counts directions, and its state after the last
     ///   step.
     mutating func recurrentLayer(

@@ -2,10 +2,10 @@ import Diagnostics
 import Files
 import Glibc
 
-/// What jobs of this user that were killed together with their mpirun have left on this machine: Open MPI 4 and 5 remove
-/// their segments of shared memory and their session folders when they end, and these did not get to it.
+/// Removes what jobs of this user that were killed together with their mpirun have left on this machine. Open MPI 4 and 5 remove
+/// their segments of shared memory and their session folders when they end, but killed jobs cannot.
 enum DeadJobs {
-    /// By the first rank of each machine, before MPI is up.
+    /// Called by the first rank of each machine, before MPI is initialised.
     static func tidy() {
         guard LaunchEnvironment.localRank == 0 else { return }
         removeSharedMemory()
@@ -25,7 +25,7 @@ enum DeadJobs {
         for path in candidates where !inUse.contains(path) { unlink(path) }
     }
 
-    /// Folders `pid.N` of an mpirun that is no more.
+    /// Folders `pid.N` of an mpirun that no longer exists.
     private static func removeSessions() {
         let folder = "\(getenv("TMPDIR").map { String(cString: $0) } ?? "/tmp")/ompi.\(shortHost).\(getuid())"
         for path in old(in: folder, where: { $0.hasPrefix("pid.") }) {
@@ -34,7 +34,7 @@ enum DeadJobs {
         }
     }
 
-    /// Paths of this user's files that nobody has changed for a minute: those of a job that is starting are younger.
+    /// Paths of this user's files that have not changed for a minute; those of a starting job are younger.
     private static func old(in folder: String, where isMeant: (String) -> Bool) -> [String] {
         ((try? Folder.names(in: folder)) ?? []).filter(isMeant).map { "\(folder)/\($0)" }.filter { path in
             var info = stat()

@@ -14,7 +14,7 @@ enum Job {
     /// Errors that all ranks throw end every rank with the same code. An error on one rank alone, which the others
     /// cannot know about, ends the whole job at once, because they would wait forever.
     static func run(_ body: (any Communicator) throws -> Void) throws {
-        // Without them this is `doctor`, which says so and computes nothing.
+        // Without the instructions this is `doctor`, which reports that and computes nothing.
         if Machine.missingInstructions == nil { try Arithmetic.prepare(threads: threads) }
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         Launcher.shareFate()

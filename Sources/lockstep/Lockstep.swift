@@ -47,7 +47,7 @@ struct Lockstep: ParsableCommand {
             try checkSubcommand(name)
             var command = try parseAsRoot(Arguments.given)
             if Failure.launchedSize > 1, Failure.launchedRank == 0, command is any TaskCommand {
-                Failure.say("note: each of the \(Failure.launchedSize) processes does by itself all that its command line says")
+                Failure.say("note: each of the \(Failure.launchedSize) processes carries out the whole command line by itself")
             }
             try command.run()
             // A training run has its results in the run folder.
@@ -59,7 +59,7 @@ struct Lockstep: ParsableCommand {
 }
 
 extension Lockstep {
-    /// Whether the processes that mpirun starts with this subcommand, or by mistake with none, all meet the same.
+    /// Whether all processes that mpirun starts with this subcommand, or by mistake without one, find the same.
     private static func isShared(_ name: String?) -> Bool {
         !configuration.subcommands.contains { $0.configuration.commandName == name && $0 is any TaskCommand.Type }
     }
@@ -79,7 +79,7 @@ extension Lockstep {
 /// A subcommand that runs on all ranks of mpirun together.
 protocol JobCommand: ParsableCommand {}
 
-/// A subcommand that each process of mpirun or srun carries out by itself, each perhaps with input and output of its own.
+/// A subcommand that each process of mpirun or srun carries out alone, perhaps with its own input and output.
 protocol TaskCommand: ParsableCommand {}
 
 let programVersion = "0.1.0"

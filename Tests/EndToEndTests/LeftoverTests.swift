@@ -3,7 +3,7 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-    /// What is interrupted leaves nothing behind for ever.
+    /// Interrupted work leaves nothing behind for good.
     struct LeftoverTests {
         private let sandbox: Sandbox
 
@@ -49,7 +49,7 @@ extension CommandTests {
             #expect(try names() == ["data", "data.tmp-1-elsewhere", "data.tmp-\(getpid())-\(host)", "data.tmp-note", "large", "small"].sorted())
         }
 
-        /// Of a run that was killed while it wrote: the next start removes it, before any checkpoint is due.
+        /// A run was killed while it wrote: the next start removes its leftovers, before any checkpoint is due.
         @Test func killedRun() throws {
             try sandbox.train("run", ["training.steps=4"])
             let host = LeftoverTests.host

@@ -169,7 +169,7 @@ import Kernels
         }
     }
 
-    /// Accumulating goes on with the chain: a product may be cut along k anywhere.
+    /// Accumulating continues the chain: a product may be cut along k anywhere.
     @Test(arguments: Vectors.available) func accumulatingContinuesTheChain(vectors: Vectors) throws {
         let (m, k, n) = (7, 500, 40)
         let (a, b, c, d) = (Buffer(count: m * k), Buffer(count: k * n), Buffer(count: m * n), Buffer(count: m * n))

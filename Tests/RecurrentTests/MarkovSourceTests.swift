@@ -9,7 +9,7 @@ struct MarkovSourceTests {
         #expect(abs(source.entropyRate - 0.43862515571056065) < 1e-12)
     }
 
-    /// Every second token is 1: plain power iteration would swing for ever.
+    /// Every second token is 1: plain power iteration would oscillate forever.
     @Test func periodicChainHasAStationaryDistribution() {
         let source = MarkovSource(transitions: [[0, 1, 0], [0.5, 0, 0.5], [0, 1, 0]])
         #expect(zip(source.stationary, [0.25, 0.5, 0.25]).allSatisfy { abs($0 - $1) < 1e-12 })

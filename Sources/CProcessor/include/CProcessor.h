@@ -7,7 +7,7 @@
 /// "AVX2, FMA": a constant string of this process; empty when nothing is missing.
 const char *lockstep_missing_instructions(void);
 
-/// Ends the process with code 64 and a message where instructions are missing. Call it first of all.
+/// Ends the process with code 64 and a message if instructions are missing. Call it before anything else.
 ///
 /// `doctor` continues, since it reports them among its findings. The linker may have given it a vectorised copy of code that
 /// all modules share; an illegal instruction then ends it with the same message.

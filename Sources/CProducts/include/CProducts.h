@@ -21,22 +21,22 @@ const lockstep_kernels *lockstep_kernels_named(const char *name);
 
 // Floats of the packed form of a [k, n] matrix, whose memory must be aligned to 64 bytes.
 size_t lockstep_packed_count(const lockstep_kernels *kernels, long k, long n);
-// Panels of columns that the packed form consists of.
+// The number of panels in the packed form.
 long lockstep_panel_count(const lockstep_kernels *kernels, long n);
 // Packs the panels first ..< last of b [k, n]. Panels are independent: threads or processes may share the work.
 void lockstep_pack(const lockstep_kernels *kernels, const float *b, long b_stride, bool b_transposed, long k, long n,
                    long first, long last, float *packed);
 
 // c = a b, or c += a b: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
-// Returns false if a thread's workspace (2 MiB, allocated at its first product) cannot be had.
+// Returns false if a thread's workspace (2 MiB, allocated at its first product) cannot be allocated.
 bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                               const float *packed, float *c, long c_stride, bool accumulate);
-// The same with b as it is, packed block by block on the way.
+// The same with unpacked b, which is packed block by block as needed.
 bool lockstep_multiply(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                        bool a_transposed, const float *b, long b_stride, bool b_transposed, float *c, long c_stride,
                        bool accumulate);
 
-// Lets products and packing use `count` threads, the caller's among them. Returns how many there are: at least 1, no more
+// Lets products and packing use `count` threads, including the caller's. Returns how many there are: at least 1, no more
 // than 256, and fewer than asked for if the system refuses to create them.
 long lockstep_use_threads(long count);
 long lockstep_threads(void);

@@ -11,7 +11,7 @@ struct Page: CustomTestStringConvertible, Sendable {
     let prose: [String]
 
     struct Block: Sendable {
-        /// Of its first line, from 1.
+        /// The number of its first line, counted from 1.
         let line: Int
         /// After the opening fence: "sh" for commands.
         let language: String
