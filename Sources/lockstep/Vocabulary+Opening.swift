@@ -26,7 +26,7 @@ extension Vocabulary {
             // Other programs have vocabularies in JSON, too.
             throw UsageError(
                 "not a vocabulary.json of lockstep", location: path,
-                remedy: "write the other program's tokens to a text file, one a line in the order of their ids")
+                remedy: "write the other program's tokens to a text file, one per line in the order of their ids")
         }
     }
 }
