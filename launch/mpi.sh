@@ -1,10 +1,10 @@
-# Sourced by the scripts beside it: the MPI that lockstep is built for and runs with. The environment's LOCKSTEP_BUILD_MPI says
-# it; else what `launch/setup --mpi` was told last, kept in launch/.mpi; else it is Open MPI, as in a package. Sets
+# Sourced by the other scripts: the MPI that lockstep is built for and runs with. LOCKSTEP_BUILD_MPI in the environment names
+# it; else the last choice of `launch/setup --mpi`, kept in launch/.mpi; else it is Open MPI, as in a package. Sets
 #   LOCKSTEP_BUILD_MPI   openmpi, mpich, or pkg-config's name of another MPI of MPICH's family (Intel's is impi); for Package.swift
-#   build                the folder that lockstep is built in: the families keep apart
-#   binaries             the folder that the program is in
-#   packaged             true in a package of launch/package, which has the program and no sources
-#   launcher             the program that starts ranks; where both families are installed, mpirun may belong to the other
+#   build                the build folder: one for each family
+#   binaries             the folder of the program
+#   packaged             true in a package of launch/package, which has the program but no sources
+#   launcher             the program that starts ranks; if both families are installed, mpirun may belong to the other
 #   settings             the file with settings for ranks and launcher
 here=$(dirname "${BASH_SOURCE[0]}")
 packaged=false
