@@ -10,12 +10,15 @@
 #define MOST_ROWS 12
 #define WIDEST_PANEL 32
 
-// c [rows, panel] = a b over k steps; if `onto`, the chains start from the values in c.
+// What becomes of the old c: nothing, the chains begin at it, or their results are added to it.
+enum old_c { REPLACED, CONTINUED, ADDED };
+
+// c [rows, panel] = a b over k steps.
 //   a         a_stride floats between rows; between steps 1, or in a slab `rows` (and 1 between rows)
 //   b         one packed panel; `panel_stride` floats to the next, for tiles of several panels
 //   next      the next tile of c, which is prefetched meanwhile
 typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
-                           long c_stride, bool onto, const float *next);
+                           long c_stride, enum old_c old, const float *next);
 
 // Tiles by number of rows; entry 0 is empty.
 typedef tile_function *tile_functions[MOST_ROWS + 1];
@@ -34,6 +37,19 @@ struct lockstep_kernels {
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
 };
+
+static inline long smaller(long a, long b) { return a < b ? a : b; }
+// How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
+static inline long parts_of(long count, long most) { return (count + most - 1) / most; }
+static inline long begin(long count, long parts, long i) { return count * i / parts; }
+
+// Columns of a panel, and the width that they are packed with.
+static inline long columns_of(const lockstep_kernels *s, long n, long panel) {
+    return smaller(2 * s->lanes, n - panel * 2 * s->lanes);
+}
+static inline long width_of(const lockstep_kernels *s, long columns) {
+    return columns > s->lanes ? 2 * s->lanes : s->lanes;
+}
 
 extern const lockstep_kernels lockstep_portable;
 #if defined(__x86_64__)

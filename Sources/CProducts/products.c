@@ -19,10 +19,6 @@
 #define WORTH_MULTIPLYING (1L << 18)
 #define WORTH_PACKING (1L << 15)
 
-static long smaller(long a, long b) { return a < b ? a : b; }
-// The number of parts of at most `most` in `count`, and the start of part i of `parts` equal ones.
-static long parts_of(long count, long most) { return (count + most - 1) / most; }
-static long begin(long count, long parts, long i) { return count * i / parts; }
 static long block_steps(long k) { return k <= BLOCK_STEPS ? k : (parts_of(k, parts_of(k, BLOCK_STEPS)) + 7) & ~7L; }
 
 // A thread's memory for blocks of a and b.
@@ -51,11 +47,7 @@ size_t lockstep_packed_count(const lockstep_kernels *s, long k, long n) {
 
 long lockstep_panel_count(const lockstep_kernels *s, long n) { return parts_of(n, 2 * s->lanes); }
 
-// Columns of a panel, and the width that they are packed with.
-static long columns_of(const lockstep_kernels *s, long n, long panel) { return smaller(2 * s->lanes, n - panel * 2 * s->lanes); }
-static long width_of(const lockstep_kernels *s, long columns) { return columns > s->lanes ? 2 * s->lanes : s->lanes; }
-
-// The number of threads for a job of `work` that can be cut into `most` parts, if each should have at least `worth`.
+// Threads for a job of `work`, of which each should have `worth`, that can be cut into `most` parts.
 static long threads_for(long work, long worth, long most) {
     const long threads = smaller(smaller(lockstep_threads(), work / worth), most);
     return threads > 1 ? threads : 1;
@@ -106,13 +98,13 @@ static void copy_to_slabs(const lockstep_kernels *s, const float *a, long a_stri
 // k from `packed` on are used.
 static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
                            bool a_transposed, const float *packed, long height, long step, long first, long last, float *c,
-                           long c_stride, bool onto, workspace *work) {
+                           long c_stride, enum old_c old, workspace *work) {
     const long panel = 2 * s->lanes, blocks = parts_of(m, BLOCK_ROWS);
     if (m <= s->few && !a_transposed) {
         const long several = s->several[m];
         for (; first + several <= last && (first + several) * panel <= n; first += several)
             s->wide[m](k, a, a_stride, packed + first * panel * height + step * panel, panel * height, c + first * panel,
-                       c_stride, onto, c + (first + several) * panel);
+                       c_stride, old, c + (first + several) * panel);
     }
     for (long block = 0; block < blocks; block++) {
         const long top = begin(m, blocks, block), rows = begin(m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
@@ -138,14 +130,14 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
                 float *to = c + (top + i) * c_stride + p * panel;
                 const float *next = t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel;
                 if (columns == width) {
-                    functions[count](k, tile, source_stride, b, 0, to, c_stride, onto, next);
+                    functions[count](k, tile, source_stride, b, 0, to, c_stride, old, next);
                     continue;
                 }
                 // The last panel is wider than the rest of c.
                 float edge[MOST_ROWS * WIDEST_PANEL];
-                if (onto)
+                if (old == CONTINUED)
                     for (long r = 0; r < count; r++) memcpy(edge + r * width, to + r * c_stride, (size_t)columns * sizeof(float));
-                functions[count](k, tile, source_stride, b, 0, edge, width, onto, edge);
+                functions[count](k, tile, source_stride, b, 0, edge, width, old, edge);
                 for (long r = 0; r < count; r++) memcpy(to + r * c_stride, edge + r * width, (size_t)columns * sizeof(float));
             }
         }
@@ -179,7 +171,7 @@ static void multiply_packed_part(void *context, long part, long parts) {
     for (long step = 0; step < p->k; step += steps)
         multiply_steps(p->kernels, p->m, p->n, smaller(steps, p->k - step), p->a + step, p->a_stride, false, p->b, p->k, step,
                        begin(panels, parts, part), begin(panels, parts, part + 1), p->c, p->c_stride,
-                       p->accumulate || step > 0, work);
+                       p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
 }
 
 bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
@@ -200,7 +192,7 @@ static void multiply_block(const product *p, long m, long n, const float *a, con
                         0, panels);
             multiply_steps(p->kernels, m, columns, height, p->a_transposed ? a + step * p->a_stride : a + step, p->a_stride,
                            p->a_transposed, work->panels, height, 0, 0, panels, c + j, p->c_stride,
-                           p->accumulate || step > 0, work);
+                           p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
         }
     }
 }

@@ -17,11 +17,11 @@ typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)
 // rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
     const long rows, const long panels, const long vectors, long k, const float *a, long a_stride, long a_step,
-    const float *b, long panel_stride, float *c, long c_stride, bool onto, const float *next) {
+    const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next) {
     vector sum[MOST_ROWS][8];
     UNROLLED for (long i = 0; i < rows; i++) {
         UNROLLED for (long v = 0; v < panels * vectors; v++)
-            sum[i][v] = onto ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
+            sum[i][v] = old == CONTINUED ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
         UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
     }
 // Unrolled, twelve rows would not fit into the registers, and others gain nothing.
@@ -39,14 +39,16 @@ static inline __attribute__((always_inline)) void tile(
         }
     }
     UNROLLED for (long i = 0; i < rows; i++)
-        UNROLLED for (long v = 0; v < panels * vectors; v++)
-            *(unaligned_vector *)(c + i * c_stride + v * LANES) = sum[i][v];
+        UNROLLED for (long v = 0; v < panels * vectors; v++) {
+            unaligned_vector *place = (unaligned_vector *)(c + i * c_stride + v * LANES);
+            *place = old == ADDED ? *place + sum[i][v] : sum[i][v];
+        }
 }
 
 #define TILE(kind, rows, panels, vectors, row, step)                                                                 \
     static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,    \
-                              long c_stride, bool onto, const float *next) {                                         \
-        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, onto, next);                      \
+                              long c_stride, enum old_c old, const float *next) {                                    \
+        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, old, next);                       \
     }
 #define TILES(rows)                           \
     TILE(narrow, rows, 1, 1, a_stride, 1)     \

@@ -26,7 +26,7 @@ public enum Vectors: String, CaseIterable, Sendable {
 
     /// `LOCKSTEP_VECTORS`, or the fastest instructions of this processor.
     /// - Throws: `VectorsError`.
-    static var chosen: Vectors { get throws { try choice.get() } }
+    public static var chosen: Vectors { get throws { try choice.get() } }
 
     private static let choice = Result<Vectors, VectorsError> {
         () throws(VectorsError) in
@@ -53,7 +53,7 @@ public enum Vectors: String, CaseIterable, Sendable {
 
 /// `LOCKSTEP_VECTORS` names instructions that do not exist, or that this processor lacks.
 public struct VectorsError: DiagnosedError {
-    static let variable = "LOCKSTEP_VECTORS"
+    public static let variable = "LOCKSTEP_VECTORS"
     public let found: String
 
     public var kind: FailureKind { .usage }

@@ -12,7 +12,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     private let bias: Buffer  // b_ih + b_hh, [H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
 
-    init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerParameters?) throws {
+    init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerGradients?) throws {
         self.activation = activation
         let (b, h) = (shape.batch, shape.hidden)
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
@@ -37,7 +37,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
         clock.enter(.recurrence)
         for t in 0..<steps {
             let h = current(t)
-            try recurrent.run(previous(t), into: h)
+            try recurrent.run(previous(t), into: h, rows: batch)
             for b in 0..<batch { activate(h + b * hidden) }
         }
         copy(previous(steps), to: state[0].base, count: block)
@@ -86,14 +86,13 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
                     d.store(sum.replacing(with: 0, where: h.load(j) .<= 0), j, n)
                 }
             }
-            if t > 0 { try recurrentBackward.run(d, into: next) }
+            if t > 0 { try recurrentBackward.run(d, into: next, rows: batch) }
         }
         clock.enter(.weightGradients)
         let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
-        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
-        try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
-        sumRows(deltas, into: gradients.inputBias.base)
-        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: hidden)
+        try gradients.multiply(deltas, by: input) { $0.inputWeights }
+        try gradients.multiply(deltas, by: previousStates(steps)) { $0.recurrentWeights }
+        gradients.sumRowsIntoBothBiases(deltas)
         try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)

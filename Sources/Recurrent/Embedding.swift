@@ -1,28 +1,119 @@
 import Kernels
 
 /// Token ids to vectors: row `id` of the embedding [V, E]. docs/mathematics.md (5) and (6).
-struct Embedding {
-    let weights: Matrix  // [V, E]
-    let gradients: Matrix?  // [V, E]
+final class Embedding {
+    private let weights: Matrix  // [V, E]
+    private let sums: GradientSums?
+    private let batch: Int
+    /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
+    private let heads: UnsafeMutableBufferPointer<Int32>  // [V]
+    private let nexts: UnsafeMutableBufferPointer<Int32>  // [T*B]
+    private let partial: Buffer  // [levels, E]
+
+    /// - Parameters:
+    ///   - sums: nil for evaluation.
+    ///   - rows: T*B at the most.
+    init(weights: Matrix, sums: GradientSums?, batch: Int, rows: Int) {
+        self.weights = weights
+        self.sums = sums
+        self.batch = batch
+        let isSharded = sums?.isSharded ?? false
+        heads = .allocate(capacity: isSharded ? weights.rows : 0)
+        nexts = .allocate(capacity: isSharded ? rows : 0)
+        heads.initialize(repeating: -1)
+        nexts.initialize(repeating: -1)
+        partial = Buffer(count: Embedding.levels(sums) * weights.columns)
+    }
+
+    deinit {
+        heads.deallocate()
+        nexts.deallocate()
+    }
+
+    private static func levels(_ sums: GradientSums?) -> Int {
+        guard let sums, sums.isSharded else { return 0 }
+        return sums.nodes.map { SumTree.partialSums(of: $0.shards.count) { _ in false } }.max()!
+    }
 
     /// - Parameter tokens: [N], each in 0 ..< V.
     func forward(_ tokens: UnsafePointer<Int32>, into output: Matrix) {
         for i in 0..<output.rows { copy(weights.row(Int(tokens[i])), to: output.row(i), count: weights.columns) }
     }
 
-    /// Adds row i of `outputGradient` [N, E] to the gradient of token i, in the order of the tokens. The rest of the
-    /// gradient is unchanged: zero, if rows are cleared after use, or the output layer's share with tied weights.
+    /// Adds row i of `outputGradient` [N, E] to the gradient of token i. The rest of the gradient is left as it is: zero, if
+    /// rows are cleared after use, or the output layer's share with tied weights.
+    ///
+    /// Without shards in the order of the tokens. With shards each row's tokens of one shard are added up in the order of
+    /// time and stream, and the shards along the tree; one without the token adds nothing. The rows must be zero.
     func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix) {
-        guard let gradients else { preconditionFailure("a model made for evaluation") }
-        for i in 0..<outputGradient.rows {
-            let sum = gradients.row(Int(tokens[i]))
-            add(sum, outputGradient.row(i), into: sum, count: gradients.columns)
+        guard let sums else { preconditionFailure("a model made for evaluation") }
+        guard sums.isSharded else {
+            let gradients = sums.nodes[0].embedding
+            for i in 0..<outputGradient.rows {
+                let sum = gradients.row(Int(tokens[i]))
+                add(sum, outputGradient.row(i), into: sum, count: gradients.columns)
+            }
+            return
         }
+        let steps = outputGradient.rows / batch
+        for node in sums.nodes {
+            forEachToken(of: node.shards, steps: steps, reversed: true) { i in
+                nexts[i] = heads[Int(tokens[i])]
+                heads[Int(tokens[i])] = Int32(i)
+            }
+            forEachToken(of: node.shards, steps: steps, reversed: false) { i in
+                let row = Int(tokens[i])
+                guard heads[row] == Int32(i) else { return }  // the row is done
+                heads[row] = -1
+                var next = Int32(i)
+                _ = sum(&next, outputGradient, of: node.shards, into: node.embedding.row(row), level: 0)
+            }
+        }
+    }
+
+    /// Places in the chunk of the tokens of these shards: one shard after another, in each by time, then stream.
+    private func forEachToken(of shards: Range<Int>, steps: Int, reversed: Bool, _ body: (Int) -> Void) {
+        let width = sums?.width ?? batch
+        let count = shards.count * steps * width
+        for place in 0..<count {
+            let index = reversed ? count - 1 - place : place
+            let (shard, step) = (shards.lowerBound + index / (steps * width), index / width % steps)
+            body(step * batch + shard * width + index % width)
+        }
+    }
+
+    /// The sum over these shards of the gradients of one row's tokens, of which `next` is the first that is not added yet.
+    /// - Returns: false where there are none, which leaves `result` as it is.
+    private func sum(
+        _ next: inout Int32, _ gradient: Matrix, of shards: Range<Int>, into result: UnsafeMutablePointer<Float>, level: Int
+    ) -> Bool {
+        guard let width = sums?.width, next >= 0, Int(next) % batch / width < shards.upperBound else { return false }
+        let columns = gradient.columns
+        if shards.count == 1 {
+            // 0 + x and not x: a sum of some shards is never -0, so that one without the token need not be added.
+            result.update(repeating: 0, count: columns)
+            while next >= 0, Int(next) % batch / width == shards.lowerBound {
+                add(result, gradient.row(Int(next)), into: result, count: columns)
+                next = nexts[Int(next)]
+            }
+            return true
+        }
+        let middle = shards.lowerBound + SumTree.leftLeaves(of: shards.count)
+        guard sum(&next, gradient, of: shards.lowerBound..<middle, into: result, level: level) else {
+            return sum(&next, gradient, of: middle..<shards.upperBound, into: result, level: level)
+        }
+        let right = partial.base + level * columns
+        if sum(&next, gradient, of: middle..<shards.upperBound, into: right, level: level + 1) {
+            add(result, right, into: result, count: columns)
+        }
+        return true
     }
 
     /// Clears the gradients of these tokens: a few rows, where the whole gradient has V.
     func clearGradients(of tokens: UnsafePointer<Int32>, count: Int) {
-        guard let gradients else { return }
-        for i in 0..<count { gradients.row(Int(tokens[i])).update(repeating: 0, count: gradients.columns) }
+        guard let sums else { return }
+        for node in sums.nodes {
+            for i in 0..<count { node.embedding.row(Int(tokens[i])).update(repeating: 0, count: weights.columns) }
+        }
     }
 }

@@ -20,7 +20,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h and r h, [B, H]
     private let resetGradient: Buffer  // dL/d(r h_{t-1}), [B, H]
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
         let (b, h) = (shape.batch, shape.hidden)
         gateProduct = try PackedProduct(
             rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
@@ -65,7 +65,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
         for t in 0..<steps {
             let gate = gates.base + t * 3 * block
             let reset = resetStates.base + t * block
-            try gateProduct.run(previous(t), into: gate)
+            try gateProduct.run(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
                 let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
                 for (j, k) in LaneBlocks(size) {
@@ -75,7 +75,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
                     rh.store(r * h.load(j), j, k)
                 }
             }
-            try candidateProduct.run(reset, into: gate + 2 * size)
+            try candidateProduct.run(reset, into: gate + 2 * size, rows: batch)
             for b in 0..<batch {
                 let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
                 for (j, k) in LaneBlocks(size) {
@@ -114,7 +114,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
                     direct.store(dh * z, j, k)
                 }
             }
-            try candidateBackward.run(gate + 2 * size, into: resetGradient.base)
+            try candidateBackward.run(gate + 2 * size, into: resetGradient.base, rows: batch)
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
@@ -125,20 +125,18 @@ final class GRULayer: LayerBase, RecurrentLayer {
                     direct.store(direct.load(j).addingProduct(d, r), j, k)
                 }
             }
-            if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base) }
+            if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base, rows: batch) }
         }
         clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 3 * size)
-        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
-        try multiply(
-            deltas.columns(0, count: 2 * size), aTransposed: true, by: previousStates(steps),
-            into: gradients.recurrentWeights.rows(0, count: 2 * size))
-        try multiply(
-            deltas.columns(2 * size, count: size), aTransposed: true,
-            by: Matrix(resetStates.base, rows: steps * batch, columns: size),
-            into: gradients.recurrentWeights.rows(2 * size, count: size))
-        sumRows(deltas, into: gradients.inputBias.base)
-        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 3 * size)
+        try gradients.multiply(deltas, by: input) { $0.inputWeights }
+        try gradients.multiply(deltas.columns(0, count: 2 * size), by: previousStates(steps)) {
+            $0.recurrentWeights.rows(0, count: 2 * size)
+        }
+        try gradients.multiply(
+            deltas.columns(2 * size, count: size), by: Matrix(resetStates.base, rows: steps * batch, columns: size)
+        ) { $0.recurrentWeights.rows(2 * size, count: size) }
+        gradients.sumRowsIntoBothBiases(deltas)
         try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)

@@ -15,7 +15,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U, [B, H]
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h, [B, H]
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
         let (b, h) = (shape.batch, shape.hidden)
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false)
         recurrentBackward =
@@ -40,7 +40,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
         clock.enter(.recurrence)
         for t in 0..<steps {
             let product = products.base + t * 3 * block
-            try recurrent.run(previous(t), into: product)
+            try recurrent.run(previous(t), into: product, rows: batch)
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 step(
@@ -87,15 +87,15 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
                     above: outputGradient.base + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.base + b * hidden,
                     directGradient: directGradient.base + b * hidden)
             }
-            if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base) }
+            if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base, rows: batch) }
         }
         clock.enter(.weightGradients)
         let inputDeltas = Matrix(gates.base, rows: steps * batch, columns: 3 * hidden)
         let recurrentDeltas = Matrix(products.base, rows: steps * batch, columns: 3 * hidden)
-        try multiply(inputDeltas, aTransposed: true, by: input, into: gradients.inputWeights)
-        try multiply(recurrentDeltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
-        sumRows(inputDeltas, into: gradients.inputBias.base)
-        sumRows(recurrentDeltas, into: gradients.recurrentBias.base)
+        try gradients.multiply(inputDeltas, by: input) { $0.inputWeights }
+        try gradients.multiply(recurrentDeltas, by: previousStates(steps)) { $0.recurrentWeights }
+        gradients.sumRows(inputDeltas) { $0.inputBias }
+        gradients.sumRows(recurrentDeltas) { $0.recurrentBias }
         try pause()
         clock.enter(.projectionBackward)
         try multiply(inputDeltas, by: weights.inputWeights, into: inputGradient)

@@ -15,7 +15,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
     private let cellGradient: Buffer  // dL/dc_{t-1} from step t, [B, H]
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
         let (b, h) = (shape.batch, shape.hidden)
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
         recurrentBackward =
@@ -43,7 +43,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
         clock.enter(.recurrence)
         for t in 0..<steps {
             let gate = gates.base + t * 4 * block
-            try recurrent.run(previous(t), into: gate)
+            try recurrent.run(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
                 step(
                     gate + b * 4 * hidden, before: cells.base + t * block + b * hidden,
@@ -98,14 +98,13 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
                     after: cells.base + (t + 1) * block + offset, above: outputGradient.base + t * block + offset,
                     hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
             }
-            if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base) }
+            if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base, rows: batch) }
         }
         clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
-        try multiply(deltas, aTransposed: true, by: input, into: gradients.inputWeights)
-        try multiply(deltas, aTransposed: true, by: previousStates(steps), into: gradients.recurrentWeights)
-        sumRows(deltas, into: gradients.inputBias.base)
-        copy(gradients.inputBias.base, to: gradients.recurrentBias.base, count: 4 * hidden)
+        try gradients.multiply(deltas, by: input) { $0.inputWeights }
+        try gradients.multiply(deltas, by: previousStates(steps)) { $0.recurrentWeights }
+        gradients.sumRowsIntoBothBiases(deltas)
         try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)

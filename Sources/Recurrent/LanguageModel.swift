@@ -6,8 +6,14 @@ import Kernels
 /// once.
 public final class LanguageModel {
     public let configuration: ModelConfiguration
-    /// B.
-    public let batch: Int
+    /// B. May be any number up to that which the model was made for; then the state has to be reset.
+    public var batch: Int {
+        didSet {
+            precondition(batch > 0 && batch <= maximumBatch)
+            for layer in layers { layer.batch = batch }
+        }
+    }
+    private let maximumBatch: Int
     /// The longest chunk that `forward` takes, T.
     public let maximumSteps: Int
     /// Global index of stream 0, for the dropout masks; may change between a backward pass and the next forward one.
@@ -16,6 +22,7 @@ public final class LanguageModel {
 
     /// Kept because embedding, layers and output layer have pointers into them.
     private let arenas: [Arena]
+    private let sums: GradientSums?
     private let embedding: Embedding
     private let layers: [any RecurrentLayer]
     private let outputLayer: OutputLayer
@@ -33,9 +40,19 @@ public final class LanguageModel {
     ///   - steps: T, the longest chunk.
     ///   - clock: notified of every phase.
     /// - Throws: `KernelError`.
-    public init(
+    public convenience init(
         _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
         firstStream: Int = 0, clock: PhaseClock = PhaseClock()
+    ) throws {
+        try self.init(
+            configuration, parameters: parameters, sums: gradients.map { GradientSums($0, batch: batch) }, batch: batch,
+            steps: steps, firstStream: firstStream, clock: clock)
+    }
+
+    /// - Parameter sums: where gradients go, and in which order rows are added up; nil for evaluation.
+    public init(
+        _ configuration: ModelConfiguration, parameters: Arena, sums: GradientSums?, batch: Int, steps: Int, firstStream: Int,
+        clock: PhaseClock
     ) throws {
         precondition(batch > 0 && steps > 0)
         self.configuration = configuration
@@ -43,17 +60,18 @@ public final class LanguageModel {
         self.firstStream = firstStream
         self.clock = clock
         maximumSteps = steps
-        arenas = [parameters] + (gradients.map { [$0] } ?? [])
+        self.sums = sums
+        maximumBatch = batch
+        arenas = [parameters] + (sums?.nodes.map(\.gradients) ?? [])
         let rows = steps * batch
-        let training = gradients != nil
-        embedding = Embedding(
-            weights: parameters.matrix("encoder.weight"), gradients: gradients?.matrix("encoder.weight"))
+        let training = sums != nil
+        embedding = Embedding(weights: parameters.matrix("encoder.weight"), sums: sums, batch: batch, rows: rows)
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(
                 cell: configuration.cell, steps: steps, batch: batch, inputs: configuration.inputs(ofLayer: index),
                 hidden: configuration.hidden, training: training, clock: clock)
             let weights = LayerParameters(parameters, layer: index)
-            let gradients = gradients.map { LayerParameters($0, layer: index) }
+            let gradients = sums.map { LayerGradients($0, layer: index) }
             return switch configuration.cell {
             case .elman: try ElmanLayer(shape, activation: configuration.activation, weights: weights, gradients: gradients)
             case .lstm: try LSTMLayer(shape, weights: weights, gradients: gradients)
@@ -63,8 +81,8 @@ public final class LanguageModel {
         }
         let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
         outputLayer = try OutputLayer(
-            weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"),
-            weightGradients: gradients?.matrix(decoder), biasGradients: gradients?.matrix("decoder.bias"), rows: rows, clock: clock)
+            weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"), weightName: decoder, sums: sums,
+            batch: batch, rows: rows, clock: clock)
         inputs = .allocate(capacity: rows)
         inputs.initialize(repeating: 0, count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
@@ -97,7 +115,8 @@ public final class LanguageModel {
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
     public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
-        if !configuration.tied { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
+        // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
+        if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
         self.inputs.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.dropout = dropped.isEmpty ? nil : dropout
@@ -156,6 +175,9 @@ public final class LanguageModel {
         try observer?.completed(layers.count + 1)
         return loss
     }
+
+    /// The loss of each shard in the last `lossAndBackward`, nats; empty without shards.
+    public var shardLosses: [Double] { outputLayer.shardLosses }
 
     /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
     public func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {

@@ -11,6 +11,13 @@
 ///     dropout      T B H per layer          embedding T B E
 ///     gradients of activations  2 T B max(E, H)
 ///     logits       one block of rows x V, at most 32 MiB or one row
+///
+/// Where gradients are summed by shards, beside that:
+///
+///     gradients    P for each node after the first, and with tied weights V E for each
+///     rows         2 T B H for the output layer's in the order of the sums
+///     packed       T B max(E, H) for the weight gradients' products, and 512 KiB
+///     nodes of more rows than a block of logits: V H for each that waits for its sibling
 public struct ModelMemory: Sendable, Equatable {
     public let parameters: Int
     public let gradients: Int
@@ -19,8 +26,11 @@ public struct ModelMemory: Sendable, Equatable {
 
     public var total: Int { parameters + gradients + optimizer + activations }
 
-    /// - Returns: nil if a size overflows 64 bits.
-    public init?(_ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int) {
+    /// - Parameter nodes: where gradients are summed by shards, how many each of the rank's nodes has.
+    /// - Returns: nil when a size overflows 64 bits.
+    public init?(
+        _ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int, nodes: [Int] = []
+    ) {
         let rows = model.cell.gates.multiplied(model.hidden)
         let chunk = steps.multiplied(batch)
         var count = model.vocabulary.multiplied(model.embedding) + Double(model.vocabulary)
@@ -41,12 +51,22 @@ public struct ModelMemory: Sendable, Equatable {
         if training { active += 2 * chunk * Double(max(model.embedding, model.hidden)) }
         guard count < 0x1p60, active < 0x1p60, chunk * Double(model.vocabulary) < 0x1p60 else { return nil }
         active += Double(OutputLayer.blockRows(rows: steps * batch, vocabulary: model.vocabulary) * model.vocabulary)
+        let shards = nodes.reduce(0, +)
+        if shards > 0 {
+            guard count < 0x1p54, active < 0x1p54 else { return nil }
+            let width = batch / shards
+            let bytes =
+                GradientSums.memory(model, nodes: nodes, width: width, steps: steps)
+                + OutputShards.memory(model, nodes: nodes, width: width, steps: steps, rows: steps * batch)
+            active += Double(bytes / 4 + model.vocabulary + steps * batch)
+        }
         let bytes = { (floats: Double) in Int(exactly: (floats * 4).rounded()) }
         guard let parameters = bytes(count), let optimizer = bytes(count * Double(optimizerSlots)),
             let activations = bytes(active)
         else { return nil }
         self.parameters = parameters
-        self.gradients = training ? parameters : 0
+        let tied = model.tied && shards > 0 ? model.vocabulary * model.embedding * 4 : 0
+        self.gradients = training ? (parameters + tied) * max(1, nodes.count) : 0
         self.optimizer = training ? optimizer : 0
         self.activations = activations
     }

@@ -23,14 +23,17 @@ public struct LossSum: Sendable, Equatable {
 /// vocabulary of 200,000 trains in bounded memory. Targets of -1 are not predictions: no loss, no gradient.
 /// docs/mathematics.md (30) to (33).
 final class OutputLayer {
-    private let weights: Matrix  // [V, H]
-    private let bias: UnsafeMutablePointer<Float>  // [V]
-    private let weightGradients: Matrix?
-    private let biasGradients: UnsafeMutablePointer<Float>?
+    let weights: Matrix  // [V, H]
+    let bias: UnsafeMutablePointer<Float>  // [V]
+    private let sums: GradientSums?
+    let weightGradients: [Matrix]  // one [V, H] for each node
+    let biasGradients: [UnsafeMutablePointer<Float>]
+    /// With shards: the rows in their order, and what their sums need.
+    private let shards: OutputShards?
     private let product: PackedProduct  // [blockRows, H] x W^T
     private let logits: Buffer  // [blockRows, V]
-    private let blockRows: Int
-    private let clock: PhaseClock
+    let blockRows: Int
+    let clock: PhaseClock
 
     /// Floats of logits at any time (32 MiB), unless a single row is larger.
     private static let budget = 8 << 20
@@ -42,25 +45,34 @@ final class OutputLayer {
     }
 
     init(
-        weights: Matrix, bias: Matrix, weightGradients: Matrix?, biasGradients: Matrix?, rows: Int, clock: PhaseClock
+        weights: Matrix, bias: Matrix, weightName: String, sums: GradientSums?, batch: Int, rows: Int, clock: PhaseClock
     ) throws {
         self.weights = weights
         self.bias = bias.base
-        self.weightGradients = weightGradients
-        self.biasGradients = biasGradients?.base
+        self.sums = sums
+        weightGradients = sums?.nodes.map { $0.gradients.matrix(weightName) } ?? []
+        biasGradients = sums?.nodes.map { $0.gradients.matrix("decoder.bias").base } ?? []
         self.clock = clock
         blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
         product = try PackedProduct(
             rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
         logits = Buffer(count: blockRows * weights.rows)
+        shards =
+            if let sums, sums.isSharded {
+                OutputShards(
+                    sums, batch: batch, rows: rows, columns: weights.columns, vocabulary: weights.rows, blockRows: blockRows)
+            } else { nil }
     }
+
+    /// The loss of each shard in the last chunk, nats.
+    var shardLosses: [Double] { shards?.losses ?? [] }
 
     func packWeights() throws { product.pack(weights.base) }
 
     private var vocabulary: Int { weights.rows }
 
-    /// Calls `body(first row, W h [n, V])` for the rows of `hidden` [N, H] in blocks, without the bias.
-    private func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
+    /// Rows of `hidden` [N, H] by blocks: `body(first row, W h [n, V])`, without the bias.
+    func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
             clock.enter(.output)
@@ -90,19 +102,15 @@ final class OutputLayer {
 
     /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of weights and bias (overwritten).
     func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
-        guard let weightGradients, let biasGradients else { preconditionFailure("a model made for evaluation") }
+        precondition(sums != nil, "a model made for evaluation")
+        if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
+        let (weightGradients, biasGradients) = (weightGradients[0], biasGradients[0])
         var sum = LossSum()
         biasGradients.update(repeating: 0, count: vocabulary)
         try forEachBlock(hidden) { first, block in
             for i in 0..<block.rows {
-                let target = Int(targets[first + i])
-                if target >= 0 {
-                    let nats = crossEntropyGradient(
-                        block.row(i), bias: bias, biasGradient: biasGradients, count: vocabulary, target: target)
-                    sum += LossSum(total: nats, tokens: 1)
-                } else {
-                    block.row(i).update(repeating: 0, count: vocabulary)
-                }
+                guard let nats = differentiate(block.row(i), target: Int(targets[first + i]), bias: biasGradients) else { continue }
+                sum += LossSum(total: nats, tokens: 1)
             }
             clock.enter(.outputBackward)
             let rows = hidden.rows(first, count: block.rows)
@@ -110,6 +118,19 @@ final class OutputLayer {
             try multiply(block, aTransposed: true, by: rows, into: weightGradients, accumulate: first > 0)
         }
         return sum
+    }
+
+    /// Logits become the gradient of their row's loss, which is added to `sum` too; without a target, zero.
+    /// - Returns: the loss in nats; nil without a target.
+    @inline(__always)
+    func differentiate(
+        _ logits: UnsafeMutablePointer<Float>, target: Int, bias sum: UnsafeMutablePointer<Float>
+    ) -> Double? {
+        if target < 0 {
+            logits.update(repeating: 0, count: vocabulary)
+            return nil
+        }
+        return crossEntropyGradient(logits, bias: bias, biasGradient: sum, count: vocabulary, target: target)
     }
 
     /// Logits [1, V] of one row; valid until the next call.

@@ -5,6 +5,8 @@ import Kernels
 /// A layer owns what its backward pass needs from its forward pass. `steps` may be smaller than the T it was created for
 /// (the last chunk of an epoch, a random unroll length).
 protocol RecurrentLayer: AnyObject {
+    /// Streams, at most those that the layer was made for.
+    var batch: Int { get set }
     /// h of each step, [T, B, H]; valid after `forward`.
     var output: UnsafeMutablePointer<Float> { get }
     /// Carried state [B, H] each: h, and for the LSTM c. Input of the next `forward`, replaced by it.
@@ -51,17 +53,18 @@ struct LayerParameters {
 
 /// The parts common to all cells: sizes, weights, hidden states and scratch memory.
 class LayerBase {
-    let batch: Int  // B
+    /// B; may be lowered from what the layer was made for, and with it the rows of everything.
+    final var batch: Int
     let hidden: Int  // H
     let weights: LayerParameters
-    let gradients: LayerParameters?
+    let gradients: LayerGradients?
     private let projection: PackedProduct  // [T*B, in] x W^T
     /// h before each step and after the last, [T+1, B, H]: row block 0 is the carried state.
     let hiddenStates: Buffer
     let state: [Buffer]
     let clock: PhaseClock
 
-    init(of shape: LayerShape, weights: LayerParameters, gradients: LayerParameters?) throws {
+    init(of shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
         projection = try PackedProduct(
             rows: shape.steps * shape.batch, inputs: shape.inputs, outputs: shape.cell.gates * shape.hidden,
             transposed: true, accumulate: false)

@@ -28,21 +28,13 @@ public struct Evaluation: Sendable, Equatable {
 /// Scores every prediction of a text once, without dropout, on one or many ranks.
 ///
 /// The text is cut into S streams; with S = 1, the default of `lockstep evaluate`, the result is that of reading it from
-/// left to right. Chunks have a fixed length of the evaluator's own, and the losses are summed per stream and the streams
-/// in order.
+/// left to right. The result is the same to the bit for any number of ranks: a prediction's loss does not depend on the
+/// streams beside it, a stream's losses are added up in order, and then the streams.
 public final class Evaluator {
-    /// Which streams are computed side by side: products of other heights may differ in the last digit.
-    public enum Grouping: Sendable {
-        /// All of a rank's: the fastest.
-        case byRank
-        /// Groups that S alone decides, so that the result is the same to the bit for any number of ranks.
-        case fixed
-    }
-
     /// Time steps computed together.
     static let chunkLength = 64
-    /// Streams of a fixed group at the most.
-    static let widestGroup = 8
+    /// Streams computed side by side at the most: more are no faster, and take more memory.
+    static let widestGroup = 64
 
     private let communicator: any Communicator
     private let partition: StreamPartition
@@ -50,8 +42,8 @@ public final class Evaluator {
     private let unknown: Int32?
     /// Streams computed together, one group after another.
     private let groups: [Range<Int>]
-    /// By number of streams; groups differ by one at the most.
-    private let models: [Int: LanguageModel]
+    /// For the widest group; nil for a rank without streams.
+    private let model: LanguageModel?
     private var inputs: [Int32]
     private var targets: [Int32]
 
@@ -62,31 +54,27 @@ public final class Evaluator {
     /// - Throws: `PartitionError.tooFewTokens`, `KernelError`.
     public init(
         _ configuration: ModelConfiguration, parameters: Arena, tokens: TokenStore, streams: Int, unknown: Int32? = nil,
-        grouping: Grouping = .byRank, communicator: any Communicator
+        communicator: any Communicator
     ) throws {
         self.communicator = communicator
         self.tokens = tokens
         self.unknown = unknown
         partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path)
-        groups = Evaluator.groups(grouping, streams: streams, rank: communicator.rank, ranks: communicator.size)
-        let widths = Set(groups.map(\.count))
-        models = try Dictionary(
-            uniqueKeysWithValues: widths.map {
-                ($0, try LanguageModel(configuration, parameters: parameters, batch: $0, steps: Evaluator.chunkLength))
-            })
-        inputs = Array(repeating: 0, count: Evaluator.chunkLength * (widths.max() ?? 0))
+        groups = Evaluator.groups(of: Evaluator.share(communicator.rank, of: communicator.size, in: streams))
+        let width = groups.map(\.count).max() ?? 0
+        model =
+            width == 0
+            ? nil : try LanguageModel(configuration, parameters: parameters, batch: width, steps: Evaluator.chunkLength)
+        inputs = Array(repeating: 0, count: Evaluator.chunkLength * width)
         targets = inputs
     }
 
-    /// The part of the S streams that one rank computes.
-    public static func groups(_ grouping: Grouping, streams: Int, rank: Int, ranks: Int) -> [Range<Int>] {
-        switch grouping {
-        case .byRank:
-            let own = share(rank, of: ranks, in: streams)
-            return own.isEmpty ? [] : [own]
-        case .fixed:
-            let count = (streams + widestGroup - 1) / widestGroup
-            return share(rank, of: ranks, in: count).map { share($0, of: count, in: streams) }
+    /// `streams` in groups that are as equal as can be.
+    private static func groups(of streams: Range<Int>) -> [Range<Int>] {
+        let count = (streams.count + widestGroup - 1) / widestGroup
+        return (0..<count).map { index in
+            let group = share(index, of: count, in: streams.count)
+            return streams.lowerBound + group.lowerBound..<streams.lowerBound + group.upperBound
         }
     }
 
@@ -96,22 +84,10 @@ public final class Evaluator {
         return index * count / shares..<(index + 1) * count / shares
     }
 
-    /// Bytes that an evaluator allocates on the rank that needs the most; nil on overflow.
-    public static func memory(
-        _ configuration: ModelConfiguration, streams: Int, grouping: Grouping = .byRank, ranks: Int
-    ) -> Int? {
-        // Ranks differ by one stream at the most, or hold groups of both widths.
-        let widths: Set<Int> =
-            switch grouping {
-            case .byRank: [(streams + ranks - 1) / ranks]
-            case .fixed: Set(groups(.fixed, streams: streams, rank: 0, ranks: 1).map(\.count))
-            }
-        return widths.reduce(0) { sum, width in
-            let memory = ModelMemory(configuration, batch: width, steps: chunkLength, training: false, optimizerSlots: 0)
-            guard let sum, let memory else { return nil }
-            let (total, overflow) = sum.addingReportingOverflow(memory.activations)
-            return overflow ? nil : total
-        }
+    /// Memory of an evaluator's own on the rank that needs most, in bytes; nil on overflow.
+    public static func memory(_ configuration: ModelConfiguration, streams: Int, ranks: Int) -> Int? {
+        let width = min(widestGroup, (streams + ranks - 1) / ranks)
+        return ModelMemory(configuration, batch: width, steps: chunkLength, training: false, optimizerSlots: 0)?.activations
     }
 
     /// Collective.
@@ -134,9 +110,10 @@ public final class Evaluator {
         var done = 0
         // Of each stream: the loss, and how much of it and how many predictions are those of <unk>. Then how many ranks stop.
         var sums = [Double](repeating: 0, count: 3 * streams + 1)
-        for model in models.values { try model.packWeights() }
+        try model?.packWeights()
         for group in groups {
-            let model = models[group.count]!
+            guard let model else { break }
+            model.batch = group.count
             model.resetState()
             var chunks = try ChunkIterator(tokens, partition: partition, streams: group)
             while chunks.position.epoch == 0, sums[3 * streams] == 0 {

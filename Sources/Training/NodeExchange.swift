@@ -6,25 +6,24 @@ import Recurrent
 /// Computes the sum over all shards from the sums of the nodes that each rank has, along the tree. Each rank of a machine does
 /// this for its own part of the parameters, in place, from shared memory.
 ///
-/// Between machines, the sums of the largest nodes of each machine are sent to all others: with m machines of
-/// neighbouring ranks, each receives about m times the gradient; a sum in arbitrary order would need twice the gradient. That is what
+/// On one machine only those rows of the embedding are summed that a rank has read, and with untied weights measured and
+/// updated: the others are zero, and adding them would change nothing.
+///
+/// Between machines the sums of the largest nodes that each machine has are sent to all others: with m machines of
+/// neighbouring ranks about m times the gradient arrives at each, where a sum in any order would need twice. That is what
 /// a fixed order costs.
 final class NodeExchange {
-    /// After `run`, `part` contains the sum over all shards; before, the sum of this rank's first node.
+    /// After `run`, in this rank's part: the sum over all shards. Before, the sum of this rank's first node.
     let sum: Arena
-    /// The range that this rank sums, measures and updates, in whole blocks.
-    let part: Range<Int>
+    /// Where this rank's gradients go, one for each node, with shards counted from its first.
+    let ownNodes: [GradientSums.Node]
 
-    /// The number of floats whose squares are summed as one block, so that the order is the same on all ranks.
-    private static let blockLength = 4096
-    /// The largest number of floats of each node that are sent at once; and of all nodes, which is 1 GiB.
+    /// Floats of each node that are sent at a time, at most; and of all of them, which is 1 GiB.
     private static let pieceLength = 1 << 18
     private static let gatheredLength = 1 << 28
 
     private let machines: Machines
-    private let layout: ParameterLayout
     private let memory: any SharedMemory
-    private let ownNodes: Int
     /// The sums of the nodes of this machine's ranks.
     private let sources: [UnsafePointer<Float>]
     /// The sum of the whole tree, from `sources` or, with several machines, from `gathered`.
@@ -35,35 +34,56 @@ final class NodeExchange {
     /// Floats of each node that are sent at a time.
     private let piece: Int
     private let gathered: Buffer  // [all machines' largest nodes, piece]
-    private let blocks: [(tensor: Int, range: Range<Int>)]
-    private let ownBlocks: Range<Int>
+
+    private let blocks: GradientBlocks
+    private let ownBlocks: GradientBlocks.Share
+    /// Nil between machines, where all rows of the embedding are summed.
+    private let rows: TouchedRows?
+    /// With tied weights: where the embedding's own gradient lies behind a node's arena, and room for sums of it.
+    private let embeddingOffset: Int?
+    private let embeddingSum: Buffer
     private let squares: UnsafeMutableBufferPointer<Double>  // one of each block
     private let tensorSquares: UnsafeMutableBufferPointer<Double>
 
-    /// Collective. - Throws: transport errors.
-    init(_ plan: ShardPlan, layout: ParameterLayout, machines: Machines, communicator: any Communicator) throws {
+    /// Collective.
+    /// - Parameter tokens: the most that this rank reads in a step.
+    /// - Throws: transport errors.
+    init(
+        _ plan: ShardPlan, _ model: ModelConfiguration, tokens: Int, machines: Machines, communicator: any Communicator
+    ) throws {
         self.machines = machines
-        self.layout = layout
+        let layout = ParameterLayout(model)
         let all = 0..<plan.shards
-        ownNodes = plan.nodes(of: communicator.rank).count
-        let memory = try machines.here.shareMemory(ownNodes * layout.count)
+        let stride = NodeExchange.nodeLength(model)
+        let shards = plan.owned(by: communicator.rank).lowerBound
+        let nodes = plan.nodes(of: communicator.rank)
+        let memory = try machines.here.shareMemory(nodes.count * stride)
         self.memory = memory
         let own = memory.part(of: machines.here.rank)
-        sum = Arena(layout, in: Buffer(UnsafeMutableBufferPointer(rebasing: own[..<layout.count]), of: memory))
+        embeddingOffset = model.tied ? layout.count : nil
+        ownNodes = nodes.enumerated().map { place, node in
+            let arena = UnsafeMutableBufferPointer(rebasing: own[place * stride..<place * stride + layout.count])
+            return GradientSums.Node(
+                shards: node.lowerBound - shards..<node.upperBound - shards, gradients: Arena(layout, in: Buffer(arena, of: memory)),
+                embedding: model.tied
+                    ? Matrix(own.baseAddress! + place * stride + layout.count, rows: model.vocabulary, columns: model.embedding) : nil)
+        }
+        sum = ownNodes[0].gradients
 
         // The ranks of each machine; they need not be consecutive.
         let numbers = try machines.here.allGather([communicator.rank])
         let hosted = try machines.across.allGather(numbers.flatMap { $0 })
         let here = hosted[machines.across.rank]
         sources = here.enumerated().flatMap { place, rank in
-            (0..<plan.nodes(of: rank).count).map { UnsafePointer(memory.part(of: place).baseAddress! + $0 * layout.count) }
+            (0..<plan.nodes(of: rank).count).map { UnsafePointer(memory.part(of: place).baseAddress! + $0 * stride) }
         }
         let given = here.flatMap(plan.nodes)
         let covers = hosted.map { ranks in
             let shards = Set(ranks.flatMap(plan.owned))
             return ShardTree.cover(of: all, shards.contains)
         }
-        if machines.across.size == 1 {
+        let isOneMachine = machines.across.size == 1
+        if isOneMachine {
             root = TreeSum(of: all, from: given)
             largest = []
             counts = []
@@ -77,18 +97,19 @@ final class NodeExchange {
             piece = min(NodeExchange.pieceLength, layout.count, NodeExchange.gatheredLength / nodes)
             gathered = Buffer(count: nodes * piece)
         }
-
-        let blocks = layout.entries.enumerated().flatMap { tensor, entry in
-            stride(from: entry.offset, to: entry.range.upperBound, by: NodeExchange.blockLength).map {
-                (tensor: tensor, range: $0..<min($0 + NodeExchange.blockLength, entry.range.upperBound))
-            }
-        }
+        let blocks = GradientBlocks(layout)
+        let share = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied)
+        let embedding = model.tied ? share.blocks.filter { $0 < blocks.embeddingBlocks } : share.embedding
         self.blocks = blocks
-        let cut = { rank in blocks.count * rank / machines.here.size }
-        ownBlocks = cut(machines.here.rank)..<cut(machines.here.rank + 1)
-        let start = { block in block < blocks.count ? blocks[block].range.lowerBound : layout.count }
-        part = start(ownBlocks.lowerBound)..<start(ownBlocks.upperBound)
-        squares = .allocate(capacity: blocks.count)
+        ownBlocks = share
+        rows =
+            isOneMachine
+            ? try TouchedRows(
+                vocabulary: model.vocabulary, tokens: tokens, candidates: embedding.flatMap(blocks.rows).map { Int32($0) },
+                machines: machines)
+            : nil
+        embeddingSum = Buffer(count: model.tied ? max(piece, model.embedding) : 0)
+        squares = .allocate(capacity: blocks.all.count)
         squares.initialize(repeating: 0)
         tensorSquares = .allocate(capacity: layout.entries.count)
         tensorSquares.initialize(repeating: 0)
@@ -99,43 +120,104 @@ final class NodeExchange {
         tensorSquares.deallocate()
     }
 
-    /// The memory for the sum of this rank's node at that index.
-    func node(_ place: Int) -> UnsafeMutablePointer<Float> { sum.buffer.base + place * layout.count }
+    /// Floats of a node's sums: the parameters, and with tied weights the embedding's share apart.
+    static func nodeLength(_ model: ModelConfiguration) -> Int {
+        ParameterLayout(model).count + (model.tied ? (model.vocabulary * model.embedding + 15) & ~15 : 0)
+    }
+
+    /// Tells the ranks of this machine what this one has read; they see it after the next collective call.
+    func publish(_ tokens: UnsafePointer<Int32>, count: Int) { rows?.publish(tokens, count: count) }
 
     /// Collective among the machines; all of this machine's nodes must be complete.
     func run() throws {
+        try rows?.collect()
         if machines.across.size == 1 {
-            root.run(sources.map { $0 + part.lowerBound }, count: part.count, into: sum.buffer.base + part.lowerBound)
-            return
+            add(ownBlocks.range)
+            if let rows { for row in rows.own { addRow(Int(row)) } }
+        } else {
+            try gather(ownBlocks.range.lowerBound, count: ownBlocks.range.count) { start, sum in
+                root.run(sum.sources, count: sum.count, into: self.sum.buffer.base + ownBlocks.range.lowerBound + start)
+            }
         }
+        guard let embeddingOffset, machines.across.size > 1 else { return }
+        let own = ownBlocks.range.clamped(to: blocks.embedding)
+        let offset = embeddingOffset - blocks.embedding.lowerBound + own.lowerBound
+        let target = sum.buffer.base + own.lowerBound
+        try gather(offset, count: own.count) { start, sum in
+            root.run(sum.sources, count: sum.count, into: embeddingSum.base)
+            addUp(target + start, embeddingSum.base, into: target + start, count: sum.count)
+        }
+    }
+
+    /// The sum of all nodes, which are here.
+    private func add(_ range: Range<Int>) {
+        root.run(sources.map { $0 + range.lowerBound }, count: range.count, into: sum.buffer.base + range.lowerBound)
+    }
+
+    /// A row of the embedding: with tied weights added to the output layer's share of the same row.
+    private func addRow(_ row: Int) {
+        let range = blocks.range(ofRow: row)
+        guard let embeddingOffset else { return add(range) }
+        let offset = embeddingOffset - blocks.embedding.lowerBound + range.lowerBound
+        root.run(sources.map { $0 + offset }, count: range.count, into: embeddingSum.base)
+        let target = sum.buffer.base + range.lowerBound
+        addUp(target, embeddingSum.base, into: target, count: range.count)
+    }
+
+    /// Collective among the machines: piece by piece, the nodes of all, `count` floats from `offset` on.
+    private func gather(
+        _ offset: Int, count: Int, _ body: (_ start: Int, _ piece: (sources: [UnsafePointer<Float>], count: Int)) throws -> Void
+    ) throws {
         let first = counts[..<machines.across.rank].reduce(0, +)
         let nodes = counts.reduce(0, +)
-        for start in stride(from: part.lowerBound, to: part.upperBound, by: piece) {
-            let count = min(piece, part.upperBound - start)
+        for start in stride(from: 0, to: count, by: piece) {
+            let length = min(piece, count - start)
             for (place, node) in largest.enumerated() {
-                node.run(sources.map { $0 + start }, count: count, into: gathered.base + (first + place) * count)
+                node.run(sources.map { $0 + offset + start }, count: length, into: gathered.base + (first + place) * length)
             }
             try machines.across.allGather(
-                in: UnsafeMutableRawBufferPointer(start: gathered.base, count: nodes * count * 4), counts: counts, stride: count * 4)
-            root.run((0..<nodes).map { UnsafePointer(gathered.base + $0 * count) }, count: count, into: sum.buffer.base + start)
+                in: UnsafeMutableRawBufferPointer(start: gathered.base, count: nodes * length * 4), counts: counts, stride: length * 4)
+            try body(start, (sources: (0..<nodes).map { UnsafePointer(gathered.base + $0 * length) }, count: length))
         }
     }
 
     /// The squares of this rank's blocks; zero for others'.
     func measure() {
         squares.update(repeating: 0)
-        for block in ownBlocks {
-            let range = blocks[block].range
-            squares[block] = sumOfSquares(sum.buffer.base + range.lowerBound, count: range.count)
-        }
+        for block in ownBlocks.blocks { squares[block] = blocks.square(sum, block) }
+        guard let rows, embeddingOffset == nil else { return }
+        for row in rows.own { squares[blocks.block(ofRow: Int(row))] += blocks.square(sum, row: Int(row)) }
     }
 
     /// Collective among the ranks of a machine, after `measure`.
     func norm() throws -> GradientNorm {
         try machines.here.sum(squares)
         tensorSquares.update(repeating: 0)
-        for (square, block) in zip(squares, blocks) { tensorSquares[block.tensor] += square }
-        return GradientNorm(squares: tensorSquares, layout: layout)
+        for (square, block) in zip(squares, blocks.all) { tensorSquares[block.tensor] += square }
+        return GradientNorm(squares: tensorSquares, layout: sum.layout)
+    }
+
+    /// What this rank updates.
+    /// - Parameter skippingUntouched: leave out rows of the embedding without a gradient.
+    func forEachRangeToUpdate(skippingUntouched: Bool, _ body: (Range<Int>) -> Void) {
+        body(ownBlocks.range)
+        if let rows, skippingUntouched, embeddingOffset == nil {
+            for row in rows.own { body(blocks.range(ofRow: Int(row))) }
+        } else {
+            for block in ownBlocks.embedding { body(blocks.all[block].range) }
+        }
+    }
+
+    /// Where the sum was written over this rank's own gradient: of an untied embedding the model clears only rows that it has
+    /// read itself.
+    func clearTouchedRows() {
+        if embeddingOffset != nil { return }
+        func clear(_ range: Range<Int>) { (sum.buffer.base + range.lowerBound).update(repeating: 0, count: range.count) }
+        if let rows {
+            for row in rows.own { clear(blocks.range(ofRow: Int(row))) }
+        } else {
+            clear(ownBlocks.range.clamped(to: blocks.embedding))
+        }
     }
 }
 

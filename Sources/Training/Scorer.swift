@@ -12,10 +12,12 @@ public struct LineScore: Sendable, Equatable {
 
 /// Scores texts line by line, for rescoring and selection.
 ///
-/// Lines that start from the zero state are read in parallel, lines of similar length together. The batch always has the same size, filled
-/// up with empty lines, so that a line's score does not depend on its neighbours.
+/// Lines that start afresh are read side by side, those of like length together. A line's score does not depend on its
+/// neighbours: every row is computed as if it were alone.
 public final class Scorer {
     private let model: LanguageModel
+    /// Lines read side by side at the most.
+    private let batch: Int
     private let start: Int32
     /// With carried state, the last token read; nil if each line starts from the zero state.
     private var previous: Int32?
@@ -23,15 +25,14 @@ public final class Scorer {
     private var targets: [Int32]  // [T, B]; -1 after the end of a line
 
     static let chunkLength = 64
-    /// The number of lines read in parallel.
-    static let batch = 32
+    static let widestBatch = 32
 
     /// - Parameters:
     ///   - start: the token read before a line: the one that ends lines in the training text.
     ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts from the zero state.
     /// - Throws: `KernelError`.
     public init(_ configuration: ModelConfiguration, parameters: Arena, start: Int32, carriesState: Bool) throws {
-        let batch = carriesState ? 1 : Scorer.batch
+        batch = carriesState ? 1 : Scorer.widestBatch
         model = try LanguageModel(configuration, parameters: parameters, batch: batch, steps: Scorer.chunkLength)
         self.start = start
         previous = carriesState ? start : nil
@@ -47,8 +48,8 @@ public final class Scorer {
     public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }
         let order = previous == nil ? lines.indices.sorted { lines[$0].count < lines[$1].count } : Array(lines.indices)
-        for first in stride(from: 0, to: order.count, by: model.batch) {
-            let together = Array(order[first..<min(first + model.batch, order.count)])
+        for first in stride(from: 0, to: order.count, by: batch) {
+            let together = Array(order[first..<min(first + batch, order.count)])
             try read(together.map { lines[$0] }) { line, nats in
                 scores[together[line]].logProbability -= nats
                 if keepingParts { scores[together[line]].parts.append(-nats) }
@@ -60,14 +61,15 @@ public final class Scorer {
     /// Reads at most B lines side by side.
     /// - Parameter body: gets each token's line and loss, a line's tokens in order.
     private func read(_ lines: [[Int32]], _ body: @escaping (_ line: Int, _ nats: Double) -> Void) throws {
+        let batch = lines.count
+        model.batch = batch
         if previous == nil { model.resetState() }
-        let batch = model.batch
         let longest = lines.lazy.map(\.count).max() ?? 0
         for first in stride(from: 0, to: longest, by: Scorer.chunkLength) {
             let steps = min(Scorer.chunkLength, longest - first)
             for t in 0..<steps {
                 for b in 0..<batch {
-                    let line = b < lines.count ? lines[b] : []
+                    let line = lines[b]
                     let place = first + t
                     inputs[t * batch + b] = place == 0 ? previous ?? start : place <= line.count ? line[place - 1] : start
                     targets[t * batch + b] = place < line.count ? line[place] : -1

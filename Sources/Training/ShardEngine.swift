@@ -3,38 +3,26 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// Gives the same bytes for any number of ranks on any machines: no computation has a shape or an order that depends
-/// on them.
+/// The same bytes for any number of ranks, on any machines: nothing that is computed has an order that depends on them.
 ///
-/// The S streams form K shards. The gradient of a shard is always computed separately, with the same shapes. Gradients are summed
-/// along one tree (`ShardTree`): a rank sums the nodes within its own shards while it runs one shard after another, with
-/// one model whose carried state is swapped; then each rank finishes its part of the sum from all ranks' nodes. Losses and
-/// squares are added in double precision in one order: each number comes from one rank, and the sum over ranks of it and
-/// zeros is exact. The embedding is summed as a whole. docs/exactness.md has the promise and the cost.
+/// All of a rank's streams run forward and backward together, since a row's results do not depend on the rows beside it.
+/// Only where rows are added up, in the gradients of weights, biases and embedding, the S streams are K shards: each shard's
+/// rows are one sum, and the shards are added up along one tree. A rank computes the nodes of the tree that lie within its
+/// own shards (`GradientSums`); then each rank finishes its part of the tree from all ranks' nodes (`NodeExchange`). Losses
+/// and squares are added in double precision in one order: each number comes from one rank, and the sum over ranks of it
+/// and zeros is exact. docs/exactness.md has the promise and the cost.
 final class ShardEngine: StepEngine {
     let parameters: Arena
     let optimizer: Optimizer
-    private(set) var carriedState: [Buffer]  // [B, H] each
-    /// The state after the chunk; `update` makes it the carried one.
-    private var nextState: [Buffer]
 
     private let plan: ShardPlan
     private let own: Range<Int>
-    private let nodes: [Range<Int>]
-    private let streams: Int  // B
-    private let hidden: Int
     private let communicator: any Communicator
     private let machines: Machines
     private let clock: PhaseClock
     private let model: LanguageModel
-    /// The gradient of the current shard; with one shard per rank, also the sum of its node.
-    private let gradients: Arena
     private let exchange: NodeExchange
-    private let partialSums: [Buffer]
-    private let inputs: UnsafeMutablePointer<Int32>  // [T, B/shards]
-    private let targets: UnsafeMutablePointer<Int32>
-    private var ownLosses: [LossSum]
-    /// The losses of all shards, then tokens, stop and save.
+    /// Losses of all shards, then tokens, stop and save.
     private let signals: UnsafeMutableBufferPointer<Double>
 
     /// Collective. - Throws: `ShardError`, `KernelError`, transport errors.
@@ -43,94 +31,39 @@ final class ShardEngine: StepEngine {
         self.communicator = communicator
         self.clock = clock
         own = plan.owned(by: communicator.rank)
-        nodes = plan.nodes(of: communicator.rank)
-        streams = own.count * plan.width
-        hidden = options.model.hidden
         let layout = ParameterLayout(options.model)
         machines = try communicator.machines()
         parameters = try machines.sharedArena(layout)
         optimizer = Optimizer(
             options.optimizer, slots: try options.optimizer.name.slots.map { [machines] _ in try machines.sharedArena(layout) })
-        exchange = try NodeExchange(plan, layout: layout, machines: machines, communicator: communicator)
-        gradients = plan.isOneEach ? exchange.sum : Arena(layout)
         let steps = options.unroll.maximumLength
+        exchange = try NodeExchange(
+            plan, options.model, tokens: steps * own.count * plan.width, machines: machines, communicator: communicator)
+        let sums = try GradientSums(options.model, nodes: exchange.ownNodes, width: plan.width, steps: steps)
         model = try LanguageModel(
-            options.model, parameters: parameters, gradients: gradients, batch: plan.width, steps: steps, clock: clock)
-        partialSums = (0..<(nodes.map(ShardTree.partialSums).max() ?? 0)).map { _ in Buffer(count: layout.count) }
-        let (rows, width) = (streams, hidden)
-        carriedState = model.state.map { _ in Buffer(count: rows * width) }
-        nextState = model.state.map { _ in Buffer(count: rows * width) }
-        inputs = .allocate(capacity: steps * plan.width)
-        targets = .allocate(capacity: steps * plan.width)
-        ownLosses = Array(repeating: LossSum(), count: own.count)
+            options.model, parameters: parameters, sums: sums, batch: own.count * plan.width, steps: steps,
+            firstStream: own.lowerBound * plan.width, clock: clock)
         signals = .allocate(capacity: shards + 3)
         signals.initialize(repeating: 0)
     }
 
-    deinit {
-        inputs.deallocate()
-        targets.deallocate()
-        signals.deallocate()
-    }
+    deinit { signals.deallocate() }
 
     var isReplicated: Bool { machines.across.size > 1 }
     var fillsParameters: Bool { machines.here.rank == 0 }
+    var carriedState: [Buffer] { model.state }
 
-    func resetState() { for buffer in carriedState { buffer.fill(0) } }
+    func resetState() { model.resetState() }
     func packWeights() throws { try model.packWeights() }
 
-    // MARK: This rank's shards
-
     func lossAndGradient(_ chunk: LocalChunk) throws -> LossSum {
-        for (place, node) in nodes.enumerated() { try sum(node, of: chunk, into: exchange.node(place), level: 0) }
-        return ownLosses.reduce(into: LossSum()) { $0 += $1 }
+        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        return try model.lossAndBackward(chunk.targets)
     }
-
-    private func sum(
-        _ node: Range<Int>, of chunk: LocalChunk, into sum: UnsafeMutablePointer<Float>, level: Int
-    ) throws {
-        let count = gradients.buffer.count
-        if node.count == 1 {
-            try run(node.lowerBound, of: chunk)
-            clock.enter(.exchange)
-            if sum != gradients.buffer.base { copy(gradients.buffer.base, to: sum, count: count) }
-            return
-        }
-        let (left, right) = ShardTree.children(of: node)
-        try self.sum(left, of: chunk, into: sum, level: level)
-        if right.count == 1 {
-            try run(right.lowerBound, of: chunk)
-            clock.enter(.exchange)
-            addUp(sum, gradients.buffer.base, into: sum, count: count)
-        } else {
-            let partial = partialSums[level]
-            try self.sum(right, of: chunk, into: partial.base, level: level + 1)
-            addUp(sum, partial.base, into: sum, count: count)
-        }
-    }
-
-    /// Leaves the shard's gradient in `gradients`.
-    private func run(_ shard: Int, of chunk: LocalChunk) throws {
-        let width = plan.width
-        let first = (shard - own.lowerBound) * width
-        for t in 0..<chunk.steps {
-            (inputs + t * width).update(from: chunk.inputs + t * streams + first, count: width)
-            (targets + t * width).update(from: chunk.targets + t * streams + first, count: width)
-        }
-        for (buffer, all) in zip(model.state, carriedState) {
-            copy(all.base + first * hidden, to: buffer.base, count: width * hidden)
-        }
-        model.firstStream = shard * width
-        try model.forward(inputs, steps: chunk.steps, dropout: chunk.dropout)
-        ownLosses[shard - own.lowerBound] = try model.lossAndBackward(targets)
-        for (buffer, all) in zip(model.state, nextState) {
-            copy(buffer.base, to: all.base + first * hidden, count: width * hidden)
-        }
-    }
-
-    // MARK: All ranks
 
     func reduce(_ own: StepSignals, of chunk: LocalChunk) throws -> (signals: StepSignals, norm: GradientNorm) {
+        clock.enter(.exchange)
+        exchange.publish(chunk.inputs, count: chunk.steps * model.batch)
         clock.enter(.wait)
         let total = try sum(own)
         clock.enter(.exchange)
@@ -147,7 +80,7 @@ final class ShardEngine: StepEngine {
     private func sum(_ own: StepSignals) throws -> StepSignals {
         let shards = plan.shards
         signals.update(repeating: 0)
-        for (shard, loss) in zip(self.own, ownLosses) { signals[shard] = loss.total }
+        for (shard, loss) in zip(self.own, model.shardLosses) { signals[shard] = loss }
         signals[shards] = Double(own.loss.tokens)  // exact up to 2^53
         signals[shards + 1] = Double(own.stop)
         signals[shards + 2] = Double(own.save)
@@ -159,30 +92,22 @@ final class ShardEngine: StepEngine {
     }
 
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
-        optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update)
-            .apply(to: parameters, gradients: exchange.sum, range: exchange.part)
-        swap(&carriedState, &nextState)
-        clearForeignRows()
+        let step = optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update)
+        exchange.forEachRangeToUpdate(skippingUntouched: optimizer.rule.leavesUntouchedAlone) {
+            step.apply(to: parameters, gradients: exchange.sum, range: $0)
+        }
+        exchange.clearTouchedRows()
         clock.enter(.wait)
         try machines.here.barrier()
         clock.enter(.update)
     }
 
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
-        clearForeignRows()
-        for shard in own {
-            try run(shard, of: chunk)
-            if let tensor = GradientNorm(gradients).nonFinite { return tensor }
-        }
-        return nil
-    }
-
-    /// Clears the gradient where the sum was written over it: of the embedding, the model clears only rows that it has
-    /// read itself.
-    private func clearForeignRows() {
-        guard plan.isOneEach, !model.configuration.tied else { return }
-        let rows = gradients.layout.entries[0].range.clamped(to: exchange.part)
-        (gradients.buffer.base + rows.lowerBound).update(repeating: 0, count: rows.count)
+        exchange.clearTouchedRows()
+        model.rewind()
+        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        _ = try model.lossAndBackward(chunk.targets)
+        return exchange.ownNodes.lazy.compactMap(\.nonFinite).first
     }
 }
 
@@ -191,5 +116,15 @@ extension Machines {
     func sharedArena(_ layout: ParameterLayout) throws -> Arena {
         let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
         return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))
+    }
+}
+
+extension GradientSums.Node {
+    /// The first tensor that is not finite.
+    fileprivate var nonFinite: String? {
+        let tensor = GradientNorm(gradients).nonFinite
+        // Kept apart from the arena with tied weights: an infinity there shows in the first tensor, which is the embedding.
+        let apart = (0..<embedding.rows).contains { !sumOfSquares(embedding.row($0), count: embedding.columns).isFinite }
+        return apart ? gradients.layout.entries[0].name : tensor
     }
 }

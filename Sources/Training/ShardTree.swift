@@ -1,14 +1,15 @@
 import Diagnostics
+import Kernels
 
-/// The fixed binary tree along which the gradients of K shards are summed, whichever rank computes them. A node is a range of
-/// shards, and its children are its two halves, of which the left one is no smaller.
+/// The fixed binary tree along which the gradients of K shards are summed, whoever computes them (`SumTree`). A node is a
+/// range of shards.
 ///
-/// Sums in single precision depend on their order. Here `sum(node) = sum(left) + sum(right)` down to single shards, so that
-/// a rank can sum the nodes within its own shards, and any rank that has these sums can continue from there.
+/// `sum(node) = sum(left) + sum(right)` down to single shards, so that a rank can sum the nodes that lie within its own
+/// shards, and whoever has these sums can add them up further.
 enum ShardTree {
     /// - Parameter node: of two shards or more.
     static func children(of node: Range<Int>) -> (left: Range<Int>, right: Range<Int>) {
-        let middle = node.lowerBound + (node.count + 1) / 2
+        let middle = node.lowerBound + SumTree.leftLeaves(of: node.count)
         return (node.lowerBound..<middle, middle..<node.upperBound)
     }
 
@@ -18,13 +19,6 @@ enum ShardTree {
         if node.count == 1 { return [] }
         let (left, right) = children(of: node)
         return cover(of: left, available) + cover(of: right, available)
-    }
-
-    /// The number of partial sums in addition to the node's own while shards run one after another from left to right.
-    static func partialSums(of node: Range<Int>) -> Int {
-        if node.count <= 2 { return 0 }
-        let (left, right) = children(of: node)
-        return max(partialSums(of: left), right.count == 1 ? 0 : 1 + partialSums(of: right))
     }
 }
 
@@ -50,16 +44,9 @@ public struct ShardPlan: Sendable, Equatable {
     /// The nodes of the tree that one rank sums alone.
     func nodes(of rank: Int) -> [Range<Int>] { ShardTree.cover(of: 0..<shards, owned(by: rank).contains) }
 
-    /// Whether each rank has a single shard, which needs no summing before the others are added.
-    var isOneEach: Bool { shards == ranks }
-
-    /// The number of gradients of the whole model on a rank: the sums of its nodes, partial sums, and, unless it has only one
-    /// shard, the gradient of the current shard. For the rank with the most.
-    public var gradients: Int {
-        (0..<ranks).map { rank in
-            let nodes = nodes(of: rank)
-            return nodes.count + (nodes.map(ShardTree.partialSums).max() ?? 0) + (isOneEach ? 0 : 1)
-        }.max() ?? 0
+    /// The shards of each node of the rank that has most nodes, and so most gradients of the whole model.
+    var mostNodes: [Int] {
+        (0..<ranks).map { nodes(of: $0).map(\.count) }.max { $0.count < $1.count } ?? []
     }
 }
 

@@ -4,10 +4,12 @@ import Kernels
 /// The rows of the embedding that have a gradient in a step: those of the tokens that any rank read. They are few compared with
 /// the vocabulary, so summing, measuring and updating only these rows is a fraction of the work.
 final class TouchedRows {
-    /// The touched rows that this rank sums and updates, in ascending order: those assigned to its number on its machine.
+    /// The touched rows that this rank sums and updates, ascending.
     private(set) var own: UnsafeMutableBufferPointer<Int32>
 
     private let machines: Machines
+    /// Those that it would sum and update if they were touched.
+    private let candidates: [Int32]
     private let lists: any SharedMemory
     private let room: UnsafeMutableBufferPointer<Int32>
     private let marks: UnsafeMutableBufferPointer<Bool>  // [V]
@@ -17,9 +19,14 @@ final class TouchedRows {
     private var gathered: [Int32] = []
 
     /// Collective.
-    /// - Parameter tokens: the largest number of tokens that this rank reads in a step.
-    init(vocabulary: Int, tokens: Int, machines: Machines) throws {
+    /// - Parameters:
+    ///   - tokens: the most that this rank reads in a step.
+    ///   - candidates: the rows that are this rank's among its machine's ranks, ascending. Nil: every m-th of m ranks, since
+    ///     frequent tokens, which are touched most, have neighbouring ids.
+    init(vocabulary: Int, tokens: Int, candidates: [Int32]? = nil, machines: Machines) throws {
         self.machines = machines
+        self.candidates =
+            candidates ?? stride(from: machines.here.rank, to: vocabulary, by: machines.here.size).map { Int32($0) }
         counts = Array(repeating: 0, count: machines.across.size)
         ones = Array(repeating: 1, count: machines.across.size)
         lists = try machines.here.shareMemory(tokens + 1)
@@ -69,11 +76,10 @@ final class TouchedRows {
         for place in 0..<total { marks[Int(gathered[place])] = true }
     }
 
-    /// A rank has every m-th row, since frequent tokens, which are touched most, have neighbouring ids.
     private func markedOwn() -> UnsafeMutableBufferPointer<Int32> {
         var count = 0
-        for row in stride(from: machines.here.rank, to: marks.count, by: machines.here.size) where marks[row] {
-            room[count] = Int32(row)
+        for row in candidates where marks[Int(row)] {
+            room[count] = row
             count += 1
         }
         return UnsafeMutableBufferPointer(rebasing: room[..<count])

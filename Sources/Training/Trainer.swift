@@ -97,7 +97,7 @@ public final class Trainer {
         evaluator = try validation.map { [step] in
             try Evaluator(
                 options.model, parameters: step.parameters, tokens: $0, streams: options.validation.streams,
-                grouping: options.evaluationGrouping, communicator: communicator)
+                communicator: communicator)
         }
         chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
         progress = TrainingProgress(schedule: options.schedule)

@@ -94,24 +94,17 @@ public struct TrainingOptions: Sendable {
 }
 
 extension TrainingOptions {
-    /// Streams of the validations, which plateau schedules and the best checkpoint depend on.
-    public var evaluationGrouping: Evaluator.Grouping { reproducibleShards == nil ? .byRank : .fixed }
-
-    /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
+    /// Bytes that one rank allocates, validation included; nil when that overflows or the ranks do not fit.
     public func memory(ranks: Int) -> Int? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,
             let training = ModelMemory(
-                model, batch: shards?.width ?? (streams + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
-                optimizerSlots: optimizer.name.slots.count),
-            let evaluation = Evaluator.memory(
-                model, streams: validation.streams, grouping: evaluationGrouping, ranks: ranks)
+                model, batch: (streams + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
+                optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? []),
+            let evaluation = Evaluator.memory(model, streams: validation.streams, ranks: ranks),
+            let sample = samples == nil ? 0 : SamplePlan.memory(model)
         else { return nil }
-        // For each of a rank's streams, the state before and after the step, in addition to the model's own.
-        let state = 2 * (streams / ranks) * model.layers * model.cell.stateVectors * model.hidden * 4
-        let more = shards.map { Double($0.gradients - 1) * Double(training.gradients) + Double(state) } ?? 0
-        guard let sample = samples == nil ? 0 : SamplePlan.memory(model) else { return nil }
-        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample) + more).rounded())
+        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample)).rounded())
     }
 }
 

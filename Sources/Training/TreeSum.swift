@@ -41,7 +41,8 @@ final class TreeSum {
         for start in stride(from: 0, to: count, by: TreeSum.block) {
             let length = min(TreeSum.block, count - start)
             switch root {
-            case .given(let place): copy(sources[place] + start, to: sum + start, count: length)
+            case .given(let place):
+                if sources[place] != UnsafePointer(sum) { copy(sources[place] + start, to: sum + start, count: length) }
             case .sum(let left, let right):
                 let a = value(left, sources, start, length, level: 0)
                 let b = value(right, sources, start, length, level: 1)

@@ -58,7 +58,7 @@ struct EvaluateCommand: JobCommand {
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(
                     model.configuration, parameters: model.parameters, tokens: input.tokens, streams: streams,
-                    unknown: model.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
+                    unknown: model.vocabulary.unknown.map { Int32($0) }, communicator: communicator)
             }
             let line = isFirst ? ShareLine("evaluating") : nil
             let evaluation = try {

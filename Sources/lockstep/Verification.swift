@@ -5,6 +5,7 @@ import Diagnostics
 import Files
 import FoundationEssentials
 import Glibc
+import Kernels
 import Randomness
 
 /// Trains, kills its own jobs, resumes them on other numbers of ranks, and compares the results.
@@ -63,6 +64,17 @@ final class Verification {
             try compare("other ranks", try train("ranks-\(ranks)", [(ranks, nil)]), with: reference)
         }
         try compare("killed and resumed", try train("killed", interruptions { randomRanks(other: $0) }), with: reference)
+        try verifyOtherInstructions(reference)
+    }
+
+    /// The same bytes with other vector instructions than the reference had, of those that this processor has. Portable code
+    /// gives them, too, but would take hours.
+    private func verifyOtherInstructions(_ reference: TrainedRun) throws {
+        let chosen = try Vectors.chosen
+        for vectors in Vectors.available where vectors != chosen && vectors != .portable {
+            let run = try train("\(vectors)", [(reference.ranks(after: 0), nil)], with: vectors)
+            try compare("\(vectors.name) instructions", run, with: reference)
+        }
     }
 
     /// Without shards, a run has the bytes of the run with the same number of ranks; other numbers agree on the next loss.
@@ -72,7 +84,10 @@ final class Verification {
             let reference = try train("reference-\(ranks)", [(ranks, nil)])
             trials.append(Trial("reference", reference))
             try compare("killed and resumed", try train("killed-\(ranks)", interruptions { _ in ranks }), with: reference)
-            if first == nil { first = reference } else if trials.last!.passed { try Folder.remove(reference.folder) }
+            if first == nil {
+                first = reference
+                try verifyOtherInstructions(reference)
+            } else if trials.last!.passed { try Folder.remove(reference.folder) }
         }
         guard let first else { return }
         for ranks in options.ranks.dropFirst() {
@@ -130,7 +145,8 @@ final class Verification {
         func again(_ original: TrainedRun) throws -> TrainedRun {
             try train(
                 "\(original.name)-again", [(original.ranks(after: lastEqual ?? 0), nil)],
-                from: try lastEqual.map { try original.checkpoint($0).folder }, at: lastEqual ?? 0, savingUpTo: step)
+                from: try lastEqual.map { try original.checkpoint($0).folder }, at: lastEqual ?? 0, savingUpTo: step,
+                with: original.vectors)
         }
         let (first, second) = (try again(reference), try again(run))
         let repeated = try first.checkpoint(step).differences(from: reference.checkpoint(step)).isEmpty
@@ -147,14 +163,16 @@ final class Verification {
     // MARK: Jobs
 
     /// - Parameters:
-    ///   - sessions: each ends by SIGKILL when the run has made `killAfter` steps, or at the end of the run.
-    ///   - checkpoint: where the first session starts; `start` is its step.
-    ///   - savingUpTo: saves after each step, and ends after this one.
+    ///   - sessions: each ends when the run has made `killAfter` steps, by SIGKILL, or else at the run's end.
+    ///   - checkpoint: where the first begins, `start` being its step.
+    ///   - savingUpTo: save after each step, and end after this one.
+    ///   - vectors: the instructions to compute with, when they are not to be the usual ones.
     private func train(
         _ name: String, _ sessions: [(ranks: Int, killAfter: Int?)], from checkpoint: String? = nil, at start: Int = 0,
-        savingUpTo: Int? = nil
+        savingUpTo: Int? = nil, with vectors: Vectors? = nil
     ) throws -> TrainedRun {
         var run = TrainedRun(name: name, scratch: options.scratch)
+        run.vectors = vectors
         let path = "\(run.folder).yaml"
         try File.publish(configuration(saveEvery: savingUpTo == nil ? interval : 1).yaml, at: path)
         var seen = start
@@ -165,7 +183,7 @@ final class Verification {
             if let killAfter, killAfter >= options.steps, number > 0 { continue }
             say("\(name): training on \(session.ranks) rank\(session.ranks == 1 ? "" : "s") from step \(from)")
             let job = try ChildJob(
-                command(ranks: session.ranks) + ["train", "--config", path, "--run", run.folder, "--resume", place], log: run.log)
+                command(ranks: session.ranks, vectors) + ["train", "--config", path, "--run", run.folder, "--resume", place], log: run.log)
             let killed = try wait(for: job, run) {
                 if let savingUpTo { return (try? run.checkpoint(savingUpTo)) != nil }
                 return try killAfter.map { try run.steps() >= $0 } ?? false
@@ -219,9 +237,11 @@ final class Verification {
             complaint: "still alive 20 seconds after its launcher was killed", log: run.log)
     }
 
-    private func command(ranks: Int) -> [String] {
-        if ranks == 1 { return [program] }
-        return options.launcher.map { $0.replacing("{ranks}", with: "\(ranks)") } + [program]
+    private func command(ranks: Int, _ vectors: Vectors?) -> [String] {
+        // By way of env, since few launchers hand on the environment to other machines.
+        let start = (vectors.map { ["env", "\(VectorsError.variable)=\($0.rawValue)"] } ?? []) + [program]
+        if ranks == 1 { return start }
+        return options.launcher.map { $0.replacing("{ranks}", with: "\(ranks)") } + start
     }
 
     /// The user's configuration, except for the settings that end and save the run.
@@ -248,6 +268,8 @@ struct TrainedRun {
 
     let name: String
     let folder: String
+    /// The instructions that it was made to compute with.
+    var vectors: Vectors?
     var sessions: [Session] = []
 
     init(name: String, scratch: String) {

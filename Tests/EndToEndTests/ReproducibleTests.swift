@@ -1,3 +1,4 @@
+import Foundation
 import TestSupport
 import Testing
 
@@ -24,6 +25,31 @@ extension CommandTests {
             #expect(validation.kind == "validation")
             let evaluation = try sandbox.evaluate(sandbox.checkpoint("alone", step: 50), ["--streams", "11"])
             #expect(evaluation.nats_per_token == validation.loss)
+        }
+
+        /// AVX2, AVX-512 and portable code, of which each processor has some: weights, slots and states to the byte, with
+        /// shards and without.
+        @Test(arguments: ["elman", "lstm", "gru", "gru_reset_after"], [true, false])
+        func everyInstructionSetEndsInTheSameBytes(cell: String, sharded: Bool) throws {
+            let sandbox = try Sandbox()
+            let settings =
+                ["model={cell: \(cell), layers: 2, dropout: 0.3}", "training={random_unroll: true, steps: 20}"]
+                + (sharded ? ["training.reproducible_shards=12"] : [])
+            func run(_ vectors: String, ranks: Int) throws -> [Data]? {
+                let outcome = try Launch.mpirun(
+                    ranks: ranks, Launch.product("lockstep"),
+                    ["train", "--run", vectors] + Sandbox.small + settings.flatMap { ["--set", $0] },
+                    environment: ["LOCKSTEP_VECTORS": vectors], folder: sandbox.folder, timeout: 120)
+                if outcome.status == 64, outcome.errors.contains("this processor does not have these instructions") { return nil }
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return try sandbox.tensors(vectors, step: 20)
+            }
+            let portable = try #require(try run("portable", ranks: 2))
+            for vectors in ["avx2", "avx512"] {
+                // With shards another number of ranks at the same time.
+                guard let bytes = try run(vectors, ranks: sharded ? 3 : 2) else { continue }
+                #expect(bytes == portable, "\(vectors)")
+            }
         }
 
         /// Two machines of two ranks, four of one, and of three and one.

@@ -44,6 +44,30 @@ extension CommandTests {
             #expect(abs(scores.reduce(0) { $0 + $1.0 } + evaluation.nll_sum) < 1e-4)
         }
 
+        /// The same digits for 400 lines and for these lines in reverse order, with every instruction set.
+        @Test func aLinesScoreDoesNotDependOnItsCompany() throws {
+            let text = try String(contentsOfFile: "\(Shared.corpus)/train.txt", encoding: .utf8)
+            let lines = text.components(separatedBy: "\n").prefix(400).map { $0 }
+            let files = try [lines, lines.reversed()].enumerated().map { index, lines in
+                try sandbox.write(lines.map { $0 + "\n" }.joined(), to: "lines-\(index).txt")
+            }
+            func scores(_ file: String, _ vectors: String) throws -> [Substring]? {
+                var environment = ProcessInfo.processInfo.environment
+                environment["LOCKSTEP_VECTORS"] = vectors
+                let outcome = try Launch.run(
+                    Launch.product("lockstep"), ["score", "--checkpoint", run, file], environment: environment, folder: sandbox.folder)
+                if outcome.status == 64, outcome.errors.contains("this processor does not have these instructions") { return nil }
+                #expect(outcome.status == 0, "\(outcome.errors)")
+                return outcome.output.split(separator: "\n")
+            }
+            let expected = try #require(try scores(files[0], "portable"))
+            #expect(expected.count == 400)
+            for vectors in ["portable", "avx2", "avx512"] {
+                guard let forward = try scores(files[0], vectors), let backward = try scores(files[1], vectors) else { continue }
+                #expect(forward == expected && backward.reversed() == expected, "\(vectors)")
+            }
+        }
+
         @Test func tokensAreTheCharactersAndTheLinesEnd() throws {
             #expect(try score(lines).map(\.1) == lines.map { $0.unicodeScalars.count + 1 })
         }

@@ -125,40 +125,26 @@ import Training
         }
     }
 
-    /// Small products may round alike whatever their height, so that the bytes alone would not show this.
-    @Test(arguments: [1, 8, 9, 11, 64, 100]) func validationsHaveShapesOfTheirOwn(streams: Int) {
-        #expect(run("", tokens: []).options.evaluationGrouping == .fixed)
-        let alone = Evaluator.groups(.fixed, streams: streams, rank: 0, ranks: 1)
-        #expect(alone.flatMap { $0 } == Array(0..<streams) && alone.allSatisfy { (1...8).contains($0.count) })
-        #expect(Set(alone.map(\.count)).count <= 2)
-        for ranks in [2, 3, 4, 6, 12, 200] {
-            let shared = (0..<ranks).flatMap { Evaluator.groups(.fixed, streams: streams, rank: $0, ranks: ranks) }
-            #expect(shared == alone, "\(ranks) ranks")
-            let byRank = (0..<ranks).flatMap { Evaluator.groups(.byRank, streams: streams, rank: $0, ranks: ranks) }
-            #expect(byRank.flatMap { $0 } == Array(0..<streams))
-        }
-    }
-
-    /// The memory that `train` announces is what it takes: here without what ranks share.
-    @Test(arguments: [1, 2, 12]) func memoryIsKnown(ranks: Int) throws {
-        let plan = try ShardPlan(streams: 24, shards: 12, ranks: ranks)
-        // One rank: the root's sum, the right halves of 12 and of 6 at any time, and the current shard.
-        #expect(plan.gradients == [1: 4, 2: 3, 12: 1][ranks])
+    /// The memory that `train` announces is what it takes: here without what ranks share. A large vocabulary has several
+    /// blocks of logits, whose sums wait for one another.
+    @Test(arguments: [500, 40_000], [false, true]) func memoryIsKnown(vocabulary: Int, tied: Bool) throws {
         var options = run("", tokens: []).options
+        options.unroll = UnrollPlan(fixed: 35)
         options.model.hidden = 200
-        options.model.vocabulary = 500
-        let shared = ranks == 1 ? 4 : 0  // parameters, two slots, the root's sum
-        let formula = try #require(options.memory(ranks: ranks))
-        guard ranks == 1 else { return }
+        options.model.embedding = tied ? 200 : options.model.embedding
+        options.model.vocabulary = vocabulary
+        options.model.tied = tied
+        let shared = 4  // parameters, two slots, the only node's sum
+        let formula = try #require(options.memory(ranks: 1))
         let tally = Buffer.Tally()
         try Buffer.$tally.withValue(tally) {
             _ = try TrainingStep(options, communicator: SingleRank(), streams: 0..<24)
             _ = try Evaluator(
                 options.model, parameters: Arena(ParameterLayout(options.model)), tokens: TokenStore(source.sample(400, seed: 2)),
-                streams: 11, grouping: .fixed, communicator: SingleRank())
+                streams: 11, communicator: SingleRank())
         }
         let gradient = ParameterLayout(options.model).count * 4
-        let allocated = tally.bytes + (shared - 1) * gradient  // the evaluator's parameters were counted
+        let allocated = tally.bytes + (shared - 1) * gradient + (tied ? vocabulary * 200 * 4 : 0)  // the evaluator's parameters were counted
         #expect(abs(Double(allocated) / Double(formula) - 1) < 0.05, "formula \(formula), allocated \(allocated)")
     }
 

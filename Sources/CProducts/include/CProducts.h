@@ -46,6 +46,24 @@ long lockstep_threads(void);
 typedef void lockstep_part(void *context, long part, long parts);
 void lockstep_parallel(long parts, lockstep_part *body, void *context);
 
+// Rows of a chunk that are summed by leaves: each has `width` neighbouring rows of each of `steps` time steps.
+typedef struct {
+    long count;        // leaves, which follow each other
+    long steps, width;
+    long step_stride;  // rows from one time step to the next
+    long leaf_stride;  // rows from a leaf's first row to the next leaf's
+} lockstep_leaves;
+
+// Of a node of the tree with two leaves or more, the leaves of its left child: half of them, or one more.
+long lockstep_left_leaves(long leaves);
+// Floats of the workspace, aligned to 64 bytes, for k rows of all leaves together, n columns and so many threads.
+size_t lockstep_tree_workspace(const lockstep_kernels *kernels, long k, long n, long threads);
+// c [m, n] = a^T b, where each leaf's rows of a [rows, m] and b [rows, n] are one chain, begun at 0, and the leaves are
+// added along the tree. At most `threads` threads share the work.
+void lockstep_multiply_tree(const lockstep_kernels *kernels, long m, long n, const float *a, long a_stride, const float *b,
+                            long b_stride, const lockstep_leaves *leaves, float *c, long c_stride, long threads,
+                            float *workspace);
+
 // Denormal numbers become zero, as operands and as results, on this thread: they cost a hundred times a normal operation.
 void lockstep_flush_denormals(void);
 

@@ -1,0 +1,163 @@
+// Weight gradients that are the same whoever computes them: the rows of a chunk are cut into leaves, each leaf's product is
+// one chain, and the leaves are added along a tree. docs/products.md has the picture.
+//
+// The tree is walked for one panel of c and one block of its rows at a time, so that the sums of its nodes never leave the
+// caches: memory is written once, as for a plain product.
+#include "kernels.h"
+
+#include <string.h>
+
+// Rows of c in a block, and floats of a's columns packed for them: they stay in the second cache.
+#define BLOCK_ROWS 192
+#define SLAB_FLOATS (128L << 10)
+// Multiply-adds, or floats to pack, that are worth another thread.
+#define WORTH_SHARING (1L << 18)
+// Sums that exist at a time beside c: of right children, with 2^16 leaves, and of a last panel that is wider than c.
+#define DEPTH 17
+
+long lockstep_left_leaves(long leaves) { return (leaves + 1) / 2; }
+
+static long leaf_rows(const lockstep_leaves *leaves) { return leaves->steps * leaves->width; }
+
+// As few rows as a tile has where there are many to sum over.
+static long block_rows(const lockstep_kernels *s, long k) {
+    const long rows = SLAB_FLOATS / k;
+    return rows < s->rows ? s->rows : smaller(rows, BLOCK_ROWS);
+}
+
+static size_t slab_floats(const lockstep_kernels *s, long k) { return (size_t)(block_rows(s, k) * k + 15) & ~(size_t)15; }
+
+// Of one thread: slabs and partial sums.
+static size_t thread_floats(const lockstep_kernels *s, long k) {
+    return slab_floats(s, k) + (size_t)DEPTH * BLOCK_ROWS * WIDEST_PANEL;
+}
+
+static size_t packed_floats(const lockstep_kernels *s, long k, long n) {
+    return (lockstep_packed_count(s, k, n) + 15) & ~(size_t)15;
+}
+
+size_t lockstep_tree_workspace(const lockstep_kernels *s, long k, long n, long threads) {
+    return packed_floats(s, k, n) + (size_t)threads * thread_floats(s, k);
+}
+
+// One panel of c and one block of its rows.
+typedef struct unit {
+    const lockstep_kernels *kernels;
+    tile_function *const *functions;
+    long k;             // of a leaf
+    long total;         // of all leaves
+    long rows, tiles;   // of the block
+    const float *slabs; // [tiles][total][rows of the tile]
+    const float *panel; // [total][width]
+    long width;
+} unit;
+
+// The product of one leaf, replacing what `to` holds or added to it.
+static void leaf(const unit *u, long index, float *to, long stride, enum old_c old) {
+    for (long t = 0; t < u->tiles; t++) {
+        const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
+        float *tile = to + i * stride;
+        u->functions[count](u->k, u->slabs + i * u->total + index * u->k * count, 0, u->panel + index * u->k * u->width, 0,
+                            tile, stride, old, tile + count * stride);
+    }
+}
+
+// The sum of `count` leaves from `first` on; `partial` has room for the sums of right children.
+static void node(const unit *u, long first, long count, float *to, long stride, float *partial) {
+    if (count == 1) {
+        leaf(u, first, to, stride, REPLACED);
+        return;
+    }
+    const long left = lockstep_left_leaves(count), right = count - left;
+    node(u, first, left, to, stride, partial);
+    if (right == 1) {
+        leaf(u, first + left, to, stride, ADDED);
+        return;
+    }
+    node(u, first + left, right, partial, u->width, partial + BLOCK_ROWS * WIDEST_PANEL);
+    for (long i = 0; i < u->rows; i++)
+        for (long j = 0; j < u->width; j++) to[i * stride + j] += partial[i * u->width + j];
+}
+
+typedef struct product {
+    const lockstep_kernels *kernels;
+    long m, n;
+    const float *a;
+    long a_stride;
+    const float *b;
+    long b_stride;
+    const lockstep_leaves *leaves;
+    float *c;
+    long c_stride;
+    long k, total;
+    float *packed, *threads;
+} product;
+
+// Row q of the packed form is row q of the leaves, one leaf after another.
+static void pack_part(void *context, long part, long parts) {
+    const product *x = context;
+    const lockstep_kernels *s = x->kernels;
+    const lockstep_leaves *leaves = x->leaves;
+    const long panel = 2 * s->lanes, panels = lockstep_panel_count(s, x->n);
+    for (long p = begin(panels, parts, part); p < begin(panels, parts, part + 1); p++) {
+        const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
+        float *to = x->packed + p * panel * x->total;
+        for (long l = 0; l < leaves->count; l++)
+            for (long t = 0; t < leaves->steps; t++, to += leaves->width * width)
+                s->pack(x->b + (l * leaves->leaf_stride + t * leaves->step_stride) * x->b_stride + p * panel, x->b_stride,
+                        leaves->width, columns, width, to);
+    }
+}
+
+// The columns of a that the rows from `top` on are made of, tile by tile.
+static void copy_to_slabs(const product *x, long top, long rows, long tiles, float *slab) {
+    const lockstep_leaves *leaves = x->leaves;
+    for (long tile = 0; tile < tiles; tile++) {
+        const long i = begin(rows, tiles, tile), count = begin(rows, tiles, tile + 1) - i;
+        for (long l = 0; l < leaves->count; l++)
+            for (long t = 0; t < leaves->steps; t++) {
+                const float *from = x->a + (l * leaves->leaf_stride + t * leaves->step_stride) * x->a_stride + top + i;
+                for (long row = 0; row < leaves->width; row++, from += x->a_stride, slab += count)
+                    for (long r = 0; r < count; r++) slab[r] = from[r];
+            }
+    }
+}
+
+// Rows of c in parts, of whole blocks.
+static void multiply_part(void *context, long part, long parts) {
+    const product *x = context;
+    const lockstep_kernels *s = x->kernels;
+    const long panel = 2 * s->lanes, panels = lockstep_panel_count(s, x->n), blocks = parts_of(x->m, block_rows(s, x->total));
+    float *slabs = x->threads + part * thread_floats(s, x->total), *partial = slabs + slab_floats(s, x->total);
+    for (long block = begin(blocks, parts, part); block < begin(blocks, parts, part + 1); block++) {
+        const long top = begin(x->m, blocks, block), rows = begin(x->m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
+        copy_to_slabs(x, top, rows, tiles, slabs);
+        for (long p = 0; p < panels; p++) {
+            const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
+            const unit u = {s, width == panel ? s->slab_whole : s->slab_narrow, x->k, x->total, rows, tiles, slabs,
+                            x->packed + p * panel * x->total, width};
+            float *to = x->c + top * x->c_stride + p * panel;
+            if (columns == width) {
+                node(&u, 0, x->leaves->count, to, x->c_stride, partial);
+                continue;
+            }
+            // The last panel is wider than what is left of c.
+            node(&u, 0, x->leaves->count, partial, width, partial + BLOCK_ROWS * WIDEST_PANEL);
+            for (long i = 0; i < rows; i++)
+                memcpy(to + i * x->c_stride, partial + i * width, (size_t)columns * sizeof(float));
+        }
+    }
+}
+
+void lockstep_multiply_tree(const lockstep_kernels *s, long m, long n, const float *a, long a_stride, const float *b,
+                            long b_stride, const lockstep_leaves *leaves, float *c, long c_stride, long threads,
+                            float *workspace) {
+    const long k = leaf_rows(leaves), total = k * leaves->count;
+    product x = {s, m, n, a, a_stride, b, b_stride, leaves, c, c_stride, k, total, workspace,
+                 workspace + packed_floats(s, total, n)};
+    const long most = smaller(threads, lockstep_threads());
+    const long useful = total * n / WORTH_SHARING < 1 ? 1 : most;
+    lockstep_parallel(smaller(useful, lockstep_panel_count(s, n)), pack_part, &x);
+    lockstep_parallel(m * n * total / WORTH_SHARING < most ? 1 : smaller(most, parts_of(m, block_rows(s, total))),
+                      multiply_part, &x);
+}

@@ -1,0 +1,126 @@
+import Kernels
+
+/// Where the gradients of a model's rows [T*B] go, and in which order the rows are added up.
+///
+/// Without shards that is one chain over all rows. With shards of `width` neighbouring streams the rows of each shard are a
+/// chain, and the shards are added up along `SumTree`: in nodes, each with a gradient of its own. Forward and backward pass
+/// are those of all streams together.
+public final class GradientSums {
+    /// A sum over neighbouring shards.
+    public struct Node {
+        /// Counted from the model's first stream.
+        public let shards: Range<Int>
+        public let gradients: Arena
+        /// Of the embedding [V, E], where a tied model's is kept apart from the output layer's share of the same weights; the
+        /// two orders of sums have nothing in common.
+        public let embedding: Matrix
+
+        public init(shards: Range<Int>, gradients: Arena, embedding: Matrix? = nil) {
+            self.shards = shards
+            self.gradients = gradients
+            self.embedding = embedding ?? gradients.matrix("encoder.weight")
+        }
+    }
+
+    public let nodes: [Node]
+    /// Streams of a shard.
+    public let width: Int
+    /// Whether there are shards.
+    let isSharded: Bool
+    private let batch: Int
+    /// Nil where every node is one chain over all rows.
+    private let product: TreeProduct?
+    private let vector: TreeVector?
+
+    /// One chain over all rows.
+    init(_ gradients: Arena, batch: Int) {
+        nodes = [Node(shards: 0..<1, gradients: gradients)]
+        width = batch
+        isSharded = false
+        self.batch = batch
+        product = nil
+        vector = nil
+    }
+
+    /// - Parameters:
+    ///   - nodes: in order, together all of the model's shards.
+    ///   - width: streams of a shard.
+    ///   - steps: T, the longest chunk.
+    /// - Throws: `VectorsError`.
+    public init(_ model: ModelConfiguration, nodes: [Node], width: Int, steps: Int) throws {
+        self.nodes = nodes
+        self.width = width
+        isSharded = true
+        let shards = nodes.last!.shards.upperBound
+        batch = shards * width
+        let largest = nodes.map(\.shards.count).max()!
+        product = shards == 1 ? nil : try TreeProduct(rows: largest * width * steps, columns: model.widest)
+        vector = shards == 1 ? nil : TreeVector(length: model.gateRows, leaves: largest)
+    }
+
+    /// Bytes of what sums need beside the nodes' gradients.
+    static func memory(_ model: ModelConfiguration, nodes: [Int], width: Int, steps: Int) -> Int {
+        let largest = nodes.max() ?? 1
+        if nodes.reduce(0, +) == 1 { return 0 }
+        return TreeProduct.memory(rows: largest * width * steps, columns: model.widest)
+            + TreeVector.memory(length: model.gateRows, leaves: largest)
+    }
+
+    /// `result = a^T b` over the rows of node `index`.
+    func multiply(_ a: Matrix, by b: Matrix, node index: Int, into result: Matrix) throws {
+        guard let product else { return try Kernels.multiply(a, aTransposed: true, by: b, into: result) }
+        let first = nodes[index].shards.lowerBound * width
+        product.multiply(
+            a.rows(first, count: a.rows - first), by: b.rows(first, count: b.rows - first), leaves(ofNode: index, rows: a.rows),
+            into: result)
+    }
+
+    /// `result = ` the sum of `matrix`'s rows of node `index`.
+    func sumRows(_ matrix: Matrix, node index: Int, into result: UnsafeMutablePointer<Float>) {
+        guard let vector else { return Kernels.sumRows(matrix, into: result) }
+        let first = nodes[index].shards.lowerBound * width
+        vector.sumRows(matrix.rows(first, count: matrix.rows - first), leaves(ofNode: index, rows: matrix.rows), into: result)
+    }
+
+    /// The same over rows that the caller has put in order.
+    func multiply(_ a: Matrix, by b: Matrix, _ leaves: Leaves, into result: Matrix) {
+        guard let product else { preconditionFailure("one shard is no tree") }
+        product.multiply(a, by: b, leaves, into: result)
+    }
+
+    private func leaves(ofNode index: Int, rows: Int) -> Leaves {
+        Leaves(nodes[index].shards.count, steps: rows / batch, width: width, batch: batch)
+    }
+}
+
+/// A layer's gradients, one of each parameter for each node.
+struct LayerGradients {
+    private let sums: GradientSums
+    private let nodes: [LayerParameters]
+
+    init(_ sums: GradientSums, layer: Int) {
+        self.sums = sums
+        nodes = sums.nodes.map { LayerParameters($0.gradients, layer: layer) }
+    }
+
+    /// The gradient of the weights that made `deltas` [T*B, G] of `input` [T*B, in]: `deltas^T input`.
+    func multiply(_ deltas: Matrix, by input: Matrix, into parameter: (LayerParameters) -> Matrix) throws {
+        for index in nodes.indices { try sums.multiply(deltas, by: input, node: index, into: parameter(nodes[index])) }
+    }
+
+    func sumRows(_ deltas: Matrix, into bias: (LayerParameters) -> Matrix) {
+        for index in nodes.indices { sums.sumRows(deltas, node: index, into: bias(nodes[index]).base) }
+    }
+
+    /// Where both biases are added to the same sum, so that their gradients are equal.
+    func sumRowsIntoBothBiases(_ deltas: Matrix) {
+        sumRows(deltas) { $0.inputBias }
+        for node in nodes { copy(node.inputBias.base, to: node.recurrentBias.base, count: node.inputBias.columns) }
+    }
+}
+
+extension ModelConfiguration {
+    /// Columns of the widest input of any weights.
+    fileprivate var widest: Int { max(embedding, hidden) }
+    fileprivate var gateRows: Int { cell.gates * hidden }
+}
