@@ -3,7 +3,7 @@ import Files
 /// A text under a vocabulary.
 public struct EncodedText {
     public let tokens: TokenStore
-    /// Of the text; of gzip, of its content.
+    /// Size and checksum of the text; for gzip, of its content.
     public let sha256: String
     /// How many of the tokens are `<unk>`.
     public let unknown: Int

@@ -95,7 +95,7 @@ final class InputFile {
         handed += bytes.count
     }
 
-    /// What was read; the next reading is hashed anew.
+    /// Size and checksum of what was read. The next reading starts a new checksum.
     func record() -> DatasetManifest.InputRecord {
         defer { beginAgain() }
         return DatasetManifest.InputRecord(path: name, bytes: size ?? handed, sha256: digest.hexadecimal())

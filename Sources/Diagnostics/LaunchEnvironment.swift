@@ -1,6 +1,6 @@
 import Glibc
 
-/// What a launcher tells the processes that it starts, in their environment. One list for all: Open MPI's mpirun, the Hydra of
+/// The variables that a launcher sets in the environment of its processes. One list for all: Open MPI's mpirun, the Hydra of
 /// MPICH and Intel MPI, Cray's, and Slurm's srun.
 ///
 /// The innermost launcher comes first: mpirun inside a Slurm job leaves Slurm's variables, about its own daemons, in place.

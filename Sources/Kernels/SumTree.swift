@@ -5,7 +5,7 @@ import CProducts
 ///
 /// Sums in single precision depend on their order. This order depends on the number of leaves alone.
 public enum SumTree {
-    /// Of a node with two leaves or more, those of its left child.
+    /// The leaves of the left child of a node with two or more leaves.
     public static func leftLeaves(of count: Int) -> Int { lockstep_left_leaves(count) }
 
     /// Nodes that are complete with this leaf, the leaf itself left out.
@@ -18,7 +18,7 @@ public enum SumTree {
 
     /// Sums held at a time beside the node's own while its leaves are added up from left to right.
     ///
-    /// - Parameter isWhole: whether a node with so many leaves is computed at once.
+    /// - Parameter isWhole: whether a node with a given number of leaves is computed at once.
     public static func partialSums(of count: Int, where isWhole: (Int) -> Bool) -> Int {
         if count == 1 || isWhole(count) { return 0 }
         let left = leftLeaves(of: count)

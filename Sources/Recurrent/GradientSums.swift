@@ -11,8 +11,8 @@ public final class GradientSums {
         /// Counted from the model's first stream.
         public let shards: Range<Int>
         public let gradients: Arena
-        /// Of the embedding [V, E], where a tied model's is kept apart from the output layer's share of the same weights; the
-        /// two orders of sums have nothing in common.
+        /// The gradient of the embedding [V, E]. In a tied model it is kept apart from the output layer's share of the same weights,
+        /// because the two orders of sums have nothing in common.
         public let embedding: Matrix
 
         public init(shards: Range<Int>, gradients: Arena, embedding: Matrix? = nil) {

@@ -13,7 +13,7 @@ final class OutputShards {
     let bias: TreeVector
     /// Sums of right children, [V, H] each.
     let partial: [Buffer]
-    /// Of each shard in the last chunk, nats.
+    /// The loss of each shard in the last chunk, in nats.
     var losses: [Double]
     /// Rows of a shard in the last chunk.
     private(set) var shardRows = 0
@@ -40,7 +40,7 @@ final class OutputShards {
         nodes.map { SumTree.partialSums(of: $0) { $0 * shardRows <= blockRows } }.max() ?? 0
     }
 
-    /// Bytes, for nodes of so many shards.
+    /// Bytes for nodes with a given number of shards.
     static func memory(_ model: ModelConfiguration, nodes: [Int], width: Int, steps: Int, rows: Int) -> Int {
         let blockRows = OutputLayer.blockRows(rows: rows, vocabulary: model.vocabulary)
         return 4 * (2 * rows * model.hidden + partials(nodes, shardRows: steps * width, blockRows: blockRows) * model.vocabulary * model.hidden)

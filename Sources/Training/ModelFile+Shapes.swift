@@ -22,7 +22,7 @@ extension ModelFile {
     /// matrix for embedding and output.
     /// - Parameters:
     ///   - cell: for shapes that several cells have.
-    ///   - activation: of an Elman network; no shape tells it.
+    ///   - activation: that of an Elman network, which no shape shows.
     /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`.
     public static func configuration(
         of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh

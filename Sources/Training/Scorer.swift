@@ -6,13 +6,13 @@ public struct LineScore: Sendable, Equatable {
     public var logProbability = 0.0
     /// The number of predictions in the sum.
     public var tokens = 0
-    /// Of each token, natural logarithm of its probability; empty unless asked for.
+    /// The natural logarithm of each token's probability; empty unless requested.
     public var parts: [Double] = []
 }
 
 /// Scores texts line by line, for rescoring and selection.
 ///
-/// Lines that start afresh are read side by side, those of like length together. A line's score does not depend on its
+/// Lines that start from the zero state are read in parallel, lines of similar length together. A line's score does not depend on its
 /// neighbours: every row is computed as if it were alone.
 public final class Scorer {
     private let model: LanguageModel

@@ -55,7 +55,7 @@ struct EvaluationText {
             isFirst ? nil : try TokenSpool(vocabularySize: vocabulary.count, named: text)
         }
         var block = [Int32](repeating: 0, count: 1 << 20)
-        // A rank whose disk is full goes on to receive: the others wait for it.
+        // A rank whose disk is full continues to receive, because the others wait for it.
         var failure: (any Error)?
         for start in stride(from: 0, to: communicator.size == 1 ? 0 : numbers[0], by: block.count) {
             let count = min(block.count, numbers[0] - start)

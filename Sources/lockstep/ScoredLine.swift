@@ -5,7 +5,7 @@ import Training
 
 /// A line of `score`'s input.
 struct InputLine {
-    /// Of what has none, `Vocabulary.missing`.
+    /// Symbols without an id have `Vocabulary.missing`.
     let ids: [Int32]
     /// What the ids stand for; empty unless each token's score is wanted.
     let text: [UInt8]

@@ -41,7 +41,7 @@ extension Vocabulary {
 struct UnknownInPrompt: DiagnosedError {
     let symbol: String
     let prompt: String
-    /// Of the character or byte, from 1.
+    /// The position of the character or byte, counted from 1.
     let number: Int
     let level: TokenLevel
 

@@ -5,7 +5,7 @@ import Testing
 
 private struct Shape: CustomTestStringConvertible {
     let m, n, shards, steps, width: Int
-    /// Of which the first shards and the last stay out.
+    /// The first shards and the last are left out.
     let before, after: Int
     var batch: Int { before + shards * width + after }
     var testDescription: String { "[\(shards) x \(steps) x \(width)] -> [\(m), \(n)]" }

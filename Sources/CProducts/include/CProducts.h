@@ -56,7 +56,7 @@ typedef struct {
 
 // Of a node of the tree with two leaves or more, the leaves of its left child: half of them, or one more.
 long lockstep_left_leaves(long leaves);
-// Floats of the workspace, aligned to 64 bytes, for k rows of all leaves together, n columns and so many threads.
+// Floats of the workspace, aligned to 64 bytes, for k rows of all leaves together, n columns and the given number of threads.
 size_t lockstep_tree_workspace(const lockstep_kernels *kernels, long k, long n, long threads);
 // c [m, n] = a^T b, where each leaf's rows of a [rows, m] and b [rows, n] are one chain, begun at 0, and the leaves are
 // added along the tree. At most `threads` threads share the work.
