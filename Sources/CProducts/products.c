@@ -47,7 +47,7 @@ size_t lockstep_packed_count(const lockstep_kernels *s, long k, long n) {
 
 long lockstep_panel_count(const lockstep_kernels *s, long n) { return parts_of(n, 2 * s->lanes); }
 
-// Threads for a job of `work`, of which each should have `worth`, that can be cut into `most` parts.
+// The number of threads for a job of `work` that can be cut into `most` parts, if each should have at least `worth`.
 static long threads_for(long work, long worth, long most) {
     const long threads = smaller(smaller(lockstep_threads(), work / worth), most);
     return threads > 1 ? threads : 1;

@@ -27,7 +27,7 @@ public struct ModelMemory: Sendable, Equatable {
     public var total: Int { parameters + gradients + optimizer + activations }
 
     /// - Parameter nodes: where gradients are summed by shards, how many each of the rank's nodes has.
-    /// - Returns: nil when a size overflows 64 bits.
+    /// - Returns: nil if a size overflows 64 bits.
     public init?(
         _ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int, nodes: [Int] = []
     ) {

@@ -71,7 +71,7 @@ final class OutputLayer {
 
     private var vocabulary: Int { weights.rows }
 
-    /// Rows of `hidden` [N, H] by blocks: `body(first row, W h [n, V])`, without the bias.
+    /// Calls `body(first row, W h [n, V])` for the rows of `hidden` [N, H] in blocks, without the bias.
     func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)

@@ -84,7 +84,7 @@ public final class Evaluator {
         return index * count / shares..<(index + 1) * count / shares
     }
 
-    /// Memory of an evaluator's own on the rank that needs most, in bytes; nil on overflow.
+    /// Bytes that an evaluator allocates on the rank that needs the most; nil on overflow.
     public static func memory(_ configuration: ModelConfiguration, streams: Int, ranks: Int) -> Int? {
         let width = min(widestGroup, (streams + ranks - 1) / ranks)
         return ModelMemory(configuration, batch: width, steps: chunkLength, training: false, optimizerSlots: 0)?.activations

@@ -9,8 +9,8 @@ import Recurrent
 /// On one machine only those rows of the embedding are summed that a rank has read, and with untied weights measured and
 /// updated: the others are zero, and adding them would change nothing.
 ///
-/// Between machines the sums of the largest nodes that each machine has are sent to all others: with m machines of
-/// neighbouring ranks about m times the gradient arrives at each, where a sum in any order would need twice. That is what
+/// Between machines, the sums of the largest nodes of each machine are sent to all others: with m machines of
+/// neighbouring ranks, each receives about m times the gradient; a sum in arbitrary order would need twice the gradient. That is what
 /// a fixed order costs.
 final class NodeExchange {
     /// After `run`, in this rank's part: the sum over all shards. Before, the sum of this rank's first node.
@@ -18,7 +18,7 @@ final class NodeExchange {
     /// Where this rank's gradients go, one for each node, with shards counted from its first.
     let ownNodes: [GradientSums.Node]
 
-    /// Floats of each node that are sent at a time, at most; and of all of them, which is 1 GiB.
+    /// The largest number of floats of each node that are sent at once; and of all nodes, which is 1 GiB.
     private static let pieceLength = 1 << 18
     private static let gatheredLength = 1 << 28
 

@@ -22,7 +22,7 @@ final class ShardEngine: StepEngine {
     private let clock: PhaseClock
     private let model: LanguageModel
     private let exchange: NodeExchange
-    /// Losses of all shards, then tokens, stop and save.
+    /// The losses of all shards, then tokens, stop and save.
     private let signals: UnsafeMutableBufferPointer<Double>
 
     /// Collective. - Throws: `ShardError`, `KernelError`, transport errors.

@@ -94,7 +94,7 @@ public struct TrainingOptions: Sendable {
 }
 
 extension TrainingOptions {
-    /// Bytes that one rank allocates, validation included; nil when that overflows or the ranks do not fit.
+    /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
     public func memory(ranks: Int) -> Int? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,

@@ -35,19 +35,19 @@ struct ExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The format to write.", valueName: "format"))
     var format: Format
 
-    @Option(help: ArgumentHelp("What the decoder asks: whole sentences, or one token at a time.", valueName: "form"))
+    @Option(help: ArgumentHelp("What the decoder requests: whole sentences, or one token at a time.", valueName: "form"))
     var form: Form = .both
 
-    @Option(help: ArgumentHelp("The token read before a sentence. Default: what ends a line.", valueName: "token"))
+    @Option(help: ArgumentHelp("The token read before a sentence. Default: the one that ends a line.", valueName: "token"))
     var sos: String?
 
-    @Option(help: ArgumentHelp("The token predicted after a sentence. Default: what ends a line.", valueName: "token"))
+    @Option(help: ArgumentHelp("The token predicted after a sentence. Default: the one that ends a line.", valueName: "token"))
     var eos: String?
 
-    @Option(help: ArgumentHelp("Folder for the files; made if it does not exist.", valueName: "folder"), completion: .directory)
+    @Option(help: ArgumentHelp("Folder for the files; created if it does not exist.", valueName: "folder"), completion: .directory)
     var output: String
 
-    @Flag(help: "Replace files that are already there.")
+    @Flag(help: "Replace existing files.")
     var overwrite = false
 
     enum Format: String, CaseIterable, ExpressibleByArgument { case onnx }
@@ -98,10 +98,10 @@ struct ExportCommand: ParsableCommand {
         if let lineEnd = vocabulary.lineEnd { return Int(lineEnd) }
         throw UsageError(
             "the model's vocabulary has no line end", location: source.checkpoint,
-            remedy: "say which tokens stand before and after a sentence: --sos TOKEN --eos TOKEN")
+            remedy: "name the tokens before and after a sentence: --sos TOKEN --eos TOKEN")
     }
 
-    /// Why these files cannot be written here, before anything is computed.
+    /// Checks, before anything is computed, that these files can be written here.
     private func obstacle(to paths: [String]) -> UsageError? {
         if output.hasSuffix(".onnx"), !Folder.exists(output) {
             return UsageError(
@@ -109,6 +109,6 @@ struct ExportCommand: ParsableCommand {
                 remedy: "name a folder; its files will be sentences.onnx, step.onnx and tokens.txt")
         }
         guard !overwrite, let path = paths.first(where: Folder.exists) else { return nil }
-        return UsageError("the file is already there", location: path, remedy: "replace it with --overwrite, or choose another folder")
+        return UsageError("the file already exists", location: path, remedy: "replace it with --overwrite, or choose another folder")
     }
 }

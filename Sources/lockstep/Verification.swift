@@ -164,8 +164,8 @@ final class Verification {
 
     /// - Parameters:
     ///   - sessions: each ends when the run has made `killAfter` steps, by SIGKILL, or else at the run's end.
-    ///   - checkpoint: where the first begins, `start` being its step.
-    ///   - savingUpTo: save after each step, and end after this one.
+    ///   - checkpoint: where the first session starts; `start` is its step.
+    ///   - savingUpTo: saves after each step, and ends after this one.
     ///   - vectors: the instructions to compute with, when they are not to be the usual ones.
     private func train(
         _ name: String, _ sessions: [(ranks: Int, killAfter: Int?)], from checkpoint: String? = nil, at start: Int = 0,
