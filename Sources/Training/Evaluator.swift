@@ -67,7 +67,7 @@ public final class Evaluator {
         self.communicator = communicator
         self.tokens = tokens
         self.unknown = unknown
-        partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path)
+        partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path, setting: "--streams")
         groups = Evaluator.groups(grouping, streams: streams, rank: communicator.rank, ranks: communicator.size)
         let widths = Set(groups.map(\.count))
         models = try Dictionary(
@@ -116,11 +116,13 @@ public final class Evaluator {
 
     /// Collective.
     /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
-    /// - Throws: `KernelError`; transport errors.
+    /// - Throws: `OutputNotFinite` on all ranks alike; `KernelError`; transport errors.
     public func run(
         _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
     ) throws -> Evaluation {
-        try run(heartbeat, progress: progress, unless: { false })!
+        let evaluation = try run(heartbeat, progress: progress, unless: { false })!
+        guard evaluation.total.isFinite else { throw OutputNotFinite() }
+        return evaluation
     }
 
     /// As above, given up when a rank says so.

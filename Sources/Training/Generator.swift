@@ -30,7 +30,7 @@ public final class Generator {
     ///   - length: tokens to generate at most.
     ///   - excluded: a token never to generate, `<unk>`.
     ///   - emit: called with each token as it comes; false ends the text after it.
-    /// - Throws: `KernelError`, and what `emit` throws.
+    /// - Throws: `OutputNotFinite`, `KernelError`, and what `emit` throws.
     public func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool
     ) throws {
@@ -39,7 +39,9 @@ public final class Generator {
         for token in prompt { try read(token) }
         for place in 0..<length {
             if place > 0, let unread { try read(unread) }
-            let token = Int32(sampler.draw(try model.lastLogits(), excluded: excluded))
+            let logits = try model.lastLogits()
+            guard logits.allSatisfy(\.isFinite) else { throw OutputNotFinite() }
+            let token = Int32(sampler.draw(logits, excluded: excluded))
             unread = token
             if try !emit(token) { return }
         }

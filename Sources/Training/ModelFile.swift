@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import Kernels
 import Recurrent
 
 /// Parameters to and from `model.safetensors`, under PyTorch's names.
@@ -9,11 +10,11 @@ public enum ModelFile {
     /// Every parameter; with tied weights the one matrix under both names, since `load_state_dict` wants both.
     static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
         var tensors = parameters.layout.entries.map { entry in
-            NamedTensor(entry.name, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry)))
+            NamedTensor(entry.name, shape: entry.shape, parameters.values(entry))
         }
         if model.tied {
             let entry = parameters.layout[encoder]
-            tensors.append(NamedTensor(decoder, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry))))
+            tensors.append(NamedTensor(decoder, shape: entry.shape, parameters.values(entry)))
         }
         return tensors
     }
@@ -23,14 +24,20 @@ public enum ModelFile {
     /// All names may begin with one prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be there under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// outside `rnn` that the model does not have are ignored.
-    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.notFinite`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         try check(file, model: model)
         let prefix = prefix(of: file)
         let layout = parameters.layout
         let names = Set(file.names)
         for entry in layout.entries {
-            try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: parameters.values(entry))
+            try parameters.values(entry).withUnsafe {
+                try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: $0)
+            }
+            // Also of F64, which may hold what single precision cannot.
+            guard parameters.values(entry).areFinite else {
+                throw ModelFileError.notFinite(file: file.path, tensor: place(of: entry, names, prefix, model))
+            }
         }
         if model.tied, names.contains(prefix + decoder) {
             let output: [Float] = try file.elements(of: prefix + decoder)
@@ -39,7 +46,7 @@ public enum ModelFile {
     }
 
     /// Whether `load` would find every parameter, in its shape; reads no numbers.
-    /// - Throws: as `load`, but for `.notTied`.
+    /// - Throws: as `load`, but for `.notTied` and `.notFinite`.
     public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
@@ -54,6 +61,12 @@ public enum ModelFile {
         if let other = file.names.first(where: { $0.hasPrefix(prefix + "rnn.") && !known.contains($0) }) {
             throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
+    }
+
+    /// Rows of the embedding, or of the output layer, in a file; nil where there is none.
+    public static func vocabularySize(of file: SafetensorsFile) -> Int? {
+        let prefix = prefix(of: file)
+        return [encoder, decoder].lazy.compactMap { try? file.shape(of: prefix + $0).first }.first
     }
 
     /// The name in a file of these names; tied weights may have that of the output layer alone.
@@ -117,6 +130,12 @@ extension SafetensorsFile {
     }
 }
 
+extension NamedTensor {
+    init(_ name: String, shape: [Int], _ elements: Elements) {
+        self.init(name, shape: shape) { body in try elements.withUnsafe { try body(UnsafeBufferPointer($0)) } }
+    }
+}
+
 extension ModelSummary {
     init(_ model: ModelConfiguration) {
         self.init(
@@ -129,6 +148,8 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
+    /// NaN or infinity among the weights.
+    case notFinite(file: String, tensor: String)
     /// One matrix for both, `tensor`, where the model has two.
     case tied(file: String, tensor: String)
     /// A recurrent weight of the model.
@@ -155,6 +176,10 @@ public enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "the model is configured as tied, but decoder.weight differs from encoder.weight", file: file,
                 remedy: "set model.tied to false or use another file")
+        case .notFinite(let file, let tensor):
+            Diagnosis(
+                "weights that single precision cannot hold", file: file, location: tensor.printable,
+                found: "NaN or infinity", remedy: "use weights from before the training diverged")
         case .tied(let file, let tensor):
             Diagnosis(
                 "the file has one matrix for embedding and output, \(tensor.printable); the model is configured with two", file: file,

@@ -34,7 +34,10 @@ struct Sampler {
         let values = logits.baseAddress!
         if let excluded { values[excluded] = -.infinity }
         if options.temperature == 0 { return mostProbable(logits) }
-        let scale = Float(1 / options.temperature)
+        // A temperature that single precision cannot tell from zero takes the most probable token; one beyond it must not
+        // make the excluded token's product of infinity and zero.
+        let scale = max(Float(1 / options.temperature), .leastNormalMagnitude)
+        if !scale.isFinite { return mostProbable(logits) }
         // Subtracting the largest first keeps a tiny temperature from overflowing.
         let largest = values[mostProbable(logits)]
         for i in logits.indices { values[i] = (values[i] - largest) * scale }
@@ -49,7 +52,8 @@ struct Sampler {
                 defer { mass += Double(values[candidate]) }
                 return mass < p
             }
-            candidates = Array(kept)
+            // Of a probability that is flushed to zero the first one still stays.
+            candidates = kept.isEmpty ? [candidates[0]] : Array(kept)
         }
         return draw(logits, from: candidates)
     }

@@ -48,6 +48,8 @@ final class ShardEngine: StepEngine {
         hidden = options.model.hidden
         let layout = ParameterLayout(options.model)
         machines = try communicator.machines()
+        try machines.requireArenas(
+            1 + options.optimizer.name.slots.count, beside: nodes.count * layout.count, layout, communicator)
         parameters = try machines.sharedArena(layout)
         optimizer = Optimizer(
             options.optimizer, slots: try options.optimizer.name.slots.map { [machines] _ in try machines.sharedArena(layout) })
@@ -168,6 +170,8 @@ final class ShardEngine: StepEngine {
         clock.enter(.update)
     }
 
+    func discardGradient() { clearForeignRows() }
+
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
         clearForeignRows()
         for shard in own {
@@ -187,6 +191,14 @@ final class ShardEngine: StepEngine {
 }
 
 extension Machines {
+    /// Collective among all ranks. Shows that there is room for `arenas` shared arenas and, of each rank, `own` floats.
+    /// - Throws: `CollectiveFailure` on all ranks alike; transport errors.
+    func requireArenas(_ arenas: Int, beside own: Int, _ layout: ParameterLayout, _ communicator: any Communicator) throws {
+        let (here, arenas) = (here, here.rank == 0 ? arenas * layout.count : 0)
+        // One machine's want must not leave the others waiting for it.
+        try communicator.together("sharing memory") { try here.requireSharedMemory(own + arenas) }
+    }
+
     /// Collective among the ranks of a machine. Memory that exists once for all of them, zero at first.
     func sharedArena(_ layout: ParameterLayout) throws -> Arena {
         let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)

@@ -17,8 +17,8 @@ struct EvaluateCommand: JobCommand {
         discussion: """
             Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
             the default, that is the exact value. With --streams N the text is cut into N pieces that are read side by \
-            side, each from a zero state: faster, a little higher, and what training reports as its validation loss \
-            (validation.streams). The number of ranks changes nothing, not even the last digit.
+            side, each from a zero state: faster, another value, mostly a little higher, and what training reports as \
+            its validation loss (validation.streams). The number of ranks changes nothing, not even the last digit.
 
             Examples:
               lockstep evaluate --checkpoint runs/first
@@ -54,12 +54,17 @@ struct EvaluateCommand: JobCommand {
         try Job.run { communicator in
             let isFirst = communicator.rank == 0
             let model = try communicator.together("opening the model") { try OpenedModel(source, announcing: isFirst) }
+            try communicator.agreeOnProgram()
+            try communicator.agree(
+                on: model.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
             let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(
                     model.configuration, parameters: model.parameters, tokens: input.tokens, streams: streams,
                     unknown: model.vocabulary.unknown.map { Int32($0) }, grouping: .fixed, communicator: communicator)
             }
+            // Each rank reads its own files, which may be copies on its own machine.
+            try communicator.agree(on: input.identity, kind: .data)
             let line = isFirst ? ShareLine("evaluating") : nil
             let evaluation = try {
                 defer { line?.finish() }

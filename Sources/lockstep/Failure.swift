@@ -9,6 +9,14 @@ enum Failure {
     /// This process's rank before MPI is up, from the launcher's environment.
     static var launchedRank: Int { LaunchEnvironment.rank ?? 0 }
 
+    /// This process's number among those of its machine, from the launcher's environment; 0 where it does not say.
+    static var launchedLocalRank: Int {
+        for name in ["OMPI_COMM_WORLD_LOCAL_RANK", "MPI_LOCALRANKID", "SLURM_LOCALID"] {
+            if let value = getenv(name), let rank = Int(String(cString: value)) { return rank }
+        }
+        return 0
+    }
+
     /// How many processes the launcher started; 1 without one.
     static var launchedSize: Int { LaunchEnvironment.size ?? 1 }
 

@@ -43,6 +43,9 @@ struct Placement {
         }
     }
 
+    /// Ranks on this machine.
+    var ranksHere: Int { ranks.count { $0.host == Host.name } }
+
     /// As in `4 on 2 hosts (a 2, b 2), 1 thread each`.
     var ranksText: String {
         let hosts = hosts
