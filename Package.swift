@@ -85,7 +85,7 @@ let package = Package(
         // A model as other programs' files
         .target(
             name: "ModelExport",
-            dependencies: ["Recurrent", "Files", "Diagnostics", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
+            dependencies: ["Recurrent", "Kernels", "Files", "Diagnostics", .product(name: "SwiftProtobuf", package: "swift-protobuf")],
             exclude: ["onnx.proto"], swiftSettings: testable),
         // Measures: machine, training step, exchange
         .target(

@@ -23,8 +23,10 @@ enum Ceiling {
     static func triad(bytes: Int) -> Double {
         let count = floats(bytes / 3)
         let memory = Buffer(count: 3 * count)
-        let (a, b, c) = (memory.base, memory.base + count, memory.base + 2 * count)
-        let seconds = repeated(for: 0.25) { lockstep_triad(Int32(widths[0]), a, b, c, 2, Int64(count)) }
+        let seconds = memory.elements.withUnsafe { memory in
+            let a = memory.baseAddress!
+            return repeated(for: 0.25) { lockstep_triad(Int32(widths[0]), a, a + count, a + 2 * count, 2, Int64(count)) }
+        }
         return Double(memory.count * MemoryLayout<Float>.stride) / median(seconds)
     }
 

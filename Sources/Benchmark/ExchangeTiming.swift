@@ -21,15 +21,17 @@ enum ExchangeTiming {
         let share = { (bytes: Int) in max(1, bytes / MemoryLayout<Float>.stride / here) }
         let buffer = Buffer(count: share(gradientBytes))
         let sizes = sizes(upTo: gradientBytes)
-        let own = try sizes.map { bytes in
-            let part = UnsafeMutableBufferPointer(rebasing: buffer.elements[..<share(bytes)])
-            let sum = try across.makeSum(upTo: part.count, wire: .float32)
-            // The number of repetitions depends only on the size, so that all ranks agree on it.
-            return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
-                try all.barrier()
-                return try timed {
-                    try sum.begin(part)
-                    try across.finish([sum])
+        let own = try buffer.elements.withUnsafe { memory in
+            try sizes.map { bytes in
+                let part = UnsafeMutableBufferPointer(rebasing: memory[..<share(bytes)])
+                let sum = try across.makeSum(upTo: part.count, wire: .float32)
+                // The number of repetitions follows from the size alone, so that all ranks agree on it.
+                return try (0..<max(7, min(200, (32 << 20) / bytes))).map { _ in
+                    try all.barrier()
+                    return try timed {
+                        try sum.begin(part)
+                        try across.finish([sum])
+                    }
                 }
             }
         }

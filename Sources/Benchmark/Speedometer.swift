@@ -28,6 +28,7 @@ public enum Speedometer {
         // Weights of an LSTM with H = 512 for 320 tokens: [320, 512] x [512, 2048].
         let (m, k, n) = (320, 512, 2048)
         let buffers = [m * k, k * n, m * n].map { Buffer(count: $0) }
+        defer { withExtendedLifetime(buffers) {} }
         for buffer in buffers { buffer.fill(0.5) }
         var samples: [CeilingSampler.Sample] = []
         var rates: [Double] = []

@@ -39,7 +39,8 @@ final class StepRun {
         self.communicator = communicator
         sampler = try CeilingSampler()
         partition = try StreamPartition(
-            tokens: tokens.count, streams: options.streams, remainder: .dropped, name: tokens.path)
+            tokens: tokens.count, streams: options.streams, remainder: .dropped, name: tokens.path,
+            setting: "training.streams")
         guard partition.steps >= options.unroll.maximumLength else {
             throw BenchmarkError.textTooShort(
                 path: tokens.path, tokens: tokens.count, needed: options.streams * options.unroll.maximumLength + 1)

@@ -8,11 +8,11 @@
 
 // Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
 #define BLOCK_STEPS 384
-// Rows in a block: they stay in the second-level cache while all panels are multiplied.
+// Rows in a block: they stay in the second cache while all panels pass by.
 #define BLOCK_ROWS 192
-// Columns packed at a time if b is not packed yet.
+// Columns packed at a time, where b is not packed yet.
 #define BLOCK_COLUMNS 1024
-// Rows a multiple of this apart, in floats, fall into few sets of the first-level cache and are copied closer together.
+// Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
 #define ALIASING 256
 
 // The number of multiply-adds, and of floats to pack, that justify another thread: a few microseconds of work.

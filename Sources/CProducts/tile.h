@@ -10,8 +10,8 @@ typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)
 
 #define UNROLLED _Pragma("clang loop unroll(full)")
 
-// How far ahead the panel is prefetched, in floats: the processor's own prefetching does not keep up with the multipliers if the
-// weights of few rows come from the last-level cache.
+// How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
+// weights of few rows come from the last cache.
 #define AHEAD 1024
 
 // rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.

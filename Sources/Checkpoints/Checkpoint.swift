@@ -65,13 +65,20 @@ public struct LoadedCheckpoint: Sendable {
     /// The copy of the dataset's vocabulary.
     public var vocabularyPath: String { "\(folder)/\(CheckpointFile.vocabulary)" }
 
+    /// SHA-256 of the file with the weights.
+    public var modelHash: String { manifest.files[CheckpointFile.model]?.sha256 ?? "" }
+    /// SHA-256 of the file with optimizer slots and carried state.
+    public var stateHash: String { manifest.files[CheckpointFile.state]?.sha256 ?? "" }
+
     /// Bytes of all files but the manifest.
     public var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
 
     /// Opens the folder. Sizes and headers are always checked.
-    /// - Parameter verifying: whether to compare the checksum of each file too, which reads the files completely.
+    /// - Parameters:
+    ///   - verifying: also compare the checksum of each file, which reads them whole.
+    ///   - finite: with `verifying`, refuse NaN and infinity: neither training nor evaluation can begin with them.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
-    public init(folder: String, verifying: Bool = true) throws {
+    public init(folder: String, verifying: Bool = true, finite: Bool = true) throws {
         self.folder = folder
         manifest = try ManifestFile.read(in: folder)
         for name in CheckpointFile.all {
@@ -79,6 +86,16 @@ public struct LoadedCheckpoint: Sendable {
         }
         model = try SafetensorsFile("\(folder)/\(CheckpointFile.model)")
         state = try SafetensorsFile("\(folder)/\(CheckpointFile.state)")
+        if verifying, finite { try requireFinite() }
+    }
+
+    /// - Throws: `CheckpointError.notFinite`.
+    public func requireFinite() throws {
+        for file in [model, state] {
+            for tensor in file.tensors where !file.isFinite(tensor) {
+                throw CheckpointError.notFinite(file: file.path, tensor: tensor.name)
+            }
+        }
     }
 
     private static func check(_ path: String, against record: FileRecord?, verifying: Bool) throws {

@@ -13,6 +13,8 @@ public enum CheckpointError: DiagnosedError, Equatable {
     case damagedFile(path: String, expected: String, found: String)
     /// The dataset's vocabulary is no longer the one with which the training started.
     case otherVocabulary(path: String, expected: String, found: String)
+    /// NaN or infinity among the tensor's values.
+    case notFinite(file: String, tensor: String)
     /// There are checkpoints, or there should be, but none can be used.
     case noneUsable(folder: String, reasons: [String])
     case noCheckpointYet(folder: String)
@@ -52,7 +54,11 @@ public enum CheckpointError: DiagnosedError, Equatable {
         case .otherVocabulary(let path, let expected, let found):
             Diagnosis(
                 "the vocabulary has changed since the training started", file: path, expected: "SHA-256 \(expected)",
-                found: found, remedy: "restore the dataset as it was")
+                found: found, remedy: "put the dataset back as it was")
+        case .notFinite(let file, let tensor):
+            Diagnosis(
+                "the tensor holds values that are not finite: the run had diverged when it was saved", file: file,
+                location: tensor.printable, found: "NaN or infinity", remedy: "use an earlier checkpoint, with a lower learning rate")
         case .noneUsable(let folder, let reasons):
             Diagnosis(
                 "no usable checkpoint: \(reasons.joined(separator: " | "))", file: folder,

@@ -41,7 +41,7 @@ public struct CheckpointStore: Sendable {
             try Folder.sync(runFolder)
         }
         let name = Self.name(ofStep: content.manifest.step)
-        let target = "\(folder)/\(name)"
+        let target = folder(ofStep: content.manifest.step)
         let temporary = hidden(name)
         do {
             try Folder.remove(temporary)
@@ -95,6 +95,9 @@ public struct CheckpointStore: Sendable {
     private func hidden(_ name: String) -> String { "\(folder)/.\(name).tmp-\(getpid())" }
 
     // MARK: Names
+
+    /// Where the checkpoint of a step is saved.
+    public func folder(ofStep step: Int) -> String { "\(folder)/\(Self.name(ofStep: step))" }
 
     static func name(ofStep step: Int) -> String {
         let digits = String(step)

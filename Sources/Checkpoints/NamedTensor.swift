@@ -18,11 +18,16 @@ public struct NamedTensor {
         self.withBytes = withBytes
     }
 
-    /// A view of memory that must stay valid until the tensor has been written.
-    public init<Element: TensorElement>(_ name: String, shape: [Int], _ elements: UnsafeBufferPointer<Element>) {
-        precondition(shape.reduce(1, *) == elements.count, "\(name): shape \(shape) for \(elements.count) elements")
+    /// - Parameter withElements: calls what it is given with as many elements as the shape has.
+    public init<Element: TensorElement>(
+        _ name: String, shape: [Int],
+        withElements: @escaping ((UnsafeBufferPointer<Element>) throws -> Void) throws -> Void
+    ) {
         self.init(name: name, shape: shape, type: Element.elementType) { body in
-            try body(UnsafeRawBufferPointer(elements))
+            try withElements { elements in
+                precondition(shape.reduce(1, *) == elements.count, "\(name): shape \(shape) for \(elements.count) elements")
+                try body(UnsafeRawBufferPointer(elements))
+            }
         }
     }
 

@@ -36,6 +36,28 @@ extension SafetensorsFile {
     }
 }
 
+extension SafetensorsFile {
+    /// Whether the tensor holds neither NaN nor infinity.
+    public func isFinite(_ tensor: TensorDescription) -> Bool {
+        let bytes = bytes(of: tensor)
+        return switch tensor.type {
+        case .float16: areFinite(bytes, exponent: UInt16(0x7c00))
+        case .bfloat16: areFinite(bytes, exponent: UInt16(0x7f80))
+        case .float32: areFinite(bytes, exponent: UInt32(0x7f80_0000))
+        case .float64: areFinite(bytes, exponent: UInt64(0x7ff0_0000_0000_0000))
+        case .bool, .uint8, .int8, .uint16, .int16, .uint32, .int32, .uint64, .int64: true
+        }
+    }
+}
+
+/// A number whose exponent bits are all set is NaN or infinite.
+private func areFinite<Bits: FixedWidthInteger & BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, exponent: Bits) -> Bool {
+    for offset in stride(from: 0, to: bytes.count, by: MemoryLayout<Bits>.size) {
+        if bytes.loadUnaligned(fromByteOffset: offset, as: Bits.self) & exponent == exponent { return false }
+    }
+    return true
+}
+
 extension TensorStatistics {
     fileprivate init<Stored: BitwiseCopyable>(_ bytes: UnsafeRawBufferPointer, _ value: (Stored) -> Double) {
         var finite = 0.0

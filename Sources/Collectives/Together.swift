@@ -38,7 +38,7 @@ extension Communicator {
     /// Collective.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
     public func agree(on values: [(name: String, value: String)], kind: FailureKind = .usage) throws {
-        // No name or value contains a line feed or a zero byte, except escaped as here.
+        // No name or value holds a line feed or a zero byte, unless escaped as here.
         let lines = values.map { "\($0.name)\0\($0.value.unicodeScalars.map { $0 == "\n" ? "\\n" : String($0) }.joined())" }.joined(separator: "\n")
         let all = try allGather(Array(lines.utf8))
         guard all.contains(where: { $0 != all[0] }) else { return }

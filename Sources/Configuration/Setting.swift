@@ -171,7 +171,7 @@ extension RunConfiguration {
             "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
             "How often to save; 0: not by steps. A checkpoint is always written after each best validation and at the end."),
         Setting(
-            "checkpoint.every_minutes", \.checkpoint.everyMinutes, .notNegative, unit: "minutes",
+            "checkpoint.every_minutes", \.checkpoint.everyMinutes, .upTo(1_000_000), unit: "minutes",
             "How often to save; 0: not by time."),
         Setting(
             "checkpoint.keep", \.checkpoint.keep, .from(1, to: 1_000_000), unit: "checkpoints",
@@ -197,7 +197,7 @@ extension RunConfiguration {
             "Length of the sample that the model writes after each validation, for `lockstep report`; 0: no samples."),
 
         Setting(
-            "watchdog.seconds", \.watchdog.seconds, .notNegative, unit: "seconds",
+            "watchdog.seconds", \.watchdog.seconds, .zeroOr(from: 0.1, to: 1_000_000_000), unit: "seconds",
             "The job ends with code 74 if no rank makes progress for this long; 0: it waits forever. Must be longer than any step or save."),
     ]
 }

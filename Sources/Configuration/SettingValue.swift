@@ -98,9 +98,27 @@ extension Domain where Value == UInt64 {
 }
 
 extension Domain where Value == Double {
-    static var positive: Domain { Domain(description: "a number above 0") { $0 > 0 && $0.isFinite } }
-    static var notNegative: Domain { Domain(description: "a number of at least 0") { $0 >= 0 && $0.isFinite } }
-    static var belowOne: Domain { Domain(description: "a number of at least 0 and below 1") { $0 >= 0 && $0 < 1 } }
+    static var positive: Domain {
+        Domain(description: "a number above 0 (from 1.2e-38 to 3.4e38)") { $0 > 0 && isSingle($0) }
+    }
+    static var notNegative: Domain {
+        Domain(description: "a number of at least 0 (0, or from 1.2e-38 to 3.4e38)") { $0 >= 0 && isSingle($0) }
+    }
+    static func upTo(_ high: Double) -> Domain {
+        Domain(description: "a number from 0 to \(high.scalar)") { $0 >= 0 && $0 <= high }
+    }
+
+    static func zeroOr(from low: Double, to high: Double) -> Domain {
+        Domain(description: "0, or a number from \(low.scalar) to \(high.scalar)") { $0 == 0 || $0 >= low && $0 <= high }
+    }
+
+    /// Whether single precision holds it: zero, or neither infinite nor denormal, which arithmetic flushes to zero.
+    private static func isSingle(_ value: Double) -> Bool { value == 0 || Float(value).isNormal }
+
+    static var belowOne: Domain {
+        // Rounded to single precision, too.
+        Domain(description: "a number of at least 0 and below 1") { $0 >= 0 && Float($0) < 1 && isSingle($0) }
+    }
     static var upToOne: Domain { Domain(description: "a number above 0 and at most 1") { $0 > 0 && $0 <= 1 } }
 }
 

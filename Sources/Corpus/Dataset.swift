@@ -72,12 +72,17 @@ public struct Dataset: Sendable {
     /// Reads every split from first byte to last.
     /// - Throws: `DatasetError.disagrees`, `FileError`.
     public func verifyChecksums() throws {
-        for (name, stated) in hashes.sorted(by: { $0.key < $1.key }) {
-            let path = "\(folder)/\(name)"
-            let found = try Digest.sha256(ofFile: path)
-            guard found == stated else {
-                throw DatasetError.disagrees(file: path, quantity: "SHA-256", stated: stated, found: found)
-            }
+        for split in splits { try verifyChecksum(of: split) }
+    }
+
+    /// Reads one split from first byte to last.
+    /// - Throws: `DatasetError.disagrees`, `FileError`.
+    public func verifyChecksum(of split: Split) throws {
+        guard let stated = manifest.splits[split]?.sha256 else { return }
+        let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
+        let found = try Digest.sha256(ofFile: path)
+        guard found == stated else {
+            throw DatasetError.disagrees(file: path, quantity: "SHA-256", stated: stated, found: found)
         }
     }
 

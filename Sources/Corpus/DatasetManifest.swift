@@ -44,7 +44,7 @@ public struct DatasetManifest: Codable, Equatable, Sendable {
 
     static let formatName = "lockstep dataset"
     static let fileName = "dataset.json"
-    static let vocabularyFileName = "vocabulary.json"
+    public static let vocabularyFileName = "vocabulary.json"
     static func fileName(of split: Split) -> String { "\(split.rawValue).npy" }
     /// The texts kept with a generated dataset.
     static func textFileName(of split: Split) -> String { "\(split.rawValue).txt" }

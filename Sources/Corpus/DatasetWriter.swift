@@ -40,7 +40,7 @@ public struct DatasetWriter {
         self.notify = notify
     }
 
-    /// Writes a dataset folder completely or not at all.
+    /// Writes a dataset folder, whole or not at all.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
     public func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
         try staged(folder) { staging in

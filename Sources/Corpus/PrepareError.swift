@@ -29,7 +29,8 @@ public enum PrepareError: DiagnosedError, Equatable {
         case .emptySplit(let split):
             Diagnosis(
                 "the text is too short for a \(split.rawValue) part",
-                remedy: "give --split with 0 for it, or more text")
+                remedy: split == .train
+                    ? "give more text, or with --split a larger share of it to train on" : "give --split with 0 for it, or more text")
         case .vocabularyTooSmall(let size, let smallest):
             Diagnosis(
                 "the vocabulary must have room for its special tokens and one more", location: "--vocabulary-size",

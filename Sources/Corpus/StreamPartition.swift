@@ -22,11 +22,13 @@ public struct StreamPartition: Sendable, Equatable {
     private let shortLength: Int
     private let longStreams: Int
 
-    /// - Parameter name: the source of the tokens, for the error.
+    /// - Parameters:
+    ///   - name: what holds the tokens, for the error.
+    ///   - setting: what says how many streams there are, for the error.
     /// - Throws: `PartitionError.tooFewTokens` unless each stream has a prediction to make: N must be above S.
-    public init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus") throws {
+    public init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus", setting: String? = nil) throws {
         precondition(streams > 0)
-        guard tokens > streams else { throw PartitionError.tooFewTokens(name: name, tokens: tokens, streams: streams) }
+        guard tokens > streams else { throw PartitionError.tooFewTokens(name: name, tokens: tokens, streams: streams, setting: setting) }
         self.tokens = tokens
         self.streams = streams
         shortLength = (tokens - 1) / streams
@@ -58,7 +60,7 @@ public struct StreamPartition: Sendable, Equatable {
 }
 
 public enum PartitionError: DiagnosedError, Equatable {
-    case tooFewTokens(name: String, tokens: Int, streams: Int)
+    case tooFewTokens(name: String, tokens: Int, streams: Int, setting: String?)
     case fewerStreamsThanRanks(streams: Int, ranks: Int)
     case positionOutside(epoch: Int, offset: Int, steps: Int)
 
@@ -71,11 +73,12 @@ public enum PartitionError: DiagnosedError, Equatable {
 
     public var diagnosis: Diagnosis {
         switch self {
-        case .tooFewTokens(let name, let tokens, let streams):
+        case .tooFewTokens(let name, let tokens, let streams, let setting):
             Diagnosis(
                 "too few tokens for \(streams) stream\(streams == 1 ? "" : "s")", file: name, expected: "more than \(streams)",
                 found: "\(tokens)",
-                remedy: "use fewer streams or more text")
+                remedy: streams == 1 || tokens < 2
+                    ? "use more text" : "lower \(setting ?? "the number of streams") to at most \(tokens - 1), or use more text")
         case .fewerStreamsThanRanks(let streams, let ranks):
             Diagnosis(
                 "fewer streams than ranks", location: "training.streams", expected: "at least \(ranks)",

@@ -6,7 +6,7 @@ public enum TextError: DiagnosedError, Equatable {
     case wordTooLong(file: String?, offset: Int)
     /// `limit` in bytes.
     case tooLong(file: String?, limit: Int)
-    /// `symbol` is readable: a quoted character with its code point, or a byte in hexadecimal.
+    /// `symbol` is what a person can read: a quoted character with its code point, or a byte in hexadecimal.
     case notInVocabulary(symbol: String, file: String?, offset: Int)
 
     public var kind: FailureKind { .data }

@@ -28,7 +28,7 @@ extension TextSource {
     /// - Parameters:
     ///   - isReadOnce: whether the parts are read from first to last, each once. Files are then cut only where they must be.
     ///   - folder: for copies of what cannot be read twice.
-    /// - Returns: the inputs in the order given, and the regions of each existing split.
+    /// - Returns: the inputs in the order typed, and the regions of each split there is.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `PrepareError`.
     func open(
         level: TokenLevel, isReadOnce: Bool, folder: String

@@ -114,7 +114,7 @@ public struct Vocabulary: Sendable {
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
     /// - Parameters:
     ///   - completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
-    ///   a prompt that will be continued.
+    ///   a prompt that is to be continued.
     ///   - policy: for what a vocabulary without `<unk>` lacks.
     /// - Throws: `TextError` with the byte offset.
     public func encode(
@@ -146,7 +146,7 @@ public struct Vocabulary: Sendable {
         return text[start...]
     }
 
-    /// The text of the ids. Characters and bytes come back as they were; words and pieces are separated by one
+    /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
     /// space, and `<eos>` is a newline.
     public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
         var text: [UInt8] = []

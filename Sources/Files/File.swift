@@ -75,7 +75,7 @@ public final class File {
 
     var isTerminal: Bool { isatty(descriptor) == 1 }
 
-    /// Whether reading would not wait: there are bytes, or the end is reached.
+    /// Whether reading would not wait: there are bytes, or the end has come.
     var isReadable: Bool {
         var request = pollfd(fd: descriptor, events: Int16(POLLIN), revents: 0)
         return retrying { poll(&request, 1, 0) } != 0

@@ -49,6 +49,11 @@ public struct FileError: DiagnosedError, Equatable {
         switch code {
         case ENOENT, ENOTDIR, EISDIR: "check the path"
         case EACCES, EPERM, EROFS: "check the permissions"
+        case EFBIG: "raise the limit on a file's size (ulimit -f), or choose a file system that takes larger files"
+        case EMFILE: "raise the limit on open files (ulimit -n)"
+        case ENFILE: "the machine has too many open files: end what holds them"
+        case EAGAIN: "raise the limit on processes and threads (ulimit -u, or the batch system's)"
+        case ENOMEM: "raise the limit on memory (ulimit -v, or the batch system's)"
         case ENOSPC, EDQUOT: "free some space or choose another folder"
         case ENOSYS, EOPNOTSUPP, EBUSY, EXDEV: "choose a folder on another file system"
         default: nil

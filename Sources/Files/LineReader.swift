@@ -23,7 +23,7 @@ public final class LineReader {
         buffer = [UInt8](repeating: 0, count: 1 << 16)
     }
 
-    /// Whether the next line can be read without waiting for its writer, provided that the writer writes whole lines.
+    /// Whether asking for the next line would not wait for whoever writes it, provided that it writes whole lines.
     public var isReady: Bool { ended || lineEnd != nil || source.isReadable }
 
     /// The place of the next newline in the buffer.
@@ -39,7 +39,7 @@ public final class LineReader {
     /// What messages call the input.
     public var path: String { source.path }
 
-    /// The next line without its newline; nil at the end. The last line needs no newline.
+    /// The next line without its newline, nil at the end. A last line needs no newline.
     /// - Throws: `FileError`, `GzipError`, `LineTooLong`.
     public func next() throws -> [UInt8]? {
         var line: [UInt8] = []

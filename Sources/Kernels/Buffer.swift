@@ -3,6 +3,8 @@ import Synchronization
 /// Memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register): zero-initialised memory of its
 /// own, or memory that ranks share.
 public final class Buffer {
+    /// Valid only while the buffer is held: by a property, or by `withExtendedLifetime`. Swift may free a local buffer
+    /// right after the last line that names it.
     public let base: UnsafeMutablePointer<Float>
     public let count: Int
     private let owner: AnyObject?
@@ -41,7 +43,8 @@ public final class Buffer {
 
     deinit { if owner == nil { UnsafeMutableRawPointer(base).deallocate() } }
 
-    public var elements: UnsafeMutableBufferPointer<Float> { UnsafeMutableBufferPointer(start: base, count: count) }
+    /// All floats, as a collection that holds the buffer.
+    public var elements: Elements { Elements(of: self, in: 0..<count) }
 
     public func fill(_ value: Float) { base.update(repeating: value, count: count) }
 }

@@ -9,7 +9,7 @@ public enum SumTree {
     public static func leftLeaves(of count: Int) -> Int { lockstep_left_leaves(count) }
 
     /// Nodes that are complete with this leaf, the leaf itself left out.
-    static func sums(endingWith leaf: Int, of count: Int) -> Int {
+    package static func sums(endingWith leaf: Int, of count: Int) -> Int {
         if count == 1 { return 0 }
         let left = leftLeaves(of: count)
         if leaf < left { return sums(endingWith: leaf, of: left) }
@@ -68,7 +68,7 @@ public final class TreeProduct {
     public convenience init(rows: Int, columns: Int) throws { try self.init(rows: rows, columns: columns, using: Vectors.chosen) }
 
     /// The same with instructions of the caller's choice, which this processor must have.
-    init(rows: Int, columns: Int, using vectors: Vectors) {
+    package init(rows: Int, columns: Int, using vectors: Vectors) {
         self.vectors = vectors
         self.rows = rows
         self.columns = columns

@@ -197,10 +197,24 @@ public final class MPICommunicator: Communicator {
         return part
     }
 
-    /// The window is freed with the communicator, not with the returned object: freeing is collective, and a rank that
+    public func requireSharedMemory(_ count: Int) throws {
+        // Alone, a rank's window is memory of its own.
+        guard size > 1 else { return }
+        let free = SharedMemoryFolder.free.map { Double($0) } ?? .infinity
+        // What all ask for, and what the first rank finds.
+        var sums: [Double] = [Double(count * MemoryLayout<Float>.stride), rank == 0 ? free : 0]
+        try sums.withUnsafeMutableBufferPointer { try sum($0) }
+        let needed = sums[0] + Double(size * SharedMemoryFolder.messages)
+        guard sums[1] >= needed else {
+            throw SharedMemoryError(needed: Int(needed), free: Int(sums[1]), ranks: size)
+        }
+    }
+
+    /// The window is freed with the communicator and not with the object returned: freeing is collective, and a rank that
     /// fails alone must not wait for the others.
     public func shareMemory(_ count: Int) throws -> any SharedMemory {
-        // MPI guarantees no alignment, but the same bytes have the same alignment wherever a process maps them.
+        try requireSharedMemory(count)
+        // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
         let alignment = 64
         let extra = alignment + 32
         var base: UnsafeMutableRawPointer?

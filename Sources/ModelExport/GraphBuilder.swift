@@ -1,4 +1,5 @@
 import FoundationEssentials
+import Kernels
 
 /// A value of a graph: a node's output, a weight, a constant or an input, by its name.
 typealias Value = String
@@ -44,10 +45,10 @@ struct GraphBuilder {
     // MARK: Weights and constants
 
     /// - Parameter blocks: the values, one after the other: `shape` in row-major order.
-    mutating func weight(_ name: String, shape: [Int], blocks: [UnsafeBufferPointer<Float>]) -> Value {
+    mutating func weight(_ name: String, shape: [Int], blocks: [Elements]) -> Value {
         precondition(blocks.reduce(0) { $0 + $1.count } == shape.reduce(1, *))
         var bytes = Data(capacity: 4 * shape.reduce(1, *))
-        for block in blocks { bytes.append(contentsOf: UnsafeRawBufferPointer(block)) }
+        for block in blocks { block.withUnsafe { bytes.append(contentsOf: UnsafeRawBufferPointer($0)) } }
         return add(name, .float, shape, bytes)
     }
 

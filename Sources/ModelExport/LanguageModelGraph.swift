@@ -160,6 +160,6 @@ struct LanguageModelGraph {
     /// A parameter, unchanged.
     private mutating func matrix(_ name: String) -> Value {
         let entry = parameters.layout[name]
-        return graph.weight(name, shape: entry.shape, blocks: [UnsafeBufferPointer(parameters.values(entry))])
+        return graph.weight(name, shape: entry.shape, blocks: [parameters.values(entry)])
     }
 }

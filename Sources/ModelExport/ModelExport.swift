@@ -37,7 +37,7 @@ public struct ModelExport {
     ) throws {
         precondition([frame.start, frame.end].allSatisfy { 0..<model.vocabulary ~= $0 })
         try ModelExport.check(parameters.layout)
-        for entry in parameters.layout.entries where !parameters.values(entry).allSatisfy(\.isFinite) {
+        for entry in parameters.layout.entries where !parameters.values(entry).areFinite {
             throw ModelExportError.notFinite(tensor: entry.name)
         }
         self.model = model

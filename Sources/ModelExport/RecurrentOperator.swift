@@ -1,3 +1,4 @@
+import Kernels
 import Recurrent
 
 /// A recurrent cell as an ONNX operator (RNN, LSTM or GRU of opset 14, layout 0: time first, one direction).
@@ -57,7 +58,7 @@ extension GraphBuilder {
     ) -> (output: Value, state: LayerState) {
         let cell = RecurrentOperator(model)
         let layer = "l\(index)"
-        func blocks(_ name: String) -> [UnsafeBufferPointer<Float>] {
+        func blocks(_ name: String) -> [Elements] {
             parameters.blocks(of: parameters.layout["rnn.\(name)_\(layer)"], in: cell.gates)
         }
         let rows = cell.gates.count * model.hidden
@@ -81,8 +82,8 @@ extension GraphBuilder {
 
 extension Arena {
     /// The equal blocks of rows of a parameter, in the order of `places`.
-    fileprivate func blocks(of entry: ParameterLayout.Entry, in places: [Int]) -> [UnsafeBufferPointer<Float>] {
+    fileprivate func blocks(of entry: ParameterLayout.Entry, in places: [Int]) -> [Elements] {
         let size = entry.count / places.count
-        return places.map { UnsafeBufferPointer(rebasing: values(entry)[$0 * size..<($0 + 1) * size]) }
+        return places.map { Elements(of: buffer, in: entry.offset + $0 * size..<entry.offset + ($0 + 1) * size) }
     }
 }

@@ -1,3 +1,5 @@
+import Glibc
+
 extension Machine {
     /// The machine's memory in bytes, and how much of it the control groups permit.
     public struct Memory: Sendable, Equatable {
@@ -37,6 +39,15 @@ extension Machine {
             memory.used = number("\(group)/memory.current") ?? number("\(group)/memory.usage_in_bytes")
         }
         return memory
+    }
+
+    /// What this process may still map within its own limit (`ulimit -v`); nil without one.
+    public var mappable: Int? {
+        var limit = rlimit()
+        guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, let most = Int(exactly: limit.rlim_cur), most < Int.max / 2
+        else { return nil }
+        let size = value("VmSize", in: "/proc/self/status").flatMap { $0.split(separator: " ").first }.flatMap { Int($0) } ?? 0
+        return max(0, most - (size << 10))
     }
 
     private func kibibytes(_ key: String) -> Int {

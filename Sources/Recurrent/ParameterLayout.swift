@@ -88,22 +88,22 @@ public final class Arena {
             buffer.base + entry.offset, rows: entry.shape.count == 2 ? entry.shape[0] : 1, columns: entry.shape.last!)
     }
 
-    public func values(_ entry: ParameterLayout.Entry) -> UnsafeMutableBufferPointer<Float> {
-        UnsafeMutableBufferPointer(rebasing: buffer.elements[entry.range])
-    }
+    /// Row-major.
+    public func values(_ entry: ParameterLayout.Entry) -> Elements { Elements(of: buffer, in: entry.range) }
 
     /// Weights are uniform within the model's initial range, biases zero; a function of the seed and the tensor's
     /// place in the layout.
     public func initialise(_ model: ModelConfiguration, seed: UInt64) {
         for (index, entry) in layout.entries.enumerated() {
-            let values = values(entry)
             guard entry.shape.count == 2 else {
-                values.update(repeating: 0)
+                values(entry).fill(0)
                 continue
             }
             let range = index == 0 ? model.initialEmbeddingRange ?? model.initialRange : model.initialRange
             var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
-            for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
+            values(entry).withUnsafe { values in
+                for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
+            }
         }
     }
 }

@@ -19,7 +19,7 @@ enum CarriedState {
     ) throws -> [NamedTensor]? {
         var tensors: [NamedTensor] = []
         for (buffer, name) in zip(state, names(model)) {
-            let own = Array(UnsafeRawBufferPointer(buffer.elements))
+            let own = buffer.elements.withUnsafe { Array(UnsafeRawBufferPointer($0)) }
             guard let parts = try communicator.gather(own, at: 0) else { continue }
             let values = parts.joined().asFloats()
             tensors.append(NamedTensor(name, shape: [streams, model.hidden], values))
@@ -34,8 +34,10 @@ enum CarriedState {
     ) throws {
         let all = Buffer(count: streams * model.hidden)
         for (buffer, name) in zip(state, names(model)) {
-            try file.read(name, shape: [streams, model.hidden], into: all.elements)
-            copy(all.base + own.lowerBound * model.hidden, to: buffer.base, count: own.count * model.hidden)
+            try all.elements.withUnsafe { all in
+                try file.read(name, shape: [streams, model.hidden], into: all)
+                copy(all.baseAddress! + own.lowerBound * model.hidden, to: buffer.base, count: own.count * model.hidden)
+            }
         }
     }
 }

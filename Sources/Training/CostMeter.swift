@@ -16,7 +16,16 @@ struct CostMeter {
         self.tokens += tokens
     }
 
-    /// The cost so far; counting restarts from zero.
+    /// Runs `body`, whose phases are no part of any step.
+    mutating func leaveOut(of clock: PhaseClock, _ body: () throws -> Void) rethrows {
+        clock.enter(.other)
+        let before = Array(clock.nanoseconds)
+        try body()
+        clock.enter(.other)
+        for (index, sum) in clock.nanoseconds.enumerated() { nanoseconds[index] += sum - before[index] }
+    }
+
+    /// The costs so far, which begin anew.
     mutating func take(_ clock: PhaseClock) -> (tokensPerSecond: Double, cost: StepCost) {
         let sums = Array(clock.nanoseconds)
         var phases: [String: Double] = [:]

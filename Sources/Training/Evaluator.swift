@@ -59,7 +59,7 @@ public final class Evaluator {
         self.communicator = communicator
         self.tokens = tokens
         self.unknown = unknown
-        partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path)
+        partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path, setting: "--streams")
         groups = Evaluator.groups(of: Evaluator.share(communicator.rank, of: communicator.size, in: streams))
         let width = groups.map(\.count).max() ?? 0
         model =
@@ -91,12 +91,14 @@ public final class Evaluator {
     }
 
     /// Collective.
-    /// - Parameter progress: called occasionally with the completed share of this rank's predictions, 0 to 1.
-    /// - Throws: `KernelError`; transport errors.
+    /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
+    /// - Throws: `OutputNotFinite` on all ranks alike; `KernelError`; transport errors.
     public func run(
         _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
     ) throws -> Evaluation {
-        try run(heartbeat, progress: progress, unless: { false })!
+        let evaluation = try run(heartbeat, progress: progress, unless: { false })!
+        guard evaluation.total.isFinite else { throw OutputNotFinite() }
+        return evaluation
     }
 
     /// As above, but stops early if a rank asks for it.

@@ -29,8 +29,8 @@ public final class Generator {
     ///   - prompt: read first, after the text so far; at least one token if there is none.
     ///   - length: the largest number of tokens to generate.
     ///   - excluded: a token never to generate, `<unk>`.
-    ///   - emit: called with each token as it is generated; false ends the text after it.
-    /// - Throws: `KernelError`, and what `emit` throws.
+    ///   - emit: called with each token as it comes; false ends the text after it.
+    /// - Throws: `OutputNotFinite`, `KernelError`, and what `emit` throws.
     public func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool
     ) throws {
@@ -39,7 +39,9 @@ public final class Generator {
         for token in prompt { try read(token) }
         for place in 0..<length {
             if place > 0, let unread { try read(unread) }
-            let token = Int32(sampler.draw(try model.lastLogits(), excluded: excluded))
+            let logits = try model.lastLogits()
+            guard logits.allSatisfy(\.isFinite) else { throw OutputNotFinite() }
+            let token = Int32(sampler.draw(logits, excluded: excluded))
             unread = token
             if try !emit(token) { return }
         }

@@ -1,5 +1,6 @@
 import Checkpoints
 import Diagnostics
+import Kernels
 import Recurrent
 
 /// Writes and reads parameters as `model.safetensors`, with PyTorch's names.
@@ -9,11 +10,11 @@ public enum ModelFile {
     /// Every parameter; with tied weights, the one matrix under both names, because `load_state_dict` needs both.
     static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
         var tensors = parameters.layout.entries.map { entry in
-            NamedTensor(entry.name, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry)))
+            NamedTensor(entry.name, shape: entry.shape, parameters.values(entry))
         }
         if model.tied {
             let entry = parameters.layout[encoder]
-            tensors.append(NamedTensor(decoder, shape: entry.shape, UnsafeBufferPointer(parameters.values(entry))))
+            tensors.append(NamedTensor(decoder, shape: entry.shape, parameters.values(entry)))
         }
         return tensors
     }
@@ -23,14 +24,20 @@ public enum ModelFile {
     /// All names may share a prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be stored under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// outside `rnn` that the model does not have are ignored.
-    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.notFinite`.
     public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         try check(file, model: model)
         let prefix = prefix(of: file)
         let layout = parameters.layout
         let names = Set(file.names)
         for entry in layout.entries {
-            try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: parameters.values(entry))
+            try parameters.values(entry).withUnsafe {
+                try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: $0)
+            }
+            // Also of F64, which may hold what single precision cannot.
+            guard parameters.values(entry).areFinite else {
+                throw ModelFileError.notFinite(file: file.path, tensor: place(of: entry, names, prefix, model))
+            }
         }
         if model.tied, names.contains(prefix + decoder) {
             let output: [Float] = try file.elements(of: prefix + decoder)
@@ -38,8 +45,8 @@ public enum ModelFile {
         }
     }
 
-    /// Checks that `load` would find every parameter with its shape, without reading numbers.
-    /// - Throws: like `load`, except `.notTied`.
+    /// Whether `load` would find every parameter, in its shape; reads no numbers.
+    /// - Throws: as `load`, but for `.notTied` and `.notFinite`.
     public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
@@ -56,14 +63,20 @@ public enum ModelFile {
         }
     }
 
-    /// The name of the parameter in a file with these names; tied weights may have only that of the output layer.
+    /// Rows of the embedding, or of the output layer, in a file; nil where there is none.
+    public static func vocabularySize(of file: SafetensorsFile) -> Int? {
+        let prefix = prefix(of: file)
+        return [encoder, decoder].lazy.compactMap { try? file.shape(of: prefix + $0).first }.first
+    }
+
+    /// The name in a file of these names; tied weights may have that of the output layer alone.
     private static func place(
         of entry: ParameterLayout.Entry, _ names: Set<String>, _ prefix: String, _ model: ModelConfiguration
     ) -> String {
         prefix + (model.tied && entry.name == encoder && !names.contains(prefix + encoder) ? decoder : entry.name)
     }
 
-    /// The prefix of the embedding's name, or of the output layer's; empty if it is ambiguous.
+    /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.
     static func prefix(of file: SafetensorsFile) -> String {
         for name in [encoder, decoder] {
             let found = file.names.filter { $0 == name || $0.hasSuffix("." + name) }
@@ -117,6 +130,12 @@ extension SafetensorsFile {
     }
 }
 
+extension NamedTensor {
+    init(_ name: String, shape: [Int], _ elements: Elements) {
+        self.init(name, shape: shape) { body in try elements.withUnsafe { try body(UnsafeBufferPointer($0)) } }
+    }
+}
+
 extension ModelSummary {
     init(_ model: ModelConfiguration) {
         self.init(
@@ -129,7 +148,9 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
-    /// One matrix for both, `tensor`, although the model has two.
+    /// NaN or infinity among the weights.
+    case notFinite(file: String, tensor: String)
+    /// One matrix for both, `tensor`, where the model has two.
     case tied(file: String, tensor: String)
     /// A recurrent weight of the model is missing from the file.
     case notInFile(file: String, tensor: String)
@@ -155,6 +176,10 @@ public enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "the model is configured as tied, but decoder.weight differs from encoder.weight", file: file,
                 remedy: "set model.tied to false or use another file")
+        case .notFinite(let file, let tensor):
+            Diagnosis(
+                "weights that single precision cannot hold", file: file, location: tensor.printable,
+                found: "NaN or infinity", remedy: "use weights from before the training diverged")
         case .tied(let file, let tensor):
             Diagnosis(
                 "the file has one matrix for embedding and output, \(tensor.printable); the model is configured with two", file: file,

@@ -20,8 +20,8 @@ public final class Predictor {
     /// The candidates, most probable first; of equal ones, the lower id first.
     /// - Parameters:
     ///   - tokens: the text, read from a zero state; at least one.
-    ///   - isAllowed: which tokens are permitted; the probabilities are the softmax over their logits.
-    /// - Throws: `KernelError`.
+    ///   - isAllowed: which tokens may come; probabilities are shared out among these, the softmax over their logits.
+    /// - Throws: `OutputNotFinite`, `KernelError`.
     public func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
         precondition(!tokens.isEmpty)
         model.resetState()
@@ -30,6 +30,7 @@ public final class Predictor {
             try model.forward(chunk, steps: chunk.count)
         }
         let logits = try model.lastLogits()
+        guard logits.allSatisfy(\.isFinite) else { throw OutputNotFinite() }
         let ranked = logits.indices.filter(isAllowed).sorted { (logits[$0], $1) > (logits[$1], $0) }
         guard let best = ranked.first else { return [] }
         let weights = ranked.map { Elementary.exponential(Double(logits[$0]) - Double(logits[best])) }

@@ -52,6 +52,7 @@ final class Replica: BackwardObserver {
         self.machines = machines
         self.clock = clock
         plan = exchange
+        try machines.requireArenas(1 + rule.name.slots.count, beside: layout.count + tokens + 1, layout, communicator)
         shared = try here.shareMemory(layout.count)
         gradients = Arena(layout, in: Buffer(shared.part(of: here.rank), of: shared))
         parameters = try machines.sharedArena(layout)
@@ -122,7 +123,7 @@ final class Replica: BackwardObserver {
     private func begin(_ part: Int) throws {
         addBlocks(ownRanges[part])
         if machines.across.size == 1 { return }
-        try sums[part].begin(UnsafeMutableBufferPointer(rebasing: gradients.buffer.elements[ownRanges[part]]))
+        try sums[part].begin(UnsafeMutableBufferPointer(start: gradients.buffer.base + ownRanges[part].lowerBound, count: ownRanges[part].count))
     }
 
     // MARK: After the backward pass
@@ -193,7 +194,7 @@ final class Replica: BackwardObserver {
         for (place, row) in rows.own.enumerated() {
             copy(gradients.buffer.base + range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
         }
-        try sums[ownRanges.count].begin(UnsafeMutableBufferPointer(rebasing: packedRows.elements[..<needed]))
+        try sums[ownRanges.count].begin(UnsafeMutableBufferPointer(start: packedRows.base, count: needed))
         try machines.across.finish(sums)
         for (place, row) in rows.own.enumerated() {
             copy(packedRows.base + place * width, to: gradients.buffer.base + range(ofRow: row).lowerBound, count: width)

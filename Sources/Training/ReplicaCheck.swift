@@ -1,5 +1,6 @@
 import Collectives
 import Files
+import Kernels
 import Recurrent
 
 /// Checks that all ranks with their own copy of the parameters still have the same bytes. A flipped bit, a
@@ -7,8 +8,8 @@ import Recurrent
 enum ReplicaCheck {
     /// Collective. - Throws: `TrainingError.replicasDiffer`, equal on all ranks; transport errors.
     static func run(_ parameters: Arena, step: Int, _ communicator: any Communicator) throws {
-        func digest(_ values: UnsafeMutableBufferPointer<Float>) -> [UInt8] {
-            Array(Digest.sha256(UnsafeRawBufferPointer(values)).utf8)
+        func digest(_ values: Elements) -> [UInt8] {
+            values.withUnsafe { Array(Digest.sha256(UnsafeRawBufferPointer($0)).utf8) }
         }
         let whole = try communicator.allGather(digest(parameters.buffer.elements))
         guard whole.contains(where: { $0 != whole[0] }) else { return }

@@ -18,11 +18,11 @@ public struct SamplingOptions: Sendable {
 }
 
 /// Draws tokens, reproducibly from a seed.
-struct Sampler {
+package struct Sampler {
     private let options: SamplingOptions
     private var random: PhiloxSequence
 
-    init(_ options: SamplingOptions, seed: UInt64) {
+    package init(_ options: SamplingOptions, seed: UInt64) {
         self.options = options
         random = PhiloxSequence(seed: seed, purpose: .sampling)
     }
@@ -30,11 +30,14 @@ struct Sampler {
     /// - Parameters:
     ///   - logits: [V]; overwritten.
     ///   - excluded: a token never to draw.
-    mutating func draw(_ logits: UnsafeMutableBufferPointer<Float>, excluded: Int?) -> Int {
+    package mutating func draw(_ logits: UnsafeMutableBufferPointer<Float>, excluded: Int?) -> Int {
         let values = logits.baseAddress!
         if let excluded { values[excluded] = -.infinity }
         if options.temperature == 0 { return mostProbable(logits) }
-        let scale = Float(1 / options.temperature)
+        // A temperature that single precision cannot tell from zero takes the most probable token; one beyond it must not
+        // make the excluded token's product of infinity and zero.
+        let scale = max(Float(1 / options.temperature), .leastNormalMagnitude)
+        if !scale.isFinite { return mostProbable(logits) }
         // Subtracting the largest first keeps a tiny temperature from overflowing.
         let largest = values[mostProbable(logits)]
         for i in logits.indices { values[i] = (values[i] - largest) * scale }
@@ -49,7 +52,8 @@ struct Sampler {
                 defer { mass += Double(values[candidate]) }
                 return mass < p
             }
-            candidates = Array(kept)
+            // Of a probability that is flushed to zero the first one still stays.
+            candidates = kept.isEmpty ? [candidates[0]] : Array(kept)
         }
         return draw(logits, from: candidates)
     }

@@ -43,8 +43,8 @@ public final class Scorer {
     /// - Parameters:
     ///   - lines: their tokens, with those that end them.
     ///   - keepingParts: whether each token's own score is wanted.
-    /// - Returns: the score of each line.
-    /// - Throws: `KernelError`.
+    /// - Returns: the score of each.
+    /// - Throws: `OutputNotFinite`, `KernelError`.
     public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }
         let order = previous == nil ? lines.indices.sorted { lines[$0].count < lines[$1].count } : Array(lines.indices)
@@ -55,6 +55,7 @@ public final class Scorer {
                 if keepingParts { scores[together[line]].parts.append(-nats) }
             }
         }
+        guard scores.allSatisfy(\.logProbability.isFinite) else { throw OutputNotFinite() }
         return scores
     }
 

@@ -33,6 +33,9 @@ final class ShardEngine: StepEngine {
         own = plan.owned(by: communicator.rank)
         let layout = ParameterLayout(options.model)
         machines = try communicator.machines()
+        try machines.requireArenas(
+            1 + options.optimizer.name.slots.count, beside: plan.nodes(of: communicator.rank).count * layout.count, layout,
+            communicator)
         parameters = try machines.sharedArena(layout)
         optimizer = Optimizer(
             options.optimizer, slots: try options.optimizer.name.slots.map { [machines] _ in try machines.sharedArena(layout) })
@@ -102,6 +105,8 @@ final class ShardEngine: StepEngine {
         clock.enter(.update)
     }
 
+    func discardGradient() { exchange.clearTouchedRows() }
+
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
         exchange.clearTouchedRows()
         model.rewind()
@@ -112,7 +117,15 @@ final class ShardEngine: StepEngine {
 }
 
 extension Machines {
-    /// Collective among the ranks of a machine. Memory that exists once for all of them, initially zero.
+    /// Collective among all ranks. Shows that there is room for `arenas` shared arenas and, of each rank, `own` floats.
+    /// - Throws: `CollectiveFailure` on all ranks alike; transport errors.
+    func requireArenas(_ arenas: Int, beside own: Int, _ layout: ParameterLayout, _ communicator: any Communicator) throws {
+        let (here, arenas) = (here, here.rank == 0 ? arenas * layout.count : 0)
+        // One machine's want must not leave the others waiting for it.
+        try communicator.together("sharing memory") { try here.requireSharedMemory(own + arenas) }
+    }
+
+    /// Collective among the ranks of a machine. Memory that exists once for all of them, zero at first.
     func sharedArena(_ layout: ParameterLayout) throws -> Arena {
         let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
         return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))

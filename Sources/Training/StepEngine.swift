@@ -26,7 +26,9 @@ protocol StepEngine: AnyObject {
     func reduce(_ own: StepSignals, of chunk: LocalChunk) throws -> (signals: StepSignals, norm: GradientNorm)
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws
-    /// Called instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
+    /// Instead of `update`: leaves everything as if the gradient had never been computed, but for the carried state.
+    func discardGradient()
+    /// Instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
     /// gradient, so it is computed once more.
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String?
 }
@@ -76,6 +78,8 @@ final class StreamEngine: StepEngine {
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
         try replica.update(learningRate: learningRate, scale: scale, limit: limit, update: update)
     }
+
+    func discardGradient() { replica.clearTouchedRows() }
 
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
         replica.clearTouchedRows()

@@ -64,6 +64,8 @@ public final class Trainer {
     private var lastValidation: Evaluation?
     private var validatedStep: Int?
     private var savedStep: Int?
+    /// The newest checkpoint that was shown to be sound.
+    private var soundCheckpoint: String?
     private var stragglers = StragglerWatch()
     private var costs = CostMeter()
     private let clock = ContinuousClock()
@@ -89,7 +91,7 @@ public final class Trainer {
         self.reporter = reporter
         store = CheckpointStore(runFolder: identity.folder, keep: options.checkpoints.keep, note: note)
         partition = try StreamPartition(
-            tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path)
+            tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path, setting: "training.streams")
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
         step = try TrainingStep(options, communicator: communicator, streams: ownStreams, heartbeat: heartbeat)
@@ -117,8 +119,9 @@ public final class Trainer {
         try initialise(from: checkpoint.model)
         for (slot, name) in zip(step.optimizer.slots, options.optimizer.name.slots) where step.fillsParameters {
             for entry in slot.layout.entries {
-                try checkpoint.state.read(
-                    "optimizer.\(name).\(entry.name)", shape: entry.shape, into: slot.values(entry))
+                try slot.values(entry).withUnsafe {
+                    try checkpoint.state.read("optimizer.\(name).\(entry.name)", shape: entry.shape, into: $0)
+                }
             }
         }
         try CarriedState.restore(
@@ -127,6 +130,7 @@ public final class Trainer {
         chunks = try ChunkIterator(
             chunks.tokens, partition: partition, streams: ownStreams, position: progress.position)
         savedStep = progress.step
+        soundCheckpoint = checkpoint.folder
         if checkpoint.manifest.validationLoss != nil { validatedStep = progress.step }
     }
 
@@ -135,12 +139,20 @@ public final class Trainer {
     /// Collective. Trains to the end, or until a rank's `requests` says stop. A validation does not delay a stop: it is
     /// postponed, and comes first when the run resumes, so that the run ends in the same bytes.
     /// - Parameters:
-    ///   - isStopping: called during a validation: whether a stop is about to be requested.
-    ///   - requests: called before each step.
-    /// - Throws: `TrainingError`, `KernelError`, transport errors, and what saving the last checkpoint throws.
+    ///   - isStopping: asked during a validation, whether a stop is about to be requested.
+    ///   - requests: asked before each step.
+    /// - Throws: `TrainingFailure`, `KernelError`, transport errors, and what saving the last checkpoint throws.
     public func run(
         isStopping: () -> Bool = { false }, requests: () -> (stop: Bool, save: Bool)
     ) throws -> TrainingResult {
+        do {
+            return try loop(isStopping: isStopping, requests: requests)
+        } catch let error as TrainingError {
+            throw TrainingFailure(cause: error, checkpoint: soundCheckpoint)
+        }
+    }
+
+    private func loop(isStopping: () -> Bool, requests: () -> (stop: Bool, save: Bool)) throws -> TrainingResult {
         try step.begin()
         let start = clock.now
         let earlier = progress.elapsed
@@ -282,10 +294,11 @@ public final class Trainer {
         return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
     }
 
-    /// Collective. Checks that what is about to be saved was learned from the right data and is the same on all ranks.
+    /// Collective. What is about to be saved was learnt from the right data, is the same on all ranks, and is of use.
     private func verify() throws {
         heartbeat.enter(.exchange)
         try step.verifyReplicas(step: progress.step)
+        try costs.leaveOut(of: step.clock) { try step.verifyUsable(after: progress.step, chunks: chunks) }
         guard let hash = identity.datasetFiles["train.npy"] else { return }
         try communicator.together("checking the training data after step \(progress.step)") {
             try chunks.tokens.check(hash: hash)
@@ -322,12 +335,13 @@ public final class Trainer {
             reporter?.saved(step: progress.step, folder: folder, isBest: isBest)
         }
         savedStep = progress.step
+        soundCheckpoint = store.folder(ofStep: progress.step)
     }
 
     private func optimizerTensors() -> [NamedTensor] {
         zip(step.optimizer.slots, options.optimizer.name.slots).flatMap { slot, name in
             slot.layout.entries.map {
-                NamedTensor("optimizer.\(name).\($0.name)", shape: $0.shape, UnsafeBufferPointer(slot.values($0)))
+                NamedTensor("optimizer.\(name).\($0.name)", shape: $0.shape, slot.values($0))
             }
         }
     }

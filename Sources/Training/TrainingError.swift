@@ -6,13 +6,17 @@ public enum TrainingError: DiagnosedError, Equatable {
     case gradientNotFinite(step: Int, tensor: String, culprits: [String])
     case lossNotFinite(step: Int, ranks: [Int])
     case validationNotFinite(step: Int)
-    /// The copies of the parameters on the ranks have become different. `ranks`: the ranks that differ, or all in a tie.
+    /// After `step` a weight, an optimizer slot or the carried state holds a NaN or an infinity.
+    case stateNotFinite(step: Int, tensor: String)
+    /// Found before a save: no step can follow. `found`: what that step would meet.
+    case nextStepNotFinite(step: Int, found: String)
+    /// Parameters of which each rank holds a copy have become different; `ranks`: the odd ones, or all in a tie.
     case replicasDiffer(step: Int, tensor: String, ranks: [Int])
 
     public var kind: FailureKind { .internal }
 
     public var diagnosis: Diagnosis {
-        let remedy = "lower training.optimizer.learning_rate or training.clip and start again; --resume auto resumes from the last checkpoint, if there is one"
+        let remedy = "lower training.optimizer.learning_rate or training.clip"
         switch self {
         case .gradientNotFinite(let step, let tensor, let culprits):
             return Diagnosis(
@@ -28,9 +32,32 @@ public enum TrainingError: DiagnosedError, Equatable {
             return Diagnosis(
                 "the ranks' parameters are no longer the same", location: "step \(step)",
                 found: "another \(tensor) on rank \(ranks.map(String.init).joined(separator: ", "))",
-                remedy: "test that machine's memory and processor; --resume auto resumes from the last checkpoint, when all agreed")
+                remedy: "test that machine's memory and processor")
+        case .stateNotFinite(let step, let tensor):
+            return Diagnosis(
+                "the update has made the model unusable", location: "step \(step)", found: "NaN or infinity in \(tensor)",
+                remedy: remedy)
+        case .nextStepNotFinite(let step, let found):
+            return Diagnosis(
+                "the update has made the model unusable: the next step meets \(found)", location: "step \(step)", remedy: remedy)
         case .validationNotFinite(let step):
             return Diagnosis("the validation loss is not finite", location: "step \(step)", remedy: remedy)
         }
+    }
+}
+
+/// A `TrainingError` that ended a run, with what the run can resume from.
+public struct TrainingFailure: DiagnosedError, Equatable {
+    public let cause: TrainingError
+    /// The run's newest sound checkpoint; nil when nothing has been saved.
+    public let checkpoint: String?
+
+    public var kind: FailureKind { cause.kind }
+
+    public var diagnosis: Diagnosis {
+        var diagnosis = cause.diagnosis
+        let next = checkpoint.map { "--resume auto resumes from \($0), which is sound" } ?? "no checkpoint has been saved: start again"
+        diagnosis.remedy = [diagnosis.remedy, next].compactMap { $0 }.joined(separator: "; ")
+        return diagnosis
     }
 }

@@ -82,11 +82,7 @@ public final class TrainingStep {
         clock.enter(.other)
         let epoch = chunks.position.epoch + 1
         heartbeat.enter(.compute)
-        let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
-        if chunk.startsEpoch { engine.resetState() }
-        let own = LocalChunk(
-            inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
-            dropout: Dropout(rate: options.model.dropout, seed: options.seed, step: step))
+        let (own, rateScale) = nextChunk(step, &chunks)
 
         var local = signals
         local.loss = try engine.lossAndGradient(own)
@@ -99,24 +95,78 @@ public final class TrainingStep {
         let scaledNorm = norm.value / divisor
         var scale = 1 / divisor
         var limit: Float?
+        var clipped = false
         switch options.clip {
         case .none: break
-        case .norm(let largest): if scaledNorm > largest { scale *= largest / scaledNorm }
+        case .norm(let largest):
+            clipped = scaledNorm > largest
+            if clipped { scale *= largest / scaledNorm }
         case .value(let largest): limit = Float(largest)
         }
-        let learningRate =
-            schedule.rate(step: step, epoch: epoch) * options.unroll.learningRateScale(steps: chunk.steps)
+        let learningRate = schedule.rate(step: step, epoch: epoch) * rateScale
         try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
         heartbeat.enter(.compute)
         clock.enter(.packing)
         try engine.packWeights()
         clock.enter(.other)
-        return Outcome(
-            signals: global, gradientNorm: scaledNorm, clipped: scale * divisor < 1, learningRate: learningRate)
+        return Outcome(signals: global, gradientNorm: scaledNorm, clipped: clipped, learningRate: learningRate)
+    }
+
+    /// Collective. Shows that a run can resume from the present state: parameters, optimizer slots and carried state are
+    /// finite, and so are loss and gradient of the next step. Changes none of them.
+    /// - Parameters:
+    ///   - step: the last one done.
+    ///   - chunks: where the next step reads.
+    /// - Throws: `TrainingError.stateNotFinite`, `.nextStepNotFinite`, the same on all ranks; `KernelError`; transport errors.
+    public func verifyUsable(after step: Int, chunks: ChunkIterator) throws {
+        heartbeat.enter(.exchange)
+        let tensors = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
+        if let tensor = tensors.first(where: { !$0.isEmpty }) {
+            throw TrainingError.stateNotFinite(step: step, tensor: String(decoding: tensor, as: UTF8.self))
+        }
+        let state = engine.carriedState.map { Array($0.elements) }
+        defer { for (buffer, values) in zip(engine.carriedState, state) { buffer.elements.update(from: values) } }
+        heartbeat.enter(.compute)
+        var chunks = chunks
+        let own = nextChunk(step + 1, &chunks).chunk
+        let loss = try engine.lossAndGradient(own)
+        heartbeat.enter(.exchange)
+        let (global, norm) = try engine.reduce(StepSignals(loss: loss), of: own)
+        engine.discardGradient()
+        if !global.loss.total.isFinite || norm.nonFinite != nil {
+            throw TrainingError.nextStepNotFinite(
+                step: step, found: global.loss.total.isFinite ? "a gradient that is not finite, in \(norm.nonFinite ?? "")" : "a loss that is not finite")
+        }
+    }
+
+    /// The first tensor of a checkpoint, of those that this rank knows, that holds a NaN or an infinity.
+    private var tensorNotFinite: String? {
+        if fillsParameters {
+            for entry in parameters.layout.entries where !parameters.values(entry).areFinite { return entry.name }
+            for (slot, name) in zip(optimizer.slots, optimizer.rule.name.slots) {
+                for entry in slot.layout.entries where !slot.values(entry).areFinite { return "optimizer.\(name).\(entry.name)" }
+            }
+        }
+        for (buffer, name) in zip(carriedState, CarriedState.names(options.model)) where !buffer.elements.areFinite { return name }
+        return nil
+    }
+
+    private func nextChunk(_ step: Int, _ chunks: inout ChunkIterator) -> (chunk: LocalChunk, scale: Double) {
+        let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
+        if chunk.startsEpoch { engine.resetState() }
+        let own = LocalChunk(
+            inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
+            dropout: Dropout(rate: options.model.dropout, seed: options.seed, step: step))
+        return (own, options.unroll.learningRateScale(steps: chunk.steps))
     }
 
     /// All ranks reach this together, since the values that they check are the same on all.
     private func fail(_ step: Int, _ chunk: LocalChunk, loss: LossSum, tensor: String?) throws -> Never {
+        // The step before may have done it: then the weights are to blame, and not this step's numbers.
+        let states = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
+        if let tensor = states.first(where: { !$0.isEmpty }) {
+            throw TrainingError.stateNotFinite(step: step - 1, tensor: String(decoding: tensor, as: UTF8.self))
+        }
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Files
 import Glibc
 import Platform
 import Synchronization
@@ -45,9 +46,10 @@ public final class Watchdog: Sendable {
     public static func tidy(_ runFolder: String) { HeartbeatBoard.remove(runFolder) }
 
     /// Starts both threads; they end with the process.
-    public func watch() {
-        startThread { self.exchangeLines() }
-        startThread { self.look() }
+    /// - Throws: `FileError` where a limit on threads or memory forbids them.
+    public func watch() throws {
+        try startThread { self.exchangeLines() }
+        try startThread { self.look() }
     }
 
     /// From now on, the ranks exchange heartbeats in the run folder.
@@ -183,7 +185,7 @@ public struct WatchdogAlarm: DiagnosedError {
 }
 
 /// Runs `body` on a thread that leaves signals to the others.
-private func startThread(_ body: @escaping @Sendable () -> Void) {
+private func startThread(_ body: @escaping @Sendable () -> Void) throws {
     final class Box {
         let body: @Sendable () -> Void
         init(_ body: @escaping @Sendable () -> Void) { self.body = body }
@@ -200,6 +202,6 @@ private func startThread(_ body: @escaping @Sendable () -> Void) {
             Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
             return nil
         }, Unmanaged.passRetained(Box(body)).toOpaque())
-    precondition(code == 0, "no thread for the watchdog")
+    guard code == 0 else { throw FileError(operation: "start a thread", path: "the watchdog", code: code) }
     pthread_detach(thread)
 }

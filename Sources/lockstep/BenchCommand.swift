@@ -79,8 +79,12 @@ struct BenchCommand: JobCommand {
         let configuration = try communicator.together("reading the configuration") {
             try RunConfiguration.load(file: config, overrides: overrides)
         }
-        try communicator.agree(on: programVersion, named: "the version of lockstep")
-        try communicator.agree(on: configuration.yaml, named: "the configuration")
+        try communicator.agreeOnProgram()
+        try communicator.agree(
+            on: configuration.values.map { (name: $0.path, value: $0.value) } + [
+                ("--vocabulary", "\(vocabulary ?? 0)"), ("--steps", "\(steps)"), ("--warmup", "\(warmup)"),
+                ("--steps-only", "\(stepsOnly)"),
+            ])
         let dataset = try communicator.together("opening the dataset") { try data.map { try Dataset(folder: $0) } }
         try communicator.agree(on: dataset?.hash ?? "", named: "the dataset's SHA-256", kind: .data)
         return try communicator.together("planning the measurement") {

@@ -17,8 +17,8 @@ struct CompleteCommand: TaskCommand {
             still being typed: the candidates are the words that start with it, and their probabilities assume that one \
             of them is meant.
 
-            The text is read as the start of a line. Without a text, each line of standard input is one, and an empty \
-            line follows the candidates of each. --prompt-file reads the text from a file, as it is.
+            The text is read as the beginning of a line. Without one, each line of standard input is a text, and an \
+            empty line follows the candidates of each. --prompt-file reads the text from a file, as it is.
 
             Examples:
               lockstep complete --checkpoint runs/first "A train leaves the "

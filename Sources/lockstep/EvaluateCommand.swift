@@ -15,10 +15,10 @@ struct EvaluateCommand: JobCommand {
         commandName: "evaluate",
         abstract: "The loss and perplexity of a text under a model.",
         discussion: """
-            Predicts every token but the first once, from all tokens before it, without dropout. With one stream, the \
-            default, the value is exact. With --streams N, the text is cut into N pieces that are read in parallel, each \
-            from a zero state. This is faster, gives a slightly different value, and is what training reports as its \
-            validation loss (validation.streams). The number of ranks does not change a single digit.
+            Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
+            the default, that is the exact value. With --streams N the text is cut into N pieces that are read side by \
+            side, each from a zero state: faster, another value, mostly a little higher, and what training reports as \
+            its validation loss (validation.streams). The number of ranks changes nothing, not even the last digit.
 
             Examples:
               lockstep evaluate --checkpoint runs/first
@@ -53,8 +53,13 @@ struct EvaluateCommand: JobCommand {
     func run() throws {
         try Job.run { communicator in
             let isFirst = communicator.rank == 0
+            try communicator.agreeOnProgram()
             let model = try communicator.together("opening the model") { try OpenedModel(source, announcing: isFirst) }
+            try communicator.agree(
+                on: model.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
             let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
+            // Each rank reads its own files, which may be copies on its own machine.
+            try communicator.agree(on: input.identity, kind: .data)
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(
                     model.configuration, parameters: model.parameters, tokens: input.tokens, streams: streams,
@@ -74,7 +79,7 @@ struct EvaluateCommand: JobCommand {
 
 extension Split: ExpressibleByArgument {}
 
-/// The output of `evaluate`.
+/// What `evaluate` prints.
 private struct EvaluationReport: Encodable {
     let nll_sum: Double
     let tokens: Int

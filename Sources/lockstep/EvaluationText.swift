@@ -13,6 +13,9 @@ struct EvaluationText {
     /// How many of them are `<unk>`.
     let unknown: Int
 
+    /// What ranks that read it must agree on.
+    var identity: [(name: String, value: String)] { [("the data's SHA-256", hash)] }
+
     /// A text is not read beyond this many bytes.
     private static let longestText = 1 << 32
 
@@ -31,6 +34,7 @@ struct EvaluationText {
             let dataset = try communicator.together("opening the dataset") {
                 let dataset = try Dataset(folder: data.map(Folder.withoutSlash) ?? model.dataFolder())
                 try model.require(dataset)
+                try dataset.verifyChecksum(of: split)
                 return (folder: dataset.folder, tokens: try dataset.tokens(of: split), record: dataset.manifest.splits[split])
             }
             tokens = dataset.tokens

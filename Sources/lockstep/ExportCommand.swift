@@ -73,11 +73,12 @@ struct ExportCommand: ParsableCommand {
 
         let model = try OpenedModel(source)
         let vocabulary = model.vocabulary
+        let frame = SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary))
+        var properties = [("vocabulary_sha256", vocabulary.hash)]
+        if let step = model.step { properties.append(("training_step", "\(step)")) }
         let export = try ModelExport(
-            model.configuration, parameters: model.parameters,
-            frame: SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary)),
-            producerVersion: programVersion,
-            properties: [("vocabulary_sha256", vocabulary.hash)] + (model.step.map { [("training_step", "\($0)")] } ?? []))
+            model.configuration, parameters: model.parameters, frame: frame, producerVersion: programVersion,
+            properties: properties)
         try Folder.create(folder)
         for (form, path) in models {
             try export.write(form, to: path)

@@ -103,7 +103,7 @@ private struct Writer {
     let vocabulary: Vocabulary
     let generator: Generator
 
-    /// - Returns: whether there is still a reader.
+    /// - Returns: whether anybody still reads.
     func write(_ prompt: [UInt8], ids: [Int32]) throws -> Bool {
         var output = TextOutput(vocabulary, after: prompt)
         var isRead = true

@@ -65,6 +65,7 @@ extension RunSketch {
         let end =
             switch ending?.code {
             case 0: "done, step \(ending!.step)"
+            case FailureKind.inputOutput.rawValue: "ended by the watchdog, step \(ending!.step)"
             case FailureKind.stopped.rawValue: "stopped on request, step \(ending!.step)"
             default: "running, or killed: no end is recorded"
             }

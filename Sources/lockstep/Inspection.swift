@@ -1,5 +1,6 @@
 import Checkpoints
 import Configuration
+import Corpus
 import Diagnostics
 import Files
 import FoundationEssentials
@@ -31,10 +32,28 @@ enum Inspection: Encodable {
             self = .run(path: path, entries.map(CheckpointSummary.init), RunSketch(path, entries))
         } else {
             guard Folder.exists("\(path)/manifest.json") else { throw InspectionError.unrecognised(path: path) }
-            let checkpoint = try LoadedCheckpoint(folder: path)
+            let checkpoint = try LoadedCheckpoint(folder: path, finite: false)
             self = .checkpoint(
                 path: path, checkpoint.manifest, model: try TensorSummary.all(in: checkpoint.model),
                 state: try TensorSummary.all(in: checkpoint.state))
+        }
+    }
+
+    /// Reads what `init` has not: the tokens of a dataset.
+    /// - Throws: what is wrong with the thing inspected, all of which can be shown all the same.
+    func requireSound() throws {
+        switch self {
+        case .dataset(let path, _):
+            let dataset = try Dataset(folder: path)
+            try dataset.verifyChecksums()
+            for split in dataset.splits { _ = try dataset.tokens(of: split) }
+        case .run(let path, let checkpoints, _):
+            let damaged = checkpoints.filter { $0.damage != nil }.map(\.name)
+            if !damaged.isEmpty { throw InspectionError.damagedCheckpoints(run: path, names: damaged) }
+        case .checkpoint(let path, _, let model, let state):
+            let tensor = (model + state).first { $0.statistics.notFinite > 0 }
+            if let tensor { throw CheckpointError.notFinite(file: path, tensor: tensor.name) }
+        case .tensors: break
         }
     }
 
@@ -73,6 +92,7 @@ enum Inspection: Encodable {
 enum InspectionError: DiagnosedError {
     case unrecognised(path: String)
     case unreadableDataset(file: String)
+    case damagedCheckpoints(run: String, names: [String])
 
     var kind: FailureKind { .data }
 
@@ -82,6 +102,10 @@ enum InspectionError: DiagnosedError {
             Diagnosis(
                 "neither a dataset, a run nor a checkpoint", file: path,
                 expected: "dataset.json, checkpoints/ or manifest.json in it", remedy: "check the path")
+        case .damagedCheckpoints(let run, let names):
+            Diagnosis(
+                "checkpoints that cannot be used: \(names.joined(separator: ", "))", file: run,
+                remedy: "move them away; --resume auto resumes from the newest valid one, if there is one")
         case .unreadableDataset(let file):
             Diagnosis(
                 "not the description of a dataset", file: file, expected: "JSON with level, vocabulary and splits",

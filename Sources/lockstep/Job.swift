@@ -38,20 +38,35 @@ enum Job {
     }
 
     private static func isShared(_ error: any DiagnosedError) -> Bool {
-        error is CollectiveFailure || error is TrainingError || error is StoppedOnRequest || error is UsageError
+        error is CollectiveFailure || error is TrainingError || error is TrainingFailure || error is StoppedOnRequest || error is UsageError
             || error is UnfitMachine
     }
 
     /// Threads that share a product: OMP_NUM_THREADS if it is set; else one under a launcher, where each core has a rank of
     /// its own, and all cores of a process without one.
     static var threads: Int {
-        getenv("OMP_NUM_THREADS").flatMap { Int(String(cString: $0)) }
-            ?? (MPISession.isLaunched ? 1 : Machine.this.processors.usableCores)
+        let cores = Machine.this.processors.usableCores
+        guard let value = getenv("OMP_NUM_THREADS") else { return MPISession.isLaunched ? 1 : cores }
+        return threads(String(cString: value), cores: cores)
+    }
+
+    /// OpenMP's list has a number for each level of nesting (OpenMP 5.0, section 6.2), of which the first counts. More threads
+    /// than cores would only wait for each other; what is no number stands for one.
+    static func threads(_ value: String, cores: Int) -> Int {
+        let first = value.prefix { $0 != "," }.filter { !$0.isWhitespace }
+        return min(max(1, Int(first) ?? 1), max(1, cores))
     }
 }
 
 extension Communicator {
-    /// The text of rank 0, on every rank.
+    /// Collective. - Throws: `CollectiveFailure` when ranks run different programs.
+    func agreeOnProgram() throws {
+        try agree(on: programVersion, named: "the version of lockstep")
+        let program = try together("reading the program") { try Digest.sha256(ofFile: "/proc/self/exe") }
+        try agree(on: program, named: "the program's SHA-256")
+    }
+
+    /// Rank 0's text, on every rank.
     func broadcast(_ text: String) throws -> String {
         let texts = try allGather(rank == 0 ? Array(text.utf8) : [])
         return String(decoding: texts[0], as: UTF8.self)

@@ -13,15 +13,21 @@ enum Launcher {
         _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
     }
 
-    /// Kills the launcher if it does not end in time. After a rank has died, mpirun waits for the daemons on other nodes,
-    /// and if these are unreachable it waits for a quarter of an hour (TCP's retransmissions).
-    static func endIfItStays() {
+    /// Ends the launcher if it outlives its patience. mpirun that hears of a dead rank waits for the daemons on other nodes,
+    /// and when these are out of reach it waits for a quarter of an hour (TCP's retransmissions).
+    /// - Parameters:
+    ///   - note: then written to `path`, since an mpirun that was killed returns nothing but 137.
+    static func endIfItStays(noting note: String, in path: String) {
         guard LaunchEnvironment.isChildOfLauncher else { return }
         let patience = getenv("OMPI_MCA_odls_base_sigkill_timeout").flatMap { Int(String(cString: $0)) } ?? 1
         // In a separate process, since this one is about to end; without the standard streams, for whose end mpirun waits.
         let script = """
             exec < /dev/null > /dev/null 2>&1; sleep \(2 * patience + 5)
-            case $(cat /proc/\(getppid())/comm) in mpirun | mpiexec | orterun | orted | prterun | prted | hydra_pmi_proxy) kill -KILL \(getppid()) ;; esac
+            case $(cat /proc/\(getppid())/comm) in mpirun | mpiexec | orterun | orted | prterun | prted | hydra_pmi_proxy)
+                # Not waited for: the run folder may be what does not answer.
+                echo "$1" > "$2" & sleep 1
+                kill -KILL \(getppid()) ;;
+            esac
             """
         var attributes = posix_spawnattr_t()
         posix_spawnattr_init(&attributes)
@@ -31,7 +37,7 @@ enum Launcher {
         var none = sigset_t()
         sigemptyset(&none)
         posix_spawnattr_setsigmask(&attributes, &none)
-        let words: [String] = ["sh", "-c", script]
+        let words: [String] = ["sh", "-c", script, "sh", note, path]
         let arguments: [UnsafeMutablePointer<CChar>?] = words.map { strdup($0) } + [nil]
         _ = posix_spawn(&process, "/bin/sh", nil, &attributes, arguments, environ)
     }

@@ -30,7 +30,7 @@ struct OpenedModel {
             let checkpoint = try CheckpointStore.resolve(given, note: note)
             self.checkpoint = checkpoint
             path = checkpoint.folder
-            modelHash = checkpoint.manifest.files["model.safetensors"]?.sha256 ?? ""
+            modelHash = checkpoint.modelHash
             (configuration, parameters) = try ModelFile.load(checkpoint)
             vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
         } else {
@@ -54,6 +54,14 @@ struct OpenedModel {
             throw OtherSize(
                 file: vocabularyPath ?? path, model: path, expected: configuration.vocabulary, found: vocabulary.count)
         }
+    }
+
+    /// What ranks that opened it must agree on.
+    var identity: [(name: String, value: String)] {
+        [
+            ("the checkpoint's step", step.map(String.init) ?? "none"), ("the model's SHA-256", modelHash),
+            ("the vocabulary's SHA-256", vocabulary.hash),
+        ]
     }
 
     private static func refuseFileOptions(_ options: ModelOptions) throws {
@@ -109,17 +117,18 @@ struct OtherSize: DiagnosedError {
     }
 }
 
-/// Data prepared with a vocabulary other than the model's.
+/// Data prepared with another vocabulary than the model's.
 struct OtherVocabulary: DiagnosedError {
     let file: String
     let expected: String
     let found: String
+    var what = "the data's vocabulary is not the checkpoint's"
     var remedy = "use the dataset that the model was trained on, or evaluate a text file with --text"
 
     var kind: FailureKind { .data }
     var diagnosis: Diagnosis {
         Diagnosis(
-            "the data's vocabulary is not the checkpoint's", file: file, expected: expected, found: found, remedy: remedy)
+            what, file: file, expected: expected, found: found, remedy: remedy)
     }
 }
 

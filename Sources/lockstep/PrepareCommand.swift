@@ -25,8 +25,8 @@ struct PrepareCommand: TaskCommand {
             that its models can be trained on it, or evaluated. Words outside it become <unk>, and so do characters and \
             bytes if it has <unk>; if not, they are an error, or left out with --unknown skip.
 
-            With --tokens, the files are arrays of token ids from another tokenizer (numpy.save: one dimension of \
-            uint16, uint32, int32 or int64), and --vocabulary lists their tokens: a text file with one token per line, \
+            --tokens takes arrays of token ids that another tokenizer made (numpy.save: one dimension of uint16, uint32, \
+            int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
             in the order of the ids, or a vocabulary.json.
 
             Examples:

@@ -15,7 +15,7 @@ struct PromptLines {
 
     /// Calls `body` with each line until the input ends or `body` returns false.
     /// - Parameter body: also gets the line's place, as in "line 3", for errors.
-    /// - Throws: the errors of `body`, unless a person can try again: then the error is shown and the next line is read.
+    /// - Throws: what `body` throws, unless a person can try again: then the error is shown and the next line read.
     func forEach(_ body: (_ line: [UInt8], _ place: String) throws -> Bool) throws {
         var number = 0
         while true {

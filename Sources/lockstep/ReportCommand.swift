@@ -11,7 +11,8 @@ struct ReportCommand: TaskCommand {
         commandName: "report",
         abstract: "Make a page of curves, samples and settings of one run, or of several side by side.",
         discussion: """
-            The page is a single HTML file that needs no network. You can make it while a run is training.
+            The page is a single HTML file that needs no network. It may be made while a run is at work. Of several \
+            paths those that hold no metrics yet, and those that are no runs, are left out with a note.
 
             Examples:
               lockstep report runs/quickstart
@@ -32,7 +33,7 @@ struct ReportCommand: TaskCommand {
     }
 
     func run() throws {
-        let runs = runs.map(Folder.withoutSlash)
+        let runs = try ReportCommand.withMetrics(self.runs.map(Folder.withoutSlash))
         let names = ReportCommand.names(runs)
         let loaded = try zip(runs, names).map { folder, name in
             let path = "\(folder)/config.yaml"
@@ -49,7 +50,25 @@ struct ReportCommand: TaskCommand {
         print(path)
     }
 
-    /// The last part of each path, or the whole path if the last part is ambiguous.
+    /// Of several paths, as `runs/*` gives them, those of runs that have begun.
+    /// - Throws: `FileError` when there are none, or the only one does not exist.
+    private static func withMetrics(_ paths: [String]) throws -> [String] {
+        if paths.count == 1 { return paths }
+        var runs: [String] = []
+        for path in paths {
+            // A mistyped name is no run that has yet to begin.
+            guard Folder.exists(path) else { throw FileError(operation: "open", path: path, code: ENOENT) }
+            if Folder.isFile("\(path)/metrics.jsonl") {
+                runs.append(path)
+            } else {
+                Failure.say("note: \(path) is left out: \(Folder.isFolder(path) ? "it holds no metrics.jsonl" : "not a run folder")")
+            }
+        }
+        if runs.isEmpty { throw FileError(operation: "open", path: "\(paths[0])/metrics.jsonl", code: ENOENT) }
+        return runs
+    }
+
+    /// The last part of each path; the whole of it where that is not enough to tell runs apart.
     private static func names(_ folders: [String]) -> [String] {
         let last = folders.map { folder in
             folder.split(separator: "/").last { $0 != "." }.map(String.init) ?? folder

@@ -17,7 +17,10 @@ struct RunEnding: Encodable {
         (self.code, self.step) = (code, step)
     }
 
-    private static func path(_ folder: String) -> String { "\(folder)/.ending" }
+    static func path(_ folder: String) -> String { "\(folder)/.ending" }
+
+    /// What the file says of a job that the watchdog ended.
+    static func ofAlarm(step: Int) -> String { "\(FailureKind.inputOutput.rawValue) step \(step)" }
 
     /// - Throws: `FileError`.
     static func clear(_ folder: String) throws { try Folder.remove(path(folder)) }

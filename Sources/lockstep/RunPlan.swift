@@ -21,15 +21,19 @@ struct RunPlan {
             isFirst ? try RunPlan.checkpointFolder(command, in: folder) ?? "" : ""
         }
         let place = try communicator.broadcast(decided)
+        // On another machine it may be another file: one rank of each reads all of it.
+        let verifies = !isFirst && LaunchEnvironment.localRank ?? 0 == 0
         checkpoint = try communicator.together("opening the checkpoint") {
-            place.isEmpty ? nil : try LoadedCheckpoint(folder: place, verifying: false)
+            place.isEmpty ? nil : try LoadedCheckpoint(folder: place, verifying: verifies)
         }
+        try communicator.agree(
+            on: checkpoint.map { "\($0.modelHash) \($0.stateHash)" } ?? "", named: "the SHA-256 of model and state in \(place)", kind: .data)
         self.folder = folder
     }
 
     private static func configurationPath(in folder: String) -> String { "\(folder)/config.yaml" }
 
-    private static func folder(_ command: TrainCommand) -> String {
+    static func folder(_ command: TrainCommand) -> String {
         if let run = command.runFolder { return Folder.withoutSlash(run) }
         if let resume = command.resume.map(Folder.withoutSlash), resume != "auto" {
             // RUN/checkpoints/step-... belongs to RUN; anything else is a run folder itself.

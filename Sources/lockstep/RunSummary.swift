@@ -5,6 +5,7 @@ import Elementary
 import Files
 import FoundationEssentials
 import Glibc
+import MPITransport
 import Platform
 import Recurrent
 import Reporting
@@ -39,6 +40,11 @@ struct RunSummary {
             }
         } else {
             rows.append(("memory", "\(Formatting.bytes(memory)) per rank"))
+        }
+        let here = placement.ranksHere
+        if here > 1, let free = SharedMemoryFolder.free {
+            let need = RunSummary.sharedMemory(options) + here * 4 * ParameterLayout(model).count
+            rows.append(("shared", "\(Formatting.bytes(need)) of it in \(SharedMemoryFolder.path), where \(Formatting.bytes(free)) are free"))
         }
         rows += [("steps", "\(Formatting.count(options.totalSteps)), about \(Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0)) epochs"), ("run folder", plan.folder)]
         if let checkpoint = plan.checkpoint {
@@ -75,6 +81,11 @@ struct RunSummary {
             throw UsageError("the model's size overflows", location: "model", remedy: remedy)
         }
         let needed = copies * once + extra
+        if let mappable = Machine.this.mappable, needed > mappable {
+            throw UsageError(
+                "the run needs more memory than the limit of a process allows", location: "ulimit -v",
+                expected: "at most \(Formatting.bytes(mappable))", found: Formatting.bytes(needed), remedy: "raise the limit, or \(remedy)")
+        }
         let machine = Machine.this.memory.usable
         guard machine > 0 else { return }
         let (total, overflow) = (needed - sharedMemory(options)).multipliedReportingOverflow(by: local)

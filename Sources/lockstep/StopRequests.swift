@@ -1,8 +1,9 @@
+import Diagnostics
 import Glibc
 import Synchronization
 
-/// Signals, remembered until the step ends. SIGTERM, SIGUSR2 and SIGINT stop the run with a checkpoint. SIGUSR1 and SIGHUP
-/// (the terminal has closed) save a checkpoint, and training continues.
+/// Signals, remembered until the step ends. SIGTERM, SIGUSR2, SIGINT and SIGXCPU (the limit on processor
+/// time) stop the run with a checkpoint; SIGUSR1 and SIGHUP (the terminal is gone) save and go on.
 ///
 /// SIGUSR2 is for launchers: mpirun and srun forward it and do nothing else, while on SIGTERM they end the job in their own
 /// ways, soon and with their own exit codes.
@@ -20,7 +21,7 @@ enum StopRequests {
         stop.store(false, ordering: .relaxed)
         interrupted.store(false, ordering: .relaxed)
         save.store(false, ordering: .relaxed)
-        for number in [SIGTERM, SIGUSR2] {
+        for number in [SIGTERM, SIGUSR2, SIGXCPU] {
             SignalHandler.install(number) { _ in StopRequests.stop.store(true, ordering: .relaxed) }
         }
         SignalHandler.install(SIGINT) { number in
@@ -32,6 +33,16 @@ enum StopRequests {
         }
         for number in [SIGUSR1, SIGHUP] where !SignalHandler.isIgnored(number) {  // nohup ignores SIGHUP
             SignalHandler.install(number) { _ in StopRequests.save.store(true, ordering: .relaxed) }
+        }
+    }
+
+    /// SIGXCPU comes with the soft limit on processor time, and again each second; at the hard limit comes SIGKILL. What
+    /// does not train cannot do better than say so.
+    static func nameTimeLimit() {
+        SignalHandler.install(SIGXCPU) { _ in
+            let words: StaticString = "lockstep: the limit on processor time is reached; raise it (ulimit -t, or the batch system's)\n"
+            _ = write(STDERR_FILENO, words.utf8Start, words.utf8CodeUnitCount)
+            _exit(FailureKind.inputOutput.rawValue)
         }
     }
 

@@ -62,13 +62,14 @@ struct TrainCommand: JobCommand {
         }
         StopRequests.install()
         let heartbeat = Heartbeat()
+        let ending = RunEnding.path(RunPlan.folder(self))
         let watchdog = Watchdog(heartbeat, rank: Failure.launchedRank, limit: RunPlan.patience(of: self)) { alarm in
             if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
-            Launcher.endIfItStays()
-            // Not through MPI, which the training thread is using, nor through exit handlers.
+            Launcher.endIfItStays(noting: RunEnding.ofAlarm(step: heartbeat.reading.step), in: ending)
+            // Not by MPI, which the training thread is in, nor through what runs at exit.
             _exit(FailureKind.inputOutput.rawValue)
         }
-        watchdog.watch()
+        try watchdog.watch()
         try Job.run { communicator in
             let setup = try TrainingSetup(self, communicator, heartbeat, watchdog)
             if !dryRun { try setup.train() }

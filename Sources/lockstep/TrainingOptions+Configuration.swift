@@ -15,7 +15,7 @@ extension TrainingOptions {
             ? UnrollPlan(random: training.unroll, seed: training.seed) : UnrollPlan(fixed: training.unroll)
         let partition = try StreamPartition(
             tokens: trainingTokens, streams: training.streams, remainder: .dropped,
-            name: "\(configuration.data.path)/train.npy")
+            name: "\(configuration.data.path)/train.npy", setting: "training.streams")
         let steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
         self.init(
             model: ModelConfiguration(configuration.model, vocabularySize: vocabularySize),

@@ -31,7 +31,7 @@ struct TrainingSetup {
         let configuration = try communicator.together("reading the configuration") { [plan] in
             try plan.configuration(command)
         }
-        try TrainingSetup.agreeOnProgram(communicator)
+        try communicator.agreeOnProgram()
         try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         let data = try TrainingData(
@@ -45,9 +45,10 @@ struct TrainingSetup {
             try TrainingSetup.options(configuration, data, communicator)
         }
         try Arithmetic.prepare(threads: Job.threads)
-        let weights = try communicator.together("reading the initial weights") {
-            try command.initFrom.map { try TrainingSetup.weights($0, for: options.model, note) }
+        let weights = try communicator.together("reading the weights to begin with") {
+            try command.initFrom.map { try InitialWeights($0, for: options.model, dataset: data.dataset, note) }
         }
+        try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the weights to begin with", kind: .data)
 
         (lock, reporter) = try communicator.together("opening the run folder") { [plan] in
             if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
@@ -72,7 +73,7 @@ struct TrainingSetup {
                 options, communicator: communicator, training: data.training, validation: data.validation,
                 identity: identity, heartbeat: heartbeat, reporter: reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
-            if let weights { try trainer.initialise(from: weights) }
+            if let weights { try trainer.initialise(from: weights.file) }
             return trainer
         }
 
@@ -90,13 +91,7 @@ struct TrainingSetup {
 
     // MARK: Parts of the set-up
 
-    private static func agreeOnProgram(_ communicator: any Communicator) throws {
-        try communicator.agree(on: programVersion, named: "the version of lockstep")
-        let program = try communicator.together("reading the program") { try Digest.sha256(ofFile: "/proc/self/exe") }
-        try communicator.agree(on: program, named: "the program's SHA-256")
-    }
-
-    /// The run that the configuration describes for these data and ranks.
+    /// What the configuration comes to with these data and ranks.
     private static func options(
         _ configuration: RunConfiguration, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> TrainingOptions {
@@ -108,7 +103,8 @@ struct TrainingSetup {
         }
         if let validation = data.validation {
             _ = try StreamPartition(
-                tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path)
+                tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path,
+                setting: "validation.streams")
         }
         options.samples = SamplePlan(length: configuration.metrics.sampleLength, vocabulary)
         try RunSummary.checkMemory(options, communicator)
@@ -120,18 +116,7 @@ struct TrainingSetup {
         return options
     }
 
-    /// The weights of a run, a checkpoint or a single file.
-    private static func weights(
-        _ path: String, for model: ModelConfiguration, _ note: @escaping @Sendable (String) -> Void
-    ) throws -> SafetensorsFile {
-        let file =
-            try Folder.isFolder(path)
-            ? CheckpointStore.resolve(Folder.withoutSlash(path), note: note).model : SafetensorsFile(path)
-        try ModelFile.check(file, model: model)
-        return file
-    }
-
-    /// Called by rank 0 alone.
+    /// By rank 0 alone.
     private static func openFolder(
         of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int
     ) throws -> (RunLock, RunReporter) {

@@ -36,6 +36,47 @@ private func names(_ steps: Int...) -> [String] { steps.map(CheckpointStore.name
     }
 }
 
+// MARK: Values
+
+/// Neither weights nor optimizer slots nor carried state: nothing is published, and no sound checkpoint is removed for it.
+@Test(arguments: [Float.nan, .infinity, -.infinity], [true, false])
+func whatIsNotFiniteIsNotPublished(_ value: Float, inModel: Bool) throws {
+    try withTemporaryFolder { folder in
+        let run = try Run(folder, keep: 1)
+        try run.save(step: 1, isBest: true)
+        let before = try run.snapshot()
+        var content = run.content(step: 2)
+        let tensor = NamedTensor("bad", shape: [3], [1, value, 2])
+        if inModel { content.model.append(tensor) } else { content.state.append(tensor) }
+        let error = #expect(throws: CheckpointError.self) { try run.store.save(content, isBest: true) }
+        guard case .notFinite(_, "bad") = error else {
+            Issue.record("\(String(describing: error))")
+            return
+        }
+        #expect(try run.snapshot() == before)
+    }
+}
+
+/// Written by a program that did not look: passed over, and said to be so.
+@Test func aCheckpointThatIsNotFiniteIsPassedOver() throws {
+    try withTemporaryFolder { folder in
+        let run = try Run(folder)
+        try run.save(step: 1)
+        try run.save(step: 2)
+        var content = run.content(step: 2)
+        content.state = [NamedTensor("optimizer.sum.bad", shape: [2], [Float.infinity, 1])]
+        try Folder.remove(run.checkpoint(2))
+        try Folder.create(run.checkpoint(2))
+        try content.write(to: run.checkpoint(2), sequence: 2)
+        #expect(try run.store.latest()?.manifest.step == 1)
+        #expect(run.notes.all.first?.contains("optimizer.sum.bad") == true)
+        #expect(try LoadedCheckpoint(folder: run.checkpoint(2), finite: false).manifest.step == 2)
+        let list = try run.store.list()
+        #expect(list.map(\.step) == [1, 2])
+        #expect(throws: CheckpointError.self) { try list[1].checkpoint.get() }
+    }
+}
+
 // MARK: Keeping
 
 @Test func theNewestAndTheBestAreKept() throws {

@@ -14,7 +14,7 @@ import Testing
         it.model.hidden = 7
         it.model.dropout = 0.1 + 0.2
         it.model.tied = true
-        it.model.initialRange = 1e-300
+        it.model.initialRange = 1e-30
         it.model.initialEmbeddingRange = 1.73
         it.training.streams = 65536
         it.training.unroll = 1
@@ -30,7 +30,7 @@ import Testing
         it.training.optimizer.nesterov = true
         it.training.optimizer.beta1 = 0.123456789012345678
         it.training.optimizer.beta2 = 0.5
-        it.training.optimizer.epsilon = .leastNonzeroMagnitude
+        it.training.optimizer.epsilon = 1.5e-38
         it.training.optimizer.weightDecay = 1e22
         it.training.schedule.name = .cosine
         it.training.schedule.factor = 1

@@ -24,7 +24,7 @@ import Testing
     @Test func tooFewTokensSaysTheMinimum() throws {
         _ = try StreamPartition(tokens: 6, streams: 5, remainder: .dropped)
         for remainder in [StreamPartition.Remainder.dropped, .shared] {
-            #expect(throws: PartitionError.tooFewTokens(name: "f", tokens: 5, streams: 5)) {
+            #expect(throws: PartitionError.tooFewTokens(name: "f", tokens: 5, streams: 5, setting: nil)) {
                 try StreamPartition(tokens: 5, streams: 5, remainder: remainder, name: "f")
             }
         }

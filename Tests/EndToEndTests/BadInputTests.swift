@@ -91,13 +91,38 @@ extension CommandTests {
             #expect(!outcome.timedOut)
             #expect(outcome.status == 70)
             #expect(complaints(outcome.errors).count == 1)
-            #expect(complaints(outcome.errors).first?.contains("not finite") == true, "\(outcome.errors)")
-            #expect(complaints(outcome.errors).first?.contains("learning_rate") == true)
-            // At once, not at the next validation; and what was saved last is what came before.
-            let named = try #require(
-                complaints(outcome.errors).first?.firstMatch(of: /step ([1-9]): the \w+ is not finite; the weights are unchanged/))
-            let saved = try String(contentsOfFile: sandbox.path("new/checkpoints/latest"), encoding: .utf8)
-            #expect(saved == "step-00000000\(Int(named.1)! - 1)\n")
+            // Found before the save of the step that did it: what was saved last is what came before, and is named.
+            let complaint = try #require(complaints(outcome.errors).first)
+            let named = try #require(complaint.firstMatch(of: /step ([1-9]): the update has made the model unusable/), "\(complaint)")
+            let before = Int(named.1)! - 1
+            #expect(complaint.contains("learning_rate"))
+            if before == 0 {
+                #expect(complaint.contains("no checkpoint has been saved"))
+                #expect(!FileManager.default.fileExists(atPath: sandbox.path("new/checkpoints/latest")))
+            } else {
+                #expect(complaint.contains("resumes from new/checkpoints/step-00000000\(before), which is sound"))
+                let saved = try String(contentsOfFile: sandbox.path("new/checkpoints/latest"), encoding: .utf8)
+                #expect(saved == "step-00000000\(before)\n")
+            }
+        }
+
+        /// A rate that makes the weights useless in the last step: no exit code 0, and the checkpoint before stays, although
+        /// only one is kept.
+        @Test(arguments: [nil, 2])
+        func divergenceInTheLastStepKeepsTheCheckpointBefore(ranks: Int?) throws {
+            let sandbox = try Sandbox()
+            let settings = ["checkpoint.keep=1", "training.steps=3", "validation.every_epoch=false", "training.optimizer.name=adam"]
+            try sandbox.train("run", settings, ranks: ranks)
+            let resume = ["train", "--run", "run", "--resume", "auto", "--set", "training.steps=4"]
+            let outcome = try sandbox.lockstep(
+                resume + ["--set", "training.optimizer.learning_rate=1e38"], ranks: ranks, timeout: 20)
+            #expect(outcome.status == 70)
+            let complaint = try #require(complaints(outcome.errors).first)
+            #expect(complaints(outcome.errors).count == 1)
+            #expect(complaint.contains("step 4") && complaint.contains("learning_rate"))
+            #expect(complaint.contains("resumes from run/checkpoints/step-000000003, which is sound"), "\(complaint)")
+            #expect(try sandbox.succeed(["inspect", "run"]).contains("step-000000003"))
+            try sandbox.succeed(resume + ["--set", "training.optimizer.learning_rate=0.001"], ranks: ranks)
         }
 
         /// Two jobs in one run folder would take each other's checkpoints for their own.

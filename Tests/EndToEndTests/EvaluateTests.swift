@@ -46,6 +46,24 @@ extension CommandTests {
             #expect(try sandbox.succeed(command, ranks: ranks) == sandbox.succeed(command))
         }
 
+        /// Each rank its own files, under the same names: what differs is named, with the ranks that have it.
+        @Test(arguments: [
+            ("split", "--split"), ("model", "the checkpoint's step"),
+        ]) func ranksThatReadDifferentThingsAreRefused(what: String, name: String) throws {
+            for (place, isOther) in [("n0", false), ("n1", true)] {
+                try FileManager.default.createDirectory(atPath: sandbox.path(place), withIntermediateDirectories: true)
+                try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("\(place)/data"))
+                let step = isOther && what == "model" ? 200 : 400
+                try FileManager.default.copyItem(
+                    atPath: "\(Shared.run)/checkpoints/step-000000\(step)", toPath: sandbox.path("\(place)/model"))
+            }
+            let outcome = try Launch.mpirun(
+                ranks: 2, "sh",
+                ["-c", "cd n$OMPI_COMM_WORLD_RANK; \(what == "split" ? "[ $OMPI_COMM_WORLD_RANK = 0 ] || set -- \"$@\" --split test;" : "") exec \"$@\"", "sh", Launch.product("lockstep"), "evaluate", "--checkpoint", "model", "--data", "data"],
+                folder: sandbox.folder, timeout: 20)
+            expectRefusal(outcome, status: 65, ["disagree on \(name)", "rank 0", "rank 1"], underMPI: true)
+        }
+
         @Test func jsonNamesEverythingThatDecidesTheNumber() throws {
             let output = try sandbox.succeed(["evaluate", "--checkpoint", run, "--split", "test", "--json"])
             let object = try #require(try JSONSerialization.jsonObject(with: Data(output.utf8)) as? [String: Any])
@@ -74,7 +92,7 @@ extension CommandTests {
             #expect(hashes.count == 3 && hashes.allSatisfy { $0.count < 80 }, "\(hashes)")
         }
 
-        /// A vocabulary too small for the text: the cost of `<unk>` is shown separately.
+        /// A vocabulary too small for the text: what `<unk>` costs is told apart.
         @Test func perplexityIsGivenWithAndWithoutUnknownWords() throws {
             let text = try sandbox.write(
                 String(repeating: "one two three one two one four five six seven\n", count: 60), to: "text.txt")
@@ -118,7 +136,7 @@ extension CommandTests {
             #expect(split.tokens == text.tokens)
         }
 
-        /// A run folder stands for its best checkpoint.
+        /// `best` is what a run folder stands for.
         @Test func aRunFolderMeansItsBestCheckpoint() throws {
             try sandbox.train("run", ["checkpoint.every_steps=20"])
             let best = try String(contentsOfFile: sandbox.path("run/checkpoints/best"), encoding: .utf8)

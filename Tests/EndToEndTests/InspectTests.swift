@@ -52,11 +52,22 @@ extension CommandTests {
         @Test func damageIsExplained() throws {
             try sandbox.train("run", ["checkpoint.every_steps=25"])
             try flipBit(of: "\(sandbox.checkpoint("run", step: 25))/model.safetensors")
-            let text = try sandbox.succeed(["inspect", "run"])
-            let lines = text.split(separator: "\n").filter { $0.hasPrefix("step-") }
+            let outcome = try sandbox.lockstep(["inspect", "run"])
+            #expect(outcome.status == 65 && complaints(outcome.errors).first?.contains("step-000000025") == true)
+            let lines = outcome.output.split(separator: "\n").filter { $0.hasPrefix("step-") }
             #expect(lines.count == 2)
             #expect(lines[0].contains("decoder.bias") && lines[0].contains("changed since it was saved"))
             #expect(lines[1].hasSuffix("valid"))
+        }
+
+        /// A dataset's facts are shown, then what is wrong with it.
+        @Test(arguments: [true, false]) func damageOfADataset(json: Bool) throws {
+            try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
+            try flipBit(of: sandbox.path("corpus/valid.npy"))
+            let outcome = try sandbox.lockstep(["inspect", "corpus"] + (json ? ["--json"] : []))
+            #expect(outcome.status == 65 && outcome.output.contains(json ? "4710" : "4,710"))
+            let complaint = try #require(complaints(outcome.errors).first)
+            #expect(complaint.contains("corpus/valid.npy") && complaint.contains("SHA-256"))
         }
     }
 }

@@ -128,8 +128,8 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         setting("model.dropout=1", 64, ["model.dropout", "found 1"]),
         setting("model.tied=true", 64, ["model.tied", "model.embedding", "model.hidden"]),
         setting("streams", 64, ["--set", "'streams'", "key.path=value"]),
-        setting("training.streams=40000", 65, ["train.npy", "more than 40000", "found 35659"]),
-        setting("validation.streams=5000", 65, ["valid.npy", "more than 5000", "found 4710"]),
+        setting("training.streams=40000", 65, ["train.npy", "more than 40000", "found 35659", "lower training.streams to at most 35658"]),
+        setting("validation.streams=5000", 65, ["valid.npy", "more than 5000", "found 4710", "lower validation.streams to at most 4709"]),
         setting("model={layers: 64, embedding: 65536, hidden: 65536}", 64, ["more memory", "GiB", "model.hidden"]),
     ]
 
@@ -183,6 +183,30 @@ struct Refusal: Sendable, CustomTestStringConvertible {
             "another vocabulary to resume", ["train", "--run", "run", "--resume", "auto", "--data", "other"], 65,
             ["other", "vocabulary"], preparation: prepareOther),
         Refusal(
+            "another vocabulary to begin with",
+            ["train", "--data", "other", "--run", "new", "--init-from", "run"], 65,
+            ["other", "vocabulary", "the weights"], preparation: prepareOther),
+        Refusal(
+            "a checkpoint's file for another vocabulary",
+            ["train", "--data", "other", "--run", "new", "--init-from", "\(newest)/model.safetensors"], 65,
+            ["other", "vocabulary", "the weights"], preparation: prepareOther),
+        Refusal(
+            "a foreign file for another vocabulary",
+            ["train", "--data", "other", "--run", "new", "--init-from", "weights.safetensors"], 65,
+            ["other", "57 tokens", "weights.safetensors"]
+        ) {
+            try prepareOther($0)
+            try FileManager.default.copyItem(
+                atPath: $0.path("\(newest)/model.safetensors"), toPath: $0.path("weights.safetensors"))
+        },
+        Refusal(
+            "a changed split", ["evaluate", "--checkpoint", "run", "--data", "corpus"], 65, ["corpus/valid.npy", "SHA-256"]
+        ) { try flipBit(of: $0.path("corpus/valid.npy")) },
+        Refusal(
+            "a text of one character", ["prepare", "--input", "one", "--level", "char", "--output", "new"], 65,
+            ["too short for a train part; give more text"]
+        ) { _ = try $0.write("a", to: "one") },
+        Refusal(
             "text with a foreign character", ["evaluate", "--checkpoint", "run", "--text", "snow"], 65,
             ["snow", "U+2603", "byte 2"]
         ) {
@@ -190,7 +214,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         },
         Refusal(
             "empty text", ["evaluate", "--checkpoint", "run", "--text", "/dev/null"], 65,
-            ["/dev/null", "too few tokens"]),
+            ["/dev/null", "not a text"]),
         Refusal(
             "missing text", ["evaluate", "--checkpoint", "run", "--text", "nowhere"], 65, ["nowhere", "No such file"]),
         Refusal("missing lines", ["score", "--checkpoint", "run", "nowhere"], 65, ["nowhere", "No such file"]),
@@ -210,7 +234,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
     static let checkpoints = [
         Refusal("missing checkpoint", ["evaluate", "--checkpoint", "nowhere"], 65, ["nowhere", "No such file"]),
         Refusal("dataset as checkpoint", ["generate", "--checkpoint", "corpus"], 65, ["corpus", "not a checkpoint"]),
-        Refusal("file as checkpoint", ["score", "--checkpoint", "file"], 65, ["file", "not a checkpoint"]),
+        Refusal("file as checkpoint", ["score", "--checkpoint", "file"], 65, ["file", "not a safetensors file"]),
         Refusal("nothing to inspect", ["inspect", "nowhere"], 65, ["nowhere", "No such file"]),
         Refusal("inspecting any folder", ["inspect", "."], 65, ["neither a dataset, a run nor a checkpoint"]),
         Refusal(

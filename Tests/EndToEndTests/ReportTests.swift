@@ -36,6 +36,20 @@ extension CommandTests {
             #expect(steps == Array(1...first + 90))
         }
 
+        /// `report runs/*` where an older page and a run that has just begun lie among the runs.
+        @Test func ofSeveralPathsThoseThatAreNoRunsAreLeftOut() throws {
+            let sandbox = try Sandbox()
+            try sandbox.train("run", ["training.steps=3"])
+            _ = try sandbox.write("<html>", to: "old.html")
+            try FileManager.default.createDirectory(atPath: sandbox.path("begun"), withIntermediateDirectories: false)
+            let outcome = try sandbox.lockstep(["report", "run", "begun", "old.html", "--output", "all.html"])
+            #expect(outcome.status == 0 && outcome.output == "all.html\n", "\(outcome.errors)")
+            #expect(outcome.errors.contains("note: begun is left out") && outcome.errors.contains("note: old.html is left out"))
+            let none = try sandbox.lockstep(["report", "begun", "old.html", "--output", "none.html"])
+            expectRefusal(none, status: 65, ["begun/metrics.jsonl"])
+            expectRefusal(try sandbox.lockstep(["report", "run", "rum", "--output", "x.html"]), status: 65, ["rum", "No such file"])
+        }
+
         @Test(.enabled(if: Tool.hasTensorBoard, "no TensorBoard here: launch/test-tools installs it"))
         func tensorBoardReadsTheSameNumbers() throws {
             let sandbox = try Sandbox()

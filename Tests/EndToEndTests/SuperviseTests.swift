@@ -50,7 +50,15 @@ extension CommandTests {
             #expect(outcome.errors.contains("lack of memory"))
         }
 
-        /// The first start is as given; later ones resume from the latest checkpoint, once there is one.
+        /// mpirun that lockstep's own watchdog had to kill: neither a person nor the kernel did it.
+        @Test func theWatchdogsKillIsCalledThat() throws {
+            let (outcome, _) = try play("mkdir -p run; echo 74 step 9 > run/.ending; kill -9 $$", ["--attempts", "1"])
+            #expect(outcome.status == 74)
+            #expect(outcome.errors.contains("watchdog ended the job"))
+            #expect(!outcome.errors.contains("lack of memory"))
+        }
+
+        /// The first start is as given; later ones go on from the latest checkpoint, once there is one.
         @Test func restartsResume() throws {
             let (outcome, calls) = try play(
                 "n=$(wc -l < calls); [ $n = 3 ] && exit 0; [ $n = 1 ] || mkdir -p run/checkpoints; exit 1", [],

@@ -86,7 +86,7 @@ import Kernels
 
         private func buffer(_ values: [Float]) -> Buffer {
             let buffer = Buffer(count: values.count)
-            _ = buffer.elements.update(fromContentsOf: values)
+            buffer.elements.update(from: values)
             return buffer
         }
     }

@@ -1,7 +1,7 @@
 import Randomness
 import Testing
 
-@testable import Kernels
+import Kernels
 
 private struct Shape: CustomTestStringConvertible {
     let m, n, shards, steps, width: Int

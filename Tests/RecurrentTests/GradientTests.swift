@@ -63,9 +63,9 @@ import Testing
         let (parameters, gradients) = (Arena(layout), Arena(layout))
         gradients.buffer.fill(.nan)  // whatever is not written shows
         // The embedding's gradient is added to.
-        if !configuration.tied { gradients.values(layout["encoder.weight"]).update(repeating: 0) }
+        if !configuration.tied { gradients.values(layout["encoder.weight"]).fill(0) }
         for entry in layout.entries {
-            _ = parameters.values(entry).update(fromContentsOf: oracle.parameters[entry.name]!.map(Float.init))
+            parameters.values(entry).update(from: oracle.parameters[entry.name]!.map(Float.init))
         }
         // Made for longer chunks than it gets, as for the last chunk of an epoch.
         let model = try LanguageModel(
@@ -96,7 +96,7 @@ import Testing
     private func setState(_ model: LanguageModel, to state: [OracleState]) {
         let vectors = state.flatMap { $0.cell.isEmpty ? [$0.hidden] : [$0.hidden, $0.cell] }
         for (buffer, values) in zip(model.state, vectors) {
-            _ = buffer.elements.update(fromContentsOf: values.map(Float.init))
+            buffer.elements.update(from: values.map(Float.init))
         }
     }
 

@@ -39,11 +39,11 @@ private let configuration = ModelConfiguration(
                         targets: range.map { tokens[$0 + 1] }, initialState: oracle.zeroState(batch: 1))
                 ).loss
         }
-        let values = parameters.buffer.elements.map { $0 }
+        let values = Array(parameters.buffer.elements)
         for ranks in [1, 2, 3, 7] {
             let evaluations = try withThreadRanks(ranks) { communicator in
                 let own = Arena(ParameterLayout(configuration))
-                _ = own.buffer.elements.update(fromContentsOf: values)
+                own.buffer.elements.update(from: values)
                 return try Evaluator(
                     configuration, parameters: own, tokens: TokenStore(tokens), streams: streams,
                     communicator: communicator
@@ -59,13 +59,12 @@ private let configuration = ModelConfiguration(
     @Test(arguments: [1, 5, 20, 150]) func anyNumberOfRanksGivesTheSameBits(streams: Int) throws {
         let tokens = source.sample(1205, seed: 9)
         let unknown: Int32 = 4
-        let trained = trainedParameters(configuration)
-        let values = withExtendedLifetime(trained) { trained.buffer.elements.map { $0 } }
+        let values = Array(trainedParameters(configuration).buffer.elements)
         func evaluate(ranks: Int) throws -> Evaluation {
             let evaluations = try withThreadRanks(ranks) { communicator in
                 try Arithmetic.prepare(threads: 1)
                 let own = Arena(ParameterLayout(configuration))
-                _ = own.buffer.elements.update(fromContentsOf: values)
+                own.buffer.elements.update(from: values)
                 return try Evaluator(
                     configuration, parameters: own, tokens: TokenStore(tokens), streams: streams, unknown: unknown,
                     communicator: communicator

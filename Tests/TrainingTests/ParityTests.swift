@@ -36,7 +36,7 @@ import Training
         var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
         let step = try TrainingStep(options, communicator: communicator, streams: own)
         for entry in step.parameters.layout.entries where step.fillsParameters {
-            _ = step.parameters.values(entry).update(fromContentsOf: fixture.parameters[entry.name]!.values.map(Float.init))
+            step.parameters.values(entry).update(from: fixture.parameters[entry.name]!.values.map(Float.init))
         }
         try step.begin()
         return try (1...10).map {

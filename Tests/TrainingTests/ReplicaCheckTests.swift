@@ -68,7 +68,7 @@ import Training
             } catch let thrown {
                 error = thrown
             }
-            guard case .replicasDiffer(let step, let tensor, [2]) = error as? TrainingError else {
+            guard case .replicasDiffer(let step, let tensor, [2]) = (error as? TrainingFailure)?.cause else {
                 Issue.record("\(String(describing: error))")
                 return
             }

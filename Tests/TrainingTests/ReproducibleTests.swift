@@ -154,6 +154,6 @@ import Training
         #expect(error == .unequalRanks(shards: 12, ranks: 5))
         #expect(
             "\(error!)"
-                == "training.reproducible_shards: the ranks cannot have equally many shards; expected 1, 2, 3, 4, 6 or 12 ranks for 12 shards, found 5; start one of these numbers of ranks, or begin a new run with a multiple of 5 shards")
+                == "training.reproducible_shards: the ranks cannot have equal numbers of shards; expected 1, 2, 3, 4, 6 or 12 ranks for 12 shards, found 5; start one of these numbers of ranks, or start a new run with a multiple of 5 shards")
     }
 }
