@@ -6,7 +6,8 @@ extension CommandTests {
     /// File systems that lack operations, links in the way, groups that share folders.
     struct FileSystemTests {
         private let sandbox: Sandbox
-        private static let shim: String = {
+        /// Compiled once: see the source for what it plays.
+        static let shim: String = {
             let sandbox = try! Sandbox()
             let source = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
                 .appending(path: "Faults/missing-operations.c").path

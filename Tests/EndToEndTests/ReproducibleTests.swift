@@ -86,7 +86,7 @@ extension CommandTests {
             #expect(outcome.status == 64)
             #expect(
                 complaints(outcome.errors) == [
-                    "lockstep: training.reproducible_shards: the ranks cannot have equally many shards; expected 1, 2, 3 or 6 ranks for 6 shards, found 4; start one of these numbers of ranks, or begin a new run with a multiple of 4 shards"
+                    "lockstep: training.reproducible_shards: the ranks cannot have equal numbers of shards; expected 1, 2, 3 or 6 ranks for 6 shards, found 4; start one of these numbers of ranks, or start a new run with a multiple of 4 shards"
                 ])
         }
     }

@@ -57,14 +57,18 @@ extension CommandTests {
             #expect(try left(sandbox) == "")
         }
 
-        /// The dataset is where nothing answers; a pipe without a writer stands for that.
+        /// A file that nothing answers for: see missing-operations.c.
+        private static let hangs = "export LD_PRELOAD='\(FileSystemTests.shim)' HANGS=1"
+        private static let hang = "touch corpus/vocabulary.json.hangs"
+
+        /// The dataset is on a file system that does not answer.
         @Test(arguments: [nil, 2])
         func hungDiskAtTheStart(ranks: Int?) throws {
             let sandbox = try Sandbox()
             try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
             let outcome = try sandbox.interrupt(
                 watched(seconds: 3) + ["--data", "corpus"], ranks: ranks, when: "true", ":",
-                preparation: "rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json")
+                preparation: "\(Self.hangs); \(Self.hang)")
             #expect(outcome.status == 74)
             #expect(complaints(outcome.errors).count == 1)
             #expect(
@@ -80,22 +84,19 @@ extension CommandTests {
             try sandbox.train("run", ["watchdog.seconds=3"], ["--data", "corpus"])
             let outcome = try sandbox.interrupt(
                 ["train", "--run", "run", "--resume", "auto", "--set", "training.steps=60"], when: "true", ":",
-                preparation: "rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json")
+                preparation: "\(Self.hangs); \(Self.hang)")
             #expect(outcome.status == 74)
             #expect(outcome.errors.contains("no rank has made progress for 3 s"), "\(outcome.errors)")
         }
 
-        /// A save into a file system that does not answer, played by a pipe that nobody writes to.
+        /// A file system stops answering before a save.
         @Test(arguments: [nil, 2])
         func hungDiskIsNamed(ranks: Int?) throws {
             let sandbox = try Sandbox()
             try FileManager.default.copyItem(atPath: Shared.corpus, toPath: sandbox.path("corpus"))
             let outcome = try sandbox.interrupt(
                 watched(seconds: 5) + ["--data", "corpus"], ranks: ranks, when: Self.started,
-                """
-                rm corpus/vocabulary.json; mkfifo corpus/vocabulary.json
-                set -- $ranks $job; kill -USR1 $1
-                """)
+                "\(Self.hang); set -- $ranks $job; kill -USR1 $1", preparation: Self.hangs)
             #expect(outcome.status == 74)
             #expect(complaints(outcome.errors).count == 1)
             #expect(complaints(outcome.errors).first?.contains("this rank: in phase save all the time") == true)

@@ -2,6 +2,7 @@
 // error number that it fails with, as in "flock=38 fsync-folder=22":
 //   flock, fsync, fsync-folder, open-folder, mmap, mmap-shared, append (opening with O_APPEND), ftruncate, exchange
 //   (renameat2)
+// With HANGS set it also plays one that does not answer: opening FILE waits for as long as there is a FILE.hangs.
 #define _GNU_SOURCE
 #include <dlfcn.h>
 #include <errno.h>
@@ -29,6 +30,12 @@ static int lacks(const char *operation) {
         list += length;
     }
     return 0;
+}
+
+static void wait_for_answer(const char *path) {
+    char flag[4096];
+    if (!getenv("HANGS") || snprintf(flag, sizeof flag, "%s.hangs", path) >= (int)sizeof flag) return;
+    while (access(flag, F_OK) == 0) usleep(10000);
 }
 
 static int is_folder(int descriptor) {
@@ -59,6 +66,7 @@ MAP(mmap64, off64_t)
         va_start(list, flags);                                                         \
         mode_t mode = (flags & O_CREAT) ? va_arg(list, mode_t) : 0;                    \
         va_end(list);                                                                  \
+        wait_for_answer(path);                                                         \
         if ((flags & O_APPEND) && lacks("append")) return -1;                          \
         if ((flags & O_DIRECTORY) == O_DIRECTORY && lacks("open-folder")) return -1;   \
         return REAL(name)(path, flags, mode);                                          \
