@@ -47,7 +47,7 @@ extension CommandTests {
             let first = try content("lm/step.onnx")
 
             let again = try export("--checkpoint", Shared.run)
-            #expect(again.status == 64 && again.errors.contains("lm/sentences.onnx: the file is already there"), "\(again.errors)")
+            #expect(again.status == 64 && again.errors.contains("lm/sentences.onnx: the file already exists"), "\(again.errors)")
             let step = try export("--checkpoint", Shared.run, "--form", "step", "--overwrite")
             #expect(step.status == 0 && step.output == "lm/step.onnx\nlm/tokens.txt\n", "\(step.errors)")
             #expect(try content("lm/step.onnx") == first)
