@@ -1,18 +1,18 @@
 /// The two families of MPI, and how the launcher of each is told what the doctor advises.
-enum LaunchFamily: Equatable {
+public enum LaunchFamily: Equatable, Sendable {
     case openMPI
     /// MPICH, and Intel's and Cray's MPI: their launcher is Hydra, or takes its options.
     case mpich
 
     /// - Parameter library: what the MPI library says of itself.
-    init(library: String) { self = library.isEmpty || library.hasPrefix("Open MPI") ? .openMPI : .mpich }
+    public init(library: String) { self = library.isEmpty || library.hasPrefix("Open MPI") ? .openMPI : .mpich }
 
     var name: String { self == .openMPI ? "Open MPI" : "MPICH" }
     var module: String { self == .openMPI ? "openmpi" : "mpich" }
     /// The Debian package that has the launcher.
     var package: String { self == .openMPI ? "openmpi-bin" : "mpich" }
     /// Names of the launcher, the surest first: `mpirun` may be that of the other family.
-    var launchers: [String] { self == .openMPI ? ["mpirun"] : ["mpiexec.hydra", "mpiexec", "mpirun"] }
+    public var launchers: [String] { self == .openMPI ? ["mpirun"] : ["mpiexec.hydra", "mpiexec", "mpirun"] }
     /// How srun and the library speak to each other.
     var slurm: String { self == .openMPI ? "--mpi=pmix" : "--mpi=pmi2" }
 
@@ -24,7 +24,7 @@ enum LaunchFamily: Equatable {
 
     // MARK: Options
 
-    func binding(threads: Int) -> String {
+    public func binding(threads: Int) -> String {
         switch self {
         case .openMPI: threads > 1 ? "--map-by slot:PE=\(threads) --bind-to core" : "--map-by core --bind-to core"
         case .mpich: threads > 1 ? "-bind-to core:\(threads) -map-by core:\(threads)" : "-bind-to core -map-by core"
@@ -43,6 +43,8 @@ enum LaunchFamily: Equatable {
     func ranksPerHost(_ count: Int) -> String { self == .openMPI ? "--map-by ppr:\(count):node" : "-ppn \(count)" }
 
     func hostfile(_ path: String) -> String { (self == .openMPI ? "--hostfile " : "-f ") + Plan.quoted(path) }
+
+    func hostfileLine(_ host: String, slots: Int) -> String { self == .openMPI ? "\(host) slots=\(slots)" : "\(host):\(slots)" }
 
     func hosts(_ names: [String], slots: Int) -> String {
         switch self {

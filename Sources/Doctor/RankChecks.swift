@@ -28,7 +28,7 @@ struct RankChecks {
                 return .problem(
                     "ranks", "\(slots) slots in the hostfile, \(counted(capacity, "core"))",
                     because: "ranks that share a core run at half speed or less, and all others wait for them",
-                    remedy: "in \(plan.intent.hostfile!.path): \(ranks[0].host) slots=\(capacity)")
+                    remedy: "in \(plan.intent.hostfile!.path): \(plan.family.hostfileLine(ranks[0].host, slots: capacity))")
             }
             return .ok("ranks", "\(slots) slots in the hostfile, \(counted(capacity, "core"))")
         }

@@ -41,7 +41,7 @@ struct DoctorCommand: JobCommand {
     @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
     var overrides: [String] = []
 
-    @Option(help: ArgumentHelp("The hosts that mpirun will use: NAME slots=N.", valueName: "file"), completion: .file())
+    @Option(help: ArgumentHelp("The hosts that the launcher will use: NAME slots=N, or NAME:N.", valueName: "file"), completion: .file())
     var hostfile: String?
 
     @Flag(help: "One JSON object on stdout: findings, command, and the facts of every rank.")

@@ -70,7 +70,7 @@ struct StoppedOnRequest: DiagnosedError {
     let ranks: Int
     var kind: FailureKind { .stopped }
     var diagnosis: Diagnosis {
-        let launcher = ranks == 1 ? "" : "mpirun -n \(ranks) "
+        let launcher = ranks == 1 ? "" : "\(Launcher.name) -n \(ranks) "
         return Diagnosis(
             "stopped on request, checkpoint saved", file: folder, location: "step \(step)",
             remedy: "resume with: \(launcher)lockstep train --run \(folder.shellWord) --resume auto")

@@ -1,8 +1,15 @@
 import Diagnostics
+import Doctor
 import Glibc
+import MPITransport
 
 /// This process's parent: mpirun, or the daemon that mpirun has on another node, and Hydra on every node.
 enum Launcher {
+    /// The MPI that this program is linked with.
+    static let family = LaunchFamily(library: MPILibrary.name)
+    /// What to type: `mpiexec` alone may be that of the other family.
+    static var name: String { family.launchers[0] }
+
     /// A rank whose mpirun was killed must not survive, not even if it is stopped itself. Launchers other than Open MPI's and
     /// Hydra may start ranks from a thread that ends early, which this signal would take for the launcher's end.
     static func shareFate() {

@@ -82,7 +82,7 @@ struct Placement {
                 return "\(threads) threads on \(host.name) share \(all.count) processor\(all.count == 1 ? "" : "s"): start fewer ranks, or set OMP_NUM_THREADS or --bind-to accordingly"
             }
             if let rank = host.ranks.first(where: { !$0.processors.isEmpty && $0.threads > $0.processors.count }) {
-                return "a rank on \(host.name) has \(rank.threads) threads but is bound to \(rank.processors.count) processor\(rank.processors.count == 1 ? "" : "s"): start mpirun with --map-by slot:PE=\(rank.threads)"
+                return "a rank on \(host.name) has \(rank.threads) threads but is bound to \(rank.processors.count) processor\(rank.processors.count == 1 ? "" : "s"): start \(Launcher.name) with \(Launcher.family.binding(threads: rank.threads))"
             }
         }
         return nil

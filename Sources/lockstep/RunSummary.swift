@@ -58,7 +58,7 @@ struct RunSummary {
         let useful = min(placement.cores, options.streams)
         if ranks == 1, useful > 1, LaunchEnvironment.size == nil {
             let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
-            rows.append(("hint", "\(use): mpirun -n \(useful) --bind-to core \(Invocation.text)"))
+            rows.append(("hint", "\(use): \(Launcher.name) -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }
