@@ -75,8 +75,8 @@ public struct LoadedCheckpoint: Sendable {
 
     /// Opens the folder. Sizes and headers are always checked.
     /// - Parameters:
-    ///   - verifying: also compare the checksum of each file, which reads them whole.
-    ///   - finite: with `verifying`, refuse NaN and infinity: neither training nor evaluation can begin with them.
+    ///   - verifying: whether to compare the checksum of each file too, which reads the files completely.
+    ///   - finite: whether to refuse NaN and infinity as well, with which neither training nor evaluation can begin.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
     public init(folder: String, verifying: Bool = true, finite: Bool = true) throws {
         self.folder = folder

@@ -24,11 +24,11 @@ public protocol Communicator: AnyObject {
     func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws
     /// How these ranks are distributed over machines. Call it once: the result lives as long as this communicator.
     func machines() throws -> Machines
-    /// Shows that ranks of one machine can share memory of which this one will ask for `count` floats in all, before any is
-    /// asked for.
-    /// - Throws: `DiagnosedError`, the same on all ranks, that says how much is needed, there, and where.
+    /// Checks that there is enough memory for all that the ranks of a machine will share; this rank will ask for `count`
+    /// floats in total. Call it before the first `shareMemory`.
+    /// - Throws: `DiagnosedError`, the same on all ranks, which says how much is needed, how much is free, and where.
     func requireSharedMemory(_ count: Int) throws
-    /// Memory shared by all ranks, who must be on one machine, of which this one asks for `count` floats. It lives as
+    /// Memory shared by all ranks, which must be on one machine; this rank asks for `count` floats of it. It lives as
     /// long as the communicator.
     func shareMemory(_ count: Int) throws -> any SharedMemory
     /// Returns once every rank has called it.

@@ -23,8 +23,8 @@ public struct StreamPartition: Sendable, Equatable {
     private let longStreams: Int
 
     /// - Parameters:
-    ///   - name: what holds the tokens, for the error.
-    ///   - setting: what says how many streams there are, for the error.
+    ///   - name: the source of the tokens, for the error.
+    ///   - setting: the setting or option that gives the number of streams, for the error.
     /// - Throws: `PartitionError.tooFewTokens` unless each stream has a prediction to make: N must be above S.
     public init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus", setting: String? = nil) throws {
         precondition(streams > 0)

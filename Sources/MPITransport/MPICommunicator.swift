@@ -198,10 +198,10 @@ public final class MPICommunicator: Communicator {
     }
 
     public func requireSharedMemory(_ count: Int) throws {
-        // Alone, a rank's window is memory of its own.
+        // The window of a single rank is ordinary memory.
         guard size > 1 else { return }
         let free = SharedMemoryFolder.free.map { Double($0) } ?? .infinity
-        // What all ask for, and what the first rank finds.
+        // The sum of all requests, and the free memory that the first rank sees.
         var sums: [Double] = [Double(count * MemoryLayout<Float>.stride), rank == 0 ? free : 0]
         try sums.withUnsafeMutableBufferPointer { try sum($0) }
         let needed = sums[0] + Double(size * SharedMemoryFolder.messages)
@@ -210,11 +210,11 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    /// The window is freed with the communicator and not with the object returned: freeing is collective, and a rank that
+    /// The window is freed with the communicator, not with the returned object: freeing is collective, and a rank that
     /// fails alone must not wait for the others.
     public func shareMemory(_ count: Int) throws -> any SharedMemory {
         try requireSharedMemory(count)
-        // MPI promises no alignment; the same bytes are aligned alike wherever a process maps them.
+        // MPI guarantees no alignment, but the same bytes have the same alignment wherever a process maps them.
         let alignment = 64
         let extra = alignment + 32
         var base: UnsafeMutableRawPointer?

@@ -16,7 +16,7 @@ struct CostMeter {
         self.tokens += tokens
     }
 
-    /// Runs `body`, whose phases are no part of any step.
+    /// Runs `body` without counting its phases as part of a step.
     mutating func leaveOut(of clock: PhaseClock, _ body: () throws -> Void) rethrows {
         clock.enter(.other)
         let before = Array(clock.nanoseconds)
@@ -25,7 +25,7 @@ struct CostMeter {
         for (index, sum) in clock.nanoseconds.enumerated() { nanoseconds[index] += sum - before[index] }
     }
 
-    /// The costs so far, which begin anew.
+    /// The cost so far; counting restarts from zero.
     mutating func take(_ clock: PhaseClock) -> (tokensPerSecond: Double, cost: StepCost) {
         let sums = Array(clock.nanoseconds)
         var phases: [String: Double] = [:]

@@ -29,7 +29,7 @@ public final class Generator {
     ///   - prompt: read first, after the text so far; at least one token if there is none.
     ///   - length: the largest number of tokens to generate.
     ///   - excluded: a token never to generate, `<unk>`.
-    ///   - emit: called with each token as it comes; false ends the text after it.
+    ///   - emit: called with each token as it is generated; false ends the text after it.
     /// - Throws: `OutputNotFinite`, `KernelError`, and what `emit` throws.
     public func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool

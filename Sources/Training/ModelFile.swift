@@ -34,7 +34,7 @@ public enum ModelFile {
             try parameters.values(entry).withUnsafe {
                 try file.read(place(of: entry, names, prefix, model), shape: entry.shape, into: $0)
             }
-            // Also of F64, which may hold what single precision cannot.
+            // F64 may hold values that become infinite in single precision.
             guard parameters.values(entry).areFinite else {
                 throw ModelFileError.notFinite(file: file.path, tensor: place(of: entry, names, prefix, model))
             }
@@ -45,8 +45,8 @@ public enum ModelFile {
         }
     }
 
-    /// Whether `load` would find every parameter, in its shape; reads no numbers.
-    /// - Throws: as `load`, but for `.notTied` and `.notFinite`.
+    /// Checks that `load` would find every parameter with its shape, without reading numbers.
+    /// - Throws: like `load`, except `.notTied` and `.notFinite`.
     public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
@@ -63,13 +63,13 @@ public enum ModelFile {
         }
     }
 
-    /// Rows of the embedding, or of the output layer, in a file; nil where there is none.
+    /// The number of rows of the embedding in a file, or of the output layer; nil if the file has neither.
     public static func vocabularySize(of file: SafetensorsFile) -> Int? {
         let prefix = prefix(of: file)
         return [encoder, decoder].lazy.compactMap { try? file.shape(of: prefix + $0).first }.first
     }
 
-    /// The name in a file of these names; tied weights may have that of the output layer alone.
+    /// The name of the parameter in a file with these names; tied weights may have only that of the output layer.
     private static func place(
         of entry: ParameterLayout.Entry, _ names: Set<String>, _ prefix: String, _ model: ModelConfiguration
     ) -> String {
@@ -150,7 +150,7 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case notTied(file: String)
     /// NaN or infinity among the weights.
     case notFinite(file: String, tensor: String)
-    /// One matrix for both, `tensor`, where the model has two.
+    /// One matrix for both, `tensor`, although the model has two.
     case tied(file: String, tensor: String)
     /// A recurrent weight of the model is missing from the file.
     case notInFile(file: String, tensor: String)

@@ -20,7 +20,7 @@ public final class Predictor {
     /// The candidates, most probable first; of equal ones, the lower id first.
     /// - Parameters:
     ///   - tokens: the text, read from a zero state; at least one.
-    ///   - isAllowed: which tokens may come; probabilities are shared out among these, the softmax over their logits.
+    ///   - isAllowed: which tokens are permitted; the probabilities are the softmax over their logits.
     /// - Throws: `OutputNotFinite`, `KernelError`.
     public func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
         precondition(!tokens.isEmpty)

@@ -43,7 +43,7 @@ public final class Scorer {
     /// - Parameters:
     ///   - lines: their tokens, with those that end them.
     ///   - keepingParts: whether each token's own score is wanted.
-    /// - Returns: the score of each.
+    /// - Returns: the score of each line.
     /// - Throws: `OutputNotFinite`, `KernelError`.
     public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }

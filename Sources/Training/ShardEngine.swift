@@ -34,8 +34,8 @@ final class ShardEngine: StepEngine {
         let layout = ParameterLayout(options.model)
         machines = try communicator.machines()
         try machines.requireArenas(
-            1 + options.optimizer.name.slots.count, beside: plan.nodes(of: communicator.rank).count * layout.count, layout,
-            communicator)
+            1 + options.optimizer.name.slots.count,
+            beside: plan.nodes(of: communicator.rank).count * NodeExchange.nodeLength(options.model), layout, communicator)
         parameters = try machines.sharedArena(layout)
         optimizer = Optimizer(
             options.optimizer, slots: try options.optimizer.name.slots.map { [machines] _ in try machines.sharedArena(layout) })
@@ -117,15 +117,15 @@ final class ShardEngine: StepEngine {
 }
 
 extension Machines {
-    /// Collective among all ranks. Shows that there is room for `arenas` shared arenas and, of each rank, `own` floats.
-    /// - Throws: `CollectiveFailure` on all ranks alike; transport errors.
+    /// Collective among all ranks. Checks that there is memory for `arenas` shared arenas and for `own` floats of each rank.
+    /// - Throws: `CollectiveFailure`, the same on all ranks; transport errors.
     func requireArenas(_ arenas: Int, beside own: Int, _ layout: ParameterLayout, _ communicator: any Communicator) throws {
         let (here, arenas) = (here, here.rank == 0 ? arenas * layout.count : 0)
-        // One machine's want must not leave the others waiting for it.
+        // If one machine has too little, the ranks of the others must stop as well.
         try communicator.together("sharing memory") { try here.requireSharedMemory(own + arenas) }
     }
 
-    /// Collective among the ranks of a machine. Memory that exists once for all of them, zero at first.
+    /// Collective among the ranks of a machine. Memory that exists once for all of them, initially zero.
     func sharedArena(_ layout: ParameterLayout) throws -> Arena {
         let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)
         return Arena(layout, in: Buffer(memory.part(of: 0), of: memory))

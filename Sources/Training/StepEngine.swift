@@ -26,9 +26,9 @@ protocol StepEngine: AnyObject {
     func reduce(_ own: StepSignals, of chunk: LocalChunk) throws -> (signals: StepSignals, norm: GradientNorm)
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
     func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws
-    /// Instead of `update`: leaves everything as if the gradient had never been computed, but for the carried state.
+    /// Called instead of `update`: discards the gradient. The carried state keeps the effect of the chunk.
     func discardGradient()
-    /// Instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
+    /// Called instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
     /// gradient, so it is computed once more.
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String?
 }

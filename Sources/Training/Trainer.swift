@@ -64,7 +64,7 @@ public final class Trainer {
     private var lastValidation: Evaluation?
     private var validatedStep: Int?
     private var savedStep: Int?
-    /// The newest checkpoint that was shown to be sound.
+    /// The newest checkpoint that is known to be usable.
     private var soundCheckpoint: String?
     private var stragglers = StragglerWatch()
     private var costs = CostMeter()
@@ -139,8 +139,8 @@ public final class Trainer {
     /// Collective. Trains to the end, or until a rank's `requests` says stop. A validation does not delay a stop: it is
     /// postponed, and comes first when the run resumes, so that the run ends in the same bytes.
     /// - Parameters:
-    ///   - isStopping: asked during a validation, whether a stop is about to be requested.
-    ///   - requests: asked before each step.
+    ///   - isStopping: called during a validation: whether a stop is about to be requested.
+    ///   - requests: called before each step.
     /// - Throws: `TrainingFailure`, `KernelError`, transport errors, and what saving the last checkpoint throws.
     public func run(
         isStopping: () -> Bool = { false }, requests: () -> (stop: Bool, save: Bool)
@@ -294,7 +294,8 @@ public final class Trainer {
         return outcome.signals.save > 0 || every > 0 && progress.step % every == 0
     }
 
-    /// Collective. What is about to be saved was learnt from the right data, is the same on all ranks, and is of use.
+    /// Collective. Checks that what is about to be saved was learned from the right data, is the same on all ranks, and can be
+    /// trained from.
     private func verify() throws {
         heartbeat.enter(.exchange)
         try step.verifyReplicas(step: progress.step)

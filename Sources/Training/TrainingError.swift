@@ -10,7 +10,7 @@ public enum TrainingError: DiagnosedError, Equatable {
     case stateNotFinite(step: Int, tensor: String)
     /// Found before a save: no step can follow. `found`: what that step would meet.
     case nextStepNotFinite(step: Int, found: String)
-    /// Parameters of which each rank holds a copy have become different; `ranks`: the odd ones, or all in a tie.
+    /// The copies of the parameters on the ranks have become different. `ranks`: the ranks that differ, or all in a tie.
     case replicasDiffer(step: Int, tensor: String, ranks: [Int])
 
     public var kind: FailureKind { .internal }

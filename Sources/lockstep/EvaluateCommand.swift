@@ -15,10 +15,10 @@ struct EvaluateCommand: JobCommand {
         commandName: "evaluate",
         abstract: "The loss and perplexity of a text under a model.",
         discussion: """
-            Every token but the first is predicted once, from all tokens before it, without dropout. With one stream, \
-            the default, that is the exact value. With --streams N the text is cut into N pieces that are read side by \
-            side, each from a zero state: faster, another value, mostly a little higher, and what training reports as \
-            its validation loss (validation.streams). The number of ranks changes nothing, not even the last digit.
+            Predicts every token but the first once, from all tokens before it, without dropout. With one stream, the \
+            default, the value is exact. With --streams N, the text is cut into N pieces that are read in parallel, each \
+            from a zero state. This is faster, gives a slightly different value, and is what training reports as its \
+            validation loss (validation.streams). The number of ranks does not change a single digit.
 
             Examples:
               lockstep evaluate --checkpoint runs/first
@@ -58,7 +58,7 @@ struct EvaluateCommand: JobCommand {
             try communicator.agree(
                 on: model.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
             let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
-            // Each rank reads its own files, which may be copies on its own machine.
+            // Each rank reads its own files, which may be local copies.
             try communicator.agree(on: input.identity, kind: .data)
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(

@@ -8,9 +8,9 @@ struct InspectCommand: TaskCommand {
         commandName: "inspect",
         abstract: "Show what a dataset, run or checkpoint folder, or a safetensors file, contains.",
         discussion: """
-            Datasets and checkpoints are verified: damage is named with its reason, and the exit code is 65. Of each \
-            tensor the smallest and largest value, the mean and the root mean square are shown, and how many elements are \
-            NaN or infinite.
+            Verifies datasets and checkpoints. Whatever is damaged is named with the reason, and the exit code is 65. For \
+            each tensor it shows the smallest and largest value, the mean, the root mean square, and how many elements \
+            are NaN or infinite.
 
             Examples:
               lockstep inspect data/kinematics

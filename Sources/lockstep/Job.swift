@@ -50,8 +50,8 @@ enum Job {
         return threads(String(cString: value), cores: cores)
     }
 
-    /// OpenMP's list has a number for each level of nesting (OpenMP 5.0, section 6.2), of which the first counts. More threads
-    /// than cores would only wait for each other; what is no number stands for one.
+    /// OpenMP allows a list with a number for each level of nesting (OpenMP 5.0, section 6.2); the first one counts. There are
+    /// never more threads than cores, and one if the value is not a number.
     static func threads(_ value: String, cores: Int) -> Int {
         let first = value.prefix { $0 != "," }.filter { !$0.isWhitespace }
         return min(max(1, Int(first) ?? 1), max(1, cores))
@@ -66,7 +66,7 @@ extension Communicator {
         try agree(on: program, named: "the program's SHA-256")
     }
 
-    /// Rank 0's text, on every rank.
+    /// The text of rank 0, on every rank.
     func broadcast(_ text: String) throws -> String {
         let texts = try allGather(rank == 0 ? Array(text.utf8) : [])
         return String(decoding: texts[0], as: UTF8.self)

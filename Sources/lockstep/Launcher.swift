@@ -20,10 +20,9 @@ enum Launcher {
         _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
     }
 
-    /// Ends the launcher if it outlives its patience. mpirun that hears of a dead rank waits for the daemons on other nodes,
-    /// and when these are out of reach it waits for a quarter of an hour (TCP's retransmissions).
-    /// - Parameters:
-    ///   - note: then written to `path`, since an mpirun that was killed returns nothing but 137.
+    /// Kills the launcher if it does not end in time. After a rank has died, mpirun waits for the daemons on other nodes,
+    /// and if these are unreachable it waits for a quarter of an hour (TCP's retransmissions).
+    /// - Parameter note: written to the file `path` before the kill, because the exit code of a killed mpirun says nothing.
     static func endIfItStays(noting note: String, in path: String) {
         guard LaunchEnvironment.isChildOfLauncher else { return }
         let patience = getenv("OMPI_MCA_odls_base_sigkill_timeout").flatMap { Int(String(cString: $0)) } ?? 1
@@ -31,7 +30,7 @@ enum Launcher {
         let script = """
             exec < /dev/null > /dev/null 2>&1; sleep \(2 * patience + 5)
             case $(cat /proc/\(getppid())/comm) in mpirun | mpiexec | orterun | orted | prterun | prted | hydra_pmi_proxy)
-                # Not waited for: the run folder may be what does not answer.
+                # In the background: the run folder may be what does not respond.
                 echo "$1" > "$2" & sleep 1
                 kill -KILL \(getppid()) ;;
             esac

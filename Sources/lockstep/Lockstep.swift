@@ -30,9 +30,9 @@ struct Lockstep: ParsableCommand {
         lockstep_require_processor(CommandLine.argc, CommandLine.unsafeArgv)
         // A reader that exits early (`lockstep ... | head`) causes a failed write, not a killed process.
         signal(SIGPIPE, SIG_IGN)
-        // So does a file that grows beyond `ulimit -f`.
+        // So does a file that grows beyond the limit of `ulimit -f`.
         signal(SIGXFSZ, SIG_IGN)
-        // Started with a closed standard stream, the next file opened would be that stream, and get its messages.
+        // If a standard stream is closed at the start, the next file opened would take its place and receive its messages.
         while true {
             let descriptor = open("/dev/null", O_RDWR)
             guard (0...2).contains(descriptor) else {
@@ -63,21 +63,21 @@ struct Lockstep: ParsableCommand {
 }
 
 extension Lockstep {
-    /// The main thread's stack grows up to the limit of the moment, which may be raised as far as the hard one.
+    /// Raises the soft limit on the stack, up to which the main thread's stack grows, as far as the hard limit allows.
     private static func requireStack() {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit) == 0, limit.rlim_cur < 8 << 20 else { return }
         limit.rlim_cur = min(limit.rlim_max, 8 << 20)
         setrlimit(__rlimit_resource_t(RLIMIT_STACK.rawValue), &limit)
         guard limit.rlim_cur >= 128 << 10 else {
-            // Whatever else there is to say takes more stack than that.
+            // An ordinary message would need more stack than that.
             let words: StaticString = "lockstep: too little stack; raise the limit to 128 KiB at least (ulimit -s)\n"
             _ = write(STDERR_FILENO, words.utf8Start, words.utf8CodeUnitCount)
             _exit(FailureKind.inputOutput.rawValue)
         }
     }
 
-    /// Whether the processes that mpirun starts with this subcommand, or by mistake with none, all meet the same.
+    /// Whether all processes that mpirun starts with this subcommand, or by mistake without one, find the same.
     private static func isShared(_ name: String?) -> Bool {
         !configuration.subcommands.contains { $0.configuration.commandName == name && $0 is any TaskCommand.Type }
     }

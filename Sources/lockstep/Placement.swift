@@ -46,7 +46,7 @@ struct Placement {
     /// Ranks on this machine.
     var ranksHere: Int { ranks.count { $0.host == Host.name } }
 
-    /// As in `4 on 2 hosts (a 2, b 2), 1 thread each`.
+    /// For example `4 on 2 hosts (a 2, b 2), 1 thread each`.
     var ranksText: String {
         let hosts = hosts
         let shown = hosts.prefix(4).map { hosts.count == 1 ? $0.name : "\($0.name) \($0.ranks.count)" }

@@ -11,8 +11,8 @@ struct ReportCommand: TaskCommand {
         commandName: "report",
         abstract: "Make a page of curves, samples and settings of one run, or of several side by side.",
         discussion: """
-            The page is a single HTML file that needs no network. It may be made while a run is at work. Of several \
-            paths those that hold no metrics yet, and those that are no runs, are left out with a note.
+            The page is a single HTML file that needs no network. You can make it while a run is training. If you give \
+            several paths, those without metrics are left out with a note.
 
             Examples:
               lockstep report runs/quickstart
@@ -50,13 +50,13 @@ struct ReportCommand: TaskCommand {
         print(path)
     }
 
-    /// Of several paths, as `runs/*` gives them, those of runs that have begun.
-    /// - Throws: `FileError` when there are none, or the only one does not exist.
+    /// The paths that hold metrics; `runs/*` also gives others. A single path is returned as it is.
+    /// - Throws: `FileError` if a path does not exist or none holds metrics.
     private static func withMetrics(_ paths: [String]) throws -> [String] {
         if paths.count == 1 { return paths }
         var runs: [String] = []
         for path in paths {
-            // A mistyped name is no run that has yet to begin.
+            // A mistyped name must not pass for a run without metrics.
             guard Folder.exists(path) else { throw FileError(operation: "open", path: path, code: ENOENT) }
             if Folder.isFile("\(path)/metrics.jsonl") {
                 runs.append(path)
@@ -68,7 +68,7 @@ struct ReportCommand: TaskCommand {
         return runs
     }
 
-    /// The last part of each path; the whole of it where that is not enough to tell runs apart.
+    /// The last part of each path, or the whole path if the last part is ambiguous.
     private static func names(_ folders: [String]) -> [String] {
         let last = folders.map { folder in
             folder.split(separator: "/").last { $0 != "." }.map(String.init) ?? folder

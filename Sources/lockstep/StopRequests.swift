@@ -2,8 +2,8 @@ import Diagnostics
 import Glibc
 import Synchronization
 
-/// Signals, remembered until the step ends. SIGTERM, SIGUSR2, SIGINT and SIGXCPU (the limit on processor
-/// time) stop the run with a checkpoint; SIGUSR1 and SIGHUP (the terminal is gone) save and go on.
+/// Signals, remembered until the step ends. SIGTERM, SIGUSR2, SIGINT and SIGXCPU (the limit on processor time) stop the run
+/// with a checkpoint. SIGUSR1 and SIGHUP (the terminal has closed) save a checkpoint, and training continues.
 ///
 /// SIGUSR2 is for launchers: mpirun and srun forward it and do nothing else, while on SIGTERM they end the job in their own
 /// ways, soon and with their own exit codes.
@@ -36,8 +36,8 @@ enum StopRequests {
         }
     }
 
-    /// SIGXCPU comes with the soft limit on processor time, and again each second; at the hard limit comes SIGKILL. What
-    /// does not train cannot do better than say so.
+    /// The kernel sends SIGXCPU at the soft limit on processor time and every second after it, and SIGKILL at the hard limit.
+    /// A command other than `train` says so and ends.
     static func nameTimeLimit() {
         SignalHandler.install(SIGXCPU) { _ in
             let words: StaticString = "lockstep: the limit on processor time is reached; raise it (ulimit -t, or the batch system's)\n"

@@ -66,7 +66,7 @@ struct TrainCommand: JobCommand {
         let watchdog = Watchdog(heartbeat, rank: Failure.launchedRank, limit: RunPlan.patience(of: self)) { alarm in
             if let alarm { Failure.say("lockstep: \(alarm)", colour: .red) }
             Launcher.endIfItStays(noting: RunEnding.ofAlarm(step: heartbeat.reading.step), in: ending)
-            // Not by MPI, which the training thread is in, nor through what runs at exit.
+            // Not through MPI, which the training thread is using, nor through exit handlers.
             _exit(FailureKind.inputOutput.rawValue)
         }
         try watchdog.watch()

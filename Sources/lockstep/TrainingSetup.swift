@@ -45,10 +45,10 @@ struct TrainingSetup {
             try TrainingSetup.options(configuration, data, communicator)
         }
         try Arithmetic.prepare(threads: Job.threads)
-        let weights = try communicator.together("reading the weights to begin with") {
+        let weights = try communicator.together("reading the initial weights") {
             try command.initFrom.map { try InitialWeights($0, for: options.model, dataset: data.dataset, note) }
         }
-        try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the weights to begin with", kind: .data)
+        try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the initial weights", kind: .data)
 
         (lock, reporter) = try communicator.together("opening the run folder") { [plan] in
             if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
@@ -91,7 +91,7 @@ struct TrainingSetup {
 
     // MARK: Parts of the set-up
 
-    /// What the configuration comes to with these data and ranks.
+    /// The run that the configuration describes for these data and ranks.
     private static func options(
         _ configuration: RunConfiguration, _ data: TrainingData, _ communicator: any Communicator
     ) throws -> TrainingOptions {
@@ -116,7 +116,7 @@ struct TrainingSetup {
         return options
     }
 
-    /// By rank 0 alone.
+    /// Called by rank 0 alone.
     private static func openFolder(
         of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int
     ) throws -> (RunLock, RunReporter) {
