@@ -18,6 +18,9 @@ if [[ $LOCKSTEP_BUILD_MPI == openmpi ]]; then
     build=.build launcher=mpirun settings=$here/openmpi.env
 else
     build=.build-mpich launcher=mpiexec.hydra settings=$here/mpich.env
-    command -v "$launcher" >/dev/null || launcher=mpiexec # Cray's
+    # Cray's. Open MPI's mpiexec says "mpiexec (OpenRTE)" or "mpiexec (Open MPI)".
+    if ! command -v "$launcher" >/dev/null && command -v mpiexec >/dev/null && [[ $(mpiexec --version 2>&1) != *\(Open* ]]; then
+        launcher=mpiexec
+    fi
 fi
 if $packaged; then binaries=$here/../bin; else binaries=$here/../$build/release; fi

@@ -78,7 +78,7 @@ extension CommandTests {
 
         /// Two ranks on one core, for real.
         @Test func twoRanksOnOneCore() throws {
-            let (report, outcome) = try examine([], ranks: 2, launcher: ["--cpu-set", "0", "--bind-to", "core"])
+            let (report, outcome) = try examine([], ranks: 2, launcher: Launch.isMPICH ? ["-bind-to", "user:0,0"] : ["--cpu-set", "0", "--bind-to", "core"])
             let finding = try #require(report.finding("binding"))
             #expect(finding.verdict == "problem" && finding.found.hasPrefix("ranks 0, 1 on 1 core"))
             #expect(outcome.status == 69)
@@ -100,10 +100,11 @@ extension CommandTests {
 
         @Test func hostfile() throws {
             let host = try Launch.run("hostname", []).output.trimmingCharacters(in: .whitespacesAndNewlines)
-            _ = try sandbox.write("\(host) slots=5000\n", to: "hosts")
+            let slots = Launch.isMPICH ? ":" : " slots="
+            _ = try sandbox.write("\(host)\(slots)5000\n", to: "hosts")
             let (report, _) = try examine(["--hostfile", "hosts"])
             #expect(report.finding("ranks")?.verdict == "problem")
-            #expect(report.finding("ranks")?.remedy?.hasPrefix("in hosts: \(host) slots=") == true)
+            #expect(report.finding("ranks")?.remedy?.hasPrefix("in hosts: \(host)\(slots)") == true)
         }
 
         @Test func textHasReasonsRemediesAndTheCommand() throws {

@@ -72,7 +72,8 @@ extension CommandTests {
         }
 
         /// mpirun itself refuses more ranks than slots, and root: nothing starts. `launch/openmpi.env` allows root.
-        @Test func refusedByMpirun() throws {
+        @Test(.disabled(if: Launch.isMPICH, "Hydra refuses neither"))
+        func refusedByMpirun() throws {
             let environment = URL(filePath: #filePath).deletingLastPathComponent().deletingLastPathComponent()
                 .deletingLastPathComponent().appending(path: "launch/openmpi.env").path
             func start(_ first: String, _ options: [String]) throws -> Launch.Outcome {

@@ -51,8 +51,9 @@ final class Sandbox: Sendable {
             sourceLocation: sourceLocation)
     }
 
-    /// Starts `lockstep`, alone or on ranks, and as soon as the shell test `condition` holds, runs `action`, in which
-    /// `$job` is the process and, under mpirun, `$ranks` are its ranks. `preparation` comes before all else.
+    /// Starts `lockstep`, alone or on ranks, and as soon as the shell test `condition` holds, runs `action`, in which `$job`
+    /// is the process and, under mpirun, `$ranks` are its ranks; in `condition`, `ranks` prints those that have started.
+    /// `preparation` comes before all else.
     func interrupt(
         _ arguments: [String], ranks: Int? = nil, when condition: String, _ action: String, preparation: String = ":"
     ) throws -> Launch.Outcome {
@@ -60,11 +61,15 @@ final class Sandbox: Sendable {
         let launcher = ranks.map(Launch.launcher) ?? []
         let script = """
             \(preparation)
+            # Hydra's ranks are its daemon's children.
+            ranks() {
+                found=$(cat /proc/$job/task/*/children)
+                case $(cat /proc/${found%% *}/comm) in hydra*) found=$(cat /proc/${found%% *}/task/*/children) ;; esac
+                echo $found
+            } 2> /dev/null
             "$@" & job=$!
             until \(condition) || ! kill -0 $job; do sleep 0.02; done
-            ranks=$(cat /proc/$job/task/*/children)
-            # Hydra's ranks are its daemon's.
-            case $(cat /proc/${ranks%% *}/comm) in hydra*) ranks=$(cat /proc/${ranks%% *}/task/*/children) ;; esac
+            ranks=$(ranks)
             \(action)
             wait $job
             """

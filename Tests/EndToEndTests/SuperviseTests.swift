@@ -117,9 +117,11 @@ extension CommandTests {
         @Test func crashesChangeNothing() throws {
             let settings = ["training.steps=3000", "checkpoint.every_steps=100", "metrics.every_steps=10", "model.dropout=0.2"]
             let script = """
+                # Each of Hydra's ranks is in a session of its own.
+                ranks() { for p in $(pgrep -x lockstep); do [ /proc/$p/cwd -ef . ] && echo $p; done; }
                 "$@" & s=$!
                 for n in 1 2 3; do
-                    until rank=$(pgrep -s $$ -x lockstep | tail -n 1) && [ -n "$rank" ] &&
+                    until rank=$(ranks | tail -n 1) && [ -n "$rank" ] &&
                         [ "0$(cat run/checkpoints/latest 2> /dev/null | tr -dc 0-9)" -gt $((n * 500)) ]
                     do kill -0 $s || break; sleep 0.01; done
                     kill -KILL $rank
@@ -127,8 +129,8 @@ extension CommandTests {
                 wait $s
                 """
             let outcome = try Launch.run(
-                "setsid",
-                ["-w", "sh", "-c", script, "sh", supervise, "--wait", "0", "--"] + Launch.launcher(2)
+                "sh",
+                ["-c", script, "sh", supervise, "--wait", "0", "--"] + Launch.launcher(2)
                     + [Launch.product("lockstep"), "train", "--run", "run"] + Sandbox.small
                     + settings.flatMap { ["--set", $0] },
                 environment: Launch.mpiEnvironment, folder: sandbox.folder)

@@ -46,7 +46,7 @@ extension CommandTests {
         func rankStoppedAtTheStartIsNamed(after seconds: Double, rank: Int) throws {
             let sandbox = try Sandbox()
             let outcome = try sandbox.interrupt(
-                watched(seconds: 4), ranks: 2, when: "[ $(cat /proc/$job/task/*/children | wc -w) = 2 ]",
+                watched(seconds: 4), ranks: 2, when: "[ $(ranks | wc -w) = 2 ]",
                 "set -- $ranks; sleep \(seconds); kill -STOP $\(rank + 1); \(Self.end)")
             #expect(!outcome.timedOut)
             #expect(outcome.status == 74)

@@ -102,6 +102,8 @@ public enum Launch {
         environment["OMPI_ALLOW_RUN_AS_ROOT_CONFIRM"] = "1"
         environment["OMP_NUM_THREADS"] = "1"
         environment["OMPI_MCA_mpi_yield_when_idle"] = "1"
+        // As in launch/mpich.env: else SIGHUP is never ignored.
+        environment["UCX_DEBUG_SIGNO"] = "0"
         // Containers rarely permit one process to read another's memory.
         environment["OMPI_MCA_btl_vader_single_copy_mechanism"] = "none"
         // mpirun's patience with the other ranks after one has failed, in seconds.
