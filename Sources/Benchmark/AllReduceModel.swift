@@ -4,23 +4,23 @@
 ///
 /// alpha: seconds until a message arrives, however short; B: bytes per second after that, summing included; k: the number of
 /// pieces into which the transport cuts a p-th of m.
-public struct AllReduceModel: Codable, Sendable, Equatable {
+package struct AllReduceModel: Codable, Sendable, Equatable {
     /// alpha, seconds.
-    public let latency: Double
+    package let latency: Double
     /// B.
-    public let bytesPerSecond: Double
+    package let bytesPerSecond: Double
 
-    public init(latency: Double, bytesPerSecond: Double) {
+    package init(latency: Double, bytesPerSecond: Double) {
         self.latency = latency
         self.bytesPerSecond = bytesPerSecond
     }
 
     /// How long one sum of `bytes` took.
-    public struct Measurement: Codable, Sendable {
-        public let bytes: Int
-        public let seconds: Double
+    package struct Measurement: Codable, Sendable {
+        package let bytes: Int
+        package let seconds: Double
 
-        public init(bytes: Int, seconds: Double) {
+        package init(bytes: Int, seconds: Double) {
             self.bytes = bytes
             self.seconds = seconds
         }
@@ -29,7 +29,7 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
     /// The model that fits the smallest and the largest of these sums, made by the same ranks exactly. Latency dominates
     /// the smallest, and training needs the largest. Neither latency nor transfer time is negative; if
     /// the two points imply otherwise, the latency is zero.
-    public init(fitting measurements: [Measurement], ranks: Int, pieceBytes: Int) {
+    package init(fitting measurements: [Measurement], ranks: Int, pieceBytes: Int) {
         precondition(ranks > 1)
         let small = measurements.min { $0.bytes < $1.bytes }!
         let large = measurements.max { $0.bytes < $1.bytes }!
@@ -47,7 +47,7 @@ public struct AllReduceModel: Codable, Sendable, Equatable {
     }
 
     /// - Parameter pieceBytes: longer sums are split into pieces of this size.
-    public func seconds(bytes: Int, ranks: Int, pieceBytes: Int) -> Double {
+    package func seconds(bytes: Int, ranks: Int, pieceBytes: Int) -> Double {
         let (a, b) = AllReduceModel.factors(bytes: bytes, ranks: ranks, pieceBytes: pieceBytes)
         return a * latency + b / bytesPerSecond
     }

@@ -1,16 +1,16 @@
 import CBenchmarkShim
 
 /// Heap allocations of this thread, anywhere in the process.
-public struct AllocationCount: Codable, Sendable {
-    public let calls: Int
+package struct AllocationCount: Codable, Sendable {
+    package let calls: Int
     /// Bytes requested in all calls.
-    public let bytes: Int
+    package let bytes: Int
     /// The calls from this program and Swift's libraries, not from MPI.
-    public let own: Int
+    package let own: Int
 
     /// Counts what `body` allocates; nil if that cannot be counted (see allocations.c). No library may be loaded
     /// meanwhile.
-    public static func during(_ body: () throws -> Void) rethrows -> AllocationCount? {
+    package static func during(_ body: () throws -> Void) rethrows -> AllocationCount? {
         guard lockstep_count_begin() else {
             try body()
             return nil

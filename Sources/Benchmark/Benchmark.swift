@@ -8,25 +8,25 @@ import Recurrent
 import Training
 
 /// What to measure.
-public struct BenchmarkOptions: Sendable {
+package struct BenchmarkOptions: Sendable {
     /// The step to measure; its unroll length must be fixed.
-    public var training: TrainingOptions
-    public var tokens: TokenStore
+    package var training: TrainingOptions
+    package var tokens: TokenStore
     /// The number of measured steps, and of warm-up steps before them.
-    public var steps: Int
-    public var warmup: Int
-    public var program: String
-    public var host: String
+    package var steps: Int
+    package var warmup: Int
+    package var program: String
+    package var host: String
     /// Cores of one rank.
-    public var threads: Int
+    package var threads: Int
     /// The largest piece that the transport sums at once.
-    public var pieceBytes: Int
+    package var pieceBytes: Int
     /// Networks to predict for.
-    public var links: [(name: String, model: AllReduceModel)]
+    package var links: [(name: String, model: AllReduceModel)]
     /// Leaves out exchange by messages, prediction and inference.
-    public var stepsOnly: Bool
+    package var stepsOnly: Bool
 
-    public init(
+    package init(
         training: TrainingOptions, tokens: TokenStore, steps: Int, warmup: Int, program: String, host: String,
         threads: Int, pieceBytes: Int, links: [(name: String, model: AllReduceModel)], stepsOnly: Bool = false
     ) {
@@ -45,13 +45,13 @@ public struct BenchmarkOptions: Sendable {
 }
 
 /// Measures machine, training step, exchange and inference, on all ranks together.
-public struct Benchmark {
+package struct Benchmark {
     private let options: BenchmarkOptions
     private let communicator: any Communicator
     private let say: (String) -> Void
 
     /// - Parameter say: receives what is being measured; called on rank 0 only.
-    public init(
+    package init(
         _ options: BenchmarkOptions, communicator: any Communicator, say: @escaping (String) -> Void = { _ in }
     ) {
         self.options = options
@@ -60,12 +60,12 @@ public struct Benchmark {
     }
 
     /// Memory in bytes that is read to measure its bandwidth.
-    public static var bandwidthBytes: Int { min(max(4 * Machine.this.lastCache, 64 << 20), 1 << 30) }
+    package static var bandwidthBytes: Int { min(max(4 * Machine.this.lastCache, 64 << 20), 1 << 30) }
 
     /// Collective.
     /// - Returns: the report on rank 0, nil on the others.
     /// - Throws: `BenchmarkError`, `TrainingError`, `CollectiveFailure`, `KernelError`, transport errors.
-    public func run() throws -> BenchmarkReport? {
+    package func run() throws -> BenchmarkReport? {
         var run: StepRun? = try communicator.together("building the model") {
             try StepRun(options.training, tokens: options.tokens, communicator: communicator)
         }

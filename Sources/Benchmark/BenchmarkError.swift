@@ -1,12 +1,12 @@
 import Diagnostics
 
 /// What cannot be measured.
-public enum BenchmarkError: DiagnosedError, Equatable {
+package enum BenchmarkError: DiagnosedError, Equatable {
     case textTooShort(path: String, tokens: Int, needed: Int)
 
-    public var kind: FailureKind { .usage }
+    package var kind: FailureKind { .usage }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .textTooShort(let path, let tokens, let needed):
             Diagnosis(

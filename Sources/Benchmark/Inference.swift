@@ -33,9 +33,9 @@ enum Inference {
 }
 
 /// Text to measure with if there is no dataset.
-public enum RandomText {
+package enum RandomText {
     /// Independent tokens, uniformly distributed over the vocabulary.
-    public static func tokens(count: Int, vocabulary: Int, seed: UInt64) -> TokenStore {
+    package static func tokens(count: Int, vocabulary: Int, seed: UInt64) -> TokenStore {
         var random = PhiloxSequence(seed: seed, purpose: .sampling)
         return TokenStore((0..<count).map { _ in Int32(random.uniform() * Double(vocabulary)) }, name: "random tokens")
     }

@@ -3,25 +3,25 @@ import Glibc
 import Kernels
 
 /// A quick look at what one core does: about half a second.
-public enum Speedometer {
+package enum Speedometer {
     /// Bits of the widest vectors that this processor has and the loops of `CeilingSampler` come in.
-    public static var vectorBits: Int { 8 * (Ceiling.widths.first ?? 0) }
+    package static var vectorBits: Int { 8 * (Ceiling.widths.first ?? 0) }
 
     /// Operations in a second of processor time: medians of samples that take turns.
-    public struct Reading: Sendable {
+    package struct Reading: Sendable {
         /// In fused multiply-adds between registers.
-        public let peak: Double
+        package let peak: Double
         /// In a product that stays in the second-level cache.
-        public let cachedProduct: Double
+        package let cachedProduct: Double
         /// In a matrix product of a usual size.
-        public let product: Double
+        package let product: Double
         /// How much of a core this thread had meanwhile, 0...1. What else runs on the machine shows here.
-        public let share: Double
+        package let share: Double
     }
 
     /// On one thread.
     /// - Throws: `KernelError`.
-    public static func measure() throws -> Reading {
+    package static func measure() throws -> Reading {
         try Arithmetic.prepare(threads: 1)
         let sampler = try CeilingSampler(clock: CLOCK_THREAD_CPUTIME_ID)
         let (wall, processor) = (seconds(CLOCK_MONOTONIC), seconds(CLOCK_THREAD_CPUTIME_ID))

@@ -10,16 +10,16 @@ enum CheckpointFile {
 }
 
 /// The content of a checkpoint to be saved.
-public struct CheckpointContent {
-    public var manifest: Manifest
+package struct CheckpointContent {
+    package var manifest: Manifest
     /// Parameters, under PyTorch's names.
-    public var model: [NamedTensor]
+    package var model: [NamedTensor]
     /// Optimizer slots, carried state by global stream.
-    public var state: [NamedTensor]
+    package var state: [NamedTensor]
     /// Path of the dataset's `vocabulary.json`.
-    public var vocabularyPath: String
+    package var vocabularyPath: String
 
-    public init(manifest: Manifest, model: [NamedTensor], state: [NamedTensor], vocabularyPath: String) {
+    package init(manifest: Manifest, model: [NamedTensor], state: [NamedTensor], vocabularyPath: String) {
         self.manifest = manifest
         self.model = model
         self.state = state
@@ -57,28 +57,28 @@ public struct CheckpointContent {
 }
 
 /// A checkpoint folder that was found to be complete.
-public struct LoadedCheckpoint: Sendable {
-    public let folder: String
-    public let manifest: Manifest
-    public let model: SafetensorsFile
-    public let state: SafetensorsFile
+package struct LoadedCheckpoint: Sendable {
+    package let folder: String
+    package let manifest: Manifest
+    package let model: SafetensorsFile
+    package let state: SafetensorsFile
     /// The copy of the dataset's vocabulary.
-    public var vocabularyPath: String { "\(folder)/\(CheckpointFile.vocabulary)" }
+    package var vocabularyPath: String { "\(folder)/\(CheckpointFile.vocabulary)" }
 
     /// SHA-256 of the file with the weights.
-    public var modelHash: String { manifest.files[CheckpointFile.model]?.sha256 ?? "" }
+    package var modelHash: String { manifest.files[CheckpointFile.model]?.sha256 ?? "" }
     /// SHA-256 of the file with optimizer slots and carried state.
-    public var stateHash: String { manifest.files[CheckpointFile.state]?.sha256 ?? "" }
+    package var stateHash: String { manifest.files[CheckpointFile.state]?.sha256 ?? "" }
 
     /// Bytes of all files but the manifest.
-    public var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
+    package var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
 
     /// Opens the folder. Sizes and headers are always checked.
     /// - Parameters:
     ///   - verifying: whether to compare the checksum of each file too, which reads the files completely.
     ///   - finite: whether to refuse NaN and infinity as well, with which neither training nor evaluation can begin.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
-    public init(folder: String, verifying: Bool = true, finite: Bool = true) throws {
+    package init(folder: String, verifying: Bool = true, finite: Bool = true) throws {
         self.folder = folder
         manifest = try ManifestFile.read(in: folder)
         for name in CheckpointFile.all {
@@ -90,7 +90,7 @@ public struct LoadedCheckpoint: Sendable {
     }
 
     /// - Throws: `CheckpointError.notFinite`.
-    public func requireFinite() throws {
+    package func requireFinite() throws {
         for file in [model, state] {
             for tensor in file.tensors where !file.isFinite(tensor) {
                 throw CheckpointError.notFinite(file: file.path, tensor: tensor.name)

@@ -1,19 +1,19 @@
 import Files
 
 /// The first element in which two tensors of the same name differ.
-public struct TensorDifference: Sendable, Equatable, Encodable {
+package struct TensorDifference: Sendable, Equatable, Encodable {
     /// `model.safetensors` or `state.safetensors`.
-    public let file: String
-    public let tensor: String
+    package let file: String
+    package let tensor: String
     /// The position of the element: an index for each dimension.
-    public let index: [Int]
+    package let index: [Int]
     /// The element in the first and in the second checkpoint. Both may be NaN, with different bytes.
-    public let values: [Float]
+    package let values: [Float]
     /// The number of elements that differ, and the number of elements.
-    public let differing: Int
-    public let count: Int
+    package let differing: Int
+    package let count: Int
 
-    public var description: String {
+    package var description: String {
         "\(tensor)[\(index.map(String.init).joined(separator: ", "))]: \(values[0]) and \(values[1]); \(differing) of \(count) elements differ"
     }
 }
@@ -21,7 +21,7 @@ public struct TensorDifference: Sendable, Equatable, Encodable {
 extension LoadedCheckpoint {
     /// The tensors whose bytes differ, the model's first, in the order of the files. Empty for equal checkpoints.
     /// - Throws: `SafetensorsError` if the two do not contain the same tensors.
-    public func differences(from other: LoadedCheckpoint) throws -> [TensorDifference] {
+    package func differences(from other: LoadedCheckpoint) throws -> [TensorDifference] {
         try model.differences(from: other.model, named: CheckpointFile.model)
             + state.differences(from: other.state, named: CheckpointFile.state)
     }
@@ -61,16 +61,16 @@ extension SafetensorsFile {
 }
 
 /// Two runs, checkpoint by checkpoint.
-public struct RunComparison: Sendable {
+package struct RunComparison: Sendable {
     /// Steps at which both runs have a checkpoint, up to the first difference.
-    public let compared: [Int]
+    package let compared: [Int]
     /// The last step before `firstDifferent` whose checkpoints are equal to the byte.
-    public let lastEqual: Int?
+    package let lastEqual: Int?
     /// Nil if all are equal.
-    public let firstDifferent: (step: Int, tensors: [TensorDifference])?
+    package let firstDifferent: (step: Int, tensors: [TensorDifference])?
 
     /// - Throws: `FileError`, `CheckpointError`, `SafetensorsError`.
-    public init(_ first: String, _ second: String) throws {
+    package init(_ first: String, _ second: String) throws {
         let stores = [first, second].map { CheckpointStore(runFolder: $0, keep: 1, note: { _ in }) }
         let steps = try stores.map { Set(try $0.newestFirst().map(\.step)) }
         var compared: [Int] = []
@@ -95,7 +95,7 @@ public struct RunComparison: Sendable {
 
 extension CheckpointStore {
     /// Verified. - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
-    public func checkpoint(ofStep step: Int) throws -> LoadedCheckpoint {
+    package func checkpoint(ofStep step: Int) throws -> LoadedCheckpoint {
         try LoadedCheckpoint(folder: "\(folder)/\(Self.name(ofStep: step))")
     }
 }

@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// What can be wrong with a checkpoint folder or a run folder.
-public enum CheckpointError: DiagnosedError, Equatable {
+package enum CheckpointError: DiagnosedError, Equatable {
     case notACheckpoint(path: String, missing: String)
     case unreadableManifest(file: String, reason: String)
     case otherFormat(file: String, found: Int, supported: ClosedRange<Int>)
@@ -22,9 +22,9 @@ public enum CheckpointError: DiagnosedError, Equatable {
     case inUse(folder: String, holder: String)
 
     /// The lock may soon be free again, so this is not a usage error.
-    public var kind: FailureKind { if case .inUse = self { .inputOutput } else { .data } }
+    package var kind: FailureKind { if case .inUse = self { .inputOutput } else { .data } }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .notACheckpoint(let path, let missing):
             Diagnosis(

@@ -4,7 +4,7 @@ extension CheckpointStore {
     /// The newest usable checkpoint, verified; nil if the run has none yet. If it is not the checkpoint that
     /// `latest` names, a note says why.
     /// - Throws: `CheckpointError.noneUsable` if there are checkpoints, or should be, but all are damaged.
-    public func latest() throws -> LoadedCheckpoint? {
+    package func latest() throws -> LoadedCheckpoint? {
         let candidates = try newestFirst()
         var doubts: [String] = []
         do {
@@ -34,14 +34,14 @@ extension CheckpointStore {
 
     /// The checkpoint with the lowest validation loss, verified; nil if `best` names none.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
-    public func best() throws -> LoadedCheckpoint? {
+    package func best() throws -> LoadedCheckpoint? {
         try pointer(.best).map { try LoadedCheckpoint(folder: "\(folder)/\($0)") }
     }
 
     /// The checkpoint that `--checkpoint PATH` means: PATH itself if it is a checkpoint folder; for a run folder its best
     /// checkpoint, else the latest.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
-    public static func resolve(_ path: String, note: @escaping @Sendable (String) -> Void) throws -> LoadedCheckpoint {
+    package static func resolve(_ path: String, note: @escaping @Sendable (String) -> Void) throws -> LoadedCheckpoint {
         guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
         let store = CheckpointStore(runFolder: path, keep: 1, note: note)
         guard Folder.isFolder(store.folder) else { return try LoadedCheckpoint(folder: path) }
@@ -55,18 +55,18 @@ extension CheckpointStore {
     }
 
     /// One line of a run's list of checkpoints.
-    public struct Entry: Sendable {
-        public let name: String
-        public let step: Int
-        public let isLatest: Bool
-        public let isBest: Bool
+    package struct Entry: Sendable {
+        package let name: String
+        package let step: Int
+        package let isLatest: Bool
+        package let isBest: Bool
         /// The reason if it cannot be used.
-        public let checkpoint: Result<LoadedCheckpoint, any Error>
+        package let checkpoint: Result<LoadedCheckpoint, any Error>
     }
 
     /// All checkpoints, each verified, by step.
     /// - Throws: `FileError`.
-    public func list() throws -> [Entry] {
+    package func list() throws -> [Entry] {
         let latest = try? pointer(.latest)
         let best = try? pointer(.best)
         return try newestFirst().sorted { $0.step < $1.step }.map { candidate in

@@ -9,14 +9,14 @@ import Glibc
 /// pointers follow. If anything fails before that, the earlier checkpoints and pointers are unchanged.
 ///
 /// Only the holder of the run folder's `RunLock` may save.
-public struct CheckpointStore: Sendable {
-    public let runFolder: String
+package struct CheckpointStore: Sendable {
+    package let runFolder: String
     /// How many of the newest checkpoints are kept, in addition to the best.
-    public let keep: Int
+    package let keep: Int
     /// Receives what the user should know but is not an error.
     let note: @Sendable (String) -> Void
 
-    public init(runFolder: String, keep: Int, note: @escaping @Sendable (String) -> Void) {
+    package init(runFolder: String, keep: Int, note: @escaping @Sendable (String) -> Void) {
         precondition(keep >= 1)
         self.runFolder = runFolder
         self.keep = keep
@@ -35,7 +35,7 @@ public struct CheckpointStore: Sendable {
     /// - Throws: `FileError`, `CheckpointError`. Nothing is left of the attempt, unless the failure occurred after the
     ///   checkpoint was published.
     @discardableResult
-    public func save(_ content: CheckpointContent, isBest: Bool) throws -> String {
+    package func save(_ content: CheckpointContent, isBest: Bool) throws -> String {
         if !Folder.isFolder(folder) {
             try Folder.create(folder)
             try Folder.sync(runFolder)
@@ -81,7 +81,7 @@ public struct CheckpointStore: Sendable {
 
     /// Removes what killed saves have left, and the predecessor of a replaced checkpoint. One that cannot be removed,
     /// because somebody still reads it over NFS, say, is tried again next time.
-    public func removeLeftovers() {
+    package func removeLeftovers() {
         let prefixes = [".step-"] + Pointer.allCases.map { "\($0.rawValue).tmp-" }
         for name in (try? Folder.names(in: folder)) ?? [] where prefixes.contains(where: name.hasPrefix) {
             do {
@@ -97,7 +97,7 @@ public struct CheckpointStore: Sendable {
     // MARK: Names
 
     /// Where the checkpoint of a step is saved.
-    public func folder(ofStep step: Int) -> String { "\(folder)/\(Self.name(ofStep: step))" }
+    package func folder(ofStep step: Int) -> String { "\(folder)/\(Self.name(ofStep: step))" }
 
     static func name(ofStep step: Int) -> String {
         let digits = String(step)

@@ -1,5 +1,5 @@
 /// How one element of a tensor is stored, with the name that safetensors uses. Little-endian.
-public enum ElementType: String, Sendable, CaseIterable {
+package enum ElementType: String, Sendable, CaseIterable {
     case bool = "BOOL"
     case uint8 = "U8"
     case int8 = "I8"
@@ -15,7 +15,7 @@ public enum ElementType: String, Sendable, CaseIterable {
     case float64 = "F64"
 
     /// Bytes of one element.
-    public var size: Int {
+    package var size: Int {
         switch self {
         case .bool, .uint8, .int8: 1
         case .uint16, .int16, .float16, .bfloat16: 2
@@ -27,7 +27,7 @@ public enum ElementType: String, Sendable, CaseIterable {
 
 /// A Swift number type for reading and writing tensors. Its bytes in memory are its bytes on disk, which
 /// holds on the little-endian processors that lockstep runs on.
-public protocol TensorElement: BitwiseCopyable {
+package protocol TensorElement: BitwiseCopyable {
     static var elementType: ElementType { get }
 
     /// Fills `destination` from elements of another type that may stand for this one; false where none may.
@@ -36,20 +36,20 @@ public protocol TensorElement: BitwiseCopyable {
 }
 
 extension TensorElement {
-    public static func convert(
+    package static func convert(
         _ bytes: UnsafeRawBufferPointer, of type: ElementType, into destination: UnsafeMutableBufferPointer<Self>
     ) -> Bool { false }
 }
 
-extension Double: TensorElement { public static var elementType: ElementType { .float64 } }
-extension Int64: TensorElement { public static var elementType: ElementType { .int64 } }
-extension Int32: TensorElement { public static var elementType: ElementType { .int32 } }
-extension UInt8: TensorElement { public static var elementType: ElementType { .uint8 } }
+extension Double: TensorElement { package static var elementType: ElementType { .float64 } }
+extension Int64: TensorElement { package static var elementType: ElementType { .int64 } }
+extension Int32: TensorElement { package static var elementType: ElementType { .int32 } }
+extension UInt8: TensorElement { package static var elementType: ElementType { .uint8 } }
 
 extension Float: TensorElement {
-    public static var elementType: ElementType { .float32 }
+    package static var elementType: ElementType { .float32 }
 
-    public static func convert(
+    package static func convert(
         _ bytes: UnsafeRawBufferPointer, of type: ElementType, into destination: UnsafeMutableBufferPointer<Float>
     ) -> Bool {
         switch type {

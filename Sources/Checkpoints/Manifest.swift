@@ -1,53 +1,53 @@
 /// What a checkpoint says about itself: `manifest.json`.
 ///
 /// The caller fills in the progress of the training; `CheckpointStore.save` adds the rest (sequence, creation time, files).
-public struct Manifest: Codable, Equatable, Sendable {
+package struct Manifest: Codable, Equatable, Sendable {
     /// Format versions that this program reads; it writes the newest.
-    public static let supportedFormats = 1...1
+    package static let supportedFormats = 1...1
 
-    public private(set) var formatVersion = supportedFormats.upperBound
+    package private(set) var formatVersion = supportedFormats.upperBound
     /// The version of the program that wrote it.
-    public var programVersion: String
-    public var model: ModelSummary
+    package var programVersion: String
+    package var model: ModelSummary
     /// The complete configuration, as YAML.
-    public var configuration: String
+    package var configuration: String
 
     /// Number of updates so far.
-    public var step: Int
-    public var epoch: Int
+    package var step: Int
+    package var epoch: Int
     /// Position in the epoch: the number of predictions that each stream has made.
-    public var offset: Int
+    package var offset: Int
     /// Tokens trained so far, over all streams and epochs.
-    public var tokens: Int
-    public var seed: UInt64
+    package var tokens: Int
+    package var seed: UInt64
     /// The state of the learning-rate schedule by name: current rate, counters, factors.
-    public var schedule: [String: Double]
+    package var schedule: [String: Double]
     /// Nats per token of a validation at this step, if there was one.
-    public var validationLoss: Double?
-    public var best: Best?
+    package var validationLoss: Double?
+    package var best: Best?
 
     /// SHA-256 of the dataset's files by name. If `vocabulary.json` is among them, the copy must match it.
-    public var datasetFiles: [String: String]
+    package var datasetFiles: [String: String]
     /// The vocabulary's hash, which does not depend on how its file is formatted.
-    public var vocabularyHash: String
+    package var vocabularyHash: String
     /// The number of ranks that trained; any number may resume.
-    public var ranks: Int
+    package var ranks: Int
 
     /// Counts the saves in a run folder. It determines which checkpoint is newest, even after the run was resumed
     /// from an earlier step, and depends on no clock.
-    public internal(set) var sequence = 0
+    package internal(set) var sequence = 0
     /// ISO 8601, UTC.
-    public internal(set) var created = ""
+    package internal(set) var created = ""
     /// The other files of the folder, by name.
-    public internal(set) var files: [String: FileRecord] = [:]
+    package internal(set) var files: [String: FileRecord] = [:]
 
     /// The lowest validation loss so far.
-    public struct Best: Codable, Equatable, Sendable {
+    package struct Best: Codable, Equatable, Sendable {
         /// Nats per token.
-        public var validationLoss: Double
-        public var step: Int
+        package var validationLoss: Double
+        package var step: Int
 
-        public init(validationLoss: Double, step: Int) {
+        package init(validationLoss: Double, step: Int) {
             self.validationLoss = validationLoss
             self.step = step
         }
@@ -58,7 +58,7 @@ public struct Manifest: Codable, Equatable, Sendable {
         }
     }
 
-    public init(
+    package init(
         programVersion: String, model: ModelSummary, configuration: String, step: Int, epoch: Int, offset: Int,
         tokens: Int, seed: UInt64, schedule: [String: Double], validationLoss: Double?, best: Best?,
         datasetFiles: [String: String], vocabularyHash: String, ranks: Int
@@ -106,16 +106,16 @@ public struct Manifest: Codable, Equatable, Sendable {
 }
 
 /// The model's shape, for programs that read checkpoints but not YAML.
-public struct ModelSummary: Codable, Equatable, Sendable {
-    public var cell: String
-    public var activation: String
-    public var layers: Int
-    public var embedding: Int
-    public var hidden: Int
-    public var tied: Bool
-    public var vocabularySize: Int
+package struct ModelSummary: Codable, Equatable, Sendable {
+    package var cell: String
+    package var activation: String
+    package var layers: Int
+    package var embedding: Int
+    package var hidden: Int
+    package var tied: Bool
+    package var vocabularySize: Int
 
-    public init(
+    package init(
         cell: String, activation: String, layers: Int, embedding: Int, hidden: Int, tied: Bool, vocabularySize: Int
     ) {
         self.cell = cell
@@ -134,10 +134,10 @@ public struct ModelSummary: Codable, Equatable, Sendable {
 }
 
 /// Size and checksums of one file of a checkpoint.
-public struct FileRecord: Codable, Equatable, Sendable {
+package struct FileRecord: Codable, Equatable, Sendable {
     /// Bytes.
-    public var size: Int
-    public var sha256: String
+    package var size: Int
+    package var sha256: String
     /// SHA-256 of each tensor's bytes by name, so that damage can be named; nil for a file without tensors.
-    public var tensors: [String: String]?
+    package var tensors: [String: String]?
 }

@@ -1,8 +1,8 @@
 /// A tensor to be written: name, shape and access to its bytes, which are not copied.
-public struct NamedTensor {
-    public let name: String
+package struct NamedTensor {
+    package let name: String
     /// Row-major.
-    public let shape: [Int]
+    package let shape: [Int]
     let type: ElementType
     let byteCount: Int
     let withBytes: ((UnsafeRawBufferPointer) throws -> Void) throws -> Void
@@ -19,7 +19,7 @@ public struct NamedTensor {
     }
 
     /// - Parameter withElements: calls what it is given with as many elements as the shape has.
-    public init<Element: TensorElement>(
+    package init<Element: TensorElement>(
         _ name: String, shape: [Int],
         withElements: @escaping ((UnsafeBufferPointer<Element>) throws -> Void) throws -> Void
     ) {
@@ -31,7 +31,7 @@ public struct NamedTensor {
         }
     }
 
-    public init<Element: TensorElement>(_ name: String, shape: [Int], _ elements: [Element]) {
+    package init<Element: TensorElement>(_ name: String, shape: [Int], _ elements: [Element]) {
         precondition(shape.reduce(1, *) == elements.count, "\(name): shape \(shape) for \(elements.count) elements")
         self.init(name: name, shape: shape, type: Element.elementType) { body in
             try elements.withUnsafeBytes(body)

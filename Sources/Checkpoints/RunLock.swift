@@ -5,11 +5,11 @@ import Glibc
 /// Exclusive use of a run folder, held as long as this object lives; the operating system frees it when the process
 /// ends, however it ends. `RUN/.lock` names the holder. On a file system without locks nobody is kept out, and the user
 /// is told so (`MissingOperation`).
-public final class RunLock {
+package final class RunLock {
     private let file: File
 
     /// - Throws: `CheckpointError.inUse`, `FileError`.
-    public init(runFolder: String) throws {
+    package init(runFolder: String) throws {
         let path = "\(runFolder)/.lock"
         file = try File.open(path, .append)
         guard try file.tryLock() != .heldByAnother else {

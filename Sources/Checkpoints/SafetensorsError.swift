@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// What can be wrong with a safetensors file, or with a request to it.
-public enum SafetensorsError: DiagnosedError, Equatable {
+package enum SafetensorsError: DiagnosedError, Equatable {
     case notAFile(file: String)
     case noLengthField(file: String, size: Int)
     case otherFormat(file: String, found: OtherFormat)
@@ -22,15 +22,15 @@ public enum SafetensorsError: DiagnosedError, Equatable {
     case otherShape(file: String, tensor: String, expected: [Int], found: [Int])
     case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
 
-    public enum OtherFormat: String, Sendable {
+    package enum OtherFormat: String, Sendable {
         case pickle = "a file from torch.save"
         case array = "a NumPy array"
         case text
     }
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .notAFile(let file):
             return Diagnosis("not a regular file", file: file, remedy: "pass a .safetensors file")

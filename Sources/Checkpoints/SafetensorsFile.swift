@@ -2,11 +2,11 @@ import Diagnostics
 import Files
 
 /// A safetensors file, mapped into memory. The header is checked when the file is opened; data is read on demand.
-public final class SafetensorsFile: Sendable {
-    public let path: String
+package final class SafetensorsFile: Sendable {
+    package let path: String
     /// In the order of their bytes.
-    public let tensors: [TensorDescription]
-    public let metadata: [String: String]
+    package let tensors: [TensorDescription]
+    package let metadata: [String: String]
     private let index: [String: Int]
     private let map: MappedFile
     private let dataStart: Int
@@ -15,7 +15,7 @@ public final class SafetensorsFile: Sendable {
     static let largestHeader = 100_000_000
 
     /// - Throws: `FileError`, `SafetensorsError`.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         if Folder.exists(path), !Folder.isFile(path) { throw SafetensorsError.notAFile(file: path) }
         let map = try MappedFile(path)
         let bytes = map.bytes
@@ -44,10 +44,10 @@ public final class SafetensorsFile: Sendable {
         return start.allSatisfy { (0x20...0x7E).contains($0) || (0x09...0x0D).contains($0) } ? .text : nil
     }
 
-    public var names: [String] { tensors.map(\.name) }
+    package var names: [String] { tensors.map(\.name) }
 
     /// - Throws: `SafetensorsError.missingTensor`.
-    public func description(of name: String) throws -> TensorDescription {
+    package func description(of name: String) throws -> TensorDescription {
         guard let found = index[name] else {
             let candidates = tensors.prefix(1000).map(\.name).filter { $0.utf8.count < 200 }
             throw SafetensorsError.missingTensor(
@@ -56,7 +56,7 @@ public final class SafetensorsFile: Sendable {
         return tensors[found]
     }
 
-    public func shape(of name: String) throws -> [Int] { try description(of: name).shape }
+    package func shape(of name: String) throws -> [Int] { try description(of: name).shape }
 
     /// Valid as long as this object exists.
     func bytes(of tensor: TensorDescription) -> UnsafeRawBufferPointer {
@@ -69,7 +69,7 @@ public final class SafetensorsFile: Sendable {
     ///   - shape: the shape that the caller needs; any other is an error.
     ///   - destination: has as many elements as the shape.
     /// - Throws: `SafetensorsError.missingTensor`, `.otherShape`, `.otherType`; nothing is written in that case.
-    public func read<Element: TensorElement>(
+    package func read<Element: TensorElement>(
         _ name: String, shape: [Int], into destination: UnsafeMutableBufferPointer<Element>
     ) throws {
         let tensor = try description(of: name)
@@ -82,7 +82,7 @@ public final class SafetensorsFile: Sendable {
 
     /// All elements of a tensor, whatever its shape. F16, BF16 and F64 become Float.
     /// - Throws: `SafetensorsError.missingTensor`, `.otherType`.
-    public func elements<Element: TensorElement>(of name: String, as type: Element.Type = Element.self) throws -> [Element] {
+    package func elements<Element: TensorElement>(of name: String, as type: Element.Type = Element.self) throws -> [Element] {
         let tensor = try description(of: name)
         return try Array(unsafeUninitializedCapacity: tensor.count) { buffer, count in
             try copy(tensor, into: UnsafeMutableBufferPointer(rebasing: buffer[..<tensor.count]))

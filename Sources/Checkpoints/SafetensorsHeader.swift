@@ -1,14 +1,14 @@
 /// One tensor of a safetensors file.
-public struct TensorDescription: Sendable, Equatable {
-    public let name: String
-    public let type: ElementType
+package struct TensorDescription: Sendable, Equatable {
+    package let name: String
+    package let type: ElementType
     /// Row-major; empty for a single number.
-    public let shape: [Int]
+    package let shape: [Int]
     /// Where its bytes are, counted from the end of the header.
-    public let range: Range<Int>
+    package let range: Range<Int>
 
     /// Number of elements.
-    public var count: Int { range.count / type.size }
+    package var count: Int { range.count / type.size }
 }
 
 /// The JSON header of a safetensors file, which may come from a stranger.

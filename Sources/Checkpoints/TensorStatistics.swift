@@ -1,11 +1,11 @@
 /// Statistics of a tensor. NaN and infinities are counted and otherwise ignored.
-public struct TensorStatistics: Sendable, Equatable, Encodable {
-    public private(set) var notFinite = 0
+package struct TensorStatistics: Sendable, Equatable, Encodable {
+    package private(set) var notFinite = 0
     /// Zero if there is no finite element, as are the others.
-    public private(set) var minimum = 0.0
-    public private(set) var maximum = 0.0
-    public private(set) var mean = 0.0
-    public private(set) var rootMeanSquare = 0.0
+    package private(set) var minimum = 0.0
+    package private(set) var maximum = 0.0
+    package private(set) var mean = 0.0
+    package private(set) var rootMeanSquare = 0.0
 
     private enum CodingKeys: String, CodingKey {
         case minimum, maximum, mean
@@ -16,7 +16,7 @@ public struct TensorStatistics: Sendable, Equatable, Encodable {
 
 extension SafetensorsFile {
     /// - Throws: `SafetensorsError.missingTensor`.
-    public func statistics(of name: String) throws -> TensorStatistics {
+    package func statistics(of name: String) throws -> TensorStatistics {
         let tensor = try description(of: name)
         let bytes = bytes(of: tensor)
         return switch tensor.type {
@@ -38,7 +38,7 @@ extension SafetensorsFile {
 
 extension SafetensorsFile {
     /// Whether the tensor holds neither NaN nor infinity.
-    public func isFinite(_ tensor: TensorDescription) -> Bool {
+    package func isFinite(_ tensor: TensorDescription) -> Bool {
         let bytes = bytes(of: tensor)
         return switch tensor.type {
         case .float16: areFinite(bytes, exponent: UInt16(0x7c00))

@@ -1,6 +1,6 @@
 /// A group of ranks that act together (MPI 4.0, chapter 6). Every method is collective: all ranks call it, in the
 /// same order, with the same counts. Results are the same bytes on every rank.
-public protocol Communicator: AnyObject {
+package protocol Communicator: AnyObject {
     /// This process's number, `0 ..< size`.
     var rank: Int { get }
     var size: Int { get }
@@ -38,13 +38,13 @@ public protocol Communicator: AnyObject {
 }
 
 /// Ranks by the machine they run on. If the machines have unequal numbers of ranks, each rank counts as a machine.
-public struct Machines {
+package struct Machines {
     /// The ranks of this rank's machine.
-    public let here: any Communicator
+    package let here: any Communicator
     /// The ranks with the same number as this one on their machines, one from each machine, numbered by machine.
-    public let across: any Communicator
+    package let across: any Communicator
 
-    public init(here: any Communicator, across: any Communicator) {
+    package init(here: any Communicator, across: any Communicator) {
         self.here = here
         self.across = across
     }
@@ -52,5 +52,5 @@ public struct Machines {
 
 extension Communicator {
     /// Ranks of one process share all memory.
-    public func requireSharedMemory(_ count: Int) throws {}
+    package func requireSharedMemory(_ count: Int) throws {}
 }

@@ -1,26 +1,26 @@
 import Glibc
 
 /// The group of one: a process started without a launcher. MPI is not involved; every call returns at once.
-public final class SingleRank: Communicator {
-    public let rank = 0
-    public let size = 1
+package final class SingleRank: Communicator {
+    package let rank = 0
+    package let size = 1
 
-    public init() {}
+    package init() {}
 
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
-    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { _ in } }
-    public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
-    public func gather(_ bytes: [UInt8], at root: Int) -> [[UInt8]]? {
+    package func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
+    package func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
+    package func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { _ in } }
+    package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
+    package func gather(_ bytes: [UInt8], at root: Int) -> [[UInt8]]? {
         precondition(root == 0)
         return [bytes]
     }
-    public func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
-    public func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) {}
-    public func machines() -> Machines { Machines(here: self, across: self) }
-    public func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
-    public func barrier() {}
-    public func abort(_ code: Int32) -> Never { exit(code) }
+    package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
+    package func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) {}
+    package func machines() -> Machines { Machines(here: self, across: self) }
+    package func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
+    package func barrier() {}
+    package func abort(_ code: Int32) -> Never { exit(code) }
 }
 
 private final class OwnMemory: SharedMemory {

@@ -8,7 +8,7 @@ extension Communicator {
     /// `together` and `agree` are.
     /// - Parameter phase: what is being done, as in "opening the dataset".
     /// - Throws: `CollectiveFailure.failed`, equal on every rank; or the transport's own error.
-    public func together<T>(_ phase: String, _ body: () throws -> T) throws -> T {
+    package func together<T>(_ phase: String, _ body: () throws -> T) throws -> T {
         let outcome = Result { try body() }
         let reports = try allGather(outcome.report)
         guard reports.contains(where: { !$0.isEmpty }) else { return try outcome.get() }
@@ -27,7 +27,7 @@ extension Communicator {
     ///   - name: what the value is, as in "the dataset's SHA-256".
     ///   - kind: who has to act on a disagreement.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
-    public func agree(on value: String, named name: String, kind: FailureKind = .usage) throws {
+    package func agree(on value: String, named name: String, kind: FailureKind = .usage) throws {
         let values = try allGather(Array(value.utf8))
         let voices = voices(values.enumerated().map { (rank: $0.offset, bytes: $0.element[...]) })
         guard voices.count == 1 else { throw CollectiveFailure.disagreement(name: name, kind: kind, voices: voices) }
@@ -37,7 +37,7 @@ extension Communicator {
     ///
     /// Collective.
     /// - Throws: `CollectiveFailure.disagreement`, equal on every rank; or the transport's own error.
-    public func agree(on values: [(name: String, value: String)], kind: FailureKind = .usage) throws {
+    package func agree(on values: [(name: String, value: String)], kind: FailureKind = .usage) throws {
         // No name or value holds a line feed or a zero byte, unless escaped as here.
         let lines = values.map { "\($0.name)\0\($0.value.unicodeScalars.map { $0 == "\n" ? "\\n" : String($0) }.joined())" }.joined(separator: "\n")
         let all = try allGather(Array(lines.utf8))
@@ -60,25 +60,25 @@ extension Communicator {
 }
 
 /// The same error on every rank, about a difference between ranks.
-public enum CollectiveFailure: DiagnosedError, Equatable {
+package enum CollectiveFailure: DiagnosedError, Equatable {
     /// At least one of `size` ranks failed in `phase`; the kind is that of the lowest.
     case failed(phase: String, kind: FailureKind, voices: [Voice], size: Int)
     /// The ranks have different values of something that must be the same everywhere.
     case disagreement(name: String, kind: FailureKind, voices: [Voice])
 
     /// The ranks, in ascending order, that said the same.
-    public struct Voice: Sendable, Equatable {
-        public var text: String
-        public var ranks: [Int]
+    package struct Voice: Sendable, Equatable {
+        package var text: String
+        package var ranks: [Int]
     }
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         case .failed(_, let kind, _, _), .disagreement(_, let kind, _): kind
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .failed(_, _, let voices, let size) where voices.count == 1 && voices[0].ranks.count == size:
             Diagnosis(voices[0].text)

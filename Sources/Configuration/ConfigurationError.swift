@@ -3,7 +3,7 @@ import Files
 import Glibc
 
 /// What can be wrong with a configuration file or a `--set` option.
-public enum ConfigurationError: DiagnosedError, Equatable {
+package enum ConfigurationError: DiagnosedError, Equatable {
     case unreadable(FileError)
     /// The offset of the first byte that is not UTF-8.
     case notText(file: String, offset: Int)
@@ -21,14 +21,14 @@ public enum ConfigurationError: DiagnosedError, Equatable {
     case malformedOverride(String)
 
     /// Where a key was written.
-    public struct Place: Sendable, Equatable {
+    package struct Place: Sendable, Equatable {
         /// Nil for `--set`.
-        public let file: String?
+        package let file: String?
         /// "line 3, column 5" or "--set key=value".
-        public let location: String
+        package let location: String
     }
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         // A file that is too large is most likely the wrong one.
         case .unreadable(let error) where error.kind == .inputOutput && error.code != EFBIG: .inputOutput
@@ -36,7 +36,7 @@ public enum ConfigurationError: DiagnosedError, Equatable {
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .unreadable(let error):
             return error.diagnosis

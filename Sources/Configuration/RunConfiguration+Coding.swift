@@ -2,7 +2,7 @@ import Yams
 
 extension RunConfiguration {
     /// The complete configuration, every key in the order of `settings`; `load` reads it back to an equal value.
-    public var yaml: String {
+    package var yaml: String {
         func tree(_ settings: ArraySlice<Setting>, depth: Int) -> Node {
             var pairs: [(Node, Node)] = []
             var rest = settings
@@ -29,23 +29,23 @@ extension RunConfiguration {
     }
 
     /// Each key with its value as written in YAML, for hashes and messages.
-    public var values: [(path: String, value: String)] {
+    package var values: [(path: String, value: String)] {
         Self.settings.map { ($0.dotted, $0.scalar(self)) }
     }
 
     /// One key with different values in two configurations.
-    public struct Difference: Sendable, Equatable {
+    package struct Difference: Sendable, Equatable {
         /// `training.clip.norm`
-        public let path: String
-        public let old: String
-        public let new: String
+        package let path: String
+        package let old: String
+        package let new: String
         /// A run started with `old` cannot resume with `new`: the key decides tensor shapes, the optimizer's slots, or which
         /// tokens belong to which stream.
-        public let isStructural: Bool
+        package let isStructural: Bool
     }
 
     /// What changed from `other` to this configuration, in the order of the file.
-    public func differences(from other: RunConfiguration) -> [Difference] {
+    package func differences(from other: RunConfiguration) -> [Difference] {
         Self.settings.compactMap { setting in
             let (old, new) = (setting.scalar(other), setting.scalar(self))
             return old == new
@@ -57,7 +57,7 @@ extension RunConfiguration {
 /// The same nesting and names as in the YAML file. Missing keys take their defaults, so that configurations
 /// written before a key existed can still be read; the result is validated.
 extension RunConfiguration: Codable {
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         let root = encoder.container(keyedBy: SettingKey.self)
         for setting in Self.settings {
             var container = root
@@ -68,7 +68,7 @@ extension RunConfiguration: Codable {
         }
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         self.init()
         let root = try decoder.container(keyedBy: SettingKey.self)
         settings: for setting in Self.settings {

@@ -7,7 +7,7 @@ extension RunConfiguration {
     /// An override is `key.path=value` with the value in YAML: `training.clip.norm=5`, `training.steps=null`,
     /// `model={cell: gru, layers: 1}`.
     /// - Throws: `ConfigurationError` for the first thing that is wrong.
-    public static func load(file: String?, overrides: [String] = []) throws -> RunConfiguration {
+    package static func load(file: String?, overrides: [String] = []) throws -> RunConfiguration {
         try load(yaml: file.map(text) ?? "", name: file ?? "", overrides: overrides)
     }
 
@@ -15,7 +15,7 @@ extension RunConfiguration {
     private static let largest = 1 << 14
 
     /// As above, from YAML in memory (a checkpoint's); errors refer to it by `name`.
-    public static func load(yaml: String, name: String, overrides: [String] = []) throws -> RunConfiguration {
+    package static func load(yaml: String, name: String, overrides: [String] = []) throws -> RunConfiguration {
         guard yaml.utf8.count <= largest else {
             throw ConfigurationError.syntax(
                 "\(yaml.utf8.count) bytes (limit \(largest))", .init(file: name, location: "the whole text"))

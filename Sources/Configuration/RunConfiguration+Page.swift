@@ -1,6 +1,6 @@
 extension RunConfiguration {
     /// `docs/configuration.md`: every key with its entry in `settings`.
-    public static var page: String { introduction + groups.map(section).joined() }
+    package static var page: String { introduction + groups.map(section).joined() }
 
     private static let introduction = """
         # Configuration

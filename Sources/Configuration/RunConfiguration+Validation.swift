@@ -1,7 +1,7 @@
 extension RunConfiguration {
     /// Checks the range of each value, then the relations between values.
     /// - Throws: `ConfigurationError.wrongValue` or `.contradiction` for the first problem, in the order of the file.
-    public func validate() throws {
+    package func validate() throws {
         for setting in Self.settings where !setting.isValid(self) {
             throw ConfigurationError.wrongValue(
                 setting.dotted, expected: setting.expected, found: setting.scalar(self), nil)

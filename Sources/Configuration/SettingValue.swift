@@ -1,5 +1,5 @@
 /// A type that a setting can have: one YAML scalar.
-public protocol SettingValue: Codable, Sendable, Equatable {
+package protocol SettingValue: Codable, Sendable, Equatable {
     /// Nil if the scalar is of another type. `isPlain` is false for quoted scalars, which are always text.
     init?(scalar: String, isPlain: Bool)
     /// As written in YAML, and in messages.
@@ -7,32 +7,32 @@ public protocol SettingValue: Codable, Sendable, Equatable {
 }
 
 /// A setting that is one name of a fixed list.
-public protocol SettingChoice: SettingValue, CaseIterable, RawRepresentable where RawValue == String {}
+package protocol SettingChoice: SettingValue, CaseIterable, RawRepresentable where RawValue == String {}
 
 extension SettingChoice {
-    public init?(scalar: String, isPlain: Bool) { self.init(rawValue: scalar) }
-    public var scalar: String { rawValue }
+    package init?(scalar: String, isPlain: Bool) { self.init(rawValue: scalar) }
+    package var scalar: String { rawValue }
 }
 
 extension Int: SettingValue {
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         guard isPlain, let value = Int(scalar) else { return nil }
         self = value
     }
-    public var scalar: String { String(self) }
+    package var scalar: String { String(self) }
 }
 
 extension UInt64: SettingValue {
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         guard isPlain, let value = UInt64(scalar) else { return nil }
         self = value
     }
-    public var scalar: String { String(self) }
+    package var scalar: String { String(self) }
 }
 
 extension Double: SettingValue {
     /// Decimal only: Swift's own parser also takes `nan`, `infinity` and hexadecimal.
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         guard isPlain, scalar.utf8.allSatisfy({ "0123456789+-.eE".utf8.contains($0) }), let value = Double(scalar)
         else {
             return nil
@@ -40,30 +40,30 @@ extension Double: SettingValue {
         self = value
     }
     /// The shortest digits that read back as the same value.
-    public var scalar: String {
+    package var scalar: String {
         let digits = String(describing: self)
         return digits.hasSuffix(".0") ? String(digits.dropLast(2)) : digits
     }
 }
 
 extension Bool: SettingValue {
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         guard isPlain, let value = Bool(scalar.lowercased()) else { return nil }
         self = value
     }
-    public var scalar: String { String(self) }
+    package var scalar: String { String(self) }
 }
 
 extension String: SettingValue {
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         if isPlain, isNull(scalar) { return nil }
         self = scalar
     }
-    public var scalar: String { self }
+    package var scalar: String { self }
 }
 
 extension Optional: SettingValue where Wrapped: SettingValue {
-    public init?(scalar: String, isPlain: Bool) {
+    package init?(scalar: String, isPlain: Bool) {
         if isPlain, isNull(scalar) {
             self = .none
         } else if let value = Wrapped(scalar: scalar, isPlain: isPlain) {
@@ -72,7 +72,7 @@ extension Optional: SettingValue where Wrapped: SettingValue {
             return nil
         }
     }
-    public var scalar: String { self?.scalar ?? "null" }
+    package var scalar: String { self?.scalar ?? "null" }
 }
 
 func isNull(_ plainScalar: String) -> Bool { ["", "~", "null", "Null", "NULL"].contains(plainScalar) }

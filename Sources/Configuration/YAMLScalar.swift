@@ -1,6 +1,6 @@
 extension String {
     /// A YAML scalar that is this text, whatever its characters: in double quotes, since single ones fold line ends.
-    public var yamlScalar: String {
+    package var yamlScalar: String {
         let escaped = unicodeScalars.map { scalar in
             switch scalar.properties.generalCategory {
             case _ where scalar == "\n": "\\n"

@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// A token file that is not a NumPy array of tokens, or is damaged.
-public enum ArrayFileError: DiagnosedError, Equatable {
+package enum ArrayFileError: DiagnosedError, Equatable {
     case notAnArray(file: String)
     case truncated(file: String, expected: Int, found: Int)
     case unsupportedVersion(file: String, version: String)
@@ -13,9 +13,9 @@ public enum ArrayFileError: DiagnosedError, Equatable {
     case sizeDisagrees(file: String, count: Int, elementSize: Int, found: Int)
     case tokenOutOfRange(file: String, index: Int, offset: Int, token: Int, vocabularySize: Int)
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         var diagnosis =
             switch self {
             case .notAnArray(let file):

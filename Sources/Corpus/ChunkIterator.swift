@@ -1,40 +1,40 @@
 /// How far training has read: everything needed to resume exactly.
-public struct DataPosition: Codable, Equatable, Sendable {
-    public var epoch: Int
+package struct DataPosition: Codable, Equatable, Sendable {
+    package var epoch: Int
     /// Predictions that each stream has made in this epoch.
-    public var offset: Int
+    package var offset: Int
 
-    public init(epoch: Int = 0, offset: Int = 0) {
+    package init(epoch: Int = 0, offset: Int = 0) {
         self.epoch = epoch
         self.offset = offset
     }
 }
 
 /// Describes what `ChunkIterator.next` has filled in.
-public struct Chunk: Equatable, Sendable {
+package struct Chunk: Equatable, Sendable {
     /// Time steps T; the last chunk of an epoch may be shorter than requested.
-    public let steps: Int
+    package let steps: Int
     /// Predictions among the T * B entries; fewer only where evaluation's streams differ in length.
-    public let predictions: Int
+    package let predictions: Int
     /// Whether the carried state must be reset before this chunk.
-    public let startsEpoch: Bool
+    package let startsEpoch: Bool
 }
 
 /// Walks through some streams of a partition in chunks, epoch after epoch. Iterators over different streams of one partition
 /// stay in step if they are asked for the same lengths, whatever ranks they are on.
-public struct ChunkIterator: Sendable {
+package struct ChunkIterator: Sendable {
     /// The target if a stream has no prediction to make.
-    public static let noTarget: Int32 = -1
+    package static let noTarget: Int32 = -1
 
-    public let tokens: TokenStore
-    public let partition: StreamPartition
+    package let tokens: TokenStore
+    package let partition: StreamPartition
     /// B consecutive streams.
-    public let streams: Range<Int>
+    package let streams: Range<Int>
     /// Where the next chunk starts.
-    public private(set) var position: DataPosition
+    package private(set) var position: DataPosition
 
     /// - Throws: `PartitionError.positionOutside`.
-    public init(
+    package init(
         _ tokens: TokenStore, partition: StreamPartition, streams: Range<Int>, position: DataPosition = DataPosition()
     ) throws {
         precondition(tokens.count == partition.tokens)
@@ -55,7 +55,7 @@ public struct ChunkIterator: Sendable {
     ///   - length: time steps wanted, at least 1.
     ///   - inputs: `[length, B]`
     ///   - targets: `[length, B]`: the inputs one step later.
-    public mutating func next(
+    package mutating func next(
         length: Int, inputs: UnsafeMutableBufferPointer<Int32>, targets: UnsafeMutableBufferPointer<Int32>
     ) -> Chunk {
         precondition(length > 0)

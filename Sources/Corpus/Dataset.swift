@@ -2,19 +2,19 @@ import Diagnostics
 import Files
 
 /// An open dataset folder: vocabulary and mapped splits, checked against `dataset.json`.
-public struct Dataset: Sendable {
-    public let folder: String
-    public let manifest: DatasetManifest
-    public let vocabulary: Vocabulary
+package struct Dataset: Sendable {
+    package let folder: String
+    package let manifest: DatasetManifest
+    package let vocabulary: Vocabulary
     /// SHA-256 over the vocabulary's hash and the checksums of the splits, as `dataset.json` states them: equal for
     /// datasets with the same tokens, wherever they are and whatever they were made from.
-    public let hash: String
+    package let hash: String
     private let stores: [Split: TokenStore]
 
     /// Checks vocabulary, sizes and counts, but not checksums and token ids, which would require reading everything.
     /// - Parameter recipe: a file that may say how to make the dataset, for the error if there is none.
     /// - Throws: `FileError`, `JSONFileError`, `VocabularyError`, `ArrayFileError`, `DatasetError`.
-    public init(folder: String, recipe: String? = nil) throws {
+    package init(folder: String, recipe: String? = nil) throws {
         let manifestPath = "\(folder)/\(DatasetManifest.fileName)"
         guard Folder.exists(folder) else {
             let text = recipe.flatMap { try? File.contents(of: $0, limit: 1 << 20) }.map { String(decoding: $0, as: UTF8.self) }
@@ -65,19 +65,19 @@ public struct Dataset: Sendable {
     }
 
     /// SHA-256 of each split's file, by file name, as `dataset.json` states them.
-    public var hashes: [String: String] {
+    package var hashes: [String: String] {
         manifest.splits.reduce(into: [:]) { $0[DatasetManifest.fileName(of: $1.key)] = $1.value.sha256 }
     }
 
     /// Reads every split from first byte to last.
     /// - Throws: `DatasetError.disagrees`, `FileError`.
-    public func verifyChecksums() throws {
+    package func verifyChecksums() throws {
         for split in splits { try verifyChecksum(of: split) }
     }
 
     /// Reads one split from first byte to last.
     /// - Throws: `DatasetError.disagrees`, `FileError`.
-    public func verifyChecksum(of split: Split) throws {
+    package func verifyChecksum(of split: Split) throws {
         guard let stated = manifest.splits[split]?.sha256 else { return }
         let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
         let found = try Digest.sha256(ofFile: path)
@@ -86,14 +86,14 @@ public struct Dataset: Sendable {
         }
     }
 
-    public var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
+    package var vocabularyPath: String { "\(folder)/\(DatasetManifest.vocabularyFileName)" }
 
     /// The existing splits, in the order train, valid, test.
-    public var splits: [Split] { Split.allCases.filter { stores[$0] != nil } }
+    package var splits: [Split] { Split.allCases.filter { stores[$0] != nil } }
 
     /// The split's tokens, each checked to be below the vocabulary's size.
     /// - Throws: `DatasetError.noSuchSplit`, `ArrayFileError.tokenOutOfRange`.
-    public func tokens(of split: Split) throws -> TokenStore {
+    package func tokens(of split: Split) throws -> TokenStore {
         guard let store = stores[split] else {
             throw DatasetError.noSuchSplit(folder: folder, split: split, available: splits)
         }
@@ -102,7 +102,7 @@ public struct Dataset: Sendable {
     }
 }
 
-public enum DatasetError: DiagnosedError, Equatable {
+package enum DatasetError: DiagnosedError, Equatable {
     /// `recipe`: the file that says how to make it.
     case missing(folder: String, recipe: String?)
     case notADataset(folder: String)
@@ -110,9 +110,9 @@ public enum DatasetError: DiagnosedError, Equatable {
     case impossibleUnknownCount(file: String, split: Split, unknown: Int, tokens: Int)
     case noSuchSplit(folder: String, split: Split, available: [Split])
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .missing(let folder, let recipe):
             Diagnosis(

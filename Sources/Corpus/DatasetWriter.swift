@@ -2,25 +2,25 @@ import Diagnostics
 import Files
 
 /// Makes dataset folders from text or from ready-made tokens.
-public struct DatasetWriter {
-    public struct Options: Sendable {
-        public var level: TokenLevel
+package struct DatasetWriter {
+    package struct Options: Sendable {
+        package var level: TokenLevel
         /// Keep at most this many tokens, special ones included.
-        public var vocabularySize: Int?
+        package var vocabularySize: Int?
         /// Whether to replace an existing dataset.
-        public var overwrite = false
+        package var overwrite = false
         /// Other processes may be making the same dataset: one that is already there is an error only if it is another.
-        public var isShared = false
+        package var isShared = false
         /// The options used, for `dataset.json`.
-        public var recipe: [String: String] = [:]
+        package var recipe: [String: String] = [:]
         /// Bytes read at once.
-        public var bufferSize = 1 << 17
+        package var bufferSize = 1 << 17
 
-        public init(level: TokenLevel) { self.level = level }
+        package init(level: TokenLevel) { self.level = level }
     }
 
     /// A message to the user during the work.
-    public enum Notice: Equatable, Sendable {
+    package enum Notice: Equatable, Sendable {
         case progress(String)
         case note(String)
         case warning(String)
@@ -30,7 +30,7 @@ public struct DatasetWriter {
     private let notify: (Notice) -> Void
 
     /// - Throws: `PrepareError.vocabularyTooSmall`.
-    public init(_ options: Options, notify: @escaping (Notice) -> Void = { _ in }) throws {
+    package init(_ options: Options, notify: @escaping (Notice) -> Void = { _ in }) throws {
         let smallest = Vocabulary.smallestSize(of: options.level)
         if let size = options.vocabularySize, size < smallest {
             throw PrepareError.vocabularyTooSmall(size: size, smallest: smallest)
@@ -42,7 +42,7 @@ public struct DatasetWriter {
 
     /// Writes a dataset folder, whole or not at all.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
-    public func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
+    package func write(_ source: TextSource, to folder: String) throws -> DatasetManifest {
         try staged(folder) { staging in
             let isReadOnce = !TextEncoder.readsTwice(options.level)
             return try fill(
@@ -54,7 +54,7 @@ public struct DatasetWriter {
     /// vocabulary can be trained on the data, and evaluated. The text is read once.
     /// - Parameter policy: for what a vocabulary without `<unk>` lacks; what is marked is left out.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `TextError`, `PrepareError`.
-    public func write(
+    package func write(
         _ source: TextSource, vocabulary: Vocabulary, unknown policy: Vocabulary.UnknownPolicy, to folder: String
     ) throws -> DatasetManifest {
         try staged(folder) { staging in
@@ -77,7 +77,7 @@ public struct DatasetWriter {
 
     /// Writes a dataset folder from generated text, which is kept in the folder.
     /// - Throws: `FileError`, `PrepareError`.
-    public func write(_ sample: KinematicsSample, to folder: String) throws -> DatasetManifest {
+    package func write(_ sample: KinematicsSample, to folder: String) throws -> DatasetManifest {
         try staged(folder) { staging in
             let inputs = try Split.allCases.map { split in
                 let name = DatasetManifest.textFileName(of: split)
@@ -102,7 +102,7 @@ public struct DatasetWriter {
     ///   - source: percentages refer to the number of tokens.
     ///   - vocabulary: the tokens of the ids; its counts become those of the training part.
     /// - Throws: `FileError`, `TokenInputError`, `PrepareError`.
-    public func write(
+    package func write(
         tokens source: TextSource, vocabulary: Vocabulary, to folder: String
     ) throws -> DatasetManifest {
         try staged(folder) { staging in

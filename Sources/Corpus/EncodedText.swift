@@ -1,14 +1,14 @@
 import Files
 
 /// A text under a vocabulary.
-public struct EncodedText {
-    public let tokens: TokenStore
+package struct EncodedText {
+    package let tokens: TokenStore
     /// Size and checksum of the text; for gzip, of its content.
-    public let sha256: String
+    package let sha256: String
     /// How many of the tokens are `<unk>`.
-    public let unknown: Int
+    package let unknown: Int
 
-    public init(tokens: TokenStore, sha256: String, unknown: Int) {
+    package init(tokens: TokenStore, sha256: String, unknown: Int) {
         self.tokens = tokens
         self.sha256 = sha256
         self.unknown = unknown
@@ -21,7 +21,7 @@ extension Vocabulary {
     ///   - path: a file, which may be gzip, a pipe, or "-" for standard input.
     ///   - limit: the most bytes of text to read.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `PrepareError.emptyInput`, `TextError`.
-    public func encode(contentsOf path: String, limit: Int) throws -> EncodedText {
+    package func encode(contentsOf path: String, limit: Int) throws -> EncodedText {
         let input = try InputFile(path, level: level, reading: .once)
         let spool = try TokenSpool(vocabularySize: count, named: input.path)
         var unknownCount = 0

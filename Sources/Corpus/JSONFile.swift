@@ -38,7 +38,7 @@ enum JSONFile {
 }
 
 /// A JSON file without the content that its name promises.
-public enum JSONFileError: DiagnosedError, Equatable {
+package enum JSONFileError: DiagnosedError, Equatable {
     case malformed(file: String, keyPath: String, problem: String)
     case otherFormat(file: String, expected: String, found: String)
     case otherVersion(file: String, found: Int)
@@ -60,9 +60,9 @@ public enum JSONFileError: DiagnosedError, Equatable {
         return String(path.drop { $0 == "." })
     }
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .malformed(let file, let keyPath, let problem):
             Diagnosis(

@@ -1,11 +1,11 @@
 import Diagnostics
 
-public enum KinematicsError: DiagnosedError, Equatable {
+package enum KinematicsError: DiagnosedError, Equatable {
     case countOutside(Int)
 
-    public var kind: FailureKind { .usage }
+    package var kind: FailureKind { .usage }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .countOutside(let count):
             let permitted = KinematicsSample.permittedCount

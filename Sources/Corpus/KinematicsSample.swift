@@ -2,15 +2,15 @@ import Randomness
 
 /// The generated corpus: worked kinematics problems in English, drawn from `KinematicsTemplates`. The same bytes for
 /// the same seed on every machine; no problem occurs twice, so validation and test contain no training problem.
-public struct KinematicsSample: Sendable {
+package struct KinematicsSample: Sendable {
     /// The permitted number of problems: small enough that new ones are always found quickly.
-    public static let permittedCount = 10...100_000
+    package static let permittedCount = 10...100_000
 
     /// Each ends in an empty line. Of ten in a row, eight are for training, one for validation, and one for test.
     private let problems: [String]
 
     /// - Throws: `KinematicsError.countOutside`.
-    public init(problems count: Int = 4000, seed: UInt64 = 1) throws {
+    package init(problems count: Int = 4000, seed: UInt64 = 1) throws {
         guard KinematicsSample.permittedCount ~= count else { throw KinematicsError.countOutside(count) }
         var draw = Draw(seed: seed)
         var seen = Set<String>()
@@ -22,7 +22,7 @@ public struct KinematicsSample: Sendable {
         self.problems = problems
     }
 
-    public func text(of split: Split) -> String {
+    package func text(of split: Split) -> String {
         problems.enumerated().lazy.filter { index, _ in
             switch index % 10 {
             case 8: split == .valid

@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// Why a dataset cannot be made.
-public enum PrepareError: DiagnosedError, Equatable {
+package enum PrepareError: DiagnosedError, Equatable {
     case emptyInput(path: String)
     case notAFile(path: String)
     case inputChanged(path: String)
@@ -11,14 +11,14 @@ public enum PrepareError: DiagnosedError, Equatable {
     case outputNotEmpty(folder: String)
     case outputHasOtherFiles(folder: String, name: String)
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         case .emptyInput, .notAFile, .inputChanged, .emptySplit: .data
         case .vocabularyTooSmall, .outputExists, .outputNotEmpty, .outputHasOtherFiles: .usage
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .emptyInput(let path): Diagnosis("the file is empty", file: path, remedy: "check the path")
         case .notAFile(let path):

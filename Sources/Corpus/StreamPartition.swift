@@ -5,20 +5,20 @@ import Diagnostics
 /// There are N - 1 predictions: each token but the first, from those before it. Stream s makes the predictions
 /// `start(of: s) ..< start(of: s) + length(of: s)`; prediction i has token i as input and token i + 1 as target, so
 /// each stream's last target is the next stream's first input. Nothing here depends on the number of ranks.
-public struct StreamPartition: Sendable, Equatable {
-    public enum Remainder: Sendable {
+package struct StreamPartition: Sendable, Equatable {
+    package enum Remainder: Sendable {
         /// For training: streams of equal length. The last `(N - 1) % S` predictions of the corpus, the tail, are never made.
         case dropped
         /// For evaluation: every prediction is made. The first `(N - 1) % S` streams make one more than the others.
         case shared
     }
 
-    public let tokens: Int
-    public let streams: Int
+    package let tokens: Int
+    package let streams: Int
     /// Predictions of the longest stream: the length of an epoch in time steps.
-    public let steps: Int
+    package let steps: Int
     /// Predictions at the end of the corpus that no stream makes.
-    public let tail: Int
+    package let tail: Int
     private let shortLength: Int
     private let longStreams: Int
 
@@ -26,7 +26,7 @@ public struct StreamPartition: Sendable, Equatable {
     ///   - name: the source of the tokens, for the error.
     ///   - setting: the setting or option that gives the number of streams, for the error.
     /// - Throws: `PartitionError.tooFewTokens` unless each stream has a prediction to make: N must be above S.
-    public init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus", setting: String? = nil) throws {
+    package init(tokens: Int, streams: Int, remainder: Remainder, name: String = "the corpus", setting: String? = nil) throws {
         precondition(streams > 0)
         guard tokens > streams else { throw PartitionError.tooFewTokens(name: name, tokens: tokens, streams: streams, setting: setting) }
         self.tokens = tokens
@@ -41,17 +41,17 @@ public struct StreamPartition: Sendable, Equatable {
     }
 
     /// Position of the stream's first input.
-    public func start(of stream: Int) -> Int { stream * shortLength + min(stream, longStreams) }
+    package func start(of stream: Int) -> Int { stream * shortLength + min(stream, longStreams) }
 
     /// The number of predictions the stream makes.
-    public func length(of stream: Int) -> Int { shortLength + (stream < longStreams ? 1 : 0) }
+    package func length(of stream: Int) -> Int { shortLength + (stream < longStreams ? 1 : 0) }
 
     /// Predictions made in an epoch, all streams together.
-    public var predictions: Int { tokens - 1 - tail }
+    package var predictions: Int { tokens - 1 - tail }
 
     /// The streams of one rank, `r * S / p ..< (r + 1) * S / p`: as equal in number as possible.
     /// - Throws: `PartitionError.fewerStreamsThanRanks`.
-    public static func owned(by rank: Int, of ranks: Int, streams: Int) throws -> Range<Int> {
+    package static func owned(by rank: Int, of ranks: Int, streams: Int) throws -> Range<Int> {
         precondition(rank >= 0 && rank < ranks)
         guard streams >= ranks else { throw PartitionError.fewerStreamsThanRanks(streams: streams, ranks: ranks) }
         let start = { rank in rank * (streams / ranks) + rank * (streams % ranks) / ranks }  // r * S / p, no overflow
@@ -59,19 +59,19 @@ public struct StreamPartition: Sendable, Equatable {
     }
 }
 
-public enum PartitionError: DiagnosedError, Equatable {
+package enum PartitionError: DiagnosedError, Equatable {
     case tooFewTokens(name: String, tokens: Int, streams: Int, setting: String?)
     case fewerStreamsThanRanks(streams: Int, ranks: Int)
     case positionOutside(epoch: Int, offset: Int, steps: Int)
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         case .tooFewTokens, .positionOutside: .data
         case .fewerStreamsThanRanks: .usage
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .tooFewTokens(let name, let tokens, let streams, let setting):
             Diagnosis(

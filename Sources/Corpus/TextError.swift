@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// Text that cannot be turned into tokens.
-public enum TextError: DiagnosedError, Equatable {
+package enum TextError: DiagnosedError, Equatable {
     case invalidUTF8(file: String?, offset: Int)
     case wordTooLong(file: String?, offset: Int)
     /// `limit` in bytes.
@@ -9,9 +9,9 @@ public enum TextError: DiagnosedError, Equatable {
     /// `symbol` is what a person can read: a quoted character with its code point, or a byte in hexadecimal.
     case notInVocabulary(symbol: String, file: String?, offset: Int)
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .invalidUTF8(let file, let offset):
             Diagnosis(

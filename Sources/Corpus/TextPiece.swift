@@ -140,7 +140,7 @@ let newline = UInt8(ascii: "\n")
 
 /// ASCII white space, which separates words and pieces.
 @inline(__always)
-public func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
+package func isWhiteSpace(_ byte: UInt8) -> Bool { byte == 0x20 || byte &- 0x09 < 5 }
 
 /// The bytes of the white space beyond ASCII that `bytes` begin with; 0 when they begin with something else.
 @inline(__always)
@@ -176,7 +176,7 @@ func whiteSpace(in eight: UInt64) -> UInt64 {
 }
 
 /// How many bytes at the end of `bytes` start a UTF-8 character that later bytes may complete: 0 to 3.
-public func unfinishedUTF8(in bytes: [UInt8]) -> Int {
+package func unfinishedUTF8(in bytes: [UInt8]) -> Int {
     bytes.withUnsafeBufferPointer { bytes in
         for length in stride(from: min(3, bytes.count), to: 0, by: -1) {
             if case .cutShort = decodeUTF8(UnsafeBufferPointer(rebasing: bytes.suffix(length))) { return length }

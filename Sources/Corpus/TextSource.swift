@@ -1,7 +1,7 @@
 import Files
 
 /// The source of a dataset's text, or of its ready-made tokens.
-public enum TextSource: Sendable, Equatable {
+package enum TextSource: Sendable, Equatable {
     /// Files one after the other, cut into three parts: percentages of the bytes for train, valid and test, each cut moved forward
     /// to the next start of a character (at word level, of a line).
     case divided(files: [String], percentages: SplitPercentages)
@@ -10,17 +10,17 @@ public enum TextSource: Sendable, Equatable {
 }
 
 /// Three whole percentages that add up to 100, the first above 0.
-public struct SplitPercentages: Sendable, Equatable {
-    public let train, valid, test: Int
+package struct SplitPercentages: Sendable, Equatable {
+    package let train, valid, test: Int
 
     /// nil unless the percentages are valid.
-    public init?(train: Int, valid: Int, test: Int) {
+    package init?(train: Int, valid: Int, test: Int) {
         let each = 0...100
         guard each ~= train, each ~= valid, each ~= test, train > 0, train + valid + test == 100 else { return nil }
         (self.train, self.valid, self.test) = (train, valid, test)
     }
 
-    public static let standard = SplitPercentages(train: 80, valid: 10, test: 10)!
+    package static let standard = SplitPercentages(train: 80, valid: 10, test: 10)!
 }
 
 extension TextSource {

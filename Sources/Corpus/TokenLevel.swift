@@ -1,5 +1,5 @@
 /// What one token stands for.
-public enum TokenLevel: String, Codable, CaseIterable, Sendable {
+package enum TokenLevel: String, Codable, CaseIterable, Sendable {
     /// A Unicode scalar value of UTF-8 text. Never a grapheme cluster: those change with the Unicode version.
     case character
     /// One of the 256 byte values; any file is valid.
@@ -11,10 +11,10 @@ public enum TokenLevel: String, Codable, CaseIterable, Sendable {
     case piece
 
     /// Whether white space separates tokens.
-    public var isSpaced: Bool { self == .word || self == .piece }
+    package var isSpaced: Bool { self == .word || self == .piece }
 }
 
 /// One of the three parts of a dataset.
-public enum Split: String, Codable, CodingKeyRepresentable, CaseIterable, Sendable {
+package enum Split: String, Codable, CodingKeyRepresentable, CaseIterable, Sendable {
     case train, valid, test
 }

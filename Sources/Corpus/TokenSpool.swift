@@ -1,7 +1,7 @@
 import Files
 
 /// Token ids on their way into a nameless file, so that a text of any length takes little memory.
-public final class TokenSpool {
+package final class TokenSpool {
     private let file: File
     private let elementSize: Int
     private let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 16, alignment: 64)
@@ -11,7 +11,7 @@ public final class TokenSpool {
     ///   - folder: whose file system holds the ids.
     ///   - name: what errors call them.
     /// - Throws: `FileError`.
-    public init(vocabularySize: Int, folder: String = File.temporaryFolder, named name: String) throws {
+    package init(vocabularySize: Int, folder: String = File.temporaryFolder, named name: String) throws {
         elementSize = vocabularySize <= 65_536 ? 2 : 4
         file = try File.temporary(in: folder, named: name)
     }
@@ -20,7 +20,7 @@ public final class TokenSpool {
 
     /// - Parameter ids: all of them below the vocabulary's size, and at least 0.
     /// - Throws: `FileError`.
-    public func append(_ ids: UnsafeBufferPointer<Int32>) throws {
+    package func append(_ ids: UnsafeBufferPointer<Int32>) throws {
         for id in ids {
             if used == buffer.count { try flush() }
             if elementSize == 2 {
@@ -34,7 +34,7 @@ public final class TokenSpool {
 
     /// All of them, mapped. Nothing can be appended afterwards.
     /// - Throws: `FileError`.
-    public func store() throws -> TokenStore {
+    package func store() throws -> TokenStore {
         try flush()
         return try TokenStore(mapping: file, elementSize: elementSize)
     }

@@ -3,11 +3,11 @@ import Files
 /// A sequence of token ids: a memory-mapped `.npy` file, whose pages are loaded as they are read, or text encoded in memory.
 ///
 /// Unchecked because of the pointer; what it points to never changes.
-public final class TokenStore: @unchecked Sendable {
+package final class TokenStore: @unchecked Sendable {
     /// Path of the file, or a description of the tokens for errors if there is no file.
-    public let path: String
+    package let path: String
     /// The number of tokens.
-    public let count: Int
+    package let count: Int
     /// Bytes per token in `elements`: 2 or 4, little endian.
     private let elementSize: Int
     private let elements: UnsafeRawBufferPointer
@@ -18,7 +18,7 @@ public final class TokenStore: @unchecked Sendable {
 
     /// Maps a token file and checks its header; the ids themselves are checked by `validate`.
     /// - Throws: `FileError`, `ArrayFileError`.
-    public init(contentsOf path: String) throws {
+    package init(contentsOf path: String) throws {
         let file = try MappedFile(path)
         let header = try ArrayHeader(parsing: file.bytes, fileSize: file.bytes.count, file: path)
         self.path = path
@@ -42,7 +42,7 @@ public final class TokenStore: @unchecked Sendable {
     }
 
     /// - Parameter ids: all of them at least 0.
-    public init(_ ids: [Int32], name: String = "tokens") {
+    package init(_ ids: [Int32], name: String = "tokens") {
         let memory = UnsafeMutableRawBufferPointer.allocate(byteCount: ids.count * 4, alignment: 4)
         ids.withUnsafeBytes { memory.copyMemory(from: $0) }
         path = name
@@ -54,13 +54,13 @@ public final class TokenStore: @unchecked Sendable {
     }
 
     /// Size of the file in bytes when it was mapped; 0 if there is no file.
-    public var fileSize: Int { file?.bytes.count ?? 0 }
+    package var fileSize: Int { file?.bytes.count ?? 0 }
 
     deinit { if file == nil { elements.deallocate() } }
 
     /// Writes `count` ids, those from `position` on, to `target[0]`, `target[stride]`, `target[2 * stride]`, ...
     @inline(__always)
-    public func copy(
+    package func copy(
         from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int = 1
     ) {
         precondition(position >= 0 && count >= 0 && count <= self.count && position <= self.count - count)
@@ -71,7 +71,7 @@ public final class TokenStore: @unchecked Sendable {
         }
     }
 
-    public func tokens(in range: Range<Int>) -> [Int32] {
+    package func tokens(in range: Range<Int>) -> [Int32] {
         [Int32](unsafeUninitializedCapacity: range.count) { ids, count in
             count = range.count
             if let target = ids.baseAddress { copy(from: range.lowerBound, count: range.count, to: target) }
@@ -80,7 +80,7 @@ public final class TokenStore: @unchecked Sendable {
 
     /// Reads every id once.
     /// - Throws: `ArrayFileError.tokenOutOfRange` for the first one that is not below `vocabularySize`.
-    public func validate(vocabularySize: Int) throws {
+    package func validate(vocabularySize: Int) throws {
         let found =
             elementSize == 2
             ? firstIndex(notBelow: vocabularySize, UInt16.self) : firstIndex(notBelow: vocabularySize, UInt32.self)
@@ -93,7 +93,7 @@ public final class TokenStore: @unchecked Sendable {
     /// Checks that the file is unchanged, before anything learned from it is saved.
     /// - Parameter hash: the file's SHA-256.
     /// - Throws: `FileChanged`, `FileError`.
-    public func check(hash: String) throws { try file?.check(hash: hash) }
+    package func check(hash: String) throws { try file?.check(hash: hash) }
 
     private func copy<Element: FixedWidthInteger>(
         _: Element.Type, from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int

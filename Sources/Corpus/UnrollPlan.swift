@@ -1,13 +1,13 @@
 import Randomness
 
 /// How many time steps each training step unrolls.
-public struct UnrollPlan: Sendable, Equatable {
+package struct UnrollPlan: Sendable, Equatable {
     /// The configured unroll length T.
-    public let base: Int
+    package let base: Int
     /// nil: always T.
     private let seed: UInt64?
 
-    public init(fixed length: Int) {
+    package init(fixed length: Int) {
         precondition(length > 0)
         base = length
         seed = nil
@@ -16,18 +16,18 @@ public struct UnrollPlan: Sendable, Equatable {
     /// Random lengths as in Merity, Keskar and Socher 2018, "Regularizing and optimizing LSTM language models", section
     /// 5, so that chunks do not end at the same tokens in every epoch. Mean T with probability 0.95 and T/2
     /// otherwise; standard deviation 5; from 5 to `maximumLength`.
-    public init(random length: Int, seed: UInt64) {
+    package init(random length: Int, seed: UInt64) {
         precondition(length > 0)
         base = length
         self.seed = seed
     }
 
     /// The longest possible chunk, for the size of buffers.
-    public var maximumLength: Int { seed == nil ? base : base + 20 }
+    package var maximumLength: Int { seed == nil ? base : base + 20 }
 
     /// The length of a training step's chunk, before the end of the epoch shortens it.
     /// - Parameter step: the global step: all ranks, and a resumed run, draw the same.
-    public func length(atStep step: Int) -> Int {
+    package func length(atStep step: Int) -> Int {
         guard let seed else { return base }
         var random = PhiloxSequence(seed: seed, purpose: .unrollLength, stream: UInt64(step))
         let mean = random.uniform() < 0.95 ? Double(base) : Double(base) / 2
@@ -36,7 +36,7 @@ public struct UnrollPlan: Sendable, Equatable {
 
     /// The factor on the learning rate for a chunk of `steps` steps: `steps / T` if lengths are random, so that a
     /// short chunk counts less than a long one; 1 if they are fixed.
-    public func learningRateScale(steps: Int) -> Double {
+    package func learningRateScale(steps: Int) -> Double {
         seed == nil ? 1 : Double(steps) / Double(base)
     }
 }

@@ -57,7 +57,7 @@ private struct VocabularyFile: Codable {
 extension Vocabulary {
     /// Reads and checks a `vocabulary.json`.
     /// - Throws: `FileError`, `JSONFileError`, `VocabularyError`.
-    public init(contentsOf path: String) throws {
+    package init(contentsOf path: String) throws {
         let file = try JSONFile.read(VocabularyFile.self, from: path, format: "lockstep vocabulary", limit: 1 << 30)
         guard let level = TokenLevel(rawValue: file.level) else {
             throw VocabularyError.unknownLevel(file: path, level: file.level)
@@ -128,7 +128,7 @@ extension Vocabulary {
 }
 
 /// A `vocabulary.json` that contradicts itself.
-public enum VocabularyError: DiagnosedError, Equatable {
+package enum VocabularyError: DiagnosedError, Equatable {
     case unknownLevel(file: String, level: String)
     case empty(file: String)
     case countsDisagree(file: String, tokens: Int, counts: Int)
@@ -138,9 +138,9 @@ public enum VocabularyError: DiagnosedError, Equatable {
     case specialTokenMissing(file: String, token: String)
     case specialTokenMisplaced(file: String, token: String, stated: Int?, found: Int?)
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         var diagnosis =
             switch self {
             case .unknownLevel(let file, let level):

@@ -5,7 +5,7 @@ extension Vocabulary {
     /// The vocabulary of another tokenizer, from a plain list: UTF-8 text with one token per line, whose id is the number of
     /// lines before it. A carriage return at the end of a line does not belong to the token.
     /// - Throws: `FileError`, `TokenListError`.
-    public init(listIn path: String) throws {
+    package init(listIn path: String) throws {
         var text = try File.contents(of: path)[...]
         if text.starts(with: InputFile.byteOrderMark) { text = text.dropFirst(3) }
         if text.last == newline { text.removeLast() }
@@ -25,15 +25,15 @@ extension Vocabulary {
 }
 
 /// A list of tokens that cannot be a vocabulary.
-public enum TokenListError: DiagnosedError, Equatable {
+package enum TokenListError: DiagnosedError, Equatable {
     case empty(file: String)
     case invalidUTF8(file: String, line: Int)
     case invalidToken(file: String, line: Int)
     case duplicateToken(file: String, line: Int, first: Int)
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .empty(let file): Diagnosis("the list has no tokens", file: file, expected: "one token per line")
         case .invalidUTF8(let file, let line):
@@ -54,16 +54,16 @@ public enum TokenListError: DiagnosedError, Equatable {
 }
 
 /// Ready-made tokens that cannot be used.
-public struct TokenInputError: DiagnosedError, Equatable {
-    public let cause: ArrayFileError
+package struct TokenInputError: DiagnosedError, Equatable {
+    package let cause: ArrayFileError
 
     static func wrapping<Result>(_ body: () throws -> Result) throws -> Result {
         do { return try body() } catch let cause as ArrayFileError { throw TokenInputError(cause: cause) }
     }
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         var diagnosis = cause.diagnosis
         diagnosis.remedy =
             switch cause {

@@ -2,7 +2,7 @@ import Files
 
 extension Vocabulary {
     /// The id of the token that is spelled like this; nil if there is none.
-    public func id(spelled token: String) -> Int? {
+    package func id(spelled token: String) -> Int? {
         (0..<count).first { bytes(of: $0).elementsEqual(token.utf8) }
     }
 
@@ -11,7 +11,7 @@ extension Vocabulary {
     ///
     /// Bytes that such a line cannot hold (white space, control characters, parts of no UTF-8 character) are spelled as
     /// SentencePiece spells a byte: `<0x0A>` is a newline.
-    public func symbolTable() -> String {
+    package func symbolTable() -> String {
         var table = ""
         for id in 0..<count { table += "\(symbol(id)) \(id)\n" }
         return table

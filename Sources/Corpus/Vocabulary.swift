@@ -7,27 +7,27 @@ import Files
 /// (the end of a line); a word of the text with that spelling *is* the special token. At character and byte level
 /// `<unk>` exists only when some text needed it. It cannot collide there: symbols are one character long. Pieces have
 /// the tokens of their tokenizer; the two spellings mean the same as for words.
-public struct Vocabulary: Sendable {
-    public static let unknownToken = "<unk>"
-    public static let endOfSentenceToken = "<eos>"
+package struct Vocabulary: Sendable {
+    package static let unknownToken = "<unk>"
+    package static let endOfSentenceToken = "<eos>"
 
-    public let level: TokenLevel
+    package let level: TokenLevel
     /// Id of `<unk>`.
-    public let unknown: Int?
+    package let unknown: Int?
     /// Id of `<eos>`; never at character and byte level.
-    public let endOfSentence: Int?
+    package let endOfSentence: Int?
     /// Occurrences of each id in the training split; `<unk>` counts everything that was left out.
-    public internal(set) var occurrences: [Int]
+    package internal(set) var occurrences: [Int]
     /// SHA-256 over the level's name and each token's length (8 bytes, little endian) and bytes, in id order: equal
     /// for vocabularies that encode in the same way.
-    public let hash: String
+    package let hash: String
 
     private let tokens: ByteStringTable
     /// Ids of bytes or characters; none at the other levels.
     private let direct: SymbolIds
 
     /// The number of ids, V.
-    public var count: Int { tokens.count }
+    package var count: Int { tokens.count }
 
     /// - Parameters:
     ///   - tokens: byte strings by id, valid for the level.
@@ -109,7 +109,7 @@ public struct Vocabulary: Sendable {
     static func smallestSize(of level: TokenLevel) -> Int { level == .word ? 3 : 2 }
 
     /// The bytes of the token: a character in UTF-8, a byte, a word, `<unk>` or `<eos>`.
-    public func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
+    package func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
     /// - Parameters:
@@ -117,7 +117,7 @@ public struct Vocabulary: Sendable {
     ///   a prompt that is to be continued.
     ///   - policy: for what a vocabulary without `<unk>` lacks.
     /// - Throws: `TextError` with the byte offset.
-    public func encode(
+    package func encode(
         _ text: [UInt8], completingLastLine: Bool = true, unknown policy: UnknownPolicy = .error
     ) throws -> [Int32] {
         try [Int32](unsafeUninitializedCapacity: text.count + 1) { ids, count in
@@ -129,12 +129,12 @@ public struct Vocabulary: Sendable {
     }
 
     /// The content of a text file as `prepare` reads it: without a leading UTF-8 byte-order mark, except at byte level.
-    public func text(ofFile bytes: [UInt8]) -> [UInt8] {
+    package func text(ofFile bytes: [UInt8]) -> [UInt8] {
         level != .byte && bytes.starts(with: [0xEF, 0xBB, 0xBF]) ? Array(bytes.dropFirst(3)) : bytes
     }
 
     /// What stands after the last white space of a text: with words and pieces, what is still being written.
-    public func unfinishedWord(of text: [UInt8]) -> ArraySlice<UInt8> {
+    package func unfinishedWord(of text: [UInt8]) -> ArraySlice<UInt8> {
         var start = text.count
         while start > 0 {
             if isWhiteSpace(text[start - 1]) { break }
@@ -148,7 +148,7 @@ public struct Vocabulary: Sendable {
 
     /// The text the ids stand for. Characters and bytes come back as they were; words and pieces are separated by one
     /// space, and `<eos>` is a newline.
-    public func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
+    package func decode(_ ids: some Sequence<Int32>) -> [UInt8] {
         var text: [UInt8] = []
         for id in ids.lazy.map(Int.init) {
             if id == endOfSentence {
@@ -172,7 +172,7 @@ public struct Vocabulary: Sendable {
     }
 
     /// What becomes of a character, byte or piece that a vocabulary without `<unk>` lacks.
-    public enum UnknownPolicy: Sendable {
+    package enum UnknownPolicy: Sendable {
         /// It is an error.
         case error
         /// It becomes `missing`.
@@ -180,7 +180,7 @@ public struct Vocabulary: Sendable {
     }
 
     /// In place of the id of what has none.
-    public static let missing: Int32 = -1
+    package static let missing: Int32 = -1
 
     /// - Parameter ids: room for one id more than the piece has bytes.
     /// - Returns: the number of bytes consumed, all of them in the last piece, and of ids.

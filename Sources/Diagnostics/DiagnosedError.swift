@@ -1,18 +1,18 @@
 /// What an error says to the person who meets it: what happened, where, what was expected and found, and what to do.
 ///
 /// Printed as one line: `FILE, LOCATION: what; expected E, found F; remedy`.
-public struct Diagnosis: Sendable, Equatable {
-    public var what: String
+package struct Diagnosis: Sendable, Equatable {
+    package var what: String
     /// Path of the file concerned, as the user typed it.
-    public var file: String?
+    package var file: String?
     /// Where inside the file or run: a line, byte offset, key path, tensor name, step.
-    public var location: String?
-    public var expected: String?
-    public var found: String?
+    package var location: String?
+    package var expected: String?
+    package var found: String?
     /// The next thing to do, in the imperative.
-    public var remedy: String?
+    package var remedy: String?
 
-    public init(
+    package init(
         _ what: String, file: String? = nil, location: String? = nil, expected: String? = nil, found: String? = nil,
         remedy: String? = nil
     ) {
@@ -25,7 +25,7 @@ public struct Diagnosis: Sendable, Equatable {
     }
 
     /// One line without control characters and of bounded length, whatever a stranger's file has put into the parts.
-    public var line: String {
+    package var line: String {
         var parts: [String] = []
         let (location, expected, found) = (shortened(location), shortened(expected), shortened(found))
         let place = [file?.printablePath, location].compactMap { $0 }.joined(separator: ", ")
@@ -44,7 +44,7 @@ public struct Diagnosis: Sendable, Equatable {
 }
 
 /// Who has to act, and hence the exit code of the process (the BSD `sysexits.h` values).
-public enum FailureKind: Int32, Sendable, CaseIterable {
+package enum FailureKind: Int32, Sendable, CaseIterable {
     /// The command line or configuration is wrong.
     case usage = 64
     /// A dataset, checkpoint or other input is wrong or damaged.
@@ -60,11 +60,11 @@ public enum FailureKind: Int32, Sendable, CaseIterable {
 }
 
 /// Every error lockstep throws on purpose. Modules define their own typed errors and describe them here, once.
-public protocol DiagnosedError: Error, CustomStringConvertible, Sendable {
+package protocol DiagnosedError: Error, CustomStringConvertible, Sendable {
     var kind: FailureKind { get }
     var diagnosis: Diagnosis { get }
 }
 
 extension DiagnosedError {
-    public var description: String { diagnosis.line }
+    package var description: String { diagnosis.line }
 }

@@ -1,6 +1,6 @@
 /// The candidate with the smallest edit distance to `name` (a transposition counts once), if it is close enough to be a likely typo
 /// (at most a third of the longer name, at least one edit). Ties go to the first candidate.
-public func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
+package func nearestName(to name: String, among candidates: some Sequence<String>) -> String? {
     var best: (name: String, distance: Int)?
     for candidate in candidates {
         let distance = editDistance(Array(name.lowercased().unicodeScalars), Array(candidate.lowercased().unicodeScalars))

@@ -1,9 +1,9 @@
 extension String {
     /// Text that is safe in a line of a message: text from a stranger's file can be of any length and control a terminal.
-    public var printable: String { printable(limit: 100) }
+    package var printable: String { printable(limit: 100) }
 
     /// A path for a line of output: whole, but for what would break the line or steer the terminal.
-    public var printablePath: String { printable(limit: 4096) }
+    package var printablePath: String { printable(limit: 4096) }
 
     /// - Parameter limit: the maximum number of characters (scalars) shown.
     func printable(limit: Int) -> String {

@@ -1,7 +1,7 @@
 extension String {
     /// Quoted where a shell would otherwise take it for something else, so that a command can be copied and pasted. What
     /// cannot be seen is escaped, as Bash and Zsh (and POSIX since 2024) read it: `$'a\nb'`.
-    public var shellWord: String {
+    package var shellWord: String {
         let harmless = utf8.allSatisfy { byte in
             let character = Character(Unicode.Scalar(byte))
             return byte < 0x80 && (character.isLetter || character.isNumber || "_./=:@%+,-".contains(character))

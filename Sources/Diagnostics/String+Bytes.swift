@@ -5,7 +5,7 @@ import Glibc
 /// string and back is the identity.
 extension String {
     /// - Parameter bytes: of any encoding.
-    public init(keeping bytes: some Collection<UInt8>) {
+    package init(keeping bytes: some Collection<UInt8>) {
         let bytes = Array(bytes)
         if let text = String(validating: bytes, as: UTF8.self), !text.hasEscapes {
             self = text
@@ -31,21 +31,21 @@ extension String {
     }
 
     /// - Parameter bytes: ended by a zero.
-    public init(cBytes bytes: UnsafePointer<CChar>) {
+    package init(cBytes bytes: UnsafePointer<CChar>) {
         self.init(keeping: UnsafeBufferPointer(start: bytes, count: strlen(bytes)).map { UInt8(bitPattern: $0) })
     }
 
     /// The bytes that the string was made of; of any other string, its UTF-8.
-    public var bytes: [UInt8] {
+    package var bytes: [UInt8] {
         guard hasEscapes else { return Array(utf8) }
         return unicodeScalars.flatMap { $0.byte.map { [$0] } ?? Array(UTF8.encode($0)!) }
     }
 
     /// As a C function takes it.
-    public var cBytes: [CChar] { bytes.map { CChar(bitPattern: $0) } + [0] }
+    package var cBytes: [CChar] { bytes.map { CChar(bitPattern: $0) } + [0] }
 
     /// Whether it keeps bytes that are not UTF-8.
-    public var hasEscapes: Bool {
+    package var hasEscapes: Bool {
         utf8.contains(0xF4) && unicodeScalars.contains { $0.byte != nil }  // their first byte
     }
 }

@@ -1,7 +1,7 @@
 /// Turns facts into findings. A pure function: the same facts give the same report on any machine.
-public enum Examination {
+package enum Examination {
     /// - Parameter facts: the facts of every rank, by rank, or of one process without a launcher. Not empty.
-    public static func judge(_ facts: [Facts], _ intent: Intent = Intent()) -> Report {
+    package static func judge(_ facts: [Facts], _ intent: Intent = Intent()) -> Report {
         let plan = Plan(facts, intent)
         let machines = plan.hosts.map { host in
             MachineChecks(facts: host.ranks[0], plan: plan).all + RankChecks(ranks: host.ranks, plan: plan).all

@@ -1,17 +1,17 @@
 /// The result of one check.
-public struct Finding: Codable, Sendable, Equatable {
+package struct Finding: Codable, Sendable, Equatable {
     /// What was checked, in a word or two.
-    public var check: String
-    public var verdict: Verdict
-    public var found: String
+    package var check: String
+    package var verdict: Verdict
+    package var found: String
     /// The consequence; nil if all is well.
-    public var reason: String?
+    package var reason: String?
     /// What to type, or to have an administrator do.
-    public var remedy: String?
+    package var remedy: String?
     /// The hosts concerned; empty if the finding concerns the whole job or there is only one host.
-    public var hosts: [String] = []
+    package var hosts: [String] = []
 
-    public enum Verdict: String, Codable, Sendable, CaseIterable, Comparable {
+    package enum Verdict: String, Codable, Sendable, CaseIterable, Comparable {
         /// As it should be.
         case ok
         /// Works, but slower or less safely than it could.
@@ -19,7 +19,7 @@ public struct Finding: Codable, Sendable, Equatable {
         /// Training fails, loses work or is extremely slow.
         case problem
 
-        public static func < (a: Verdict, b: Verdict) -> Bool {
+        package static func < (a: Verdict, b: Verdict) -> Bool {
             allCases.firstIndex(of: a)! < allCases.firstIndex(of: b)!
         }
     }
@@ -36,38 +36,38 @@ public struct Finding: Codable, Sendable, Equatable {
 }
 
 /// The result of `lockstep doctor`.
-public struct Report: Codable, Sendable, Equatable {
-    public var findings: [Finding]
+package struct Report: Codable, Sendable, Equatable {
+    package var findings: [Finding]
     /// Shell lines that start the training in the way that suits this machine.
-    public var command: [String]
+    package var command: [String]
 
-    public func count(_ verdict: Finding.Verdict) -> Int { findings.count { $0.verdict == verdict } }
+    package func count(_ verdict: Finding.Verdict) -> Int { findings.count { $0.verdict == verdict } }
 }
 
 /// The run that is planned, as far as it is known.
-public struct Intent: Sendable {
+package struct Intent: Sendable {
     /// The options that `lockstep train` will get.
-    public var arguments: [String] = []
+    package var arguments: [String] = []
     /// The file with launch settings, as a shell would find it; nil if it is not beside the program.
-    public var environmentFile: String?
-    public var hostfile: Hostfile?
+    package var environmentFile: String?
+    package var hostfile: Hostfile?
     /// S; nil if no configuration was given.
-    public var streams: Int?
+    package var streams: Int?
     /// The folder that should contain the dataset but does not.
-    public var missingData: String?
+    package var missingData: String?
     /// Nil if model and vocabulary are not known.
-    public var need: Need?
+    package var need: Need?
 
-    public init() {}
+    package init() {}
 
     /// Bytes; see `ModelMemory`. On one machine, parameters and slots exist once, in shared memory, and each rank has a gradient.
-    public struct Need: Sendable {
-        public var parameters: Int
-        public var slots: Int
+    package struct Need: Sendable {
+        package var parameters: Int
+        package var slots: Int
         /// Bytes of the state and activations of one stream.
-        public var activations: Int
+        package var activations: Int
 
-        public init(parameters: Int, slots: Int, activations: Int) {
+        package init(parameters: Int, slots: Int, activations: Int) {
             self.parameters = parameters
             self.slots = slots
             self.activations = activations
@@ -81,11 +81,11 @@ public struct Intent: Sendable {
 }
 
 /// Hosts and slots, as launchers read them from a file: Open MPI's `node1 slots=16`, Hydra's `node1:16`.
-public struct Hostfile: Sendable, Equatable {
-    public var path: String
-    public var hosts: [(name: String, slots: Int?)]
+package struct Hostfile: Sendable, Equatable {
+    package var path: String
+    package var hosts: [(name: String, slots: Int?)]
 
-    public init(path: String, text: String) {
+    package init(path: String, text: String) {
         self.path = path
         hosts = text.split(whereSeparator: \.isNewline).compactMap { line in
             let words = line.prefix { $0 != "#" }.replacing("=", with: " = ").split(whereSeparator: \.isWhitespace)
@@ -99,7 +99,7 @@ public struct Hostfile: Sendable, Equatable {
         }
     }
 
-    public static func == (a: Hostfile, b: Hostfile) -> Bool {
+    package static func == (a: Hostfile, b: Hostfile) -> Bool {
         a.path == b.path && a.hosts.elementsEqual(b.hosts) { $0 == $1 }
     }
 

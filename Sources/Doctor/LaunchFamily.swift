@@ -1,18 +1,18 @@
 /// The two families of MPI, and how the launcher of each is told what the doctor advises.
-public enum LaunchFamily: Equatable, Sendable {
+package enum LaunchFamily: Equatable, Sendable {
     case openMPI
     /// MPICH, and Intel's and Cray's MPI: their launcher is Hydra, or takes its options.
     case mpich
 
     /// - Parameter library: what the MPI library says of itself.
-    public init(library: String) { self = library.isEmpty || library.hasPrefix("Open MPI") ? .openMPI : .mpich }
+    package init(library: String) { self = library.isEmpty || library.hasPrefix("Open MPI") ? .openMPI : .mpich }
 
     var name: String { self == .openMPI ? "Open MPI" : "MPICH" }
     var module: String { self == .openMPI ? "openmpi" : "mpich" }
     /// The Debian package that has the launcher.
     var package: String { self == .openMPI ? "openmpi-bin" : "mpich" }
     /// Names of the launcher, the surest first: `mpirun` may be that of the other family.
-    public var launchers: [String] { self == .openMPI ? ["mpirun"] : ["mpiexec.hydra", "mpiexec", "mpirun"] }
+    package var launchers: [String] { self == .openMPI ? ["mpirun"] : ["mpiexec.hydra", "mpiexec", "mpirun"] }
     /// How srun and the library speak to each other.
     var slurm: String { self == .openMPI ? "--mpi=pmix" : "--mpi=pmi2" }
 
@@ -24,7 +24,7 @@ public enum LaunchFamily: Equatable, Sendable {
 
     // MARK: Options
 
-    public func binding(threads: Int) -> String {
+    package func binding(threads: Int) -> String {
         switch self {
         case .openMPI: threads > 1 ? "--map-by slot:PE=\(threads) --bind-to core" : "--map-by core --bind-to core"
         case .mpich: threads > 1 ? "-bind-to core:\(threads) -map-by core:\(threads)" : "-bind-to core -map-by core"

@@ -8,15 +8,15 @@ import Kernels
 import Platform
 
 /// Gathers the facts: each rank its own, together on rank 0.
-public struct Survey {
+package struct Survey {
     /// Where the run will be written.
-    public var runFolder: String
-    public var lockstep: String
+    package var runFolder: String
+    package var lockstep: String
     /// What the MPI library says of itself.
-    public var library: String
-    public var isLaunched: Bool
+    package var library: String
+    package var isLaunched: Bool
 
-    public init(runFolder: String, lockstep: String, library: String, isLaunched: Bool) {
+    package init(runFolder: String, lockstep: String, library: String, isLaunched: Bool) {
         self.runFolder = runFolder
         self.lockstep = lockstep
         self.library = library
@@ -26,7 +26,7 @@ public struct Survey {
     /// Collective. Takes about a second.
     /// - Returns: every rank's facts by rank, on rank 0; nil elsewhere.
     /// - Throws: the transport's errors.
-    public func run(_ communicator: any Communicator) throws -> [Facts]? {
+    package func run(_ communicator: any Communicator) throws -> [Facts]? {
         let machine = Machine.this
         var facts = Facts()
         facts.host = Host.name

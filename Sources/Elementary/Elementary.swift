@@ -3,14 +3,14 @@
 ///
 /// The functions of glibc do not: glibc chooses a variant by the processor's instructions when a program starts, and another
 /// version may round differently. Here each result is within about one unit in the last place; the tests have the exact bounds.
-public enum Elementary {
+package enum Elementary {
     /// ln 2 in two parts. The first ends in enough zeros that an exponent times it is exact.
     private static let ln2 = (high: 0x1.62e42feep-1, low: 0x1.a39ef35793c76p-33)
 
     /// e^x; infinite above 709.78, 0 below -745.13. NaN stays NaN.
     ///
     /// Cody and Waite's reduction x = n ln 2 + r, |r| <= ln 2 / 2, then Taylor's series of e^r to degree 13.
-    public static func exponential(_ x: Double) -> Double {
+    package static func exponential(_ x: Double) -> Double {
         if x.isNaN { return x }
         if x > 710 { return .infinity }
         if x < -746 { return 0 }
@@ -34,7 +34,7 @@ public enum Elementary {
     ///
     /// x = 2^k m with m in [sqrt(1/2), sqrt(2)), f = m - 1, s = f / (2 + f): ln m = f - (f^2/2 - s (f^2/2 + R)), where
     /// R = 2 s^2 (1/3 + s^2/5 + s^4/7 + ...) is what is left of the series of 2 artanh s (the arrangement of fdlibm's `log`).
-    public static func logarithm(_ x: Double) -> Double {
+    package static func logarithm(_ x: Double) -> Double {
         guard x > 0, x.isFinite else { return x == 0 ? -.infinity : x < 0 ? .nan : x }
         var (k, m) = (x.exponent, x.significand)
         if m > 1.4142135623730951 { (k, m) = (k + 1, m / 2) }
@@ -51,7 +51,7 @@ public enum Elementary {
     }
 
     /// base^n for n >= 0, by squaring in twice the precision (Dekker 1971), so that many factors lose nothing.
-    public static func power(_ base: Double, _ n: Int) -> Double {
+    package static func power(_ base: Double, _ n: Int) -> Double {
         precondition(n >= 0)
         var (result, square, rest) = ((1.0, 0.0), (base, 0.0), n)
         while rest > 0 {
@@ -71,7 +71,7 @@ public enum Elementary {
     }
 
     /// cos(pi x), the cosine of x half turns: exact at every multiple of a half.
-    public static func cosine(halfTurns x: Double) -> Double {
+    package static func cosine(halfTurns x: Double) -> Double {
         guard x.isFinite else { return .nan }
         // Into [0, 1]: the period is 2, and the cosine even.
         let turned = abs(x.remainder(dividingBy: 2))

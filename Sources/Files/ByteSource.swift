@@ -3,12 +3,12 @@ import Glibc
 
 /// Bytes from outside, read once from first to last: a file, a pipe or standard input. What begins as gzip, whatever its
 /// name, is decompressed.
-public final class ByteSource {
+package final class ByteSource {
     /// What stands for standard input on a command line.
-    public static let standardInput = "-"
+    package static let standardInput = "-"
 
     /// As typed; "standard input" for that.
-    public let path: String
+    package let path: String
     private let isStandardInput: Bool
     private let file: File
     /// Read to recognise the format, and not yet handed on.
@@ -20,7 +20,7 @@ public final class ByteSource {
     /// Opens a named pipe, too, and waits for its writer.
     /// - Parameter path: "-" for standard input.
     /// - Throws: `FileError`, `NotText`.
-    public init(_ path: String) throws {
+    package init(_ path: String) throws {
         isStandardInput = path == ByteSource.standardInput
         guard !isStandardInput else {
             self.path = "standard input"
@@ -46,33 +46,33 @@ public final class ByteSource {
 
     /// Whether the file can be read from any place, and again: a regular file that is not compressed.
     /// - Throws: `FileError`.
-    public func isRandomAccess() throws -> Bool {
+    package func isRandomAccess() throws -> Bool {
         try !isStandardInput && Folder.isFile(path) && !isCompressed()
     }
 
     /// Whether it is gzip.
     /// - Throws: `FileError`.
-    public func isCompressed() throws -> Bool {
+    package func isCompressed() throws -> Bool {
         try recognise()
         return decoder != nil
     }
 
     /// For text.
     /// - Throws: `CompressedText` for a compressed format that is not decompressed here; `FileError`.
-    public func requireText() throws {
+    package func requireText() throws {
         if let format = try foreignFormat() { throw CompressedText(path: path, format: format) }
     }
 
     /// A compressed format that is handed on as it is.
     /// - Throws: `FileError`.
-    public func foreignFormat() throws -> CompressedFormat? {
+    package func foreignFormat() throws -> CompressedFormat? {
         try recognise()
         return format
     }
 
     /// Reads up to `buffer.count` bytes; 0 at the end.
     /// - Throws: `FileError`, `GzipError`.
-    public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         try recognise()
         guard let decoder else { return try readRaw(into: buffer) }
         return try decoder.read(into: buffer, from: readRaw)
@@ -108,10 +108,10 @@ public final class ByteSource {
 }
 
 /// A folder or a device in place of a text.
-public struct NotText: DiagnosedError, Equatable {
-    public let path: String
-    public var kind: FailureKind { .data }
-    public var diagnosis: Diagnosis {
+package struct NotText: DiagnosedError, Equatable {
+    package let path: String
+    package var kind: FailureKind { .data }
+    package var diagnosis: Diagnosis {
         Diagnosis("a folder or a device, not a text", file: path, remedy: "give a file, a pipe, or - for standard input")
     }
 }

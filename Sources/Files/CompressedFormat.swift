@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// Compressed files that are not decompressed here, told by their first bytes.
-public enum CompressedFormat: String, CaseIterable, Sendable {
+package enum CompressedFormat: String, CaseIterable, Sendable {
     case bzip2, xz, zstd, lz4, zip
     case sevenZip = "7z"
     case compress
@@ -45,12 +45,12 @@ public enum CompressedFormat: String, CaseIterable, Sendable {
 }
 
 /// Text in a compressed form that is not read.
-public struct CompressedText: DiagnosedError, Equatable {
-    public let path: String
-    public let format: CompressedFormat
+package struct CompressedText: DiagnosedError, Equatable {
+    package let path: String
+    package let format: CompressedFormat
 
-    public var kind: FailureKind { .data }
-    public var diagnosis: Diagnosis {
+    package var kind: FailureKind { .data }
+    package var diagnosis: Diagnosis {
         Diagnosis(
             "a file compressed with \(format.rawValue), not text", file: path,
             remedy: "decompress it through a pipe: \(format.command) FILE | lockstep ..., with - in place of the file; gzip is read as it is")

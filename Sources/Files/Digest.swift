@@ -1,10 +1,10 @@
 import COpenSSL
 
 /// SHA-256 (FIPS 180-4) by OpenSSL's libcrypto, fed piece by piece.
-public final class Digest {
+package final class Digest {
     private let context: OpaquePointer
 
-    public init() {
+    package init() {
         guard let context = EVP_MD_CTX_new() else { fatalError("out of memory") }
         self.context = context
         let ready = EVP_DigestInit_ex(context, EVP_sha256(), nil)
@@ -13,12 +13,12 @@ public final class Digest {
 
     deinit { EVP_MD_CTX_free(context) }
 
-    public func update(_ bytes: UnsafeRawBufferPointer) {
+    package func update(_ bytes: UnsafeRawBufferPointer) {
         EVP_DigestUpdate(context, bytes.baseAddress, bytes.count)
     }
 
     /// 64 lower-case hexadecimal digits. The digest is used up.
-    public func hexadecimal() -> String {
+    package func hexadecimal() -> String {
         var result = [UInt8](repeating: 0, count: Int(EVP_MAX_MD_SIZE))
         var count: UInt32 = 0
         EVP_DigestFinal_ex(context, &result, &count)
@@ -26,7 +26,7 @@ public final class Digest {
         return String(decoding: result.prefix(Int(count)).flatMap { [digits[Int($0 >> 4)], digits[Int($0 & 15)]] }, as: UTF8.self)
     }
 
-    public static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
+    package static func sha256(_ bytes: UnsafeRawBufferPointer) -> String {
         let digest = Digest()
         digest.update(bytes)
         return digest.hexadecimal()
@@ -34,7 +34,7 @@ public final class Digest {
 
     /// SHA-256 of a file's content, read in pieces of 1 MiB.
     /// - Throws: `FileError`.
-    public static func sha256(ofFile path: String) throws -> String {
+    package static func sha256(ofFile path: String) throws -> String {
         let file = try File.open(path, .read)
         let digest = Digest()
         let buffer = UnsafeMutableRawBufferPointer.allocate(byteCount: 1 << 20, alignment: 64)

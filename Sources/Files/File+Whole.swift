@@ -4,7 +4,7 @@ extension File {
     /// Publishes a complete small file: temporary file beside it, fsync, rename, fsync of the folder. Readers see the
     /// old content or the new, never part of either. A link stays one: the file it points to is replaced.
     /// - Throws: `FileError`; the temporary file is then gone and the old content untouched.
-    public static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
+    package static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
         let end = try Folder.followingLinks(path)
         let path = Folder.isFolder(end) ? path : end
         let temporary = TemporaryItem(beside: path)
@@ -17,13 +17,13 @@ extension File {
         try Folder.sync(Folder.parent(of: path))
     }
 
-    public static func publish(_ text: String, at path: String) throws {
+    package static func publish(_ text: String, at path: String) throws {
         var text = text
         try text.withUTF8 { try publish(UnsafeRawBufferPointer($0), at: path) }
     }
 
     /// The whole of a small file. Refuses more than `limit` bytes, so that a hostile file cannot fill the memory.
-    public static func contents(of path: String, limit: Int = 1 << 30) throws -> [UInt8] {
+    package static func contents(of path: String, limit: Int = 1 << 30) throws -> [UInt8] {
         let file = try File.open(path, .read)
         let size = try file.size()
         guard size <= limit else { throw FileError(operation: "read \(size) bytes (limit \(limit)) of", path: path, code: EFBIG) }

@@ -2,8 +2,8 @@ import Diagnostics
 import Glibc
 
 /// One open file. Every system call is checked, interrupted calls are repeated, and the descriptor is closed once.
-public final class File {
-    public let path: String
+package final class File {
+    package let path: String
     private var descriptor: Int32
 
     private init(path: String, descriptor: Int32) {
@@ -13,7 +13,7 @@ public final class File {
 
     deinit { if descriptor >= 0 { Glibc.close(descriptor) } }
 
-    public enum Mode: Sendable {
+    package enum Mode: Sendable {
         /// A regular file only: a pipe would wait for its writer, a device may have no end.
         case read
         /// Anything that can be read from first to last. Opening a named pipe waits for its writer.
@@ -27,7 +27,7 @@ public final class File {
     }
 
     /// - Throws: `FileError`.
-    public static func open(_ path: String, _ mode: Mode) throws -> File {
+    package static func open(_ path: String, _ mode: Mode) throws -> File {
         let flags: Int32 =
             switch mode {
             case .read: O_RDONLY | O_NONBLOCK  // opening a pipe does not wait
@@ -54,7 +54,7 @@ public final class File {
     static func standardInput() -> File { File(path: "standard input", descriptor: dup(0)) }
 
     /// The folder for temporary files: TMPDIR, else /tmp.
-    public static var temporaryFolder: String {
+    package static var temporaryFolder: String {
         guard let folder = getenv("TMPDIR"), folder.pointee != 0 else { return "/tmp" }
         return String(cBytes: folder)
     }
@@ -64,7 +64,7 @@ public final class File {
     ///   - folder: whose file system holds it.
     ///   - name: what errors call it.
     /// - Throws: `FileError`.
-    public static func temporary(in folder: String, named name: String) throws -> File {
+    package static func temporary(in folder: String, named name: String) throws -> File {
         var template = "\(folder)/.lockstep-XXXXXX".cBytes
         let descriptor = mkstemp(&template)
         guard descriptor >= 0 else { throw FileError(operation: "create a temporary file in", path: folder) }
@@ -82,7 +82,7 @@ public final class File {
     }
 
     /// Reads up to `buffer.count` bytes; 0 at the end of the file.
-    public func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
+    package func read(into buffer: UnsafeMutableRawBufferPointer) throws -> Int {
         let count = retrying { Glibc.read(descriptor, buffer.baseAddress, buffer.count) }
         guard count >= 0 else { throw FileError(operation: "read", path: path) }
         return count
@@ -90,7 +90,7 @@ public final class File {
 
     /// Fills the whole buffer.
     /// - Throws: `FileError`, also if the file ends first.
-    public func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
+    package func readFully(into buffer: UnsafeMutableRawBufferPointer) throws {
         var done = 0
         while done < buffer.count {
             let count = try read(into: UnsafeMutableRawBufferPointer(rebasing: buffer[done...]))
@@ -100,7 +100,7 @@ public final class File {
     }
 
     /// Writes every byte, with as many calls as necessary.
-    public func write(_ bytes: UnsafeRawBufferPointer) throws {
+    package func write(_ bytes: UnsafeRawBufferPointer) throws {
         var done = 0
         while done < bytes.count {
             let count = retrying { Glibc.write(descriptor, bytes.baseAddress! + done, bytes.count - done) }
@@ -109,18 +109,18 @@ public final class File {
         }
     }
 
-    public func write(_ text: String) throws {
+    package func write(_ text: String) throws {
         var text = text
         try text.withUTF8 { try write(UnsafeRawBufferPointer($0)) }
     }
 
     /// Sets the position, counted from the start, of the next read or write.
-    public func seek(to offset: Int) throws {
+    package func seek(to offset: Int) throws {
         guard lseek(descriptor, off_t(offset), SEEK_SET) >= 0 else { throw FileError(operation: "seek in", path: path) }
     }
 
     /// Size in bytes.
-    public func size() throws -> Int {
+    package func size() throws -> Int {
         var info = stat()
         guard fstat(descriptor, &info) == 0 else { throw FileError(operation: "examine", path: path) }
         return Int(info.st_size)
@@ -141,7 +141,7 @@ public final class File {
     }
 
     /// Cuts or extends the file to `size` bytes.
-    public func truncate(to size: Int) throws {
+    package func truncate(to size: Int) throws {
         guard retrying({ ftruncate(descriptor, off_t(size)) }) == 0 else {
             throw FileError(operation: "truncate", path: path)
         }
@@ -149,14 +149,14 @@ public final class File {
 
     /// A failed fsync is a failed save: the kernel may have dropped the pages, so it is never retried. A file system that
     /// has no fsync is another matter: see `MissingOperation`.
-    public func sync() throws {
+    package func sync() throws {
         guard fsync(descriptor) != 0 else { return }
         let error = FileError(operation: "fsync", path: path)
         guard MissingOperation.codes.contains(error.code) else { throw error }
         MissingOperation.report(.sync, path: path, code: error.code)
     }
 
-    public func close() throws {
+    package func close() throws {
         let open = descriptor
         descriptor = -1
         guard Glibc.close(open) == 0 else { throw FileError(operation: "close", path: path) }
@@ -187,7 +187,7 @@ public final class File {
         return UnsafeRawBufferPointer(start: base, count: size)
     }
 
-    public enum Lock: Sendable {
+    package enum Lock: Sendable {
         case held, heldByAnother
         /// The file system has no locks; this has been reported.
         case missing
@@ -195,7 +195,7 @@ public final class File {
 
     /// An exclusive advisory lock (`flock`), held until the file is closed.
     /// - Throws: `FileError`.
-    public func tryLock() throws -> Lock {
+    package func tryLock() throws -> Lock {
         if retrying({ flock(descriptor, LOCK_EX | LOCK_NB) }) == 0 { return .held }
         if errno == EWOULDBLOCK { return .heldByAnother }
         let error = FileError(operation: "lock", path: path)

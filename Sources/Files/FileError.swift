@@ -2,10 +2,10 @@ import Diagnostics
 import Glibc
 
 /// A system call that failed, with the call, the path and the operating system's own words.
-public struct FileError: DiagnosedError, Equatable {
-    public let operation: String
-    public let path: String
-    public let code: Int32
+package struct FileError: DiagnosedError, Equatable {
+    package let operation: String
+    package let path: String
+    package let code: Int32
     /// What is at `path` when it is not what it should be; `code` is then 0.
     private var unfit: Unfit?
 
@@ -15,7 +15,7 @@ public struct FileError: DiagnosedError, Equatable {
         let remedy: String
     }
 
-    public init(operation: String, path: String, code: Int32 = errno) {
+    package init(operation: String, path: String, code: Int32 = errno) {
         self.operation = operation
         self.path = path
         self.code = code
@@ -36,11 +36,11 @@ public struct FileError: DiagnosedError, Equatable {
     }
 
     /// A file that does not exist was most likely mistyped; everything else is a refusal by the system.
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         unfit != nil || code == ENOENT || code == ENOTDIR || code == EISDIR ? .data : .inputOutput
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         if let unfit { return Diagnosis(unfit.what, file: path, found: unfit.found, remedy: unfit.remedy) }
         return Diagnosis("cannot \(operation): \(String(cString: strerror(code)))", file: path, remedy: remedy)
     }

@@ -2,24 +2,24 @@ import Diagnostics
 import Glibc
 
 /// Checked operations on names in the file system.
-public enum Folder {
-    public static func exists(_ path: String) -> Bool { access(path.cBytes, F_OK) == 0 }
+package enum Folder {
+    package static func exists(_ path: String) -> Bool { access(path.cBytes, F_OK) == 0 }
 
-    public static func isFolder(_ path: String) -> Bool {
+    package static func isFolder(_ path: String) -> Bool {
         var info = stat()
         return stat(path.cBytes, &info) == 0 && info.st_mode & S_IFMT == S_IFDIR
     }
 
     /// True only for a regular file: not for a folder, nor for a named pipe, which would wait for a writer when opened.
     /// Without `followingLinks`, a symbolic link is not a regular file either.
-    public static func isFile(_ path: String, followingLinks: Bool = true) -> Bool {
+    package static func isFile(_ path: String, followingLinks: Bool = true) -> Bool {
         var info = stat()
         let found = followingLinks ? stat(path.cBytes, &info) == 0 : lstat(path.cBytes, &info) == 0
         return found && info.st_mode & S_IFMT == S_IFREG
     }
 
     /// Creates the folder and those above it; where there is a link to a folder that is missing, that folder.
-    public static func create(_ path: String) throws {
+    package static func create(_ path: String) throws {
         if isFolder(path) { return }
         let path = try followingLinks(withoutSlash(path))
         let parent = parent(of: path)
@@ -30,7 +30,7 @@ public enum Folder {
     }
 
     /// What a symbolic link points to.
-    public static func target(ofLink path: String) throws -> String {
+    package static func target(ofLink path: String) throws -> String {
         var target = [CChar](repeating: 0, count: Int(PATH_MAX))
         let count = readlink(path.cBytes, &target, target.count)
         guard count >= 0 else { throw FileError(operation: "read the link", path: path) }
@@ -39,7 +39,7 @@ public enum Folder {
 
     /// Where a chain of links ends, whether or not there is anything; `path` itself when it is no link.
     /// - Throws: `FileError`.
-    public static func followingLinks(_ path: String) throws -> String {
+    package static func followingLinks(_ path: String) throws -> String {
         var path = path
         for _ in 0..<40 {
             var info = stat()
@@ -63,7 +63,7 @@ public enum Folder {
 
     /// Checks, without trying, that `create` would succeed and that files could be created there.
     /// - Throws: `FileError`.
-    public static func checkCreation(_ path: String) throws {
+    package static func checkCreation(_ path: String) throws {
         var place = path
         while !exists(place), parent(of: place) != place { place = parent(of: place) }
         guard isFolder(place) else { throw FileError(operation: "create folder", path: path, code: ENOTDIR) }
@@ -71,28 +71,28 @@ public enum Folder {
     }
 
     /// `runs/first` for `runs/first/`, as a shell completes it.
-    public static func withoutSlash(_ path: String) -> String {
+    package static func withoutSlash(_ path: String) -> String {
         var path = path
         while path.count > 1, path.last == "/" { path.removeLast() }
         return path
     }
 
     /// The folder that holds `path`: "." for a bare name.
-    public static func parent(of path: String) -> String {
+    package static func parent(of path: String) -> String {
         let trimmed = withoutSlash(path)
         guard let slash = trimmed.lastIndex(of: "/") else { return "." }
         return slash == trimmed.startIndex ? "/" : String(trimmed[..<slash])
     }
 
-    public static func isWritable(_ path: String) -> Bool { access(path.cBytes, W_OK | X_OK) == 0 }
+    package static func isWritable(_ path: String) -> Bool { access(path.cBytes, W_OK | X_OK) == 0 }
 
-    public static func areOnOneFileSystem(_ first: String, _ second: String) -> Bool {
+    package static func areOnOneFileSystem(_ first: String, _ second: String) -> Bool {
         var (one, two) = (stat(), stat())
         return stat(first.cBytes, &one) == 0 && stat(second.cBytes, &two) == 0 && one.st_dev == two.st_dev
     }
 
     /// Runs `body` while no other process does so for this folder; where folders cannot be locked, at once.
-    public static func withLock<Result>(on path: String, _ body: () throws -> Result) rethrows -> Result {
+    package static func withLock<Result>(on path: String, _ body: () throws -> Result) rethrows -> Result {
         let descriptor = open(path.cBytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { if descriptor >= 0 { close(descriptor) } }
         if descriptor >= 0 { _ = retrying { flock(descriptor, LOCK_EX) } }
@@ -116,7 +116,7 @@ public enum Folder {
     }
 
     /// Names in a folder, sorted, without "." and "..".
-    public static func names(in path: String) throws -> [String] {
+    package static func names(in path: String) throws -> [String] {
         guard let folder = opendir(path.cBytes) else { throw FileError(operation: "list", path: path) }
         defer { closedir(folder) }
         var names: [String] = []
@@ -131,7 +131,7 @@ public enum Folder {
 
     /// Makes the names in a folder durable, where the file system can: many that are no POSIX file systems below refuse to
     /// open a folder, or to fsync one, in one of several ways (see `MissingOperation`).
-    public static func sync(_ path: String) throws {
+    package static func sync(_ path: String) throws {
         let refusals = MissingOperation.codes.union([EBADF, EACCES, EPERM, EISDIR, EROFS])
         let descriptor = open(path.cBytes, O_RDONLY | O_DIRECTORY | O_CLOEXEC)
         defer { if descriptor >= 0 { close(descriptor) } }
@@ -142,13 +142,13 @@ public enum Folder {
     }
 
     /// Atomic within one file system.
-    public static func rename(_ old: String, to new: String) throws {
+    package static func rename(_ old: String, to new: String) throws {
         guard Glibc.rename(old.cBytes, new.cBytes) == 0 else { throw FileError(operation: "rename to \(new)", path: old) }
     }
 
     /// Swaps two names in one file system atomically (`renameat2` with `RENAME_EXCHANGE`). File systems
     /// that cannot do this, such as NFS, get three renames, during which `first` briefly does not exist.
-    public static func exchange(_ first: String, _ second: String) throws {
+    package static func exchange(_ first: String, _ second: String) throws {
         // glibc declares it only to programs that define _GNU_SOURCE, which Swift's Glibc module does not.
         typealias Rename = @convention(c) (CInt, UnsafePointer<CChar>, CInt, UnsafePointer<CChar>, CUnsignedInt) -> CInt
         let exchange: CUnsignedInt = 2  // RENAME_EXCHANGE
@@ -168,7 +168,7 @@ public enum Folder {
     }
 
     /// Removes a file, or a folder with all its content. Symbolic links are removed, not followed. It need not exist.
-    public static func remove(_ path: String) throws {
+    package static func remove(_ path: String) throws {
         var info = stat()
         guard lstat(path.cBytes, &info) == 0 else {
             if errno == ENOENT { return }

@@ -88,17 +88,17 @@ final class GzipDecoder {
 }
 
 /// Compressed text that cannot be read. Offsets are in the compressed file.
-public enum GzipError: DiagnosedError, Equatable {
+package enum GzipError: DiagnosedError, Equatable {
     case truncated(file: String, offset: Int)
     case corrupt(file: String, offset: Int, problem: String)
     case trailingBytes(file: String, offset: Int)
     case noMemory(file: String)
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         if case .noMemory = self { .inputOutput } else { .data }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .truncated(let file, let offset):
             Diagnosis(

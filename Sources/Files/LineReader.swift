@@ -2,7 +2,7 @@ import Diagnostics
 import Glibc
 
 /// The lines of a file, a pipe or standard input, one at a time; of gzip, the lines of its content.
-public final class LineReader {
+package final class LineReader {
     /// Bytes; a longer line would need memory without bound.
     static let longestLine = 1 << 27
 
@@ -15,7 +15,7 @@ public final class LineReader {
 
     /// - Parameter path: nil or "-" for standard input.
     /// - Throws: `FileError`, `NotText`.
-    public convenience init(_ path: String?) throws { try self.init(path, longest: LineReader.longestLine) }
+    package convenience init(_ path: String?) throws { try self.init(path, longest: LineReader.longestLine) }
 
     init(_ path: String?, longest: Int) throws {
         source = try ByteSource(path ?? ByteSource.standardInput)
@@ -24,7 +24,7 @@ public final class LineReader {
     }
 
     /// Whether asking for the next line would not wait for whoever writes it, provided that it writes whole lines.
-    public var isReady: Bool { ended || lineEnd != nil || source.isReadable }
+    package var isReady: Bool { ended || lineEnd != nil || source.isReadable }
 
     /// The place of the next newline in the buffer.
     private var lineEnd: Int? {
@@ -34,14 +34,14 @@ public final class LineReader {
     }
 
     /// - Throws: `CompressedText` for a compressed format that is not decompressed here; `FileError`.
-    public func requireText() throws { try source.requireText() }
+    package func requireText() throws { try source.requireText() }
 
     /// What messages call the input.
-    public var path: String { source.path }
+    package var path: String { source.path }
 
     /// The next line without its newline, nil at the end. A last line needs no newline.
     /// - Throws: `FileError`, `GzipError`, `LineTooLong`.
-    public func next() throws -> [UInt8]? {
+    package func next() throws -> [UInt8]? {
         var line: [UInt8] = []
         number += 1
         while !ended {
@@ -61,15 +61,15 @@ public final class LineReader {
 }
 
 /// A line that may have no end.
-public struct LineTooLong: DiagnosedError, Equatable {
-    public let path: String
+package struct LineTooLong: DiagnosedError, Equatable {
+    package let path: String
     /// From 1.
-    public let number: Int
+    package let number: Int
     /// Bytes.
-    public let limit: Int
+    package let limit: Int
 
-    public var kind: FailureKind { .data }
-    public var diagnosis: Diagnosis {
+    package var kind: FailureKind { .data }
+    package var diagnosis: Diagnosis {
         Diagnosis(
             "a line longer than \(limit) bytes", file: path, location: "line \(number)", remedy: "break the text into lines")
     }

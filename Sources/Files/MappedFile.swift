@@ -3,18 +3,18 @@ import Glibc
 import Synchronization
 
 /// A file mapped read-only for as long as this object lives; pages are loaded when they are touched.
-public final class MappedFile: @unchecked Sendable {
-    public let path: String
-    public let bytes: UnsafeRawBufferPointer
+package final class MappedFile: @unchecked Sendable {
+    package let path: String
+    package let bytes: UnsafeRawBufferPointer
     private let file: File
     /// The state of the file when its content was last known to be correct.
     private let stamp: Mutex<File.Stamp>
 
     /// - Throws: `FileError`.
-    public convenience init(_ path: String) throws { try self.init(File.open(path, .read)) }
+    package convenience init(_ path: String) throws { try self.init(File.open(path, .read)) }
 
     /// - Throws: `FileError`.
-    public init(_ file: File) throws {
+    package init(_ file: File) throws {
         path = file.path
         self.file = file
         stamp = Mutex(try file.stamp())
@@ -31,7 +31,7 @@ public final class MappedFile: @unchecked Sendable {
     /// Changing a file in place changes what is mapped. The check costs one system call, unless the file was touched.
     /// - Parameter hash: the SHA-256 that its content must have.
     /// - Throws: `FileChanged`, `FileError`.
-    public func check(hash: String) throws {
+    package func check(hash: String) throws {
         let now = try file.stamp()
         let before = stamp.withLock { $0 }
         guard now != before else { return }
@@ -45,12 +45,12 @@ public final class MappedFile: @unchecked Sendable {
 }
 
 /// A file that must not change, but did.
-public struct FileChanged: DiagnosedError, Equatable {
-    public let path: String
-    public let expected: String
-    public let found: String
-    public var kind: FailureKind { .data }
-    public var diagnosis: Diagnosis {
+package struct FileChanged: DiagnosedError, Equatable {
+    package let path: String
+    package let expected: String
+    package let found: String
+    package var kind: FailureKind { .data }
+    package var diagnosis: Diagnosis {
         Diagnosis(
             "the file has changed while it was in use", file: path, expected: expected, found: found,
             remedy: "restore it and resume with --resume auto")
@@ -59,7 +59,7 @@ public struct FileChanged: DiagnosedError, Equatable {
 
 /// Reading a mapped page that its file has lost, or that the disk cannot deliver, raises SIGBUS. All a handler can do is
 /// name the file.
-public enum MappedRegions {
+package enum MappedRegions {
     private struct Region {
         var base: UnsafeRawPointer?
         var end: UnsafeRawPointer?
@@ -97,7 +97,7 @@ public enum MappedRegions {
     /// From now on, a fault in a mapped file prints a line on standard error and exits with the code of bad data. The thread needs an
     /// alternate signal stack.
     /// - Parameter speaker: the beginning of the line.
-    public static func nameFaults(speaker: String) {
+    package static func nameFaults(speaker: String) {
         prefix = strdup("\(speaker): ")
         suffix = strdup(
             ": the file was truncated while it was read, or its disk failed (SIGBUS); restore it and resume with --resume auto\n")

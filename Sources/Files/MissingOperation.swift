@@ -3,11 +3,11 @@ import Synchronization
 
 /// An operation that a file system lacks, such as Lustre mounted without `flock`, or some CIFS, FUSE and object
 /// stores. Work continues without it, less protected, and the user gets one warning for each operation.
-public struct MissingOperation: Sendable {
-    public enum Operation: Sendable, Hashable { case lock, sync, map }
+package struct MissingOperation: Sendable {
+    package enum Operation: Sendable, Hashable { case lock, sync, map }
 
-    public let operation: Operation
-    public let path: String
+    package let operation: Operation
+    package let path: String
     let code: Int32
 
     /// The kernel's answers if there is no such operation, as opposed to a failure of it.
@@ -20,7 +20,7 @@ public struct MissingOperation: Sendable {
     private static let state = Mutex(State())
 
     /// - Parameter listener: called the first time that each operation is missing.
-    public static func onFirst(_ listener: @escaping @Sendable (MissingOperation) -> Void) {
+    package static func onFirst(_ listener: @escaping @Sendable (MissingOperation) -> Void) {
         state.withLock { $0 = State(listener: listener) }
     }
 
@@ -30,7 +30,7 @@ public struct MissingOperation: Sendable {
     }
 
     /// What is missing, why, and what is therefore not protected.
-    public var description: String {
+    package var description: String {
         let reason = String(cString: strerror(code))
         return switch operation {
         case .lock:

@@ -1,11 +1,11 @@
 /// Bytes that this process has in memory, according to the kernel; nil if it does not say.
-public struct ProcessMemory: Sendable {
+package struct ProcessMemory: Sendable {
     /// Resident now (`VmRSS`).
-    public let resident: Int?
+    package let resident: Int?
     /// The largest resident size so far (`VmHWM`).
-    public let peak: Int?
+    package let peak: Int?
 
-    public static var now: ProcessMemory {
+    package static var now: ProcessMemory {
         let status = String(decoding: (try? File.contents(of: "/proc/self/status", limit: 1 << 16)) ?? [], as: UTF8.self)
         func bytes(_ name: String) -> Int? {
             status.split(separator: "\n").first { $0.hasPrefix("\(name):") }

@@ -2,12 +2,12 @@
 import Synchronization
 
 /// Standard output and standard error without buffering: each call is one write.
-public final class StandardStream: Sendable {
+package final class StandardStream: Sendable {
     /// For results: waits for its reader.
-    public static let output = StandardStream(descriptor: 1)
+    package static let output = StandardStream(descriptor: 1)
     /// For messages: what nobody reads within a second is dropped. mpirun reads nothing while it waits for its ranks to end,
     /// so a rank that waited for mpirun would be killed before it has saved.
-    public static let error = StandardStream(descriptor: 2, patience: 1000)
+    package static let error = StandardStream(descriptor: 2, patience: 1000)
 
     private let descriptor: Int32
     /// Milliseconds to wait for a slow reader; nil to wait indefinitely.
@@ -17,17 +17,17 @@ public final class StandardStream: Sendable {
     /// The error of a failed write that was not caused by a closed reader.
     private let failure = Atomic<Int32>(0)
 
-    public init(descriptor: Int32, patience: Int32? = nil) {
+    package init(descriptor: Int32, patience: Int32? = nil) {
         self.descriptor = descriptor
         self.patience = patience
     }
 
-    public var isTerminal: Bool { isatty(descriptor) == 1 }
+    package var isTerminal: Bool { isatty(descriptor) == 1 }
 
     /// - Returns: false if the pipe is closed or the device is full. Never fatal: output to people is
     ///   not worth a training run.
     @discardableResult
-    public func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
+    package func write(_ bytes: UnsafeRawBufferPointer) -> Bool {
         var done = 0
         while done < bytes.count {
             guard isReady() else { return false }
@@ -44,7 +44,7 @@ public final class StandardStream: Sendable {
     }
 
     @discardableResult
-    public func write(_ text: String) -> Bool {
+    package func write(_ text: String) -> Bool {
         var text = text
         return text.withUTF8 { write(UnsafeRawBufferPointer($0)) }
     }
@@ -61,7 +61,7 @@ public final class StandardStream: Sendable {
     /// Checks that everything written to standard output, also by `print`, has arrived. A reader that has closed the
     /// pipe wanted no more, which is not an error.
     /// - Throws: `FileError`, for instance if the disk is full.
-    public static func finishOutput() throws {
+    package static func finishOutput() throws {
         let isFlushed = fflush(stdout) == 0
         let code = isFlushed ? output.failure.load(ordering: .relaxed) : errno
         guard code != 0 || ferror(stdout) != 0, code != EPIPE, !output.hasNoReader else { return }

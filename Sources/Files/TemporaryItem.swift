@@ -5,30 +5,30 @@ import Synchronization
 /// A file or folder under a temporary name, `NAME.tmp-PROCESS-HOST`, until it is renamed or removed. It never remains:
 /// a signal that ends the process removes it first (`removeOnSignals`), and what a killed process leaves is removed when the next
 /// item for the same name is created.
-public struct TemporaryItem: Sendable {
+package struct TemporaryItem: Sendable {
     /// Does not create anything yet.
-    public let path: String
+    package let path: String
 
     /// - Parameter target: the name that the item will get.
-    public init(beside target: String) {
+    package init(beside target: String) {
         TemporaryItem.removeLeftovers(of: target)
         self.init(path: "\(target)\(TemporaryItem.mark)\(getpid())-\(Host.name)")
         try? Folder.remove(path)
     }
 
     /// An item at exactly this path.
-    public init(path: String) {
+    package init(path: String) {
         self.path = path
         TemporaryItem.items.withLock { _ = $0.insert(path) }
     }
 
     /// Runs what no signal may interrupt, such as giving the item its name.
-    public func undisturbed<Result>(_ body: () throws -> Result) rethrows -> Result {
+    package func undisturbed<Result>(_ body: () throws -> Result) rethrows -> Result {
         try TemporaryItem.items.withLock { _ in try body() }
     }
 
     /// Removes whatever is at `path`.
-    public func remove() {
+    package func remove() {
         TemporaryItem.items.withLock { items in
             try? Folder.remove(path)
             items.remove(path)
@@ -36,19 +36,19 @@ public struct TemporaryItem: Sendable {
     }
 
     /// Whether a file of this name may be somebody's temporary item.
-    public static func isOne(_ name: String) -> Bool { name.contains(mark) }
+    package static func isOne(_ name: String) -> Bool { name.contains(mark) }
 
     // MARK: Items of dead processes
 
     static let mark = ".tmp-"
 
     /// Removes the temporary items of that name whose process has ended, as far as permissions allow.
-    public static func removeLeftovers(of target: String) {
+    package static func removeLeftovers(of target: String) {
         removeLeftovers(in: Folder.parent(of: target), prefix: Folder.lastName(of: target) + mark)
     }
 
     /// - Parameter prefix: the prefix of the names to check.
-    public static func removeLeftovers(in folder: String, prefix: String = "") {
+    package static func removeLeftovers(in folder: String, prefix: String = "") {
         let names = (try? Folder.names(in: folder)) ?? []
         for name in names where name.hasPrefix(prefix) && isLeftover(name, in: folder) {
             try? Folder.remove("\(folder)/\(name)")
@@ -71,7 +71,7 @@ public struct TemporaryItem: Sendable {
 
     /// From now on, a signal that would end the process at once removes the items first. Not for programs with handlers of
     /// their own.
-    public static func removeOnSignals() {
+    package static func removeOnSignals() {
         var ends: [Int32] = [0, 0]
         guard signalled < 0, pipe(&ends) == 0 else { return }
         for end in ends { _ = fcntl(end, F_SETFD, FD_CLOEXEC) }

@@ -1,12 +1,12 @@
 import CProducts
 
 /// Sets up the arithmetic of this process.
-public enum Arithmetic {
+package enum Arithmetic {
     /// Call it once at the start of each rank, on the thread that computes.
     /// - Parameter threads: threads that share a product, at most 256; 1 under `mpirun`, where every core has its own rank. Results do not
     ///   depend on it.
     /// - Throws: `VectorsError`.
-    public static func prepare(threads: Int) throws {
+    package static func prepare(threads: Int) throws {
         _ = try Vectors.chosen
         use(threads: threads)
         lockstep_flush_denormals()
@@ -15,8 +15,8 @@ public enum Arithmetic {
     package static func use(threads: Int) { lockstep_use_threads(threads) }
 
     /// The number of threads that share a product.
-    public static var threads: Int { lockstep_threads() }
+    package static var threads: Int { lockstep_threads() }
 
     /// The instructions that compute the products on this processor.
-    public static var products: String { "lockstep's kernels, \((try? Vectors.chosen)?.name ?? "none")" }
+    package static var products: String { "lockstep's kernels, \((try? Vectors.chosen)?.name ?? "none")" }
 }

@@ -2,27 +2,27 @@ import Synchronization
 
 /// Memory of `count` floats, aligned to 64 bytes (one cache line, one AVX-512 register): zero-initialised memory of its
 /// own, or memory that ranks share.
-public final class Buffer {
+package final class Buffer {
     /// Valid only while the buffer is held: by a property, or by `withExtendedLifetime`. Swift may free a local buffer
     /// right after the last line that names it.
-    public let base: UnsafeMutablePointer<Float>
-    public let count: Int
+    package let base: UnsafeMutablePointer<Float>
+    package let count: Int
     private let owner: AnyObject?
 
     /// Counts the bytes of buffers made within `Buffer.$tally.withValue(...)`, to check the memory formula against.
-    @TaskLocal public static var tally: Tally?
+    @TaskLocal package static var tally: Tally?
 
-    public final class Tally: Sendable {
+    package final class Tally: Sendable {
         private let count = Atomic<Int>(0)
-        public init() {}
-        public var bytes: Int { count.load(ordering: .relaxed) }
+        package init() {}
+        package var bytes: Int { count.load(ordering: .relaxed) }
         fileprivate func add(_ bytes: Int) { count.add(bytes, ordering: .relaxed) }
     }
 
     /// Floats after the last one that may be read: the rest of a vector.
-    public static let slack = 8
+    package static let slack = 8
 
-    public init(count: Int) {
+    package init(count: Int) {
         precondition(count >= 0)
         self.count = count
         owner = nil
@@ -34,7 +34,7 @@ public final class Buffer {
     }
 
     /// Uses memory that belongs to `owner`, which is kept, with `slack` floats behind it.
-    public init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject) {
+    package init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject) {
         precondition(UInt(bitPattern: memory.baseAddress) % 64 == 0)
         base = memory.baseAddress!
         count = memory.count
@@ -44,20 +44,20 @@ public final class Buffer {
     deinit { if owner == nil { UnsafeMutableRawPointer(base).deallocate() } }
 
     /// All floats, as a collection that holds the buffer.
-    public var elements: Elements { Elements(of: self, in: 0..<count) }
+    package var elements: Elements { Elements(of: self, in: 0..<count) }
 
-    public func fill(_ value: Float) { base.update(repeating: value, count: count) }
+    package func fill(_ value: Float) { base.update(repeating: value, count: count) }
 }
 
 /// A row-major matrix in memory with another owner: `rows` rows of `columns` floats, `stride` apart.
-public struct Matrix {
-    public let base: UnsafeMutablePointer<Float>
-    public let rows: Int
-    public let columns: Int
-    public let stride: Int
+package struct Matrix {
+    package let base: UnsafeMutablePointer<Float>
+    package let rows: Int
+    package let columns: Int
+    package let stride: Int
 
     @inlinable
-    public init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
+    package init(_ base: UnsafeMutablePointer<Float>, rows: Int, columns: Int, stride: Int? = nil) {
         self.base = base
         self.rows = rows
         self.columns = columns
@@ -65,17 +65,17 @@ public struct Matrix {
     }
 
     @inlinable
-    public func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
+    package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
 
     /// `count` rows starting with row `first`.
     @inlinable
-    public func rows(_ first: Int, count: Int) -> Matrix {
+    package func rows(_ first: Int, count: Int) -> Matrix {
         Matrix(base + first * stride, rows: count, columns: columns, stride: stride)
     }
 
     /// `count` columns of every row, starting with column `first`.
     @inlinable
-    public func columns(_ first: Int, count: Int) -> Matrix {
+    package func columns(_ first: Int, count: Int) -> Matrix {
         Matrix(base + first, rows: rows, columns: count, stride: stride)
     }
 }
@@ -86,6 +86,6 @@ public struct Matrix {
 /// LLVM): where a throwing function ends in an inlined `memmove`, that becomes a jump that does not restore the register
 /// of the thrown error, and the caller sees an error that nobody threw. Seen in release builds only.
 @inline(never)
-public func copy(_ source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>, count: Int) {
+package func copy(_ source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>, count: Int) {
     destination.update(from: source, count: count)
 }

@@ -6,7 +6,7 @@ import Elementary
 /// likelihood (Bridle 1990), which is also added to `biasGradient[v]`. The maximum is subtracted first, so that nothing
 /// overflows.
 /// - Returns: -log softmax(logits + bias)[target] in nats; NaN when a logit is NaN.
-public func crossEntropyGradient(
+package func crossEntropyGradient(
     _ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>, biasGradient: UnsafeMutablePointer<Float>,
     count: Int, target: Int
 ) -> Double {
@@ -23,7 +23,7 @@ public func crossEntropyGradient(
 }
 
 /// -log softmax(logits + bias)[target] in nats. `logits` is overwritten.
-public func crossEntropy(
+package func crossEntropy(
     _ logits: UnsafeMutablePointer<Float>, bias: UnsafePointer<Float>, count: Int, target: Int
 ) -> Double {
     let chosen = logits[target] + bias[target]
@@ -32,7 +32,7 @@ public func crossEntropy(
 }
 
 /// Replaces logits by softmax(logits).
-public func softmax(_ logits: UnsafeMutablePointer<Float>, count: Int) {
+package func softmax(_ logits: UnsafeMutablePointer<Float>, count: Int) {
     let largest = UnsafeBufferPointer(start: logits, count: count).max() ?? 0
     let scale = 1 / Float(exponentiate(logits, count: count, minus: largest))
     for (j, lanes) in LaneBlocks(count) { logits.store(logits.load(j) * scale, j, lanes) }

@@ -6,7 +6,7 @@ import Randomness
 ///
 /// The mask is a pure function of (seed, step, site, global stream, time, column): no mask is stored, the backward pass
 /// applies the same one to the gradient, and neither the number of ranks nor a resume changes it.
-public struct Dropout {
+package struct Dropout {
     /// A value is dropped when its 16 random bits are below this: the rate in units of 2^-16.
     private let threshold: UInt32
     /// 1 / (1 - rate).
@@ -16,7 +16,7 @@ public struct Dropout {
     /// - Parameters:
     ///   - rate: probability of dropping a value, in [0, 1); rounded to a multiple of 2^-16.
     ///   - step: the global step, so that each step has masks of its own.
-    public init(rate: Float, seed: UInt64, step: Int) {
+    package init(rate: Float, seed: UInt64, step: Int) {
         precondition(rate >= 0 && rate < 1)
         threshold = min(UInt32((Double(rate) * 0x1p16).rounded()), 0xFFFF)
         scale = Float(0x1p16 / (0x1p16 - Double(threshold)))
@@ -27,7 +27,7 @@ public struct Dropout {
     }
 
     /// The multiplier (0 or 1 / (1 - rate)) of one value, for checks.
-    public func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
+    package func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
         let block = Philox(key: key).block(
             Philox.Block(UInt32(column / 64 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
         let word = block[column % 64 / 16]
@@ -38,7 +38,7 @@ public struct Dropout {
     /// - Parameters:
     ///   - site: which of the model's dropout layers this is.
     ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
-    public func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
+    package func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
         for row in 0..<source.rows {
             let time = UInt32(truncatingIfNeeded: row / batch)
             let stream = UInt32(truncatingIfNeeded: firstStream + row % batch)

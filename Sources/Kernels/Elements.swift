@@ -1,22 +1,22 @@
 /// Consecutive floats of a buffer, which they keep alive: unlike a pointer they cannot outlive their memory. Changing an
 /// element changes the buffer.
-public struct Elements: RandomAccessCollection, MutableCollection {
+package struct Elements: RandomAccessCollection, MutableCollection {
     private let owner: Buffer
     private let first: Int
-    public let count: Int
+    package let count: Int
 
     /// - Parameter range: within the buffer. Indices here start at 0.
-    public init(of owner: Buffer, in range: Range<Int>) {
+    package init(of owner: Buffer, in range: Range<Int>) {
         precondition(range.lowerBound >= 0 && range.upperBound <= owner.count)
         self.owner = owner
         first = range.lowerBound
         count = range.count
     }
 
-    public var startIndex: Int { 0 }
-    public var endIndex: Int { count }
+    package var startIndex: Int { 0 }
+    package var endIndex: Int { count }
 
-    public subscript(index: Int) -> Float {
+    package subscript(index: Int) -> Float {
         get {
             precondition(indices.contains(index))
             return withExtendedLifetime(owner) { owner.base[first + index] }
@@ -28,14 +28,14 @@ public struct Elements: RandomAccessCollection, MutableCollection {
     }
 
     /// Calls `body` with a pointer to the floats, which is valid until `body` returns.
-    public func withUnsafe<Result>(_ body: (UnsafeMutableBufferPointer<Float>) throws -> Result) rethrows -> Result {
+    package func withUnsafe<Result>(_ body: (UnsafeMutableBufferPointer<Float>) throws -> Result) rethrows -> Result {
         try withExtendedLifetime(owner) {
             try body(UnsafeMutableBufferPointer(start: owner.base + first, count: count))
         }
     }
 
     /// Whether no element is NaN or infinite.
-    public var areFinite: Bool {
+    package var areFinite: Bool {
         withUnsafe { values in
             // All exponent bits set: NaN or infinity. In integers, so that the loop becomes vector instructions.
             let exponent: UInt32 = 0x7f80_0000
@@ -45,11 +45,11 @@ public struct Elements: RandomAccessCollection, MutableCollection {
         }
     }
 
-    public func fill(_ value: Float) { withUnsafe { $0.update(repeating: value) } }
+    package func fill(_ value: Float) { withUnsafe { $0.update(repeating: value) } }
 
     /// Replaces all elements.
     /// - Parameter values: as many as there are elements.
-    public func update(from values: some Collection<Float>) {
+    package func update(from values: some Collection<Float>) {
         precondition(values.count == count)
         withUnsafe { _ = $0.update(fromContentsOf: values) }
     }

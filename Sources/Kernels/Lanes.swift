@@ -1,22 +1,24 @@
 /// Eight floats side by side: one AVX register. `.rounded()`, `.clamped()` and numeric conversions of Swift's SIMD
 /// types compile to scalar code, so nothing here uses them.
-public typealias Lanes = SIMD8<Float>
-public typealias IntegerLanes = SIMD8<Int32>
+@usableFromInline
+package typealias Lanes = SIMD8<Float>
+@usableFromInline
+package typealias IntegerLanes = SIMD8<Int32>
 
 /// The offsets 0, 8, 16, ... of `count` elements, each with the number of lanes to be used there: eight, but for the last.
 ///
 /// A sequence and not a function that takes a closure, since the compiler does not inline a closure of some size. The test
 /// for a full vector in each store is always predicted right.
-@frozen
-public struct LaneBlocks: Sequence, IteratorProtocol {
+@frozen @usableFromInline
+package struct LaneBlocks: Sequence, IteratorProtocol {
     @usableFromInline let count: Int
     @usableFromInline var offset = 0
 
     @inlinable @inline(__always)
-    public init(_ count: Int) { self.count = count }
+    package init(_ count: Int) { self.count = count }
 
     @inlinable @inline(__always)
-    public mutating func next() -> (offset: Int, lanes: Int)? {
+    package mutating func next() -> (offset: Int, lanes: Int)? {
         guard offset < count else { return nil }
         defer { offset &+= 8 }
         return (offset, Swift.min(8, count &- offset))
@@ -27,16 +29,16 @@ extension UnsafePointer<Float> {
     /// Eight floats from `offset` on, some of which may lie past the end of the data: every `Buffer` has room
     /// behind it for that. (A load with a case for fewer lanes would make the compiler split all vectors in halves.)
     @inlinable @inline(__always)
-    public func load(_ offset: Int) -> Lanes { UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }
+    package func load(_ offset: Int) -> Lanes { UnsafeRawPointer(self + offset).loadUnaligned(as: Lanes.self) }
 }
 
 extension UnsafeMutablePointer<Float> {
     @inlinable @inline(__always)
-    public func load(_ offset: Int) -> Lanes { UnsafePointer(self).load(offset) }
+    package func load(_ offset: Int) -> Lanes { UnsafePointer(self).load(offset) }
 
     /// Writes the first `lanes` lanes.
     @inlinable @inline(__always)
-    public func store(_ value: Lanes, _ offset: Int, _ lanes: Int = 8) {
+    package func store(_ value: Lanes, _ offset: Int, _ lanes: Int = 8) {
         if lanes == 8 {
             UnsafeMutableRawPointer(self + offset).storeBytes(of: value, as: Lanes.self)
         } else {
@@ -51,7 +53,7 @@ extension UnsafeMutablePointer<Float> {
 extension Lanes {
     /// The sum of the lanes, halves first: an order of our own, where `sum()` has the standard library's.
     @inlinable @inline(__always)
-    public var total: Float {
+    package var total: Float {
         let four = lowHalf + highHalf
         let two = four.lowHalf + four.highHalf
         return two[0] + two[1]
@@ -59,17 +61,17 @@ extension Lanes {
 }
 
 @inlinable @inline(__always)
-public func minimum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .< a) }
+package func minimum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .< a) }
 
 @inlinable @inline(__always)
-public func maximum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .> a) }
+package func maximum(_ a: Lanes, _ b: Lanes) -> Lanes { a.replacing(with: b, where: b .> a) }
 
 /// e^x with a relative error below 2 units in the last place; 0 below -87.3, about 2.4e38 above 88.3. NaN stays NaN.
 ///
 /// Cody and Waite's range reduction x = n ln 2 + r, |r| <= ln 2 / 2, then the degree-5 polynomial of the Cephes
 /// library's `expf` (Moshier 1989). n is rounded by adding 1.5 * 2^23, whose last mantissa bit has weight one.
 @inlinable @inline(__always)
-public func exponential(_ x: Lanes) -> Lanes {
+package func exponential(_ x: Lanes) -> Lanes {
     let shift = Lanes(repeating: 12_582_912)
     // The order of operands lets a NaN through: comparisons with NaN are false.
     let clamped = minimum(maximum(x, Lanes(repeating: -87.336)), Lanes(repeating: 88.376))
@@ -90,13 +92,13 @@ public func exponential(_ x: Lanes) -> Lanes {
 
 /// 1 / (1 + e^-x).
 @inlinable @inline(__always)
-public func logistic(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
+package func logistic(_ x: Lanes) -> Lanes { 1 / (1 + exponential(-x)) }
 
 /// tanh x: (1 - e) / (1 + e) with e = e^-2|x|, and for |x| < 0.625, where that cancels, Cephes' odd polynomial.
 ///
 /// Transparent, since the compiler takes it for too large to be inlined, and a call would pass vectors in halves.
-@_transparent
-public func hyperbolicTangent(_ x: Lanes) -> Lanes {
+@usableFromInline @_transparent
+package func hyperbolicTangent(_ x: Lanes) -> Lanes {
     let signBit = IntegerLanes(repeating: Int32.min)
     let bits = unsafeBitCast(x, to: IntegerLanes.self)
     let magnitude = unsafeBitCast(bits & ~signBit, to: Lanes.self)
@@ -117,7 +119,7 @@ public func hyperbolicTangent(_ x: Lanes) -> Lanes {
 /// Newton's iteration for 1 / sqrt(x), from an estimate made of halved exponent bits (Lomont 2003), then one step on
 /// x / sqrt(x). Free of divisions, so that 0 gives 0.
 @inlinable @inline(__always)
-public func squareRoot(_ x: Lanes) -> Lanes {
+package func squareRoot(_ x: Lanes) -> Lanes {
     let estimate = IntegerLanes(repeating: 0x5F37_5A86) &- (unsafeBitCast(x, to: IntegerLanes.self) &>> 1)
     var y = unsafeBitCast(estimate, to: Lanes.self)
     let half = x * 0.5

@@ -6,9 +6,9 @@ import Synchronization
 ///
 /// One thread enters phases and reads the sums. Any thread may ask for the current `phase`: `Sendable` rests on that,
 /// not on the compiler.
-public final class PhaseClock: @unchecked Sendable {
+package final class PhaseClock: @unchecked Sendable {
     /// The parts of a step. Raw values index `nanoseconds`.
-    public enum Phase: UInt8, Sendable, CaseIterable {
+    package enum Phase: UInt8, Sendable, CaseIterable {
         /// Between steps, and everything outside the other phases.
         case other
         /// Copies rows of the embedding to the first layer's input.
@@ -48,7 +48,7 @@ public final class PhaseClock: @unchecked Sendable {
     private var since: UInt64
     private let visible = Atomic<UInt8>(Phase.other.rawValue)
 
-    public init() {
+    package init() {
         sums = .allocate(capacity: Phase.allCases.count)
         sums.initialize(repeating: 0, count: Phase.allCases.count)
         since = PhaseClock.now
@@ -57,7 +57,7 @@ public final class PhaseClock: @unchecked Sendable {
     deinit { sums.deallocate() }
 
     /// Ends the current phase and starts `phase`, which may be the same.
-    public func enter(_ phase: Phase) {
+    package func enter(_ phase: Phase) {
         let now = PhaseClock.now
         sums[Int(current.rawValue)] &+= now &- since
         since = now
@@ -66,10 +66,10 @@ public final class PhaseClock: @unchecked Sendable {
     }
 
     /// The current phase of this clock's thread; may be read from any thread.
-    public var phase: Phase { Phase(rawValue: visible.load(ordering: .relaxed))! }
+    package var phase: Phase { Phase(rawValue: visible.load(ordering: .relaxed))! }
 
     /// Time spent in each phase so far, by raw value, up to the last `enter`; valid as long as the clock.
-    public var nanoseconds: UnsafeBufferPointer<UInt64> {
+    package var nanoseconds: UnsafeBufferPointer<UInt64> {
         UnsafeBufferPointer(start: sums, count: Phase.allCases.count)
     }
 

@@ -2,11 +2,11 @@ import CProducts
 import Diagnostics
 
 /// A product found no memory for its workspace.
-public struct KernelError: DiagnosedError {
-    public let operation: String
+package struct KernelError: DiagnosedError {
+    package let operation: String
 
-    public var kind: FailureKind { .internal }
-    public var diagnosis: Diagnosis {
+    package var kind: FailureKind { .internal }
+    package var diagnosis: Diagnosis {
         Diagnosis(
             "out of memory in \(operation)", expected: "2 MiB for each thread that computes",
             remedy: "reduce the model or the streams per rank, or use a machine with more memory")
@@ -19,7 +19,7 @@ public struct KernelError: DiagnosedError {
 /// (docs/products.md). Shapes after transposition: a [m, k], b [k, n], c [m, n]. A wrong shape is a programmer's mistake
 /// and traps.
 /// - Throws: `VectorsError`, `KernelError`.
-public func multiply(
+package func multiply(
     _ a: Matrix, aTransposed: Bool = false, by b: Matrix, bTransposed: Bool = false,
     into c: Matrix, accumulate: Bool = false
 ) throws {
@@ -47,7 +47,7 @@ package func multiply(
 /// products of any number of rows: the recurrent product of T time steps, or one large product.
 ///
 /// Elements are the same chains as those of `multiply`: a row's results do not depend on the rows beside it.
-public final class PackedProduct {
+package final class PackedProduct {
     private let kernels: OpaquePointer
     private let packed: Buffer
     private let rows: Int
@@ -65,7 +65,7 @@ public final class PackedProduct {
     ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
     ///   - accumulate: add to `c` instead of overwriting it.
     /// - Throws: `VectorsError`.
-    public convenience init(
+    package convenience init(
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
         accumulate: Bool
     ) throws {
@@ -93,18 +93,18 @@ public final class PackedProduct {
     }
 
     /// Bytes that the packed weights take.
-    public var bytes: Int { packed.count * MemoryLayout<Float>.stride }
+    package var bytes: Int { packed.count * MemoryLayout<Float>.stride }
 
     private var panels: Int { lockstep_panel_count(kernels, outputs) }
 
     /// - Parameter weights: [k, n], or [n, k] if `transposed`, without gaps between rows; read only during this call.
-    public func pack(_ weights: UnsafePointer<Float>) {
+    package func pack(_ weights: UnsafePointer<Float>) {
         lockstep_pack(kernels, weights, transposed ? inputs : outputs, transposed, inputs, outputs, 0, panels, packed.base)
     }
 
     /// - Parameter rows: rows of `a` and `c`, if different from those that the product was created for.
     /// - Throws: `KernelError`.
-    public func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
+    package func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
         let rows = rows ?? self.rows
         guard
             lockstep_multiply_packed(

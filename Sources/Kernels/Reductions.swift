@@ -1,5 +1,5 @@
 /// Sum of the squares of `count` floats, in double precision, in an order fixed by `count` alone.
-public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
+package func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
     var total = 0.0
     // Blocks keep the single-precision partial sums short: at most 64 additions per lane.
     var start = 0
@@ -19,7 +19,7 @@ public func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
 }
 
 /// `sums[j] = sum over rows of matrix[i, j]`.
-public func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, accumulate: Bool = false) {
+package func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, accumulate: Bool = false) {
     let blocks = 256
     // A column block of 1 KiB stays in the first cache while all rows pass by.
     var first = 0

@@ -4,9 +4,9 @@ import CProducts
 /// its leaves, or one more.
 ///
 /// Sums in single precision depend on their order. This order depends on the number of leaves alone.
-public enum SumTree {
+package enum SumTree {
     /// The leaves of the left child of a node with two or more leaves.
-    public static func leftLeaves(of count: Int) -> Int { lockstep_left_leaves(count) }
+    package static func leftLeaves(of count: Int) -> Int { lockstep_left_leaves(count) }
 
     /// Nodes that are complete with this leaf, the leaf itself left out.
     package static func sums(endingWith leaf: Int, of count: Int) -> Int {
@@ -19,7 +19,7 @@ public enum SumTree {
     /// Sums held at a time beside the node's own while its leaves are added up from left to right.
     ///
     /// - Parameter isWhole: whether a node with a given number of leaves is computed at once.
-    public static func partialSums(of count: Int, where isWhole: (Int) -> Bool) -> Int {
+    package static func partialSums(of count: Int, where isWhole: (Int) -> Bool) -> Int {
         if count == 1 || isWhole(count) { return 0 }
         let left = leftLeaves(of: count)
         return max(partialSums(of: left, where: isWhole), 1 + partialSums(of: count - left, where: isWhole))
@@ -27,26 +27,26 @@ public enum SumTree {
 }
 
 /// Which rows of a chunk are a leaf: `width` neighbouring rows of each of `steps` time steps.
-public struct Leaves: Sendable {
-    public let count: Int
-    public let steps: Int
-    public let width: Int
+package struct Leaves: Sendable {
+    package let count: Int
+    package let steps: Int
+    package let width: Int
     /// Rows from one time step to the next.
     let stepStride: Int
     /// Rows from one leaf's first to the next leaf's.
     let leafStride: Int
 
     /// Shards side by side in a time-major matrix [steps, batch].
-    public init(_ count: Int, steps: Int, width: Int, batch: Int) {
+    package init(_ count: Int, steps: Int, width: Int, batch: Int) {
         (self.count, self.steps, self.width, stepStride, leafStride) = (count, steps, width, batch, width)
     }
 
     /// Leaves of `rows` rows each, one after another.
-    public init(_ count: Int, rows: Int) {
+    package init(_ count: Int, rows: Int) {
         (self.count, steps, width, stepStride, leafStride) = (count, 1, rows, rows, rows)
     }
 
-    public var rows: Int { steps * width }
+    package var rows: Int { steps * width }
 
     /// The row of time step `step` and place `place` in a leaf.
     func row(_ leaf: Int, _ step: Int, _ place: Int) -> Int { leaf * leafStride + step * stepStride + place }
@@ -54,7 +54,7 @@ public struct Leaves: Sendable {
 
 /// Products `c = a^T b` over a chunk's rows whose elements are one chain of fused multiply-adds in each leaf, the leaves
 /// added up along `SumTree`.
-public final class TreeProduct {
+package final class TreeProduct {
     private let vectors: Vectors
     private let workspace: Buffer
     private let threads: Int
@@ -65,7 +65,7 @@ public final class TreeProduct {
     ///   - rows: k, the most of all leaves together.
     ///   - columns: n, the most that b has.
     /// - Throws: `VectorsError`.
-    public convenience init(rows: Int, columns: Int) throws { try self.init(rows: rows, columns: columns, using: Vectors.chosen) }
+    package convenience init(rows: Int, columns: Int) throws { try self.init(rows: rows, columns: columns, using: Vectors.chosen) }
 
     /// The same with instructions of the caller's choice, which this processor must have.
     package init(rows: Int, columns: Int, using vectors: Vectors) {
@@ -77,14 +77,14 @@ public final class TreeProduct {
     }
 
     /// Bytes of the workspace.
-    public static func memory(rows: Int, columns: Int) -> Int {
+    package static func memory(rows: Int, columns: Int) -> Int {
         4 * lockstep_tree_workspace((try? Vectors.chosen)?.kernels ?? Vectors.portable.kernels, rows, columns, Arithmetic.threads)
     }
 
     /// - Parameters:
     ///   - a: [k, m], `b`: [k, n], both beginning with the first leaf's first row.
     ///   - c: [m, n].
-    public func multiply(_ a: Matrix, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
+    package func multiply(_ a: Matrix, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
         precondition(c.rows == a.columns && c.columns == b.columns)
         precondition(leaves.count * leaves.rows <= rows && b.columns <= columns)
         var shape = lockstep_leaves(
@@ -96,7 +96,7 @@ public final class TreeProduct {
 }
 
 /// A vector that leaves add to, one after another: the sum of each along `SumTree`.
-public final class TreeVector {
+package final class TreeVector {
     private let length: Int
     private let sums: Buffer  // [depth + 1, length], a stack
     private var count = 0
@@ -104,24 +104,24 @@ public final class TreeVector {
     private var top = 0
 
     /// - Parameter leaves: the most of a sum.
-    public init(length: Int, leaves: Int) {
+    package init(length: Int, leaves: Int) {
         self.length = length
         sums = Buffer(count: TreeVector.levels(leaves) * length)
     }
 
     static func levels(_ leaves: Int) -> Int { 1 + SumTree.partialSums(of: leaves) { _ in false } }
-    public static func memory(length: Int, leaves: Int) -> Int { 4 * levels(leaves) * length }
+    package static func memory(length: Int, leaves: Int) -> Int { 4 * levels(leaves) * length }
 
-    public func begin(leaves: Int) {
+    package func begin(leaves: Int) {
         (count, done, top) = (leaves, 0, 0)
         clear()
     }
 
     /// Zero at first; for the leaf at hand to be added to.
-    public var leaf: UnsafeMutablePointer<Float> { sums.base + top * length }
+    package var leaf: UnsafeMutablePointer<Float> { sums.base + top * length }
 
     /// The leaf at hand is complete.
-    public func endLeaf() {
+    package func endLeaf() {
         for _ in 0..<SumTree.sums(endingWith: done, of: count) {
             let (left, right) = (leaf - length, leaf)
             for (j, lanes) in LaneBlocks(length) { left.store(left.load(j) + right.load(j), j, lanes) }
@@ -137,13 +137,13 @@ public final class TreeVector {
     private func clear() { leaf.update(repeating: 0, count: length) }
 
     /// `result` = the sum of all leaves.
-    public func end(into result: UnsafeMutablePointer<Float>) {
+    package func end(into result: UnsafeMutablePointer<Float>) {
         precondition(done == count && top == 0)
         copy(sums.base, to: result, count: length)
     }
 
     /// `result[j] = sum over the leaves' rows of matrix[i, j]`.
-    public func sumRows(_ matrix: Matrix, _ leaves: Leaves, into result: UnsafeMutablePointer<Float>) {
+    package func sumRows(_ matrix: Matrix, _ leaves: Leaves, into result: UnsafeMutablePointer<Float>) {
         precondition(matrix.columns <= length)
         begin(leaves: leaves.count)
         for index in 0..<leaves.count {

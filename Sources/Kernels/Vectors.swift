@@ -3,14 +3,14 @@ import Diagnostics
 import Glibc
 
 /// The instructions that compute products. All give the same bytes (docs/products.md); they differ in speed.
-public enum Vectors: String, CaseIterable, Sendable {
+package enum Vectors: String, CaseIterable, Sendable {
     /// Plain code, for every processor.
     case portable
     case avx2
     case avx512
 
     /// The manufacturers' spelling.
-    public var name: String {
+    package var name: String {
         switch self {
         case .portable: "portable"
         case .avx2: "AVX2"
@@ -19,14 +19,14 @@ public enum Vectors: String, CaseIterable, Sendable {
     }
 
     /// Whether this processor has these instructions.
-    public var isAvailable: Bool { kernels != nil }
+    package var isAvailable: Bool { kernels != nil }
 
     /// The instructions that this processor has, the fastest last.
-    public static var available: [Vectors] { allCases.filter(\.isAvailable) }
+    package static var available: [Vectors] { allCases.filter(\.isAvailable) }
 
     /// `LOCKSTEP_VECTORS`, or the fastest instructions of this processor.
     /// - Throws: `VectorsError`.
-    public static var chosen: Vectors { get throws { try choice.get() } }
+    package static var chosen: Vectors { get throws { try choice.get() } }
 
     private static let choice = Result<Vectors, VectorsError> {
         () throws(VectorsError) in
@@ -52,12 +52,12 @@ public enum Vectors: String, CaseIterable, Sendable {
 }
 
 /// `LOCKSTEP_VECTORS` names instructions that do not exist, or that this processor lacks.
-public struct VectorsError: DiagnosedError {
-    public static let variable = "LOCKSTEP_VECTORS"
-    public let found: String
+package struct VectorsError: DiagnosedError {
+    package static let variable = "LOCKSTEP_VECTORS"
+    package let found: String
 
-    public var kind: FailureKind { .usage }
-    public var diagnosis: Diagnosis {
+    package var kind: FailureKind { .usage }
+    package var diagnosis: Diagnosis {
         let reason =
             Vectors(rawValue: found) == nil ? "no instruction set of that name" : "this processor does not have these instructions"
         return Diagnosis(

@@ -7,9 +7,9 @@ import Glibc
 /// Large transfers are split into pieces of at most `largestMessage` bytes per rank. Counts in MPI are 32-bit, and in pieces of
 /// 8 MB an all-reduce is 2 to 4 times as fast as in one call, because what one rank has just written is still in the
 /// cache when its neighbour reads it.
-public final class MPICommunicator: Communicator {
-    public let rank: Int
-    public let size: Int
+package final class MPICommunicator: Communicator {
+    package let rank: Int
+    package let size: Int
     private(set) var handle: CommHandle
     let largestMessage: Int
     private var windows: [WindowHandle] = []
@@ -55,11 +55,11 @@ public final class MPICommunicator: Communicator {
         try check(MPI_Comm_free(&handle), "MPI_Comm_free")
     }
 
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try allReduce(buffer) }
+    package func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try allReduce(buffer) }
 
-    public func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
+    package func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
 
-    public func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
+    package func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
 
     /// A tag for a new sum that no sum in progress uses.
     func nextTag() -> CInt {
@@ -79,7 +79,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
+    package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
         guard let base = buffer.baseAddress else { return }
         for piece in pieces(of: buffer.count, atMost: largestMessage) {
             try check(
@@ -88,7 +88,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? {
+    package func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? {
         let parts = try inRounds(bytes, receiving: rank == root) { piece, round in
             try check(
                 MPI_Gatherv(
@@ -99,7 +99,7 @@ public final class MPICommunicator: Communicator {
         return rank == root ? parts : nil
     }
 
-    public func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
+    package func allGather(_ bytes: [UInt8]) throws -> [[UInt8]] {
         try inRounds(bytes, receiving: true) { piece, round in
             try check(
                 MPI_Allgatherv(
@@ -109,7 +109,7 @@ public final class MPICommunicator: Communicator {
         }
     }
 
-    public func allGather(in buffer: UnsafeMutableRawBufferPointer, counts parts: [Int], stride: Int) throws {
+    package func allGather(in buffer: UnsafeMutableRawBufferPointer, counts parts: [Int], stride: Int) throws {
         precondition(parts.count == size && parts.reduce(0, +) * stride == buffer.count && buffer.count <= CInt.max)
         for piece in pieces(of: parts.max()! * stride, atMost: largestMessage) {
             var start = 0
@@ -172,7 +172,7 @@ public final class MPICommunicator: Communicator {
 
     /// Ranks that can share memory are on one machine. To let one machine act as several, the
     /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` sets the number of ranks that count as one machine.
-    public func machines() throws -> Machines {
+    package func machines() throws -> Machines {
         var machine = lockstep_MPI_COMM_NULL()
         if let pretended = getenv("LOCKSTEP_RANKS_PER_MACHINE").flatMap({ Int(String(cString: $0)) }), pretended > 0 {
             try check(MPI_Comm_split(handle, CInt(rank / pretended), CInt(rank), &machine), "MPI_Comm_split")
@@ -197,7 +197,7 @@ public final class MPICommunicator: Communicator {
         return part
     }
 
-    public func requireSharedMemory(_ count: Int) throws {
+    package func requireSharedMemory(_ count: Int) throws {
         // The window of a single rank is ordinary memory.
         guard size > 1 else { return }
         let free = SharedMemoryFolder.free.map { Double($0) } ?? .infinity
@@ -212,7 +212,7 @@ public final class MPICommunicator: Communicator {
 
     /// The window is freed with the communicator, not with the returned object: freeing is collective, and a rank that
     /// fails alone must not wait for the others.
-    public func shareMemory(_ count: Int) throws -> any SharedMemory {
+    package func shareMemory(_ count: Int) throws -> any SharedMemory {
         try requireSharedMemory(count)
         // MPI guarantees no alignment, but the same bytes have the same alignment wherever a process maps them.
         let alignment = 64
@@ -238,11 +238,11 @@ public final class MPICommunicator: Communicator {
         return MPISharedMemory(parts)
     }
 
-    public func barrier() throws {
+    package func barrier() throws {
         try check(MPI_Barrier(handle), "MPI_Barrier")
     }
 
-    public func abort(_ code: Int32) -> Never {
+    package func abort(_ code: Int32) -> Never {
         MPI_Abort(handle, code)
         _exit(code)
     }

@@ -2,7 +2,7 @@ import CMPIShim
 import Diagnostics
 
 /// An MPI failure, with MPI's own error text.
-public enum MPIError: DiagnosedError, Equatable {
+package enum MPIError: DiagnosedError, Equatable {
     /// A call returned something other than `MPI_SUCCESS`.
     /// `code` is the implementation's, `errorClass` the standard's (MPI 4.0, section 9.4).
     case call(name: String, code: CInt, errorClass: CInt, text: String, rank: Int, host: String)
@@ -10,14 +10,14 @@ public enum MPIError: DiagnosedError, Equatable {
     /// library that this program is linked with belong to different installations.
     case foreignLauncher(launched: Int, joined: Int)
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         case .call: .inputOutput
         case .foreignLauncher: .usage
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .call(let name, let code, let errorClass, let text, let rank, let host):
             Diagnosis(

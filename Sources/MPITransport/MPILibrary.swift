@@ -1,26 +1,26 @@
 import CMPIShim
 
 /// The MPI library that this program is linked with.
-public enum MPILibrary {
+package enum MPILibrary {
     #if MPICH
-        public static let name = "MPICH"
+        package static let name = "MPICH"
         /// Its launcher, and what Slurm calls the protocol that it speaks.
-        public static let launcher = "mpiexec"
+        package static let launcher = "mpiexec"
         static let slurm = "pmi2"
         /// A launcher's words for any number of ranks, more than there are cores if need be.
-        public static let anyRanks = "mpiexec.hydra -n {ranks}"
+        package static let anyRanks = "mpiexec.hydra -n {ranks}"
     #else
-        public static let name = "Open MPI"
+        package static let name = "Open MPI"
         /// Its launcher, and what Slurm calls the protocol that it speaks.
-        public static let launcher = "mpirun"
+        package static let launcher = "mpirun"
         static let slurm = "pmix"
         /// A launcher's words for any number of ranks, more than there are cores if need be.
-        public static let anyRanks = "mpirun --oversubscribe -n {ranks}"
+        package static let anyRanks = "mpirun --oversubscribe -n {ranks}"
     #endif
 
     /// What it says of itself, in one line: "Open MPI v4.1.4, package: ...", "MPICH Version: 4.0.2". May be asked before MPI
     /// is up (MPI 4.0, section 9.1.1).
-    public static var version: String {
+    package static var version: String {
         withUnsafeTemporaryAllocation(of: CChar.self, capacity: Int(MPI_MAX_LIBRARY_VERSION_STRING) + 1) { buffer in
             buffer.initialize(repeating: 0)
             var length: CInt = 0

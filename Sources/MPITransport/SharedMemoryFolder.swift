@@ -2,9 +2,9 @@ import Diagnostics
 import Glibc
 
 /// Where Open MPI keeps what the ranks of a machine share, as files.
-public enum SharedMemoryFolder {
+package enum SharedMemoryFolder {
     /// Of windows; messages between ranks have a setting of their own, `btl_vader_backing_directory`, and the same default.
-    public static var path: String {
+    package static var path: String {
         getenv("OMPI_MCA_osc_sm_backing_directory").map { String(cString: $0) } ?? "/dev/shm"
     }
 
@@ -12,7 +12,7 @@ public enum SharedMemoryFolder {
     static let messages = 4 << 20
 
     /// Bytes; nil when there is no such folder.
-    public static var free: Int? {
+    package static var free: Int? {
         var status = statvfs()
         guard statvfs(path, &status) == 0 else { return nil }
         return Int(clamping: status.f_bavail).multipliedReportingOverflow(by: Int(clamping: status.f_frsize)).partialValue
@@ -20,16 +20,16 @@ public enum SharedMemoryFolder {
 }
 
 /// Less room than the ranks of a machine need. MPI would map it all the same, and its first use would kill or hang the job.
-public struct SharedMemoryError: DiagnosedError, Equatable {
+package struct SharedMemoryError: DiagnosedError, Equatable {
     /// Bytes, Open MPI's own use included.
-    public let needed: Int
-    public let free: Int
+    package let needed: Int
+    package let free: Int
     /// On this machine.
-    public let ranks: Int
+    package let ranks: Int
 
-    public var kind: FailureKind { .inputOutput }
+    package var kind: FailureKind { .inputOutput }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         let mebibytes = { (bytes: Int) in "\((bytes + (1 << 20) - 1) >> 20) MiB" }
         return Diagnosis(
             "too little shared memory for \(ranks) ranks", file: SharedMemoryFolder.path, location: "host \(Host.name)",

@@ -4,13 +4,13 @@ import Recurrent
 //   N  sentences of the batch      L  tokens of the longest of them      T  time steps, L + 1
 
 /// The tokens around a sentence.
-public struct SentenceFrame: Sendable, Equatable {
+package struct SentenceFrame: Sendable, Equatable {
     /// Read before the first token.
-    public var start: Int
+    package var start: Int
     /// Predicted after the last one.
-    public var end: Int
+    package var end: Int
 
-    public init(start: Int, end: Int) { (self.start, self.end) = (start, end) }
+    package init(start: Int, end: Int) { (self.start, self.end) = (start, end) }
 }
 
 /// The forward pass of a language model as ONNX graphs.

@@ -7,9 +7,9 @@ import SwiftProtobuf
 ///
 /// Names, shapes and types of inputs and outputs, and the names in the metadata, are those of icefall's LSTM language
 /// model, which decoders expect. The same model gives the same bytes.
-public struct ModelExport {
+package struct ModelExport {
     /// What a decoder requests from a language model.
-    public enum Form: String, Sendable, CaseIterable {
+    package enum Form: String, Sendable, CaseIterable {
         /// A padded batch of sentences with their lengths, to their negative log likelihoods.
         case sentences
         /// One token and the state before it, to the log probabilities of the next and the state after it.
@@ -31,7 +31,7 @@ public struct ModelExport {
     ///   - frame: token ids below the model's vocabulary.
     ///   - properties: further metadata, under the caller's names.
     /// - Throws: `ModelExportError`.
-    public init(
+    package init(
         _ model: ModelConfiguration, parameters: Arena, frame: SentenceFrame, producerVersion: String,
         properties: [(key: String, value: String)] = []
     ) throws {
@@ -54,7 +54,7 @@ public struct ModelExport {
 
     /// Writes one form: a temporary file beside `path`, then renamed.
     /// - Throws: `FileError`.
-    public func write(_ form: Form, to path: String) throws {
+    package func write(_ form: Form, to path: String) throws {
         try bytes(form).withUnsafeBytes { try File.publish($0, at: path) }
     }
 
@@ -90,21 +90,21 @@ public struct ModelExport {
     }
 }
 
-public enum ModelExportError: DiagnosedError, Equatable {
+package enum ModelExportError: DiagnosedError, Equatable {
     /// The size of the parameters in bytes.
     case tooLarge(bytes: Int, limit: Int)
 
     /// A parameter with an infinity or NaN.
     case notFinite(tensor: String)
 
-    public var kind: FailureKind {
+    package var kind: FailureKind {
         switch self {
         case .tooLarge: .usage
         case .notFinite: .data
         }
     }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .tooLarge(let bytes, let limit):
             Diagnosis(

@@ -2,7 +2,7 @@ import Kernels
 import Recurrent
 
 /// How a reduced, scaled gradient that is too large is clipped: docs/mathematics.md (36).
-public enum GradientClip: Sendable, Equatable {
+package enum GradientClip: Sendable, Equatable {
     case none
     /// `g <- g * c / ||g||` when `||g|| > c`, with the norm over all parameters (Pascanu et al. 2013, algorithm 1).
     case norm(Double)
@@ -11,13 +11,13 @@ public enum GradientClip: Sendable, Equatable {
 }
 
 /// A gradient's Euclidean norm, and whether it can be trusted.
-public struct GradientNorm: Sendable {
-    public let value: Double
+package struct GradientNorm: Sendable {
+    package let value: Double
     /// The first tensor that has a NaN or an infinity (or whose squares overflow); nil if all are finite.
-    public let nonFinite: String?
+    package let nonFinite: String?
 
     /// In layout order, in double precision: the same bits for the same gradient.
-    public init(_ gradients: Arena) {
+    package init(_ gradients: Arena) {
         let squares = UnsafeMutableBufferPointer<Double>.allocate(capacity: gradients.layout.entries.count)
         defer { squares.deallocate() }
         squares.initialize(repeating: 0)
@@ -26,14 +26,14 @@ public struct GradientNorm: Sendable {
     }
 
     /// The norm, from the sum of squares of each tensor, in layout order.
-    public init(squares: UnsafeMutableBufferPointer<Double>, layout: ParameterLayout) {
+    package init(squares: UnsafeMutableBufferPointer<Double>, layout: ParameterLayout) {
         // A comparison with NaN is false: `square > limit` would let it through.
         nonFinite = squares.firstIndex { !$0.isFinite }.map { layout.entries[$0].name }
         value = squares.reduce(0, +).squareRoot()
     }
 
     /// Adds the squares of the elements in `range` of the arena to the sum of each tensor.
-    public static func addSquares(_ gradients: Arena, range: Range<Int>, into squares: UnsafeMutableBufferPointer<Double>) {
+    package static func addSquares(_ gradients: Arena, range: Range<Int>, into squares: UnsafeMutableBufferPointer<Double>) {
         for (index, entry) in gradients.layout.entries.enumerated() {
             let own = entry.range.clamped(to: range)
             squares[index] += sumOfSquares(gradients.buffer.base + own.lowerBound, count: own.count)

@@ -1,8 +1,8 @@
 import Elementary
 
 /// How the learning rate changes over a run. Its state is two numbers, saved with the checkpoint.
-public struct LearningRateSchedule: Sendable, Equatable {
-    public enum Kind: Sendable, Equatable {
+package struct LearningRateSchedule: Sendable, Equatable {
+    package enum Kind: Sendable, Equatable {
         case constant
         /// In epoch e (from 1): base * factor^max(0, e - afterEpoch) (Zaremba et al. 2014).
         case decay(factor: Double, afterEpoch: Int)
@@ -12,19 +12,19 @@ public struct LearningRateSchedule: Sendable, Equatable {
         case cosine(total: Int)
     }
 
-    public let kind: Kind
-    public let base: Double
+    package let kind: Kind
+    package let base: Double
     /// Steps over which the rate rises linearly from base / warmup; before any schedule.
-    public let warmup: Int
+    package let warmup: Int
     /// The rate never falls below this.
-    public let minimum: Double
+    package let minimum: Double
 
     /// Plateau: the product of the factors so far.
-    public var plateauScale = 1.0
+    package var plateauScale = 1.0
     /// Plateau: validations since the last improvement.
-    public var validationsWithoutImprovement = 0
+    package var validationsWithoutImprovement = 0
 
-    public init(_ kind: Kind, base: Double, warmup: Int = 0, minimum: Double = 0) {
+    package init(_ kind: Kind, base: Double, warmup: Int = 0, minimum: Double = 0) {
         self.kind = kind
         self.base = base
         self.warmup = warmup
@@ -34,7 +34,7 @@ public struct LearningRateSchedule: Sendable, Equatable {
     /// - Parameters:
     ///   - step: global step, from 1.
     ///   - epoch: from 1.
-    public func rate(step: Int, epoch: Int) -> Double {
+    package func rate(step: Int, epoch: Int) -> Double {
         if step <= warmup { return base * Double(step) / Double(warmup) }
         let rate: Double
         switch kind {
@@ -50,7 +50,7 @@ public struct LearningRateSchedule: Sendable, Equatable {
 
     /// Call after every validation.
     /// - Returns: whether the rate was reduced.
-    public mutating func validated(improved: Bool) -> Bool {
+    package mutating func validated(improved: Bool) -> Bool {
         guard case .plateau(let factor, let patience) = kind else { return false }
         if improved {
             validationsWithoutImprovement = 0

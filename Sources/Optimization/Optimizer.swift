@@ -4,12 +4,12 @@ import Recurrent
 
 /// A rule that turns gradients into steps, as PyTorch defines it (`torch.optim`), so that settings carry over.
 /// docs/mathematics.md (37) to (42).
-public struct OptimizerRule: Sendable, Equatable {
-    public enum Name: String, Sendable, CaseIterable {
+package struct OptimizerRule: Sendable, Equatable {
+    package enum Name: String, Sendable, CaseIterable {
         case sgd, momentum, adagrad, adam, adamw
 
         /// Buffers of the size of the parameters that the rule keeps from step to step, with PyTorch's names.
-        public var slots: [String] {
+        package var slots: [String] {
             switch self {
             case .sgd: []
             case .momentum: ["momentum_buffer"]
@@ -19,19 +19,19 @@ public struct OptimizerRule: Sendable, Equatable {
         }
     }
 
-    public var name: Name
-    public var momentum: Float
-    public var nesterov: Bool
-    public var beta1: Float
-    public var beta2: Float
-    public var epsilon: Float
+    package var name: Name
+    package var momentum: Float
+    package var nesterov: Bool
+    package var beta1: Float
+    package var beta2: Float
+    package var epsilon: Float
     /// Added to the gradient (L2), but decoupled from it for adamw (Loshchilov and Hutter 2019).
-    public var weightDecay: Float
+    package var weightDecay: Float
 
     /// Whether a parameter whose gradient is zero stays unchanged.
-    public var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
+    package var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
 
-    public init(
+    package init(
         _ name: Name, momentum: Float = 0.9, nesterov: Bool = false, beta1: Float = 0.9, beta2: Float = 0.999,
         epsilon: Float = 1e-8, weightDecay: Float = 0
     ) {
@@ -46,18 +46,18 @@ public struct OptimizerRule: Sendable, Equatable {
 }
 
 /// An `OptimizerRule` with its slots.
-public final class Optimizer {
-    public let rule: OptimizerRule
+package final class Optimizer {
+    package let rule: OptimizerRule
     /// In the order of `rule.name.slots`.
-    public let slots: [Arena]
+    package let slots: [Arena]
     fileprivate let bases: [UnsafeMutablePointer<Float>]
 
-    public convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
+    package convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
     }
 
     /// - Parameter slots: as many as the rule has, initially zero.
-    public init(_ rule: OptimizerRule, slots: [Arena]) {
+    package init(_ rule: OptimizerRule, slots: [Arena]) {
         precondition(slots.count == rule.name.slots.count)
         self.rule = rule
         self.slots = slots
@@ -69,13 +69,13 @@ public final class Optimizer {
     ///   - scale: multiplies each gradient component first (1 / tokens, times the norm clip's factor).
     ///   - limit: then components are cut to [-limit, limit]; nil: not at all.
     ///   - update: 1 for the first step of the run, for Adam's bias correction.
-    public func step(learningRate: Double, scale: Float, limit: Float?, update: Int) -> OptimizerStep {
+    package func step(learningRate: Double, scale: Float, limit: Float?, update: Int) -> OptimizerStep {
         OptimizerStep(self, learningRate: learningRate, scale: scale, limit: limit, update: update)
     }
 }
 
 /// Scaling, clipping and update in one pass over the memory.
-public struct OptimizerStep {
+package struct OptimizerStep {
     private let rule: OptimizerRule
     private let slots: [UnsafeMutablePointer<Float>]
     private let scale: Float
@@ -96,7 +96,7 @@ public struct OptimizerStep {
     }
 
     /// Updates the parameters in `range` of the arena; call it for each parameter once.
-    public func apply(to parameters: Arena, gradients: Arena, range: Range<Int>) {
+    package func apply(to parameters: Arena, gradients: Arena, range: Range<Int>) {
         let count = range.count
         let p = parameters.buffer.base + range.lowerBound
         let g = gradients.buffer.base + range.lowerBound

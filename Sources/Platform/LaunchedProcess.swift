@@ -2,16 +2,16 @@ import Diagnostics
 import Glibc
 
 /// A rank of this job as the kernel of this machine sees it.
-public struct LaunchedProcess: CustomStringConvertible {
-    public let rank: Int
+package struct LaunchedProcess: CustomStringConvertible {
+    package let rank: Int
     let process: Int
 
     /// The state in words, preceded by a space; empty for a process that runs normally.
-    public var state: String { Self.state(of: process) }
-    public var description: String { "rank \(rank), host \(Host.name), process \(process)\(state)" }
+    package var state: String { Self.state(of: process) }
+    package var description: String { "rank \(rank), host \(Host.name), process \(process)\(state)" }
 
     /// The other ranks on this machine that the launcher of this process has started.
-    public static func neighbours() -> [LaunchedProcess] {
+    package static func neighbours() -> [LaunchedProcess] {
         let own = (process: Int(getpid()), launcher: Int(getppid()))
         return Machine.this.names("/proc").compactMap { name in
             guard let process = Int(name), process != own.process, launcher(of: process) == own.launcher,
@@ -22,7 +22,7 @@ public struct LaunchedProcess: CustomStringConvertible {
     }
 
     /// The state of any process on this machine.
-    public static func state(of process: Int) -> String {
+    package static func state(of process: Int) -> String {
         guard let state = Machine.this.status(of: "\(process)").first else { return " (gone)" }
         switch state {
         case "T", "t": return " (stopped)"

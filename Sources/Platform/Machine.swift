@@ -3,34 +3,34 @@ import Glibc
 
 /// What the kernel reports about a machine and this process, in its files below `root`: "" for this machine, a fabricated tree
 /// in tests.
-public struct Machine: Sendable {
-    public static let this = Machine(root: "")
+package struct Machine: Sendable {
+    package static let this = Machine(root: "")
 
-    public let root: String
+    package let root: String
 
-    public init(root: String) { self.root = root }
+    package init(root: String) { self.root = root }
 
     // MARK: Files
 
     /// - Returns: the text without trailing white space; nil if the file cannot be read.
-    public func text(_ path: String) -> String? {
+    package func text(_ path: String) -> String? {
         guard let bytes = try? File.contents(of: root + path, limit: 1 << 24) else { return nil }
         return String(String(decoding: bytes, as: UTF8.self).trimmingSuffix(while: \.isWhitespace))
     }
 
-    public func lines(_ path: String) -> [Substring] { text(path)?.split(separator: "\n") ?? [] }
+    package func lines(_ path: String) -> [Substring] { text(path)?.split(separator: "\n") ?? [] }
 
-    public func names(_ path: String) -> [String] { (try? Folder.names(in: root + path)) ?? [] }
+    package func names(_ path: String) -> [String] { (try? Folder.names(in: root + path)) ?? [] }
 
     func number(_ path: String) -> Int? { text(path).flatMap { Int($0) } }
 
     /// The value of `key:` in files such as /proc/meminfo and /proc/self/status.
-    public func value(_ key: String, in path: String) -> String? {
+    package func value(_ key: String, in path: String) -> String? {
         lines(path).first { $0.hasPrefix("\(key):") }.map { $0.dropFirst(key.count + 1).trimmed }
     }
 
     /// The numbers of "0-3,8".
-    public static func numbers(inList list: String) -> [Int] {
+    package static func numbers(inList list: String) -> [Int] {
         list.split(separator: ",").flatMap { part -> [Int] in
             let ends = part.split(separator: "-").compactMap { Int($0.trimmed) }
             guard let first = ends.first, let last = ends.last, first <= last, last - first < 1 << 16 else { return [] }
@@ -47,7 +47,7 @@ public struct Machine: Sendable {
     }
 
     /// Seconds since this process was started, to 0.01; nil if the kernel does not say.
-    public var processAge: Double? {
+    package var processAge: Double? {
         // The twentieth field after the name is the start time, in clock ticks.
         let fields = status(of: "self")
         guard fields.count > 19, let ticks = Double(fields[19]) else { return nil }
@@ -60,7 +60,7 @@ public struct Machine: Sendable {
 
 extension StringProtocol {
     /// The text without leading and trailing white space.
-    public var trimmed: String {
+    package var trimmed: String {
         String(String(drop(while: \.isWhitespace)).trimmingSuffix(while: \.isWhitespace))
     }
 }

@@ -2,16 +2,16 @@ import Glibc
 
 extension Machine {
     /// The machine's memory in bytes, and how much of it the control groups permit.
-    public struct Memory: Sendable, Equatable {
+    package struct Memory: Sendable, Equatable {
         /// 0 if the kernel does not say.
-        public var total = 0
+        package var total = 0
         /// Bytes that could be allocated without swapping.
-        public var available = 0
+        package var available = 0
         /// The control groups' limit, and the bytes that the group with that limit already uses.
-        public var limit: Int?
-        public var used: Int?
+        package var limit: Int?
+        package var used: Int?
 
-        public init(total: Int = 0, available: Int = 0, limit: Int? = nil, used: Int? = nil) {
+        package init(total: Int = 0, available: Int = 0, limit: Int? = nil, used: Int? = nil) {
             self.total = total
             self.available = available
             self.limit = limit
@@ -19,16 +19,16 @@ extension Machine {
         }
 
         /// Bytes that all processes of this machine, or of this container, can have together.
-        public var usable: Int { min(total, limit ?? total) }
+        package var usable: Int { min(total, limit ?? total) }
 
         /// Bytes that can still be allocated without swapping, within the limit.
-        public var free: Int {
+        package var free: Int {
             guard let limit else { return available }
             return min(available, max(0, limit - (used ?? 0)))
         }
     }
 
-    public var memory: Memory {
+    package var memory: Memory {
         var memory = Memory(total: kibibytes("MemTotal"), available: kibibytes("MemAvailable"))
         // The innermost group with the smallest limit; its usage counts against that limit.
         for group in groups("memory") {
@@ -42,7 +42,7 @@ extension Machine {
     }
 
     /// What this process may still map within its own limit (`ulimit -v`); nil without one.
-    public var mappable: Int? {
+    package var mappable: Int? {
         var limit = rlimit()
         guard getrlimit(__rlimit_resource_t(RLIMIT_AS.rawValue), &limit) == 0, let most = Int(exactly: limit.rlim_cur), most < Int.max / 2
         else { return nil }

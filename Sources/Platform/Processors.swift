@@ -3,26 +3,26 @@ import Glibc
 
 extension Machine {
     /// Logical processors, and which of them this process may use.
-    public struct Processors: Sendable, Equatable {
+    package struct Processors: Sendable, Equatable {
         /// The processors that are online, each with its physical core.
-        public var cores: [Int: String] = [:]
+        package var cores: [Int: String] = [:]
         /// The processors that the control group permits (a container, a batch job), and those that this process may run on:
         /// its binding.
-        public var available: [Int] = []
-        public var allowed: [Int] = []
+        package var available: [Int] = []
+        package var allowed: [Int] = []
         /// Processor time per second that the control groups grant, in processors; nil for no limit.
-        public var quota: Double?
+        package var quota: Double?
 
         /// Physical cores of the processors that this process may run on.
-        public var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
+        package var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
 
         /// The same, but no more than the control groups pay for; at least 1.
-        public var usableCores: Int { max(1, min(allowedCores, quota.map { Int($0) } ?? allowedCores)) }
+        package var usableCores: Int { max(1, min(allowedCores, quota.map { Int($0) } ?? allowedCores)) }
     }
 
     private static let folder = "/sys/devices/system/cpu"
 
-    public var processors: Processors {
+    package var processors: Processors {
         var processors = Processors()
         for number in online {
             // A core is named after the first of its threads.
@@ -42,7 +42,7 @@ extension Machine {
     }
 
     /// The number of logical processors that are online.
-    public var processorCount: Int { online.count }
+    package var processorCount: Int { online.count }
 
     /// If the kernel does not say, at least the processors that this process may run on are known.
     private var online: [Int] { text("\(Machine.folder)/online").map(Machine.numbers) ?? bound ?? [0] }
@@ -62,27 +62,27 @@ extension Machine {
     }
 
     /// The processor's name, or that of its architecture if it has none.
-    public var processorName: String {
+    package var processorName: String {
         // This file has a tab before the colon.
         value("model name\t", in: "/proc/cpuinfo") ?? Machine.architecture
     }
 
     /// The instructions that lockstep is compiled for and this processor lacks, as in "AVX2, FMA"; nil when it has all.
     /// Without them no module but the doctor's own can be expected to run.
-    public static var missingInstructions: String? {
+    package static var missingInstructions: String? {
         let missing = String(cString: lockstep_missing_instructions())
         return missing.isEmpty ? nil : missing
     }
 
     /// The architecture as the kernel names it: `x86_64`, `aarch64`. Always that of this machine, whatever the root.
-    public static var architecture: String {
+    package static var architecture: String {
         var names = utsname()
         uname(&names)
         return withUnsafeBytes(of: names.machine) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
     /// Bytes of the largest cache of the first core; 32 MiB if the kernel does not say.
-    public var lastCache: Int {
+    package var lastCache: Int {
         let sizes = (0..<8).compactMap { index -> Int? in
             guard let text = text("\(Machine.folder)/cpu0/cache/index\(index)/size") else { return nil }
             return Int(text.prefix { $0.isNumber }).map { $0 << (text.hasSuffix("M") ? 20 : text.hasSuffix("K") ? 10 : 0) }

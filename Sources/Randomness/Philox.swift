@@ -5,15 +5,15 @@ import Elementary
 ///
 /// No state is carried: the value for (seed, step, stream, layer) is the same on any rank and in any order.
 /// This makes dropout independent of the number of ranks, and a resumed run equal to an uninterrupted one.
-public struct Philox: Sendable {
-    public typealias Block = SIMD4<UInt32>
+package struct Philox: Sendable {
+    package typealias Block = SIMD4<UInt32>
 
-    public let key: SIMD2<UInt32>
+    package let key: SIMD2<UInt32>
 
-    public init(key: SIMD2<UInt32>) { self.key = key }
+    package init(key: SIMD2<UInt32>) { self.key = key }
 
     /// A generator for one purpose of one run: equal seeds with different purposes are independent.
-    public init(seed: UInt64, purpose: Purpose) {
+    package init(seed: UInt64, purpose: Purpose) {
         // One application mixes all 64 seed bits and the purpose into a new key.
         let seedKey = SIMD2(UInt32(truncatingIfNeeded: seed), UInt32(truncatingIfNeeded: seed >> 32))
         let mixed = Philox(key: seedKey).block(Block(purpose.rawValue, 0, 0, 0))
@@ -21,7 +21,7 @@ public struct Philox: Sendable {
     }
 
     /// What random numbers are used for. Raw values are part of the trajectory: never renumber.
-    public enum Purpose: UInt32, Sendable {
+    package enum Purpose: UInt32, Sendable {
         case initialisation = 1
         case dropout = 2
         case unrollLength = 3
@@ -30,12 +30,12 @@ public struct Philox: Sendable {
         case verification = 6
     }
 
-    public static let multiplier0: UInt32 = 0xD251_1F53
-    public static let multiplier1: UInt32 = 0xCD9E_8D57
-    public static let weyl = SIMD2<UInt32>(0x9E37_79B9, 0xBB67_AE85)
+    package static let multiplier0: UInt32 = 0xD251_1F53
+    package static let multiplier1: UInt32 = 0xCD9E_8D57
+    package static let weyl = SIMD2<UInt32>(0x9E37_79B9, 0xBB67_AE85)
 
     /// The 128 random bits at `counter`.
-    public func block(_ counter: Block) -> Block {
+    package func block(_ counter: Block) -> Block {
         var c = counter
         var k = key
         for _ in 0..<10 {
@@ -50,18 +50,18 @@ public struct Philox: Sendable {
 
 /// A sequence of random numbers drawn from consecutive Philox counters, for uses that are sequential by nature
 /// (sampling text, generating a corpus). Conforms to `RandomNumberGenerator`; the same on every platform.
-public struct PhiloxSequence: RandomNumberGenerator, Sendable {
+package struct PhiloxSequence: RandomNumberGenerator, Sendable {
     private let philox: Philox
     private var counter: UInt64 = 0
     private var spare: UInt64?
     private let stream: UInt64
 
-    public init(seed: UInt64, purpose: Philox.Purpose, stream: UInt64 = 0) {
+    package init(seed: UInt64, purpose: Philox.Purpose, stream: UInt64 = 0) {
         philox = Philox(seed: seed, purpose: purpose)
         self.stream = stream
     }
 
-    public mutating func next() -> UInt64 {
+    package mutating func next() -> UInt64 {
         if let value = spare {
             spare = nil
             return value
@@ -76,10 +76,10 @@ public struct PhiloxSequence: RandomNumberGenerator, Sendable {
     }
 
     /// Uniform in [0, 1), 53 random bits.
-    public mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
+    package mutating func uniform() -> Double { Double(next() >> 11) * 0x1p-53 }
 
     /// Standard normal, by Box and Muller 1958.
-    public mutating func normal() -> Double {
+    package mutating func normal() -> Double {
         let radius = (-2 * Elementary.logarithm(1 - uniform())).squareRoot()
         return radius * Elementary.cosine(halfTurns: 2 * uniform())
     }

@@ -5,26 +5,26 @@ import Kernels
 /// Without shards that is one chain over all rows. With shards of `width` neighbouring streams the rows of each shard are a
 /// chain, and the shards are added up along `SumTree`: in nodes, each with a gradient of its own. Forward and backward pass
 /// are those of all streams together.
-public final class GradientSums {
+package final class GradientSums {
     /// A sum over neighbouring shards.
-    public struct Node {
+    package struct Node {
         /// Counted from the model's first stream.
-        public let shards: Range<Int>
-        public let gradients: Arena
+        package let shards: Range<Int>
+        package let gradients: Arena
         /// The gradient of the embedding [V, E]. In a tied model it is kept apart from the output layer's share of the same weights,
         /// because the two orders of sums have nothing in common.
-        public let embedding: Matrix
+        package let embedding: Matrix
 
-        public init(shards: Range<Int>, gradients: Arena, embedding: Matrix? = nil) {
+        package init(shards: Range<Int>, gradients: Arena, embedding: Matrix? = nil) {
             self.shards = shards
             self.gradients = gradients
             self.embedding = embedding ?? gradients.matrix("encoder.weight")
         }
     }
 
-    public let nodes: [Node]
+    package let nodes: [Node]
     /// Streams of a shard.
-    public let width: Int
+    package let width: Int
     /// Whether there are shards.
     let isSharded: Bool
     private let batch: Int
@@ -47,7 +47,7 @@ public final class GradientSums {
     ///   - width: streams of a shard.
     ///   - steps: T, the longest chunk.
     /// - Throws: `VectorsError`.
-    public init(_ model: ModelConfiguration, nodes: [Node], width: Int, steps: Int) throws {
+    package init(_ model: ModelConfiguration, nodes: [Node], width: Int, steps: Int) throws {
         self.nodes = nodes
         self.width = width
         isSharded = true

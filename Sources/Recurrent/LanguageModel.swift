@@ -4,10 +4,10 @@ import Kernels
 ///
 /// The caller may change the parameters (and then calls `packWeights`); everything else that a step touches is allocated here,
 /// once.
-public final class LanguageModel {
-    public let configuration: ModelConfiguration
+package final class LanguageModel {
+    package let configuration: ModelConfiguration
     /// B. May be any number up to that which the model was made for; then the state has to be reset.
-    public var batch: Int {
+    package var batch: Int {
         didSet {
             precondition(batch > 0 && batch <= maximumBatch)
             for layer in layers { layer.batch = batch }
@@ -15,9 +15,9 @@ public final class LanguageModel {
     }
     private let maximumBatch: Int
     /// The longest chunk that `forward` takes, T.
-    public let maximumSteps: Int
+    package let maximumSteps: Int
     /// Global index of stream 0, for the dropout masks; may change between a backward pass and the next forward one.
-    public var firstStream: Int
+    package var firstStream: Int
     private let clock: PhaseClock
 
     /// Kept because embedding, layers and output layer have pointers into them.
@@ -40,7 +40,7 @@ public final class LanguageModel {
     ///   - steps: T, the longest chunk.
     ///   - clock: notified of every phase.
     /// - Throws: `KernelError`.
-    public convenience init(
+    package convenience init(
         _ configuration: ModelConfiguration, parameters: Arena, gradients: Arena? = nil, batch: Int, steps: Int,
         firstStream: Int = 0, clock: PhaseClock = PhaseClock()
     ) throws {
@@ -50,7 +50,7 @@ public final class LanguageModel {
     }
 
     /// - Parameter sums: where gradients go, and in which order rows are added up; nil for evaluation.
-    public init(
+    package init(
         _ configuration: ModelConfiguration, parameters: Arena, sums: GradientSums?, batch: Int, steps: Int, firstStream: Int,
         clock: PhaseClock
     ) throws {
@@ -96,15 +96,15 @@ public final class LanguageModel {
     deinit { inputs.deallocate() }
 
     /// Packs the weights for the products; call after every change of the parameters.
-    public func packWeights() throws {
+    package func packWeights() throws {
         for layer in layers { try layer.packWeights() }
         try outputLayer.packWeights()
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
-    public var state: [Buffer] { layers.flatMap(\.state) }
+    package var state: [Buffer] { layers.flatMap(\.state) }
 
-    public func resetState() {
+    package func resetState() {
         for buffer in state { buffer.fill(0) }
     }
 
@@ -113,7 +113,7 @@ public final class LanguageModel {
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
     ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
-    public func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
+    package func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
         // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
         if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
@@ -135,7 +135,7 @@ public final class LanguageModel {
     }
 
     /// Restores the carried state from before the last `forward`, so that the same chunk can be run again.
-    public func rewind() {
+    package func rewind() {
         for layer in layers { layer.rewind() }
     }
 
@@ -143,13 +143,13 @@ public final class LanguageModel {
     /// - Parameters:
     ///   - targets: [T, B]; -1 where nothing is predicted.
     ///   - each: called with (t * B + b, nats) of every prediction.
-    public func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
+    package func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
         try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
     /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
     /// `forward`, which clears the untied embedding's rows again.
-    public func lossAndBackward(
+    package func lossAndBackward(
         _ targets: UnsafePointer<Int32>, observer: (any BackwardObserver)? = nil
     ) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
@@ -177,10 +177,10 @@ public final class LanguageModel {
     }
 
     /// The loss of each shard in the last `lossAndBackward`, nats; empty without shards.
-    public var shardLosses: [Double] { outputLayer.shardLosses }
+    package var shardLosses: [Double] { outputLayer.shardLosses }
 
     /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
-    public func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {
+    package func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {
         let hidden = input(ofLayer: layers.count)
         return try outputLayer.logits(of: hidden.row((steps - 1) * batch + stream))
     }

@@ -4,7 +4,7 @@
 // Activations are time-major: [T, B, H], one time step is contiguous.
 
 /// The recurrent cell.
-public enum Cell: String, Sendable, CaseIterable {
+package enum Cell: String, Sendable, CaseIterable {
     /// Elman 1990: `h = g(W x + U h + b)`.
     case elman
     /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; no peepholes.
@@ -15,7 +15,7 @@ public enum Cell: String, Sendable, CaseIterable {
     case gruResetAfter = "gru_reset_after"
 
     /// Rows of the gate matrices in units of H.
-    public var gates: Int {
+    package var gates: Int {
         switch self {
         case .elman: 1
         case .gru, .gruResetAfter: 3
@@ -24,34 +24,34 @@ public enum Cell: String, Sendable, CaseIterable {
     }
 
     /// Vectors [B, H] carried from chunk to chunk: h, and for the LSTM c.
-    public var stateVectors: Int { self == .lstm ? 2 : 1 }
+    package var stateVectors: Int { self == .lstm ? 2 : 1 }
 }
 
 /// The Elman cell's nonlinearity.
-public enum Activation: String, Sendable, CaseIterable {
+package enum Activation: String, Sendable, CaseIterable {
     case tanh, sigmoid, relu
 }
 
 /// What defines a language model's shape and initial values.
-public struct ModelConfiguration: Sendable, Equatable {
-    public var cell: Cell
+package struct ModelConfiguration: Sendable, Equatable {
+    package var cell: Cell
     /// Elman only.
-    public var activation: Activation
-    public var vocabulary: Int
-    public var embedding: Int
-    public var hidden: Int
-    public var layers: Int
+    package var activation: Activation
+    package var vocabulary: Int
+    package var embedding: Int
+    package var hidden: Int
+    package var layers: Int
     /// Probability of zeroing a value between embedding, layers and output (Zaremba et al. 2014: not within a layer's
     /// recurrence).
-    public var dropout: Float
+    package var dropout: Float
     /// The output layer's weights are the embedding's (Press and Wolf 2017); needs `embedding == hidden`.
-    public var tied: Bool
+    package var tied: Bool
     /// Weights start uniform in (-range, range); biases at zero.
-    public var initialRange: Float
+    package var initialRange: Float
     /// The same for the embedding alone; nil: `initialRange`.
-    public var initialEmbeddingRange: Float?
+    package var initialEmbeddingRange: Float?
 
-    public init(
+    package init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
         dropout: Float = 0, tied: Bool = false, initialRange: Float = 0.1,
         initialEmbeddingRange: Float? = nil

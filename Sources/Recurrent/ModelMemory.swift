@@ -18,17 +18,17 @@
 ///     rows         2 T B H for the output layer's in the order of the sums
 ///     packed       T B max(E, H) for the weight gradients' products, and 512 KiB
 ///     nodes of more rows than a block of logits: V H for each that waits for its sibling
-public struct ModelMemory: Sendable, Equatable {
-    public let parameters: Int
-    public let gradients: Int
-    public let optimizer: Int
-    public let activations: Int
+package struct ModelMemory: Sendable, Equatable {
+    package let parameters: Int
+    package let gradients: Int
+    package let optimizer: Int
+    package let activations: Int
 
-    public var total: Int { parameters + gradients + optimizer + activations }
+    package var total: Int { parameters + gradients + optimizer + activations }
 
     /// - Parameter nodes: where gradients are summed by shards, how many each of the rank's nodes has.
     /// - Returns: nil if a size overflows 64 bits.
-    public init?(
+    package init?(
         _ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int, nodes: [Int] = []
     ) {
         let rows = model.cell.gates.multiplied(model.hidden)

@@ -1,22 +1,22 @@
 import Kernels
 
 /// Negative log likelihood, summed over `tokens` predictions, in nats.
-public struct LossSum: Sendable, Equatable {
-    public var total: Double
-    public var tokens: Int
+package struct LossSum: Sendable, Equatable {
+    package var total: Double
+    package var tokens: Int
 
-    public init(total: Double = 0, tokens: Int = 0) {
+    package init(total: Double = 0, tokens: Int = 0) {
         self.total = total
         self.tokens = tokens
     }
 
-    public static func += (sum: inout LossSum, term: LossSum) {
+    package static func += (sum: inout LossSum, term: LossSum) {
         sum.total += term.total
         sum.tokens += term.tokens
     }
 
     /// Nats per token; 0 if nothing was scored.
-    public var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
+    package var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
 }
 
 /// `y = softmax(V h + c)` with cross-entropy, over blocks of rows: only one block of logits exists at a time, so a

@@ -5,21 +5,21 @@ import Randomness
 ///
 /// Names and shapes are PyTorch's (`torch.nn.Embedding`, `RNN`/`LSTM`/`GRU`, `Linear`), gate order included
 /// (LSTM i f g o, GRU r z n), so that a checkpoint loads with `load_state_dict`.
-public struct ParameterLayout: Sendable, Equatable {
-    public struct Entry: Sendable, Equatable {
-        public let name: String
-        public let shape: [Int]
+package struct ParameterLayout: Sendable, Equatable {
+    package struct Entry: Sendable, Equatable {
+        package let name: String
+        package let shape: [Int]
         /// In floats from the start of the arena; a multiple of 16 (64 bytes).
-        public let offset: Int
-        public var count: Int { shape.reduce(1, *) }
-        public var range: Range<Int> { offset..<offset + count }
+        package let offset: Int
+        package var count: Int { shape.reduce(1, *) }
+        package var range: Range<Int> { offset..<offset + count }
     }
 
-    public let entries: [Entry]
+    package let entries: [Entry]
     /// Floats in the arena, padding between entries included (it stays zero).
-    public let count: Int
+    package let count: Int
 
-    public init(_ model: ModelConfiguration) {
+    package init(_ model: ModelConfiguration) {
         var entries: [Entry] = []
         var offset = 0
         func add(_ name: String, _ shape: Int...) {
@@ -42,11 +42,11 @@ public struct ParameterLayout: Sendable, Equatable {
     }
 
     /// Trainable values: padding not counted.
-    public var parameters: Int { entries.reduce(0) { $0 + $1.count } }
+    package var parameters: Int { entries.reduce(0) { $0 + $1.count } }
 
     /// The floats whose gradients a backward pass completes together, in order: those of the output layer, of each layer
     /// from the top, and of the embedding.
-    public var backwardOrder: [Range<Int>] {
+    package var backwardOrder: [Range<Int>] {
         // "encoder", "_l0", ..., "decoder"
         func part(_ name: String) -> Substring {
             name.hasPrefix("rnn") ? name[name.lastIndex(of: "_")!...] : name.prefix { $0 != "." }
@@ -63,37 +63,37 @@ public struct ParameterLayout: Sendable, Equatable {
         return parts.reversed().map(\.range)
     }
 
-    public subscript(name: String) -> Entry {
+    package subscript(name: String) -> Entry {
         guard let entry = entries.first(where: { $0.name == name }) else { preconditionFailure("no parameter \(name)") }
         return entry
     }
 }
 
 /// One flat buffer laid out by a `ParameterLayout`: the parameters, their gradients, or an optimizer's slot.
-public final class Arena {
-    public let layout: ParameterLayout
-    public let buffer: Buffer
+package final class Arena {
+    package let layout: ParameterLayout
+    package let buffer: Buffer
 
     /// - Parameter buffer: memory to use instead of new memory.
-    public init(_ layout: ParameterLayout, in buffer: Buffer? = nil) {
+    package init(_ layout: ParameterLayout, in buffer: Buffer? = nil) {
         precondition(buffer == nil || buffer?.count == layout.count)
         self.layout = layout
         self.buffer = buffer ?? Buffer(count: layout.count)
     }
 
     /// A two-dimensional parameter; a vector is one row.
-    public func matrix(_ name: String) -> Matrix {
+    package func matrix(_ name: String) -> Matrix {
         let entry = layout[name]
         return Matrix(
             buffer.base + entry.offset, rows: entry.shape.count == 2 ? entry.shape[0] : 1, columns: entry.shape.last!)
     }
 
     /// Row-major.
-    public func values(_ entry: ParameterLayout.Entry) -> Elements { Elements(of: buffer, in: entry.range) }
+    package func values(_ entry: ParameterLayout.Entry) -> Elements { Elements(of: buffer, in: entry.range) }
 
     /// Weights are uniform within the model's initial range, biases zero; a function of the seed and the tensor's
     /// place in the layout.
-    public func initialise(_ model: ModelConfiguration, seed: UInt64) {
+    package func initialise(_ model: ModelConfiguration, seed: UInt64) {
         for (index, entry) in layout.entries.enumerated() {
             guard entry.shape.count == 2 else {
                 values(entry).fill(0)

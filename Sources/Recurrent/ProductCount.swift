@@ -11,14 +11,14 @@ import Kernels
 ///     recurrence backward  2 (T-1) B G H     gru: 2 (T-1) B 2H H + 2 T B H H, for r h is a product's input
 ///     weight gradients     2 T B G (in + H)
 ///     projection backward  2 T B G in
-public struct ProductCount: Sendable {
+package struct ProductCount: Sendable {
     /// Operations by raw value of the phase.
     private var counts = [Int](repeating: 0, count: PhaseClock.Phase.allCases.count)
 
     /// - Parameters:
     ///   - batch: B.
     ///   - steps: T.
-    public init(_ model: ModelConfiguration, batch: Int, steps: Int) {
+    package init(_ model: ModelConfiguration, batch: Int, steps: Int) {
         let (rows, h) = (batch * steps, model.hidden)
         let gates = model.cell.gates * h
         for layer in 0..<model.layers {
@@ -34,18 +34,18 @@ public struct ProductCount: Sendable {
         self[.outputBackward] = 2 * self[.output]
     }
 
-    public private(set) subscript(phase: PhaseClock.Phase) -> Int {
+    package private(set) subscript(phase: PhaseClock.Phase) -> Int {
         get { counts[Int(phase.rawValue)] }
         set { counts[Int(phase.rawValue)] = newValue }
     }
 
-    public var total: Int { counts.reduce(0, +) }
+    package var total: Int { counts.reduce(0, +) }
 }
 
 extension ModelConfiguration {
     /// Bytes of the weights that products use, 4 (sum over layers of G (in + H) + V H): what a single token must
     /// read. Its one row of the embedding is not counted.
-    public var productWeightBytes: Int {
+    package var productWeightBytes: Int {
         let gates = cell.gates * hidden
         return 4 * ((0..<layers).reduce(0) { $0 + gates * (inputs(ofLayer: $1) + hidden) } + vocabulary * hidden)
     }

@@ -29,7 +29,7 @@ protocol RecurrentLayer: AnyObject {
 }
 
 /// Does other work during a backward pass.
-public protocol BackwardObserver: AnyObject {
+package protocol BackwardObserver: AnyObject {
     /// The gradients of part `part` of `ParameterLayout.backwardOrder` are complete.
     func completed(_ part: Int) throws
     /// Called every few milliseconds, to do a little work.

@@ -2,24 +2,24 @@
 /// they are:
 ///
 ///     let cell: HTML = "<td>\(name)</td>"
-public struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation, CustomStringConvertible {
-    public private(set) var description: String
+package struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation, CustomStringConvertible {
+    package private(set) var description: String
 
-    public init(stringLiteral value: String) { description = value }
-    public init(stringInterpolation: StringInterpolation) { description = stringInterpolation.markup }
+    package init(stringLiteral value: String) { description = value }
+    package init(stringInterpolation: StringInterpolation) { description = stringInterpolation.markup }
 
-    public struct StringInterpolation: StringInterpolationProtocol {
+    package struct StringInterpolation: StringInterpolationProtocol {
         fileprivate var markup = ""
 
-        public init(literalCapacity: Int, interpolationCount: Int) {
+        package init(literalCapacity: Int, interpolationCount: Int) {
             markup.reserveCapacity(literalCapacity + 16 * interpolationCount)
         }
 
-        public mutating func appendLiteral(_ literal: String) { markup += literal }
-        public mutating func appendInterpolation(_ html: HTML) { markup += html.description }
-        public mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.description } }
-        public mutating func appendInterpolation(_ text: some StringProtocol) { markup += HTML.escaped(text) }
-        public mutating func appendInterpolation(_ number: Int) { markup += String(number) }
+        package mutating func appendLiteral(_ literal: String) { markup += literal }
+        package mutating func appendInterpolation(_ html: HTML) { markup += html.description }
+        package mutating func appendInterpolation(_ parts: [HTML]) { for part in parts { markup += part.description } }
+        package mutating func appendInterpolation(_ text: some StringProtocol) { markup += HTML.escaped(text) }
+        package mutating func appendInterpolation(_ number: Int) { markup += String(number) }
     }
 
     static func += (html: inout HTML, other: HTML) { html.description += other.description }

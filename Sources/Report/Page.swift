@@ -1,20 +1,20 @@
 import Reporting
 
 /// One or several runs as a single HTML page that needs no other file and no network.
-public struct Page {
+package struct Page {
     let runs: [Run]
     private let madeBy: String
 
     /// - Parameters:
     ///   - runs: at least one.
     ///   - madeBy: program and time, for the last line.
-    public init(_ runs: [Run], madeBy: String) {
+    package init(_ runs: [Run], madeBy: String) {
         precondition(!runs.isEmpty)
         self.runs = runs
         self.madeBy = madeBy
     }
 
-    public var html: String {
+    package var html: String {
         let page: HTML = """
             <!DOCTYPE html>
             <html lang="en">

@@ -2,13 +2,13 @@ import Glibc
 import Reporting
 
 /// One run, as a page shows it.
-public struct Run: Sendable {
-    public var name: String
+package struct Run: Sendable {
+    package var name: String
     /// All settings, in order; empty when the configuration is not known.
-    public var configuration: [(path: String, value: String)]
-    public var history: MetricsHistory
+    package var configuration: [(path: String, value: String)]
+    package var history: MetricsHistory
 
-    public init(name: String, configuration: [(path: String, value: String)], history: MetricsHistory) {
+    package init(name: String, configuration: [(path: String, value: String)], history: MetricsHistory) {
         self.name = name
         self.configuration = configuration
         self.history = history

@@ -7,11 +7,11 @@ import Synchronization
 ///
 /// Write errors are ignored and SIGPIPE is blocked: a closed terminal must not end a training run. Neither must a reader
 /// that has stopped reading; see `StandardStream.error`.
-public final class Console: Sendable {
+package final class Console: Sendable {
     /// Whether a live line is possible: on a terminal that understands escape sequences.
-    public let isLive: Bool
+    package let isLive: Bool
     /// `isLive`, unless the user has switched colours off (no-color.org).
-    public let isColoured: Bool
+    package let isColoured: Bool
 
     private let terminal: Terminal?
     private let stream: StandardStream
@@ -27,7 +27,7 @@ public final class Console: Sendable {
         var shown = 0
     }
 
-    public static let standardError = Console(descriptor: STDERR_FILENO, stream: .error)
+    package static let standardError = Console(descriptor: STDERR_FILENO, stream: .error)
 
     /// `environment` and `now` are replaced in tests.
     init(
@@ -43,7 +43,7 @@ public final class Console: Sendable {
     }
 
     /// Prints one or more lines above the live line.
-    public func print(_ message: String, colour: Colour? = nil) {
+    package func print(_ message: String, colour: Colour? = nil) {
         let text = if let colour, isColoured { "\u{1B}[\(colour.rawValue)m\(message)\u{1B}[0m" } else { message }
         line.withLock { line in
             write((isLive ? clearing(line) : "") + text + "\n" + draw(&line))
@@ -53,7 +53,7 @@ public final class Console: Sendable {
     /// Replaces the live line, at most ten times a second. Does nothing if the console is not live.
     /// - Parameter order: indices of the fields, most important first; the last ones are left out if the line cannot
     ///   hold all. Without it, the fields themselves are in that order.
-    public func show(_ fields: [String], order: [Int]? = nil) {
+    package func show(_ fields: [String], order: [Int]? = nil) {
         guard isLive else { return }
         line.withLock { line in
             line.fields = fields
@@ -66,7 +66,7 @@ public final class Console: Sendable {
     }
 
     /// Ends the live line and leaves it on the screen.
-    public func finishLine() {
+    package func finishLine() {
         line.withLock { line in
             if !line.fields.isEmpty { write(clearing(line) + draw(&line) + "\n") }
             line = LiveLine()
@@ -74,14 +74,14 @@ public final class Console: Sendable {
     }
 
     /// Removes the live line from the screen.
-    public func clearLine() {
+    package func clearLine() {
         line.withLock { line in
             if !line.fields.isEmpty { write(clearing(line)) }
             line = LiveLine()
         }
     }
 
-    public enum Colour: Int, Sendable {
+    package enum Colour: Int, Sendable {
         case red = 31
         case green = 32
         case yellow = 33

@@ -1,19 +1,19 @@
 import Logging
 
 /// Sends log messages to a console, above its live line: notices plain, warnings and errors with their level first.
-public struct ConsoleLogHandler: LogHandler {
+package struct ConsoleLogHandler: LogHandler {
     private let console: Console
-    public var metadata: Logger.Metadata = [:]
-    public var logLevel = Logger.Level.info
+    package var metadata: Logger.Metadata = [:]
+    package var logLevel = Logger.Level.info
 
-    public init(_ console: Console) { self.console = console }
+    package init(_ console: Console) { self.console = console }
 
-    public subscript(metadataKey key: String) -> Logger.Metadata.Value? {
+    package subscript(metadataKey key: String) -> Logger.Metadata.Value? {
         get { metadata[key] }
         set { metadata[key] = newValue }
     }
 
-    public func log(event: LogEvent) {
+    package func log(event: LogEvent) {
         let pairs = metadata.merging(event.metadata ?? [:]) { $1 }
             .sorted { $0.key < $1.key }
             .map { " \($0.key)=\($0.value)" }

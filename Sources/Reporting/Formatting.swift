@@ -1,9 +1,9 @@
 import Glibc
 
 /// Numbers for people to read, in progress lines and reports.
-public enum Formatting {
+package enum Formatting {
     /// `12s`, `4m10s`, `3h05m`, `2d03h`: the two largest units. `?` if it is not a time.
-    public static func duration(seconds: Double) -> String {
+    package static func duration(seconds: Double) -> String {
         guard seconds >= 0, let total = Int(exactly: seconds.rounded()) else { return "?" }
         let (minutes, hours, days) = (total / 60, total / 3600, total / 86400)
         if days > 0 { return "\(days)d\(twoDigits(hours % 24))h" }
@@ -13,7 +13,7 @@ public enum Formatting {
     }
 
     /// `512 B`, `1.5 KiB`, `20.0 MiB`, `3.2 GiB`.
-    public static func bytes(_ count: Int) -> String {
+    package static func bytes(_ count: Int) -> String {
         var size = Double(count)
         for unit in ["B", "KiB", "MiB"] {
             if abs(size) < 1024 { return (unit == "B" ? "\(count)" : fixed(size, decimals: 1)) + " \(unit)" }
@@ -23,7 +23,7 @@ public enum Formatting {
     }
 
     /// `2,088,628`.
-    public static func count(_ number: Int) -> String {
+    package static func count(_ number: Int) -> String {
         var digits = String(number.magnitude)
         var groups: [Substring] = []
         while digits.count > 3 {
@@ -34,7 +34,7 @@ public enum Formatting {
     }
 
     /// Three or four digits with a unit: `950`, `11.2k`, `1.2M`.
-    public static func rate(_ perSecond: Double) -> String {
+    package static func rate(_ perSecond: Double) -> String {
         switch perSecond {
         case ..<1000: fixed(perSecond, decimals: perSecond < 10 ? 1 : 0)
         case ..<1e6: fixed(perSecond / 1e3, decimals: 1) + "k"
@@ -43,7 +43,7 @@ public enum Formatting {
     }
 
     /// `6.25`, `142.1`, `33278`, `1.2e+09`: short, and only with significant digits.
-    public static func perplexity(_ value: Double) -> String {
+    package static func perplexity(_ value: Double) -> String {
         switch value {
         case ..<100: fixed(value, decimals: 2)
         case ..<1000: fixed(value, decimals: 1)
@@ -53,12 +53,12 @@ public enum Formatting {
     }
 
     /// With `decimals` places; in scientific notation if those would not be significant.
-    public static func fixed(_ value: Double, decimals: Int) -> String {
+    package static func fixed(_ value: Double, decimals: Int) -> String {
         printed(abs(value) < 1e15 ? "%.\(decimals)f" : "%.\(decimals)e", value)
     }
 
     /// With at most `digits` significant digits: `0.0123`, `1e-05`, `33280`.
-    public static func significant(_ value: Double, digits: Int) -> String { printed("%.\(digits)g", value) }
+    package static func significant(_ value: Double, digits: Int) -> String { printed("%.\(digits)g", value) }
 
     static func padded(_ text: String, to width: Int) -> String {
         String(repeating: " ", count: max(0, width - text.count)) + text

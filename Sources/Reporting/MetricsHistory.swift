@@ -3,15 +3,15 @@ import Files
 import FoundationEssentials
 
 /// The content of a `metrics.jsonl`.
-public struct MetricsHistory: Sendable {
-    public private(set) var starts: [StartRecord] = []
-    public private(set) var training: [TrainingRecord] = []
-    public private(set) var validation: [ValidationRecord] = []
-    public private(set) var samples: [SampleRecord] = []
+package struct MetricsHistory: Sendable {
+    package private(set) var starts: [StartRecord] = []
+    package private(set) var training: [TrainingRecord] = []
+    package private(set) var validation: [ValidationRecord] = []
+    package private(set) var samples: [SampleRecord] = []
     /// The last line is incomplete: the run was killed, or is writing it.
-    public private(set) var isCutShort = false
+    package private(set) var isCutShort = false
 
-    public init(
+    package init(
         starts: [StartRecord] = [], training: [TrainingRecord] = [], validation: [ValidationRecord] = [],
         samples: [SampleRecord] = []
     ) {
@@ -22,7 +22,7 @@ public struct MetricsHistory: Sendable {
     }
 
     /// - Throws: `FileError`, `MetricsError`.
-    public init(path: String) throws {
+    package init(path: String) throws {
         let bytes = try File.contents(of: path)
         let decoder = JSONDecoder()
         var rest = bytes[...]
@@ -93,14 +93,14 @@ extension MetricsRecord {
 }
 
 /// A line of a `metrics.jsonl` that lockstep cannot have written.
-public enum MetricsError: DiagnosedError, Equatable {
+package enum MetricsError: DiagnosedError, Equatable {
     case notARecord(path: String, line: Int, reason: String)
     case outOfRange(path: String, line: Int, key: String, value: Int)
     case goesBack(path: String, line: Int, step: Int, previous: Int)
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         let remedy = "remove the line, if the file was edited or damaged"
         return switch self {
         case .notARecord(let path, let line, let reason):

@@ -2,14 +2,14 @@ import Files
 import FoundationEssentials
 
 /// `metrics.jsonl`: one JSON object per line.
-public final class MetricsLog {
+package final class MetricsLog {
     private var file: RecordFile
     private let encoder = JSONEncoder()
 
     /// Opens the log, or starts one. Records after step `lastStep`, which a run resumed there will write again, and a
     /// line cut short by a crash are removed first, by replacing the file atomically.
     /// - Throws: `FileError`.
-    public init(path: String, keepingThrough lastStep: Int = .max) throws {
+    package init(path: String, keepingThrough lastStep: Int = .max) throws {
         if Folder.exists(path) { try Self.removeRecords(after: lastStep, in: path) }
         file = try RecordFile(appendingTo: path)
         encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
@@ -17,13 +17,13 @@ public final class MetricsLog {
 
     /// - Throws: `FileError`, or `EncodingError` for a number that JSON cannot represent; the log then ends with the last
     ///   complete line.
-    public func append(_ record: MetricsRecord) throws {
+    package func append(_ record: MetricsRecord) throws {
         try file.append(Array(encoder.encode(record)) + [UInt8(ascii: "\n")])
     }
 
     /// Makes everything appended so far durable.
     /// - Throws: `FileError`.
-    public func sync() throws { try file.sync() }
+    package func sync() throws { try file.sync() }
 
     private static func removeRecords(after lastStep: Int, in path: String) throws {
         let bytes = try File.contents(of: path)

@@ -1,5 +1,5 @@
 /// One line of `metrics.jsonl`; its `kind` says which.
-public enum MetricsRecord: Sendable, Equatable {
+package enum MetricsRecord: Sendable, Equatable {
     case start(StartRecord)
     case training(TrainingRecord)
     case validation(ValidationRecord)
@@ -12,7 +12,7 @@ public enum MetricsRecord: Sendable, Equatable {
 }
 
 extension MetricsRecord: Codable {
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let kind = try decoder.container(keyedBy: KindKey.self).decode(String.self, forKey: .kind)
         switch Kind(rawValue: kind) {
         case .start: self = .start(try StartRecord(from: decoder))
@@ -23,7 +23,7 @@ extension MetricsRecord: Codable {
         }
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: KindKey.self)
         switch self {
         case .start(let record):
@@ -53,7 +53,7 @@ extension TrainingRecord: Codable {
         case clippedShare = "clipped_share"
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(step, forKey: .step)
         try container.encode(epoch, forKey: .epoch)
@@ -69,7 +69,7 @@ extension TrainingRecord: Codable {
     }
 
     /// Null, which stands for a number that JSON cannot represent, is read as NaN. The perplexity follows from the loss.
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         func number(_ key: Key) throws -> Double { try container.decode(Double?.self, forKey: key) ?? .nan }
         self.init(
@@ -90,7 +90,7 @@ extension StepCost: Encodable {
         case peakMemory = "peak_memory_bytes"
     }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(phaseSeconds, forKey: .phaseSeconds)
         try container.encode(exchangeShare, forKey: .exchangeShare)
@@ -113,7 +113,7 @@ extension StepCost: Encodable {
 extension ValidationRecord: Codable {
     private enum Key: String, CodingKey { case step, epoch, tokens, loss, perplexity }
 
-    public func encode(to encoder: any Encoder) throws {
+    package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
         try container.encode(step, forKey: .step)
         try container.encode(epoch, forKey: .epoch)
@@ -122,7 +122,7 @@ extension ValidationRecord: Codable {
         try container.encode(perplexity.orNull, forKey: .perplexity)
     }
 
-    public init(from decoder: any Decoder) throws {
+    package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         self.init(
             step: try container.decode(Int.self, forKey: .step), epoch: try container.decode(Int.self, forKey: .epoch),

@@ -5,7 +5,7 @@ import Logging
 ///
 /// A log that cannot be written, as on a full disk, causes a warning but does not end the run. The records that could not be
 /// written are missing from it.
-public final class RunReporter: TrainingReporter {
+package final class RunReporter: TrainingReporter {
     private let metrics: MetricsLog
     private let events: EventLog?
     private let progress: ProgressLine
@@ -25,7 +25,7 @@ public final class RunReporter: TrainingReporter {
     ///   - totalSteps: of the whole run, across resumes.
     ///   - totalEpochs: of the whole run; nil if the run is given by its steps.
     ///   - now: replaced in tests.
-    public init(
+    package init(
         metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, console: Console = .standardError,
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
@@ -43,7 +43,7 @@ public final class RunReporter: TrainingReporter {
     ///   - lastStep: 0, or the step from which a run resumes; later records are removed.
     ///   - events: whether to write TensorBoard's event files.
     /// - Throws: `FileError`.
-    public convenience init(
+    package convenience init(
         runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?
     ) throws {
         let folder = "\(runFolder)/tensorboard"
@@ -55,9 +55,9 @@ public final class RunReporter: TrainingReporter {
     }
 
     /// A session starts; `record` describes it.
-    public func begins(_ record: StartRecord) { start = record }
+    package func begins(_ record: StartRecord) { start = record }
 
-    public func trained(_ record: TrainingRecord) {
+    package func trained(_ record: TrainingRecord) {
         log {
             try metrics.append(.training(record))
             try events?.append(step: record.step, scalars: record.scalars)
@@ -71,14 +71,14 @@ public final class RunReporter: TrainingReporter {
     }
 
     /// Shown if it takes a while.
-    public func validating(share: Double) {
+    package func validating(share: Double) {
         let start = validationStart ?? now()
         validationStart = start
         guard now() - start >= .seconds(1) else { return }
         console.show(fields.prefix(2) + ["validating \(Formatting.fixed(100 * share, decimals: 0)) %"], order: [2, 0, 1])
     }
 
-    public func validated(_ record: ValidationRecord) {
+    package func validated(_ record: ValidationRecord) {
         validationStart = nil
         console.show(fields, order: ProgressLine.order)
         log {
@@ -88,29 +88,29 @@ public final class RunReporter: TrainingReporter {
         console.print(progress.line(of: record), colour: .green)
     }
 
-    public func sampled(_ record: SampleRecord) {
+    package func sampled(_ record: SampleRecord) {
         log {
             try metrics.append(.sample(record))
             try events?.append(step: record.step, tag: "sample", text: record.text)
         }
     }
 
-    public func saving() {
+    package func saving() {
         log {
             try metrics.sync()
             try events?.sync()
         }
     }
 
-    public func saved(step: Int, folder: String, isBest: Bool) {
+    package func saved(step: Int, folder: String, isBest: Bool) {
         console.print("saved step \(step)\(isBest ? ", the best so far," : "") in \(folder)")
     }
 
-    public func note(_ message: String) { logger.notice("\(message)") }
+    package func note(_ message: String) { logger.notice("\(message)") }
 
-    public func warning(_ message: String) { logger.warning("\(message)") }
+    package func warning(_ message: String) { logger.warning("\(message)") }
 
-    public func finished() { console.finishLine() }
+    package func finished() { console.finishLine() }
 
     private func log(_ write: () throws -> Void) {
         do {

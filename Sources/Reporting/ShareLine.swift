@@ -1,6 +1,6 @@
 /// Progress of long work whose completed share is known: on a terminal, a line that updates in place and disappears at
 /// the end; in a log, an occasional line. Short work shows nothing.
-public final class ShareLine {
+package final class ShareLine {
     private let name: String
     private let console: Console
     private let now: () -> ContinuousClock.Instant
@@ -10,7 +10,7 @@ public final class ShareLine {
     /// - Parameters:
     ///   - name: what is being done, as in "evaluating".
     ///   - now: replaced in tests.
-    public init(
+    package init(
         _ name: String, console: Console = .standardError, now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.name = name
@@ -20,7 +20,7 @@ public final class ShareLine {
     }
 
     /// - Parameter share: 0 to 1.
-    public func update(_ share: Double) {
+    package func update(_ share: Double) {
         let gone = now() - start
         guard share > 0, gone >= (console.isLive ? .seconds(1) : .seconds(10)) else { return }
         let left = Formatting.duration(seconds: gone / .seconds(1) * (1 - share) / share)
@@ -30,5 +30,5 @@ public final class ShareLine {
         if pace!.isDue() { console.print(fields.joined(separator: "  ")) }
     }
 
-    public func finish() { console.clearLine() }
+    package func finish() { console.clearLine() }
 }

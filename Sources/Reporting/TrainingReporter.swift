@@ -1,5 +1,5 @@
 /// Receives what a training run reports. Only rank 0 has one.
-public protocol TrainingReporter: AnyObject {
+package protocol TrainingReporter: AnyObject {
     func trained(_ record: TrainingRecord)
     /// - Parameter share: of the validation part, 0 to 1.
     func validating(share: Double)
@@ -15,5 +15,5 @@ public protocol TrainingReporter: AnyObject {
 }
 
 extension TrainingReporter {
-    public func validating(share: Double) {}
+    package func validating(share: Double) {}
 }

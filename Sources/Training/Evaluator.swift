@@ -4,23 +4,23 @@ import Elementary
 import Recurrent
 
 /// The loss of a text under a model, with the counts needed to compare it with another model's.
-public struct Evaluation: Sendable, Equatable {
+package struct Evaluation: Sendable, Equatable {
     /// Summed negative log likelihood, nats.
-    public let total: Double
+    package let total: Double
     /// Predictions scored: every token but the first.
-    public let tokens: Int
+    package let tokens: Int
     /// The number of streams that the text was split into; each starts from a zero state.
-    public let streams: Int
+    package let streams: Int
     /// The part of the sum and count that belongs to predictions of `<unk>`; zero unless requested.
-    public let unknownTotal: Double
-    public let unknownTokens: Int
+    package let unknownTotal: Double
+    package let unknownTokens: Int
 
-    public var nats: Double { total / Double(tokens) }
-    public var bits: Double { nats / Elementary.logarithm(2) }
+    package var nats: Double { total / Double(tokens) }
+    package var bits: Double { nats / Elementary.logarithm(2) }
     /// exp(nats); infinite if that overflows.
-    public var perplexity: Double { Elementary.exponential(nats) }
+    package var perplexity: Double { Elementary.exponential(nats) }
     /// The perplexity over the predictions of all tokens but `<unk>`; nil if there are none.
-    public var perplexityWithoutUnknown: Double? {
+    package var perplexityWithoutUnknown: Double? {
         tokens == unknownTokens ? nil : Elementary.exponential((total - unknownTotal) / Double(tokens - unknownTokens))
     }
 }
@@ -30,7 +30,7 @@ public struct Evaluation: Sendable, Equatable {
 /// The text is cut into S streams; with S = 1, the default of `lockstep evaluate`, the result is that of reading it from
 /// left to right. The result is the same to the bit for any number of ranks: a prediction's loss does not depend on the
 /// streams beside it, a stream's losses are added up in order, and then the streams.
-public final class Evaluator {
+package final class Evaluator {
     /// Time steps computed together.
     static let chunkLength = 64
     /// Streams computed side by side at the most: more are no faster, and take more memory.
@@ -52,7 +52,7 @@ public final class Evaluator {
     ///   - streams: S. Ranks beyond S have none and only take part in the sum.
     ///   - unknown: the id of `<unk>`, if its predictions should be summed separately as well.
     /// - Throws: `PartitionError.tooFewTokens`, `KernelError`.
-    public init(
+    package init(
         _ configuration: ModelConfiguration, parameters: Arena, tokens: TokenStore, streams: Int, unknown: Int32? = nil,
         communicator: any Communicator
     ) throws {
@@ -85,7 +85,7 @@ public final class Evaluator {
     }
 
     /// Bytes that an evaluator allocates on the rank that needs the most; nil on overflow.
-    public static func memory(_ configuration: ModelConfiguration, streams: Int, ranks: Int) -> Int? {
+    package static func memory(_ configuration: ModelConfiguration, streams: Int, ranks: Int) -> Int? {
         let width = min(widestGroup, (streams + ranks - 1) / ranks)
         return ModelMemory(configuration, batch: width, steps: chunkLength, training: false, optimizerSlots: 0)?.activations
     }
@@ -93,7 +93,7 @@ public final class Evaluator {
     /// Collective.
     /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
     /// - Throws: `OutputNotFinite` on all ranks alike; `KernelError`; transport errors.
-    public func run(
+    package func run(
         _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
     ) throws -> Evaluation {
         let evaluation = try run(heartbeat, progress: progress, unless: { false })!

@@ -1,7 +1,7 @@
 import Recurrent
 
 /// Continues a text token by token, from a zero state or from where it stopped.
-public final class Generator {
+package final class Generator {
     private let model: LanguageModel
     private var sampler: Sampler
     private var input: [Int32] = [0]
@@ -9,7 +9,7 @@ public final class Generator {
     private var unread: Int32?
 
     /// - Throws: `KernelError`.
-    public init(
+    package init(
         _ configuration: ModelConfiguration, parameters: Arena, options: SamplingOptions, seed: UInt64
     ) throws {
         model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: 1)
@@ -17,10 +17,10 @@ public final class Generator {
     }
 
     /// Whether there is a text that `run` would continue.
-    public var hasText: Bool { unread != nil }
+    package var hasText: Bool { unread != nil }
 
     /// Forgets the text so far. The sequence of random draws continues.
-    public func reset() {
+    package func reset() {
         model.resetState()
         unread = nil
     }
@@ -31,7 +31,7 @@ public final class Generator {
     ///   - excluded: a token never to generate, `<unk>`.
     ///   - emit: called with each token as it is generated; false ends the text after it.
     /// - Throws: `OutputNotFinite`, `KernelError`, and what `emit` throws.
-    public func run(
+    package func run(
         prompt: [Int32], length: Int, excluded: Int?, emit: (Int32) throws -> Bool
     ) throws {
         precondition(hasText || !prompt.isEmpty)

@@ -1,7 +1,7 @@
 import Synchronization
 
 /// What a rank is doing, in broad terms.
-public enum Phase: Int, Sendable, CaseIterable {
+package enum Phase: Int, Sendable, CaseIterable {
     /// Before the first step: MPI is initialised, files are opened, the model is built.
     case start
     /// Chunk, forward, backward; packing the weights.
@@ -12,12 +12,12 @@ public enum Phase: Int, Sendable, CaseIterable {
 }
 
 /// The current state of this rank, written by the training thread and read by the watchdog's.
-public final class Heartbeat: Sendable {
-    public struct Reading: Sendable, Equatable {
-        public var step: Int
-        public var phase: Phase
+package final class Heartbeat: Sendable {
+    package struct Reading: Sendable, Equatable {
+        package var step: Int
+        package var phase: Phase
         /// Increases with every sign of progress.
-        public var beats: Int
+        package var beats: Int
 
         /// "phase exchange of step 12"
         var place: String { phase == .start ? "phase start" : "phase \(phase) of step \(step)" }
@@ -29,18 +29,18 @@ public final class Heartbeat: Sendable {
     private let entered = Atomic<Int>(Heartbeat.nanoseconds)
     private let computing = Atomic<Int>(0)
 
-    public init() {}
+    package init() {}
 
     /// The finer clock of phases; read it only here.
-    public var reading: Reading {
+    package var reading: Reading {
         Reading(
             step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .start,
             beats: beats.load(ordering: .relaxed))
     }
 
-    public func begin(step number: Int) { step.store(number, ordering: .relaxed) }
+    package func begin(step number: Int) { step.store(number, ordering: .relaxed) }
 
-    public func enter(_ next: Phase) {
+    package func enter(_ next: Phase) {
         let now = Self.nanoseconds
         if phase.load(ordering: .relaxed) == Phase.compute.rawValue {
             computing.add(now - entered.load(ordering: .relaxed), ordering: .relaxed)
@@ -51,7 +51,7 @@ public final class Heartbeat: Sendable {
     }
 
     /// Progress within a phase.
-    public func beat() { beats.add(1, ordering: .relaxed) }
+    package func beat() { beats.add(1, ordering: .relaxed) }
 
     /// The time spent in `compute` since the last call.
     func takeComputeSeconds() -> Double { Double(computing.exchange(0, ordering: .relaxed)) * 1e-9 }

@@ -4,7 +4,7 @@ import Recurrent
 extension ModelFile {
     /// The cells that a file's recurrent weights may belong to, by their shape.
     /// - Throws: `SafetensorsError.missingTensor`; `ModelFileError.otherCell`.
-    public static func cells(in file: SafetensorsFile) throws -> [Cell] {
+    package static func cells(in file: SafetensorsFile) throws -> [Cell] {
         let name = prefix(of: file) + "rnn.weight_hh_l0"  // [G, H]
         let shape = try file.shape(of: name)
         guard shape.count == 2, shape[1] > 0 else {
@@ -24,7 +24,7 @@ extension ModelFile {
     ///   - cell: for shapes that several cells have.
     ///   - activation: that of an Elman network, which no shape shows.
     /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`.
-    public static func configuration(
+    package static func configuration(
         of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh
     ) throws -> ModelConfiguration {
         let cells = try cells(in: file)
@@ -58,7 +58,7 @@ extension ModelFile {
 
     /// The model that a file describes, with its parameters.
     /// - Throws: as `configuration` and `load`.
-    public static func load(
+    package static func load(
         _ file: SafetensorsFile, cell: Cell?, activation: Activation
     ) throws -> (ModelConfiguration, Arena) {
         let model = try configuration(of: file, cell: cell, activation: activation)

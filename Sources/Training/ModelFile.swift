@@ -4,7 +4,7 @@ import Kernels
 import Recurrent
 
 /// Writes and reads parameters as `model.safetensors`, with PyTorch's names.
-public enum ModelFile {
+package enum ModelFile {
     static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
 
     /// Every parameter; with tied weights, the one matrix under both names, because `load_state_dict` needs both.
@@ -25,7 +25,7 @@ public enum ModelFile {
     /// (`torch.compile`). Tied weights may be stored under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// outside `rnn` that the model does not have are ignored.
     /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.notFinite`.
-    public static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
+    package static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         try check(file, model: model)
         let prefix = prefix(of: file)
         let layout = parameters.layout
@@ -47,7 +47,7 @@ public enum ModelFile {
 
     /// Checks that `load` would find every parameter with its shape, without reading numbers.
     /// - Throws: like `load`, except `.notTied` and `.notFinite`.
-    public static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
+    package static func check(_ file: SafetensorsFile, model: ModelConfiguration) throws {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
         let names = Set(file.names)
@@ -64,7 +64,7 @@ public enum ModelFile {
     }
 
     /// The number of rows of the embedding in a file, or of the output layer; nil if the file has neither.
-    public static func vocabularySize(of file: SafetensorsFile) -> Int? {
+    package static func vocabularySize(of file: SafetensorsFile) -> Int? {
         let prefix = prefix(of: file)
         return [encoder, decoder].lazy.compactMap { try? file.shape(of: prefix + $0).first }.first
     }
@@ -88,7 +88,7 @@ public enum ModelFile {
 
     /// The parameters of a checkpoint, for evaluation.
     /// - Throws: `ModelFileError`, `SafetensorsError`.
-    public static func load(_ checkpoint: LoadedCheckpoint) throws -> (ModelConfiguration, Arena) {
+    package static func load(_ checkpoint: LoadedCheckpoint) throws -> (ModelConfiguration, Arena) {
         let summary = checkpoint.manifest.model
         let file = checkpoint.model
         let place = checkpoint.folder
@@ -144,7 +144,7 @@ extension ModelSummary {
     }
 }
 
-public enum ModelFileError: DiagnosedError, Equatable {
+package enum ModelFileError: DiagnosedError, Equatable {
     case unknown(what: String, file: String, found: String, known: [String])
     case inconsistent(file: String)
     case notTied(file: String)
@@ -160,9 +160,9 @@ public enum ModelFileError: DiagnosedError, Equatable {
     case unclearCell(file: String, cells: [String])
     case otherCell(file: String, tensor: String, expected: [Int], found: [Int])
 
-    public var kind: FailureKind { .data }
+    package var kind: FailureKind { .data }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .unknown(let what, let file, let found, let known):
             Diagnosis(

@@ -1,11 +1,11 @@
 import Diagnostics
 
 /// The weights are finite, yet so large that the model's output is not.
-public struct OutputNotFinite: DiagnosedError, Equatable {
-    public init() {}
+package struct OutputNotFinite: DiagnosedError, Equatable {
+    package init() {}
 
-    public var kind: FailureKind { .data }
-    public var diagnosis: Diagnosis {
+    package var kind: FailureKind { .data }
+    package var diagnosis: Diagnosis {
         Diagnosis(
             "the model's output is not finite: its weights are too large", expected: "a loss",
             found: "NaN or infinity", remedy: "use an earlier checkpoint, or train again with a lower learning rate")

@@ -2,18 +2,18 @@ import Elementary
 import Recurrent
 
 /// A token that may come next.
-public struct Candidate: Sendable, Equatable {
-    public let token: Int
+package struct Candidate: Sendable, Equatable {
+    package let token: Int
     /// The probability among the permitted tokens.
-    public let probability: Double
+    package let probability: Double
 }
 
 /// Predicts the token after a text.
-public final class Predictor {
+package final class Predictor {
     private let model: LanguageModel
 
     /// - Throws: `KernelError`.
-    public init(_ configuration: ModelConfiguration, parameters: Arena) throws {
+    package init(_ configuration: ModelConfiguration, parameters: Arena) throws {
         model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: Scorer.chunkLength)
     }
 
@@ -22,7 +22,7 @@ public final class Predictor {
     ///   - tokens: the text, read from a zero state; at least one.
     ///   - isAllowed: which tokens are permitted; the probabilities are the softmax over their logits.
     /// - Throws: `OutputNotFinite`, `KernelError`.
-    public func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
+    package func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
         precondition(!tokens.isEmpty)
         model.resetState()
         for first in stride(from: 0, to: tokens.count, by: Scorer.chunkLength) {

@@ -1,16 +1,16 @@
 import Recurrent
 
 /// The samples that the model writes during training, which show its progress.
-public struct SamplePlan: Sendable {
+package struct SamplePlan: Sendable {
     /// Tokens.
-    public var length: Int
+    package var length: Int
     /// The token that is read first, after which a line starts.
-    public var start: Int32
+    package var start: Int32
     /// A token that is never written, `<unk>`.
-    public var excluded: Int?
-    public var decode: @Sendable ([Int32]) -> String
+    package var excluded: Int?
+    package var decode: @Sendable ([Int32]) -> String
 
-    public init(length: Int, start: Int32, excluded: Int?, decode: @escaping @Sendable ([Int32]) -> String) {
+    package init(length: Int, start: Int32, excluded: Int?, decode: @escaping @Sendable ([Int32]) -> String) {
         self.length = length
         self.start = start
         self.excluded = excluded
@@ -18,7 +18,7 @@ public struct SamplePlan: Sendable {
     }
 
     /// Memory while a sample is written, bytes; nil on overflow.
-    public static func memory(_ model: ModelConfiguration) -> Int? {
+    package static func memory(_ model: ModelConfiguration) -> Int? {
         ModelMemory(model, batch: 1, steps: 1, training: false, optimizerSlots: 0)?.activations
     }
 

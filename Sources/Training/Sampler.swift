@@ -2,15 +2,15 @@ import Kernels
 import Randomness
 
 /// How the next token is drawn from the model's distribution.
-public struct SamplingOptions: Sendable {
+package struct SamplingOptions: Sendable {
     /// Logits are divided by this; 0 always takes the most probable token.
-    public var temperature: Double
+    package var temperature: Double
     /// Only the k most probable tokens; nil: all.
-    public var topK: Int?
+    package var topK: Int?
     /// Only the smallest set of most probable tokens whose probabilities reach p (Holtzman et al. 2020); nil: all.
-    public var topP: Double?
+    package var topP: Double?
 
-    public init(temperature: Double = 1, topK: Int? = nil, topP: Double? = nil) {
+    package init(temperature: Double = 1, topK: Int? = nil, topP: Double? = nil) {
         self.temperature = temperature
         self.topK = topK
         self.topP = topP

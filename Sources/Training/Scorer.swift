@@ -1,20 +1,20 @@
 import Recurrent
 
 /// The log probability of one line.
-public struct LineScore: Sendable, Equatable {
+package struct LineScore: Sendable, Equatable {
     /// Natural logarithm of the line's probability.
-    public var logProbability = 0.0
+    package var logProbability = 0.0
     /// The number of predictions in the sum.
-    public var tokens = 0
+    package var tokens = 0
     /// The natural logarithm of each token's probability; empty unless requested.
-    public var parts: [Double] = []
+    package var parts: [Double] = []
 }
 
 /// Scores texts line by line, for rescoring and selection.
 ///
 /// Lines that start from the zero state are read in parallel, lines of similar length together. A line's score does not depend on its
 /// neighbours: every row is computed as if it were alone.
-public final class Scorer {
+package final class Scorer {
     private let model: LanguageModel
     /// Lines read side by side at the most.
     private let batch: Int
@@ -31,7 +31,7 @@ public final class Scorer {
     ///   - start: the token read before a line: the one that ends lines in the training text.
     ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts from the zero state.
     /// - Throws: `KernelError`.
-    public init(_ configuration: ModelConfiguration, parameters: Arena, start: Int32, carriesState: Bool) throws {
+    package init(_ configuration: ModelConfiguration, parameters: Arena, start: Int32, carriesState: Bool) throws {
         batch = carriesState ? 1 : Scorer.widestBatch
         model = try LanguageModel(configuration, parameters: parameters, batch: batch, steps: Scorer.chunkLength)
         self.start = start
@@ -45,7 +45,7 @@ public final class Scorer {
     ///   - keepingParts: whether each token's own score is wanted.
     /// - Returns: the score of each line.
     /// - Throws: `OutputNotFinite`, `KernelError`.
-    public func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
+    package func score(_ lines: [[Int32]], keepingParts: Bool = false) throws -> [LineScore] {
         var scores = lines.map { LineScore(tokens: $0.count) }
         let order = previous == nil ? lines.indices.sorted { lines[$0].count < lines[$1].count } : Array(lines.indices)
         for first in stride(from: 0, to: order.count, by: batch) {

@@ -23,14 +23,14 @@ enum ShardTree {
 }
 
 /// The assignment of K shards with equal numbers of streams to ranks: each has K / p consecutive shards.
-public struct ShardPlan: Sendable, Equatable {
-    public let shards: Int
-    public let ranks: Int
+package struct ShardPlan: Sendable, Equatable {
+    package let shards: Int
+    package let ranks: Int
     /// The number of streams in a shard.
-    public let width: Int
+    package let width: Int
 
     /// - Throws: `ShardError`.
-    public init(streams: Int, shards: Int, ranks: Int) throws {
+    package init(streams: Int, shards: Int, ranks: Int) throws {
         guard shards > 0, streams % shards == 0 else { throw ShardError.unequalShards(streams: streams, shards: shards) }
         guard shards % ranks == 0 else { throw ShardError.unequalRanks(shards: shards, ranks: ranks) }
         self.shards = shards
@@ -51,13 +51,13 @@ public struct ShardPlan: Sendable, Equatable {
 }
 
 /// Streams, shards and ranks that do not divide evenly.
-public enum ShardError: DiagnosedError, Equatable {
+package enum ShardError: DiagnosedError, Equatable {
     case unequalShards(streams: Int, shards: Int)
     case unequalRanks(shards: Int, ranks: Int)
 
-    public var kind: FailureKind { .usage }
+    package var kind: FailureKind { .usage }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         switch self {
         case .unequalShards(let streams, let shards):
             Diagnosis(

@@ -7,17 +7,17 @@ import Recurrent
 import Reporting
 
 /// The identity of a run: its configuration, data and program, as stored in its checkpoints.
-public struct RunIdentity: Sendable {
-    public var folder: String
+package struct RunIdentity: Sendable {
+    package var folder: String
     /// The complete configuration, YAML.
-    public var configuration: String
-    public var programVersion: String
-    public var vocabularyPath: String
-    public var vocabularyHash: String
+    package var configuration: String
+    package var programVersion: String
+    package var vocabularyPath: String
+    package var vocabularyHash: String
     /// SHA-256 by file name.
-    public var datasetFiles: [String: String]
+    package var datasetFiles: [String: String]
 
-    public init(
+    package init(
         folder: String, configuration: String, programVersion: String, vocabularyPath: String, vocabularyHash: String,
         datasetFiles: [String: String]
     ) {
@@ -31,26 +31,26 @@ public struct RunIdentity: Sendable {
 }
 
 /// How a run ended.
-public struct TrainingResult: Sendable {
-    public var step: Int
+package struct TrainingResult: Sendable {
+    package var step: Int
     /// False if it stopped on request.
-    public var finished: Bool
-    public var best: Manifest.Best?
-    public var lastValidation: Evaluation?
+    package var finished: Bool
+    package var best: Manifest.Best?
+    package var lastValidation: Evaluation?
     /// The run folder.
-    public var folder: String
+    package var folder: String
     /// Steps trained in this session.
-    public var steps: Int
+    package var steps: Int
     /// As above.
-    public var tokens: Int
+    package var tokens: Int
     /// Seconds of this session, validation and checkpoints included.
-    public var seconds: Double
+    package var seconds: Double
     /// Seconds of this session spent in steps.
-    public var stepSeconds: Double
+    package var stepSeconds: Double
 }
 
 /// The training loop: steps, and between them records, validation and checkpoints. Every rank makes the same decisions.
-public final class Trainer {
+package final class Trainer {
     private let options: TrainingOptions
     private let communicator: any Communicator
     private let identity: RunIdentity
@@ -70,7 +70,7 @@ public final class Trainer {
     private var costs = CostMeter()
     private let clock = ContinuousClock()
 
-    public let partition: StreamPartition
+    package let partition: StreamPartition
     private let heartbeat: Heartbeat
 
     /// - Parameters:
@@ -79,7 +79,7 @@ public final class Trainer {
     ///   - reporter: that of rank 0; nil elsewhere.
     ///   - note: receives the notes of the checkpoint store.
     /// - Throws: `PartitionError`, `KernelError`.
-    public init(
+    package init(
         _ options: TrainingOptions, communicator: any Communicator, training: TokenStore, validation: TokenStore?,
         identity: RunIdentity, heartbeat: Heartbeat = Heartbeat(), reporter: (any TrainingReporter)?,
         note: @escaping @Sendable (String) -> Void
@@ -109,13 +109,13 @@ public final class Trainer {
 
     /// Takes only the weights of `file`; everything else starts from the beginning.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `KernelError`.
-    public func initialise(from file: SafetensorsFile) throws {
+    package func initialise(from file: SafetensorsFile) throws {
         if step.fillsParameters { try ModelFile.load(file, into: step.parameters, model: options.model) }
     }
 
     /// Resumes from `checkpoint`, whatever the number of ranks that saved it.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
-    public func restore(_ checkpoint: LoadedCheckpoint) throws {
+    package func restore(_ checkpoint: LoadedCheckpoint) throws {
         try initialise(from: checkpoint.model)
         for (slot, name) in zip(step.optimizer.slots, options.optimizer.name.slots) where step.fillsParameters {
             for entry in slot.layout.entries {
@@ -142,7 +142,7 @@ public final class Trainer {
     ///   - isStopping: called during a validation: whether a stop is about to be requested.
     ///   - requests: called before each step.
     /// - Throws: `TrainingFailure`, `KernelError`, transport errors, and what saving the last checkpoint throws.
-    public func run(
+    package func run(
         isStopping: () -> Bool = { false }, requests: () -> (stop: Bool, save: Bool)
     ) throws -> TrainingResult {
         do {

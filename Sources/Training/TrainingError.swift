@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// A numeric failure, detected by all ranks at the same time, before anything was saved.
-public enum TrainingError: DiagnosedError, Equatable {
+package enum TrainingError: DiagnosedError, Equatable {
     /// A NaN or an infinity in the gradient. `culprits`: the ranks whose own gradient has one, and in which tensor.
     case gradientNotFinite(step: Int, tensor: String, culprits: [String])
     case lossNotFinite(step: Int, ranks: [Int])
@@ -13,9 +13,9 @@ public enum TrainingError: DiagnosedError, Equatable {
     /// The copies of the parameters on the ranks have become different. `ranks`: the ranks that differ, or all in a tie.
     case replicasDiffer(step: Int, tensor: String, ranks: [Int])
 
-    public var kind: FailureKind { .internal }
+    package var kind: FailureKind { .internal }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         let remedy = "lower training.optimizer.learning_rate or training.clip"
         switch self {
         case .gradientNotFinite(let step, let tensor, let culprits):
@@ -47,14 +47,14 @@ public enum TrainingError: DiagnosedError, Equatable {
 }
 
 /// A `TrainingError` that ended a run, with what the run can resume from.
-public struct TrainingFailure: DiagnosedError, Equatable {
-    public let cause: TrainingError
+package struct TrainingFailure: DiagnosedError, Equatable {
+    package let cause: TrainingError
     /// The run's newest sound checkpoint; nil when nothing has been saved.
-    public let checkpoint: String?
+    package let checkpoint: String?
 
-    public var kind: FailureKind { cause.kind }
+    package var kind: FailureKind { cause.kind }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         var diagnosis = cause.diagnosis
         let next = checkpoint.map { "--resume auto resumes from \($0), which is sound" } ?? "no checkpoint has been saved: start again"
         diagnosis.remedy = [diagnosis.remedy, next].compactMap { $0 }.joined(separator: "; ")

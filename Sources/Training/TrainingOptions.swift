@@ -4,56 +4,56 @@ import Optimization
 import Recurrent
 
 /// Everything that determines a training run, in the terms of this module; the command line translates its configuration.
-public struct TrainingOptions: Sendable {
-    public enum LossConvention: Sendable {
+package struct TrainingOptions: Sendable {
+    package enum LossConvention: Sendable {
         /// Mean over all tokens of the step: PyTorch.
         case perToken
         /// Sum over the chunk's time, mean over the streams: Zaremba et al. 2014.
         case perStream
     }
 
-    public var model: ModelConfiguration
+    package var model: ModelConfiguration
     /// S, the global batch.
-    public var streams: Int
-    public var unroll: UnrollPlan
+    package var streams: Int
+    package var unroll: UnrollPlan
     /// The run ends at this step.
-    public var totalSteps: Int
-    public var loss: LossConvention
-    public var clip: GradientClip
-    public var optimizer: OptimizerRule
-    public var schedule: LearningRateSchedule
-    public var seed: UInt64
-    public var checkpoints: CheckpointPlan
-    public var validation: ValidationPlan
+    package var totalSteps: Int
+    package var loss: LossConvention
+    package var clip: GradientClip
+    package var optimizer: OptimizerRule
+    package var schedule: LearningRateSchedule
+    package var seed: UInt64
+    package var checkpoints: CheckpointPlan
+    package var validation: ValidationPlan
     /// Steps between training records.
-    public var metricsEverySteps: Int
+    package var metricsEverySteps: Int
     /// Nil for no samples.
-    public var samples: SamplePlan?
+    package var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, in addition to those before each save; 0 for none.
-    public var verifyEverySteps = 1000
+    package var verifyEverySteps = 1000
     /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardEngine`.
-    public var reproducibleShards: Int?
+    package var reproducibleShards: Int?
 
-    public var exchange = ExchangePlan()
+    package var exchange = ExchangePlan()
 
     /// How gradients are sent between machines; on one machine, nothing is sent.
-    public struct ExchangePlan: Sendable {
+    package struct ExchangePlan: Sendable {
         /// Whether each layer's gradients are sent as soon as they are complete.
-        public var overlap = true
+        package var overlap = true
         /// Whether only those rows of an untied embedding are sent that a step has touched.
-        public var sparse = true
-        public var wire = WireFormat.float32
+        package var sparse = true
+        package var wire = WireFormat.float32
 
-        public init() {}
+        package init() {}
     }
 
     /// When to save; 0 means not by steps or not by time. The end of the run is always saved.
-    public struct CheckpointPlan: Sendable {
-        public var everySteps: Int
-        public var everyMinutes: Double
-        public var keep: Int
+    package struct CheckpointPlan: Sendable {
+        package var everySteps: Int
+        package var everyMinutes: Double
+        package var keep: Int
 
-        public init(everySteps: Int, everyMinutes: Double, keep: Int) {
+        package init(everySteps: Int, everyMinutes: Double, keep: Int) {
             self.everySteps = everySteps
             self.everyMinutes = everyMinutes
             self.keep = keep
@@ -61,19 +61,19 @@ public struct TrainingOptions: Sendable {
     }
 
     /// When to validate, and over how many streams.
-    public struct ValidationPlan: Sendable {
-        public var everySteps: Int
-        public var everyEpoch: Bool
-        public var streams: Int
+    package struct ValidationPlan: Sendable {
+        package var everySteps: Int
+        package var everyEpoch: Bool
+        package var streams: Int
 
-        public init(everySteps: Int, everyEpoch: Bool, streams: Int) {
+        package init(everySteps: Int, everyEpoch: Bool, streams: Int) {
             self.everySteps = everySteps
             self.everyEpoch = everyEpoch
             self.streams = streams
         }
     }
 
-    public init(
+    package init(
         model: ModelConfiguration, streams: Int, unroll: UnrollPlan, totalSteps: Int, loss: LossConvention,
         clip: GradientClip, optimizer: OptimizerRule, schedule: LearningRateSchedule, seed: UInt64,
         checkpoints: CheckpointPlan, validation: ValidationPlan, metricsEverySteps: Int
@@ -95,7 +95,7 @@ public struct TrainingOptions: Sendable {
 
 extension TrainingOptions {
     /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
-    public func memory(ranks: Int) -> Int? {
+    package func memory(ranks: Int) -> Int? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,
             let training = ModelMemory(
@@ -111,7 +111,7 @@ extension TrainingOptions {
 extension UnrollPlan {
     /// Steps of a whole run. Exact even with random lengths, because these depend only on the seed.
     /// - Parameter length: predictions per stream and epoch.
-    public func totalSteps(length: Int, epochs: Int) -> Int {
+    package func totalSteps(length: Int, epochs: Int) -> Int {
         if base == maximumLength { return epochs * ((length + base - 1) / base) }
         var step = 0
         for _ in 0..<epochs {

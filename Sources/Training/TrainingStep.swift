@@ -6,18 +6,18 @@ import Recurrent
 
 /// One synchronous step of data-parallel truncated back-propagation, the same on every rank:
 /// chunk, forward, backward, exchange, finite check, clip, update.
-public final class TrainingStep {
-    public struct Outcome: Sendable {
+package final class TrainingStep {
+    package struct Outcome: Sendable {
         /// The loss over all ranks.
-        public let signals: StepSignals
+        package let signals: StepSignals
         /// The norm of the reduced, scaled gradient, before clipping.
-        public let gradientNorm: Double
-        public let clipped: Bool
-        public let learningRate: Double
+        package let gradientNorm: Double
+        package let clipped: Bool
+        package let learningRate: Double
     }
 
     /// The clock of this rank: `run` enters the phases, and any thread may ask for the current one.
-    public let clock = PhaseClock()
+    package let clock = PhaseClock()
 
     private let options: TrainingOptions
     private let communicator: any Communicator
@@ -29,7 +29,7 @@ public final class TrainingStep {
     /// Collective. Parameters and slots are initially zero.
     /// - Parameter streams: the streams of this rank.
     /// - Throws: `KernelError`, `ShardError`, transport errors.
-    public init(
+    package init(
         _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
     ) throws {
         self.options = options
@@ -53,21 +53,21 @@ public final class TrainingStep {
     }
 
     /// The carried state of this rank's streams, as `LanguageModel.state`.
-    public var carriedState: [Buffer] { engine.carriedState }
+    package var carriedState: [Buffer] { engine.carriedState }
 
-    public var parameters: Arena { engine.parameters }
-    public var optimizer: Optimizer { engine.optimizer }
+    package var parameters: Arena { engine.parameters }
+    package var optimizer: Optimizer { engine.optimizer }
     /// Whether this rank must fill in parameters and slots; the others share them.
-    public var fillsParameters: Bool { engine.fillsParameters }
+    package var fillsParameters: Bool { engine.fillsParameters }
 
     /// Collective. Compares the ranks' parameters if each has its own.
     /// - Throws: `TrainingError.replicasDiffer`, the same on all ranks; transport errors.
-    public func verifyReplicas(step: Int) throws {
+    package func verifyReplicas(step: Int) throws {
         if engine.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
     }
 
     /// Collective. Call it after the parameters have been filled in.
-    public func begin() throws {
+    package func begin() throws {
         try communicator.barrier()
         try engine.packWeights()
     }
@@ -76,7 +76,7 @@ public final class TrainingStep {
     ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
     ///   - signals: what this rank reports in addition to its loss.
     /// - Throws: `TrainingError`, the same on all ranks, with the parameters unchanged; `KernelError`; transport errors.
-    public func run(
+    package func run(
         _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
         clock.enter(.other)
@@ -118,7 +118,7 @@ public final class TrainingStep {
     ///   - step: the last one done.
     ///   - chunks: where the next step reads.
     /// - Throws: `TrainingError.stateNotFinite`, `.nextStepNotFinite`, the same on all ranks; `KernelError`; transport errors.
-    public func verifyUsable(after step: Int, chunks: ChunkIterator) throws {
+    package func verifyUsable(after step: Int, chunks: ChunkIterator) throws {
         heartbeat.enter(.exchange)
         let tensors = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
         if let tensor = tensors.first(where: { !$0.isEmpty }) {

@@ -12,7 +12,7 @@ import Synchronization
 ///
 /// The lowest rank that is alive reports and ends first. The others end by themselves some seconds later, since
 /// the launcher may be unreachable. Before the run folder is open, ranks cannot know who is alive and report in turn.
-public final class Watchdog: Sendable {
+package final class Watchdog: Sendable {
     private struct Plan {
         var limit: Duration
         var board: HeartbeatBoard?
@@ -32,7 +32,7 @@ public final class Watchdog: Sendable {
     /// - Parameters:
     ///   - limit: seconds without progress on any rank; longer than any step or save. 0: it waits forever.
     ///   - end: ends the process; the alarm is nil if another rank has raised it.
-    public init(_ heartbeat: Heartbeat, rank: Int, limit: Double, end: @escaping @Sendable (WatchdogAlarm?) -> Never) {
+    package init(_ heartbeat: Heartbeat, rank: Int, limit: Double, end: @escaping @Sendable (WatchdogAlarm?) -> Never) {
         self.heartbeat = heartbeat
         self.rank = rank
         plan = Mutex(Plan(limit: .seconds(limit)))
@@ -40,21 +40,21 @@ public final class Watchdog: Sendable {
     }
 
     /// Called by rank 0 alone, before any rank calls `meet`. - Throws: `FileError`.
-    public static func prepare(_ runFolder: String) throws { try HeartbeatBoard.prepare(runFolder) }
+    package static func prepare(_ runFolder: String) throws { try HeartbeatBoard.prepare(runFolder) }
 
     /// Called by rank 0 alone, when the run is over.
-    public static func tidy(_ runFolder: String) { HeartbeatBoard.remove(runFolder) }
+    package static func tidy(_ runFolder: String) { HeartbeatBoard.remove(runFolder) }
 
     /// Starts both threads; they end with the process.
     /// - Throws: `FileError` where a limit on threads or memory forbids them.
-    public func watch() throws {
+    package func watch() throws {
         try startThread { self.exchangeLines() }
         try startThread { self.look() }
     }
 
     /// From now on, the ranks exchange heartbeats in the run folder.
     /// - Parameter limit: as above, from the run's configuration.
-    public func meet(in runFolder: String, ranks: Int, limit: Double) {
+    package func meet(in runFolder: String, ranks: Int, limit: Double) {
         plan.withLock {
             $0 = Plan(
                 limit: .seconds(limit),
@@ -165,17 +165,17 @@ public final class Watchdog: Sendable {
 }
 
 /// No rank makes progress.
-public struct WatchdogAlarm: DiagnosedError {
-    public let rank: Int
+package struct WatchdogAlarm: DiagnosedError {
+    package let rank: Int
     /// Phase and step.
-    public let place: String
-    public let seconds: Int
+    package let place: String
+    package let seconds: Int
     /// Which ranks are missing, and why.
-    public let findings: [String]
+    package let findings: [String]
 
-    public var kind: FailureKind { .inputOutput }
+    package var kind: FailureKind { .inputOutput }
 
-    public var diagnosis: Diagnosis {
+    package var diagnosis: Diagnosis {
         let shown = findings.prefix(8).joined(separator: "; ")
         return Diagnosis(
             "no rank has made progress for \(seconds) s; \(shown)\(findings.count > 8 ? "; and \(findings.count - 8) more" : "")",

@@ -192,12 +192,12 @@ extension String {
 }
 
 extension TokenLevel: ExpressibleByArgument {
-    public init?(argument: String) {
+    package init?(argument: String) {
         guard let level = TokenLevel.ofTexts.first(where: { $0.argument == argument }) else { return nil }
         self = level
     }
 
-    public static var allValueStrings: [String] { ofTexts.map(\.argument) }
+    package static var allValueStrings: [String] { ofTexts.map(\.argument) }
 
     /// Only other programs make pieces.
     private static var ofTexts: [TokenLevel] { allCases.filter { $0 != .piece } }

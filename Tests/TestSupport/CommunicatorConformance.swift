@@ -6,7 +6,7 @@ import Randomness
 /// Tests that every transport must pass. Collective: all ranks call it.
 /// - Parameter lengths: elements of the buffers exchanged.
 /// - Throws: `ConformanceFailure` on the ranks that saw the fault.
-public func checkConformance(
+package func checkConformance(
     of communicator: any Communicator, lengths: [Int] = [0, 1, 10, 1000, 100_003]
 ) throws {
     let whole = try TwoSums(communicator, upTo: lengths.max() ?? 0, wire: .float32)
@@ -27,8 +27,8 @@ public func checkConformance(
     try checkAgree(communicator)
 }
 
-public struct ConformanceFailure: Error, CustomStringConvertible {
-    public let description: String
+package struct ConformanceFailure: Error, CustomStringConvertible {
+    package let description: String
 }
 
 private func expect(_ condition: Bool, _ communicator: any Communicator, _ what: @autoclosure () -> String) throws {

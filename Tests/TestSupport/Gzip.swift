@@ -1,7 +1,7 @@
 import CZlib
 
 /// One gzip member.
-public func gzipped(_ bytes: [UInt8]) -> [UInt8] {
+package func gzipped(_ bytes: [UInt8]) -> [UInt8] {
     var stream = z_stream()
     let withGzipHeader: Int32 = 15 + 16
     deflateInit2_(

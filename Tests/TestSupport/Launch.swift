@@ -1,13 +1,13 @@
 import Foundation
 
 /// Starting programs as a user does, always with a deadline.
-public enum Launch {
-    public struct Outcome: Sendable {
+package enum Launch {
+    package struct Outcome: Sendable {
         /// The exit code, or 128 + the signal that ended it, as a shell has it.
-        public let status: Int32
-        public let output: String
-        public let errors: String
-        public let timedOut: Bool
+        package let status: Int32
+        package let output: String
+        package let errors: String
+        package let timedOut: Bool
     }
 
     /// Runs `command`, looked up in PATH unless it contains a slash, and waits for it to end.
@@ -17,7 +17,7 @@ public enum Launch {
     /// - Parameters:
     ///   - environment: the whole environment; that of this process if nil.
     ///   - timeout: seconds.
-    public static func run(
+    package static func run(
         _ command: String, _ arguments: [String], environment: [String: String]? = nil, folder: String? = nil,
         timeout: Double = 60
     ) throws -> Outcome {
@@ -67,13 +67,13 @@ public enum Launch {
     }
 
     /// Whether the programs are built for MPICH, as `launch/test --mpi mpich` says, and not for Open MPI.
-    public static let isMPICH = !["", "openmpi"].contains(ProcessInfo.processInfo.environment["LOCKSTEP_BUILD_MPI"] ?? "")
+    package static let isMPICH = !["", "openmpi"].contains(ProcessInfo.processInfo.environment["LOCKSTEP_BUILD_MPI"] ?? "")
 
     /// The environment variable in which a rank finds its number.
-    public static let rankVariable = isMPICH ? "PMI_RANK" : "OMPI_COMM_WORLD_RANK"
+    package static let rankVariable = isMPICH ? "PMI_RANK" : "OMPI_COMM_WORLD_RANK"
 
     /// The words that start `ranks` ranks on this machine, more than it has cores if need be.
-    public static func launcher(_ ranks: Int) -> [String] {
+    package static func launcher(_ ranks: Int) -> [String] {
         isMPICH ? ["mpiexec.hydra", "-n", "\(ranks)"] : ["mpirun", "-n", "\(ranks)", "--oversubscribe"]
     }
 
@@ -81,7 +81,7 @@ public enum Launch {
     /// - Parameters:
     ///   - options: the launcher's own.
     ///   - environment: added to, or put in place of, what such a run needs.
-    public static func mpirun(
+    package static func mpirun(
         ranks: Int, _ command: String, _ arguments: [String], options: [String] = [],
         environment: [String: String] = [:], folder: String? = nil, timeout: Double = 60
     ) throws -> Outcome {
@@ -92,7 +92,7 @@ public enum Launch {
 
     /// This process's environment, without the traces of an MPI job it may itself be part of, and with what root and
     /// crowded cores need.
-    public static var mpiEnvironment: [String: String] {
+    package static var mpiEnvironment: [String: String] {
         var environment = ProcessInfo.processInfo.environment
         if environment["OMPI_COMM_WORLD_SIZE"] != nil || environment["PMI_SIZE"] != nil {
             let traces = ["OMPI_", "PMIX_", "PMI_", "MPI_LOCAL", "HYDI_"]
@@ -112,7 +112,7 @@ public enum Launch {
     }
 
     /// The path of a program of this package, as built along with the running tests.
-    public static func product(_ name: String) throws -> String {
+    package static func product(_ name: String) throws -> String {
         // The test bundle is itself a program, beside those of the package.
         let bundle = URL(filePath: try FileManager.default.destinationOfSymbolicLink(atPath: "/proc/self/exe"))
         let path = bundle.deletingLastPathComponent().appending(path: name).path

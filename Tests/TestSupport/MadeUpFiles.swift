@@ -1,15 +1,15 @@
 import Foundation
 
 /// A folder of text files, as a made-up machine's kernel would show them; it goes with this object.
-public final class MadeUpFiles {
-    public let root = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString)").path
+package final class MadeUpFiles {
+    package let root = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString)").path
 
-    public init() {}
+    package init() {}
 
     deinit { try? FileManager.default.removeItem(atPath: root) }
 
     /// - Parameter tree: texts by path below the root; each gets a line's end.
-    public func write(_ tree: [String: String]) throws {
+    package func write(_ tree: [String: String]) throws {
         for (path, text) in tree {
             let folder = URL(filePath: root + path).deletingLastPathComponent()
             try FileManager.default.createDirectory(at: folder, withIntermediateDirectories: true)

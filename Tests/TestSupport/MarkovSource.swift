@@ -3,15 +3,15 @@ import Randomness
 
 /// A first-order Markov chain over tokens 0 ..< K whose entropy rate is known, so that a model trained on it has a
 /// floor that no honest evaluation gets below (Shannon 1948, theorem 5 and section 7).
-public struct MarkovSource: Sendable {
+package struct MarkovSource: Sendable {
     /// `transitions[i][j]` is the probability of token j after token i.
-    public let transitions: [[Double]]  // [K, K]
-    public let stationary: [Double]  // [K]
+    package let transitions: [[Double]]  // [K, K]
+    package let stationary: [Double]  // [K]
     /// Nats per token.
-    public let entropyRate: Double
+    package let entropyRate: Double
 
     /// - Parameter transitions: rows sum to 1; every token reachable from every other.
-    public init(transitions: [[Double]]) {
+    package init(transitions: [[Double]]) {
         precondition(transitions.allSatisfy { $0.count == transitions.count && abs($0.reduce(0, +) - 1) < 1e-12 })
         self.transitions = transitions
         let stationary = Self.stationary(of: transitions)
@@ -22,7 +22,7 @@ public struct MarkovSource: Sendable {
     }
 
     /// Row i is softmax(sharpness * standard normal numbers): 0 is uniform, 2 is about 1.2 nats below it at K = 20.
-    public init(tokens: Int, sharpness: Double = 2, seed: UInt64) {
+    package init(tokens: Int, sharpness: Double = 2, seed: UInt64) {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         self.init(
             transitions: (0..<tokens).map { _ in
@@ -33,7 +33,7 @@ public struct MarkovSource: Sendable {
     }
 
     /// A sequence that starts in the stationary distribution.
-    public func sample(_ count: Int, seed: UInt64) -> [Int32] {
+    package func sample(_ count: Int, seed: UInt64) -> [Int32] {
         var numbers = PhiloxSequence(seed: seed, purpose: .sampling)
         var tokens: [Int32] = []
         tokens.reserveCapacity(count)
@@ -49,7 +49,7 @@ public struct MarkovSource: Sendable {
     }
 
     /// Mean of -ln p(next | token) over this very sequence under the true chain: the entropy rate plus sampling noise.
-    public func crossEntropy(of tokens: [Int32]) -> Double {
+    package func crossEntropy(of tokens: [Int32]) -> Double {
         let total = zip(tokens, tokens.dropFirst()).reduce(0) { $0 - log(transitions[Int($1.0)][Int($1.1)]) }
         return total / Double(tokens.count - 1)
     }

@@ -1,7 +1,7 @@
 import Glibc
 
 /// The recurrent cells of docs/mathematics.md. Gate blocks are stacked in PyTorch's order.
-public enum OracleCell: String, CaseIterable, Sendable {
+package enum OracleCell: String, CaseIterable, Sendable {
     case elmanTanh, elmanSigmoid, elmanReLU
     /// i, f, g, o
     case lstm
@@ -11,7 +11,7 @@ public enum OracleCell: String, CaseIterable, Sendable {
     case gruResetAfter
 
     /// Blocks of `hidden` rows in a layer's weights.
-    public var gates: Int {
+    package var gates: Int {
         switch self {
         case .elmanTanh, .elmanSigmoid, .elmanReLU: 1
         case .lstm: 4

@@ -1,12 +1,12 @@
 import Randomness
 
 /// One layer's recurrent state for all streams of a chunk.
-public struct OracleState: Equatable, Sendable {
-    public var hidden: [Double]  // [B, H]
+package struct OracleState: Equatable, Sendable {
+    package var hidden: [Double]  // [B, H]
     /// Empty unless the cell is an LSTM.
-    public var cell: [Double]  // [B, H]
+    package var cell: [Double]  // [B, H]
 
-    public init(hidden: [Double], cell: [Double]) {
+    package init(hidden: [Double], cell: [Double]) {
         self.hidden = hidden
         self.cell = cell
     }
@@ -28,21 +28,21 @@ public struct OracleState: Equatable, Sendable {
 }
 
 /// The input of one forward and backward pass.
-public struct OracleChunk: Sendable {
-    public var steps: Int
-    public var batch: Int
-    public var inputs: [Int32]  // [T, B]
+package struct OracleChunk: Sendable {
+    package var steps: Int
+    package var batch: Int
+    package var inputs: [Int32]  // [T, B]
     /// -1: no prediction.
-    public var targets: [Int32]  // [T, B]
+    package var targets: [Int32]  // [T, B]
     /// One element per layer.
-    public var initialState: [OracleState]
+    package var initialState: [OracleState]
     /// Explicit multipliers by site: 0 is the embedding's output [T, B, E], l is the output of layer l [T, B, H]
     /// (l = 1 ... L; the last one feeds the output layer). Nil: no dropout.
-    public var dropout: [[Double]]?
+    package var dropout: [[Double]]?
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
-    public var finalStateWeights: [OracleState]?
+    package var finalStateWeights: [OracleState]?
 
-    public init(
+    package init(
         steps: Int, batch: Int, inputs: [Int32], targets: [Int32], initialState: [OracleState],
         dropout: [[Double]]? = nil, finalStateWeights: [OracleState]? = nil
     ) {
@@ -57,7 +57,7 @@ public struct OracleChunk: Sendable {
 
     /// Random tokens, one position in seven without prediction, a non-zero initial state, and inverted-dropout
     /// multipliers (0 or 1 / (1 - dropoutRate)) when the rate is positive.
-    public static func random(
+    package static func random(
         for model: OracleModel, steps: Int, batch: Int, dropoutRate: Double = 0, seed: UInt64
     ) -> OracleChunk {
         var numbers = PhiloxSequence(seed: seed, purpose: .corpus)
@@ -79,7 +79,7 @@ public struct OracleChunk: Sendable {
     }
 
     /// Uniform in [-1, 1), for an initial state or for `finalStateWeights`.
-    public static func randomState(
+    package static func randomState(
         for model: OracleModel, batch: Int, using numbers: inout PhiloxSequence
     ) -> [OracleState] {
         model.zeroState(batch: batch).map {
@@ -89,22 +89,22 @@ public struct OracleChunk: Sendable {
     }
 }
 
-public struct OracleResult: Sendable {
+package struct OracleResult: Sendable {
     /// Summed negative log likelihood in nats, without the extra term of `finalStateWeights`.
-    public var loss = 0.0
+    package var loss = 0.0
     /// Predictions made.
-    public var count = 0
+    package var count = 0
     /// 0 where there is no prediction.
-    public var tokenLosses: [Double]  // [T, B]
-    public var finalState: [OracleState]
+    package var tokenLosses: [Double]  // [T, B]
+    package var finalState: [OracleState]
     /// Gradients of the summed loss (plus the extra term), by parameter name.
-    public var gradients: [String: [Double]] = [:]
-    public var initialStateGradients: [OracleState]
+    package var gradients: [String: [Double]] = [:]
+    package var initialStateGradients: [OracleState]
 }
 
 extension PhiloxSequence {
     /// Uniform in [-range, range).
-    public mutating func uniforms(_ count: Int, range: Double) -> [Double] {
+    package mutating func uniforms(_ count: Int, range: Double) -> [Double] {
         (0..<count).map { _ in range * (2 * uniform() - 1) }
     }
 }

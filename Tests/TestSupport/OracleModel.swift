@@ -3,18 +3,18 @@ import Randomness
 
 /// A recurrent language model in double precision, one vector at a time, written from docs/mathematics.md and sharing
 /// nothing with the product: what the product's tests compare against. Slow on purpose.
-public struct OracleModel: Sendable {
-    public var cell: OracleCell
-    public var layers: Int
-    public var vocabulary: Int
-    public var embedding: Int
-    public var hidden: Int
+package struct OracleModel: Sendable {
+    package var cell: OracleCell
+    package var layers: Int
+    package var vocabulary: Int
+    package var embedding: Int
+    package var hidden: Int
     /// The output weights are the embedding; there is no `decoder.weight`. Needs `embedding == hidden`.
-    public var tied: Bool
+    package var tied: Bool
     /// Row-major, PyTorch's names, the shapes of `parameterShapes`.
-    public var parameters: [String: [Double]]
+    package var parameters: [String: [Double]]
 
-    public init(
+    package init(
         cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
         parameters: [String: [Double]]
     ) {
@@ -32,7 +32,7 @@ public struct OracleModel: Sendable {
     }
 
     /// Weights and biases uniform in [-range, range).
-    public static func random(
+    package static func random(
         cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool, range: Double = 0.5,
         seed: UInt64
     ) -> OracleModel {
@@ -49,7 +49,7 @@ public struct OracleModel: Sendable {
     }
 
     /// In the order of PyTorch's state_dict.
-    public var parameterShapes: [(name: String, shape: [Int])] {
+    package var parameterShapes: [(name: String, shape: [Int])] {
         Self.shapes(
             cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied)
     }
@@ -73,13 +73,13 @@ public struct OracleModel: Sendable {
     }
 
     /// The state every stream starts an epoch with, one element per layer.
-    public func zeroState(batch: Int) -> [OracleState] {
+    package func zeroState(batch: Int) -> [OracleState] {
         let zeros = Array(repeating: 0.0, count: batch * hidden)
         return Array(repeating: OracleState(hidden: zeros, cell: cell == .lstm ? zeros : []), count: layers)
     }
 
     /// Forward and backward through one chunk.
-    public func run(_ chunk: OracleChunk) -> OracleResult {
+    package func run(_ chunk: OracleChunk) -> OracleResult {
         check(chunk)
         var layers = (0..<layers).map { layer in
             OracleLayer(

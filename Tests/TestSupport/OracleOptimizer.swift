@@ -1,8 +1,8 @@
 import Glibc
 
 /// One optimizer step in double precision, as torch.optim defines each rule (its defaults where not given).
-public struct OracleOptimizer: Sendable {
-    public enum Rule: Sendable {
+package struct OracleOptimizer: Sendable {
+    package enum Rule: Sendable {
         case sgd
         /// The first step's velocity is the gradient itself.
         case momentum(Double)
@@ -14,18 +14,18 @@ public struct OracleOptimizer: Sendable {
         case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
     }
 
-    public let rule: Rule
-    public let weightDecay: Double
+    package let rule: Rule
+    package let weightDecay: Double
     private var step = 0
     private var first: [String: [Double]] = [:]
     private var second: [String: [Double]] = [:]
 
-    public init(_ rule: Rule, weightDecay: Double = 0) {
+    package init(_ rule: Rule, weightDecay: Double = 0) {
         self.rule = rule
         self.weightDecay = weightDecay
     }
 
-    public mutating func step(
+    package mutating func step(
         _ parameters: inout [String: [Double]], gradients: [String: [Double]], learningRate: Double
     ) {
         step += 1
@@ -77,7 +77,7 @@ public struct OracleOptimizer: Sendable {
     /// Scales all gradients by `limit / (norm + epsilon)` when that is below 1; returns the global norm before.
     /// PyTorch's clip_grad_norm_ has epsilon = 1e-6.
     @discardableResult
-    public static func clip(_ gradients: inout [String: [Double]], norm limit: Double, epsilon: Double = 0) -> Double {
+    package static func clip(_ gradients: inout [String: [Double]], norm limit: Double, epsilon: Double = 0) -> Double {
         let norm = gradients.values.joined().reduce(0) { $0 + $1 * $1 }.squareRoot()
         let scale = limit / (norm + epsilon)
         if scale < 1 { gradients = gradients.mapValues { $0.map { $0 * scale } } }

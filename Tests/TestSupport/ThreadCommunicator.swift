@@ -8,7 +8,7 @@ import Foundation
 /// - Parameter ranksPerMachine: how many of them `machines` takes to be on one machine; nil: all.
 /// - Parameter wrongSum: one that arrives with a bit flipped.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
-public func withThreadRanks<T: Sendable>(
+package func withThreadRanks<T: Sendable>(
     _ count: Int, ranksPerMachine: Int? = nil, wrongSum: WrongSum? = nil, _ body: @escaping @Sendable (any Communicator) throws -> T
 ) throws -> [T] {
     let meeting = Meeting(count: count, ranksPerMachine: ranksPerMachine ?? count)
@@ -28,18 +28,18 @@ public func withThreadRanks<T: Sendable>(
 }
 
 /// The wire format of sums of single-precision numbers between machines.
-public struct WrongSum: Sendable {
+package struct WrongSum: Sendable {
     let rank: Int
     /// From 1.
     let number: Int
 
-    public init(rank: Int, number: Int) {
+    package init(rank: Int, number: Int) {
         self.rank = rank
         self.number = number
     }
 }
 
-public enum ThreadRankError: Error, Equatable {
+package enum ThreadRankError: Error, Equatable {
     /// Another rank ended while this one waited for it in `call`.
     case left(rank: Int, during: String)
     /// Rank 0 and `rank` met in different calls, or with different counts.

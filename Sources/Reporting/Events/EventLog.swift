@@ -6,7 +6,7 @@ import Glibc
 ///
 /// An event file is a sequence of records (TensorFlow's TFRecord): length (8 bytes), its masked CRC-32C (4), data, the
 /// data's masked CRC-32C (4); the data is an `Event` of protocol buffers. Numbers are in single precision.
-public final class EventLog {
+package final class EventLog {
     private var file: RecordFile
     private let now: () -> Double
 
@@ -14,7 +14,7 @@ public final class EventLog {
     /// short are removed from the existing files.
     /// - Parameter now: seconds since 1970; replaced in tests.
     /// - Throws: `FileError`.
-    public init(folder: String, keepingThrough lastStep: Int, now: @escaping () -> Double = EventLog.clock) throws {
+    package init(folder: String, keepingThrough lastStep: Int, now: @escaping () -> Double = EventLog.clock) throws {
         try Folder.create(folder)
         // A name that no file has had, including those removed now.
         let path = try Self.nextPath(in: folder, now: now())
@@ -33,7 +33,7 @@ public final class EventLog {
 
     /// Values that single precision cannot represent are left out.
     /// - Throws: `FileError`; the file then ends with the last complete event.
-    public func append(step: Int, scalars: [(tag: String, value: Double?)]) throws {
+    package func append(step: Int, scalars: [(tag: String, value: Double?)]) throws {
         let values = scalars.compactMap { scalar in
             scalar.value.map(Float.init).flatMap { value in
                 value.isFinite
@@ -51,7 +51,7 @@ public final class EventLog {
 
     /// For TensorBoard's text page, which renders Markdown; hence the code block.
     /// - Throws: `FileError`.
-    public func append(step: Int, tag: String, text: String) throws {
+    package func append(step: Int, tag: String, text: String) throws {
         // Markdown's lines end in LF, CR or CRLF, the last of which Swift takes for one character.
         let lines = text.split(omittingEmptySubsequences: false) { $0 == "\n" || $0 == "\r\n" || $0 == "\r" }
         let block = lines.map { "    \($0)" }.joined(separator: "\n")
@@ -71,9 +71,9 @@ public final class EventLog {
 
     /// Makes everything appended so far durable.
     /// - Throws: `FileError`.
-    public func sync() throws { try file.sync() }
+    package func sync() throws { try file.sync() }
 
-    public static func clock() -> Double {
+    package static func clock() -> Double {
         var time = timespec()
         clock_gettime(CLOCK_REALTIME, &time)
         return Double(time.tv_sec) + Double(time.tv_nsec) * 1e-9
@@ -111,7 +111,7 @@ public final class EventLog {
     }
 
     /// - Throws: `FileError`.
-    public static func removeEvents(after lastStep: Int, in folder: String) throws {
+    package static func removeEvents(after lastStep: Int, in folder: String) throws {
         for path in try names(in: folder).map({ "\(folder)/\($0)" }) {
             let (kept, hasSteps) = try EventReader(path).prefix(throughStep: lastStep)
             if !hasSteps {
