@@ -54,7 +54,7 @@ extension Float: TensorElement {
     ) -> Bool {
         switch type {
         case .float16:
-            for i in destination.indices { destination[i] = Float(Float16(bitPattern: bytes.element(i))) }
+            for i in destination.indices { destination[i] = Float(halfFloat: bytes.element(i)) }
         case .bfloat16:
             for i in destination.indices { destination[i] = Float(brainFloat: bytes.element(i)) }
         case .float64:  // narrowed to the nearest; infinite where that is too large
@@ -62,6 +62,20 @@ extension Float: TensorElement {
         default: return false
         }
         return true
+    }
+
+    /// F16 is IEEE 754's binary16. Swift's own conversion passes through denormal Floats, which become zero on a thread that
+    /// flushes them, as all that compute do; every F16 but zero is a normal Float.
+    init(halfFloat bits: UInt16) {
+        let magnitude = bits & 0x7fff
+        let sign = UInt32(bits & 0x8000) << 16
+        let value =
+            switch magnitude {
+            case ..<0x0400: (Float(magnitude) * 0x1p-24).bitPattern
+            case ..<0x7c00: UInt32(magnitude) << 13 + (127 - 15) << 23
+            default: UInt32(magnitude) << 13 | 0x7f80_0000  // infinity and NaN
+            }
+        self.init(bitPattern: sign | value)
     }
 
     /// BF16 is the upper half of a Float.

@@ -24,7 +24,7 @@ extension SafetensorsFile {
         case .int8: TensorStatistics(bytes) { (x: Int8) in Double(x) }
         case .uint16: TensorStatistics(bytes) { (x: UInt16) in Double(x) }
         case .int16: TensorStatistics(bytes) { (x: Int16) in Double(x) }
-        case .float16: TensorStatistics(bytes) { (x: UInt16) in Double(Float16(bitPattern: x)) }
+        case .float16: TensorStatistics(bytes) { (x: UInt16) in Double(Float(halfFloat: x)) }
         case .bfloat16: TensorStatistics(bytes) { (x: UInt16) in Double(Float(brainFloat: x)) }
         case .uint32: TensorStatistics(bytes) { (x: UInt32) in Double(x) }
         case .int32: TensorStatistics(bytes) { (x: Int32) in Double(x) }

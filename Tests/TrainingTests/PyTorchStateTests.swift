@@ -2,7 +2,9 @@ import Checkpoints
 import Collectives
 import Corpus
 import Foundation
+import Kernels
 import Recurrent
+import TestSupport
 import Testing
 import Training
 
@@ -52,6 +54,26 @@ import Training
         ).run()
         let expected = try #require(fixture.states[name]).nats
         #expect(abs(evaluation.total - expected) < 2e-6 * expected)
+    }
+
+    /// Every finite F16 keeps its value, by the definition of IEEE 754, on a thread that flushes denormals: small weights are not lost.
+    @Test func everyHalfFloatIsWidenedWhereDenormalsAreFlushed() throws {
+        let path = FileManager.default.temporaryDirectory.appending(path: "lockstep-\(UUID().uuidString).safetensors")
+        defer { try? FileManager.default.removeItem(at: path) }
+        let halves = (UInt16.min...UInt16.max).filter { $0 & 0x7c00 != 0x7c00 }
+        let header = #"{"h":{"dtype":"F16","shape":[\#(halves.count)],"data_offsets":[0,\#(2 * halves.count)]}}"#
+        var bytes = withUnsafeBytes(of: UInt64(header.utf8.count).littleEndian, Array.init) + Array(header.utf8)
+        for bits in halves { bytes += [UInt8(bits & 255), UInt8(bits >> 8)] }
+        try Data(bytes).write(to: path)
+        let found = try withThreadRanks(1) { _ in
+            try Arithmetic.prepare(threads: 1)
+            return try SafetensorsFile(path.path).elements(of: "h", as: Float.self)
+        }[0]
+        for (bits, value) in zip(halves, found) {
+            let (exponent, fraction) = (Int(bits >> 10 & 31), Double(bits & 1023) / 1024)
+            let magnitude = scalbn(exponent == 0 ? fraction : 1 + fraction, max(exponent, 1) - 15)
+            #expect(value.sign == (bits >> 15 == 0 ? .plus : .minus) && Double(value.magnitude) == magnitude, "\(bits)")
+        }
     }
 
     /// Layers that would be lost are no less an error than layers that are missing.
