@@ -75,10 +75,15 @@ let package = Package(
         // Records in, a page out
         .target(name: "Report", dependencies: ["Reporting"], swiftSettings: testable),
 
+        // A trained model at work: evaluate, score, generate, complete; its file
+        .target(
+            name: "Inference",
+            dependencies: ["Recurrent", "Checkpoints", "Corpus", "Collectives", "Kernels", "Randomness", "Elementary", "Diagnostics"],
+            swiftSettings: vectorised),
         .target(
             name: "Training",
             dependencies: [
-                "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
+                "Inference", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
                 "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
@@ -91,8 +96,8 @@ let package = Package(
         .target(
             name: "Benchmark",
             dependencies: [
-                "Training", "Recurrent", "Corpus", "Collectives", "Kernels", "Platform", "Files", "Randomness", "Diagnostics",
-                "CBenchmarkShim",
+                "Training", "Inference", "Recurrent", "Corpus", "Collectives", "Kernels", "Platform", "Files", "Randomness",
+                "Diagnostics", "CBenchmarkShim",
             ]),
         // Looks at machines and ranks; judges what it sees
         .target(
@@ -102,8 +107,8 @@ let package = Package(
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Benchmark", "Doctor", "Training", "ModelExport", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives",
-                "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
+                "Benchmark", "Doctor", "Training", "Inference", "ModelExport", "Recurrent", "Optimization", "Checkpoints", "Corpus",
+                "Collectives", "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
                 "Diagnostics", "CProcessor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -131,14 +136,21 @@ let package = Package(
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
         .testTarget(
+            name: "InferenceTests",
+            dependencies: [
+                "Inference", "Recurrent", "Checkpoints", "Corpus", "Collectives", "Kernels", "Files", "Randomness", "Diagnostics",
+                "TestSupport",
+            ],
+            resources: [.copy("Fixtures")]),
+        .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels",
+                "Training", "Inference", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels",
                 "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
-            name: "ModelExportTests", dependencies: ["ModelExport", "Training", "Recurrent", "Kernels", "Randomness", "TestSupport"]),
+            name: "ModelExportTests", dependencies: ["ModelExport", "Inference", "Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
         .testTarget(name: "DoctorTests", dependencies: ["Doctor", "Platform", "TestSupport"]),
         // One rank of the transport's tests under mpirun.
@@ -149,7 +161,7 @@ let package = Package(
         .executableTarget(
             name: "lockstep-fuzz",
             dependencies: [
-                "Corpus", "Checkpoints", "Configuration", "Training", "Recurrent", "Reporting", "Report", "Files",
+                "Corpus", "Checkpoints", "Configuration", "Training", "Inference", "Recurrent", "Reporting", "Report", "Files",
                 "Randomness", "Diagnostics", "TestSupport",
             ],
             path: "Tests/Fuzz"),

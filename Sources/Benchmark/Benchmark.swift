@@ -167,8 +167,8 @@ package struct Benchmark {
         let model = options.training.model
         return AloneMeasurement(
             steps: steps, weightBandwidth: Ceiling.read(bytes: model.productWeightBytes),
-            evaluation: try Inference.evaluation(model, parameters: alone.parameters),
-            generation: try Inference.generation(model, parameters: alone.parameters))
+            evaluation: try InferenceSpeed.evaluation(model, parameters: alone.parameters),
+            generation: try InferenceSpeed.generation(model, parameters: alone.parameters))
     }
 }
 

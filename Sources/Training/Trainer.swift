@@ -1,6 +1,7 @@
 import Checkpoints
 import Collectives
 import Corpus
+import Inference
 import Kernels
 import Optimization
 import Recurrent
@@ -259,8 +260,11 @@ package final class Trainer {
     private func validate(final: Bool, unless isStopping: () -> Bool) throws -> Bool? {
         guard let evaluator else { return false }
         heartbeat.enter(.validation)
-        let progressed = { [reporter] share in reporter?.validating(share: share) ?? () }
-        guard let evaluation = try evaluator.run(heartbeat, progress: progressed, unless: isStopping) else { return nil }
+        let progressed = { [reporter, heartbeat] (share: Double) in
+            if share < 1 { heartbeat.beat() } else { heartbeat.enter(.exchange) }
+            reporter?.validating(share: share)
+        }
+        guard let evaluation = try evaluator.run(progress: progressed, unless: isStopping) else { return nil }
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         lastValidation = evaluation
         validatedStep = progress.step
@@ -280,7 +284,7 @@ package final class Trainer {
         guard let reporter, let plan = options.samples else { return }
         heartbeat.enter(.validation)
         do {
-            let text = try plan.write(options.model, parameters: step.parameters, seed: options.seed, heartbeat)
+            let text = try plan.write(options.model, parameters: step.parameters, seed: options.seed) { heartbeat.beat() }
             reporter.sampled(SampleRecord(step: progress.step, epoch: epoch, text: text))
         } catch {
             reporter.warning("step \(progress.step): no sample: \(error)")

@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Inference
 import Optimization
 import Recurrent
 

@@ -3,9 +3,9 @@ import Corpus
 import Diagnostics
 import Files
 import FoundationEssentials
+import Inference
 import Kernels
 import Reporting
-import Training
 
 struct CompleteCommand: TaskCommand {
     static let configuration = CommandConfiguration(

@@ -6,9 +6,9 @@ import Diagnostics
 import Files
 import FoundationEssentials
 import Glibc
+import Inference
 import Recurrent
 import Reporting
-import Training
 
 struct EvaluateCommand: JobCommand {
     static let configuration = CommandConfiguration(

@@ -2,9 +2,9 @@ import ArgumentParser
 import Corpus
 import Diagnostics
 import Glibc
+import Inference
 import Kernels
 import Synchronization
-import Training
 
 struct GenerateCommand: TaskCommand {
     static let configuration = CommandConfiguration(

@@ -2,8 +2,8 @@ import Checkpoints
 import Corpus
 import Diagnostics
 import Files
+import Inference
 import Recurrent
-import Training
 
 /// The weights of `--init-from`: a run's, a checkpoint's or a single file's, shown to fit the model and the vocabulary.
 struct InitialWeights {

@@ -3,8 +3,8 @@ import Configuration
 import Corpus
 import Diagnostics
 import Files
+import Inference
 import Recurrent
-import Training
 
 /// A model and its vocabulary in memory, for evaluate, generate, complete and score.
 struct OpenedModel {

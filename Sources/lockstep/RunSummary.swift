@@ -5,6 +5,7 @@ import Elementary
 import Files
 import FoundationEssentials
 import Glibc
+import Inference
 import MPITransport
 import Platform
 import Recurrent

@@ -4,9 +4,9 @@ import Diagnostics
 import Elementary
 import Files
 import Glibc
+import Inference
 import Kernels
 import Reporting
-import Training
 
 struct ScoreCommand: TaskCommand {
     static let configuration = CommandConfiguration(

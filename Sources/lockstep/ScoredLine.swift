@@ -1,7 +1,7 @@
 import Corpus
 import Elementary
 import FoundationEssentials
-import Training
+import Inference
 
 /// A line of `score`'s input.
 struct InputLine {

@@ -2,6 +2,7 @@ import Collectives
 import Corpus
 import Diagnostics
 import FoundationEssentials
+import Inference
 import Kernels
 import MPITransport
 import Platform

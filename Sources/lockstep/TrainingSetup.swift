@@ -4,6 +4,7 @@ import Configuration
 import Corpus
 import Diagnostics
 import Files
+import Inference
 import Kernels
 import Recurrent
 import Reporting

@@ -1,8 +1,8 @@
 import Checkpoints
 import Corpus
 import Diagnostics
+import Inference
 import Recurrent
-import Training
 
 /// The model that a .safetensors file describes by its names and shapes, and the vocabulary that goes with it.
 struct WeightsSketch: Encodable {

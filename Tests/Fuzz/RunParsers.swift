@@ -1,5 +1,6 @@
 import Configuration
 import Files
+import Inference
 import Recurrent
 import Training
 

@@ -1,10 +1,10 @@
 import Foundation
+import Inference
 import Kernels
 import Randomness
 import Recurrent
-import TestSupport
 import Testing
-import Training
+import TestSupport
 
 @testable import ModelExport
 

@@ -2,6 +2,7 @@ import Checkpoints
 import Corpus
 import Files
 import Foundation
+import Inference
 import Recurrent
 import Testing
 import Training

@@ -2,11 +2,12 @@ import Checkpoints
 import Collectives
 import Corpus
 import Foundation
+import Inference
 import Kernels
 import Optimization
 import Recurrent
-import TestSupport
 import Testing
+import TestSupport
 import Training
 
 /// `training.reproducible_shards`: the same bytes whatever the number of ranks and wherever they are.

@@ -1,9 +1,10 @@
 import Collectives
 import Foundation
+import Inference
 import Kernels
 import Reporting
-import TestSupport
 import Testing
+import TestSupport
 import Training
 
 /// The records of a run.

@@ -140,32 +140,6 @@ import Training
             #expect(end.allSatisfy { $0 })
         }
     }
-
-    /// Finite weights whose output is not: no number and no text, but an error.
-    @Test func outputThatIsNotFiniteIsAnError() throws {
-        let model = ModelConfiguration(cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 1)
-        let parameters = Arena(ParameterLayout(model))
-        for entry in parameters.layout.entries { parameters.values(entry).fill(3e38) }
-        let evaluator = try Evaluator(
-            model, parameters: parameters, tokens: TokenStore(Self.tokens), streams: 1, communicator: SingleRank())
-        #expect(throws: OutputNotFinite()) { try evaluator.run() }
-        let scorer = try Scorer(model, parameters: parameters, start: 0, carriesState: false)
-        #expect(throws: OutputNotFinite()) { try scorer.score([[1, 2, 3]]) }
-        let predictor = try Predictor(model, parameters: parameters)
-        #expect(throws: OutputNotFinite()) { try predictor.candidates(after: [1]) { _ in true } }
-        let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: 1)
-        #expect(throws: OutputNotFinite()) { try generator.run(prompt: [1], length: 3, excluded: nil) { _ in true } }
-    }
-
-    /// Temperatures at the ends of double precision draw a token all the same.
-    @Test(arguments: [1e-308, 1e-45, 1e-39, 1e39, 1e308]) func anyTemperatureDraws(temperature: Double) throws {
-        var sampler = Sampler(SamplingOptions(temperature: temperature), seed: 1)
-        for _ in 0..<20 {
-            var logits: [Float] = [1, 4, 3, 9, 2]
-            let token = logits.withUnsafeMutableBufferPointer { sampler.draw($0, excluded: 3) }
-            #expect(token != 3 && (temperature > 1 || token == 1))
-        }
-    }
 }
 
 /// The share of clipped steps counts those whose gradient was longer than allowed, whatever 1/n * n is in floating point.

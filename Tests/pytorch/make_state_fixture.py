@@ -1,5 +1,5 @@
 #!/usr/bin/env python3
-"""Writes Tests/TrainingTests/Fixtures/state-*.safetensors and states.json: PyTorch models as people save them.
+"""Writes Tests/InferenceTests/Fixtures/state-*.safetensors and states.json: PyTorch models as people save them.
 
     pip install torch numpy safetensors
     Tests/pytorch/make_state_fixture.py
@@ -19,7 +19,7 @@ ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "launch"))
 from pytorch_model import LanguageModel, evaluate  # noqa: E402
 
-FIXTURES = ROOT / "Tests/TrainingTests/Fixtures"
+FIXTURES = ROOT / "Tests/InferenceTests/Fixtures"
 TOKENS = [(7 * i * i + 3 * i) % 13 for i in range(40)]
 
 

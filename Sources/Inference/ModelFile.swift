@@ -8,7 +8,7 @@ package enum ModelFile {
     static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
 
     /// Every parameter; with tied weights, the one matrix under both names, because `load_state_dict` needs both.
-    static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
+    package static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
         var tensors = parameters.layout.entries.map { entry in
             NamedTensor(entry.name, shape: entry.shape, parameters.values(entry))
         }
@@ -131,13 +131,13 @@ extension SafetensorsFile {
 }
 
 extension NamedTensor {
-    init(_ name: String, shape: [Int], _ elements: Elements) {
+    package init(_ name: String, shape: [Int], _ elements: Elements) {
         self.init(name, shape: shape) { body in try elements.withUnsafe { try body(UnsafeBufferPointer($0)) } }
     }
 }
 
 extension ModelSummary {
-    init(_ model: ModelConfiguration) {
+    package init(_ model: ModelConfiguration) {
         self.init(
             cell: model.cell.rawValue, activation: model.activation.rawValue, layers: model.layers,
             embedding: model.embedding, hidden: model.hidden, tied: model.tied, vocabularySize: model.vocabulary)

@@ -1,11 +1,11 @@
 import Collectives
 import Corpus
+import Inference
 import Randomness
 import Recurrent
-import Training
 
 /// Speed of scoring and of generating one stream on one rank.
-enum Inference {
+enum InferenceSpeed {
     /// Tokens per second of `lockstep evaluate` with one stream: the median over a second of passes over 1024 tokens.
     static func evaluation(_ model: ModelConfiguration, parameters: Arena) throws -> Double {
         let tokens = RandomText.tokens(count: 1025, vocabulary: model.vocabulary, seed: 1)

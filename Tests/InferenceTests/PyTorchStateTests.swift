@@ -2,11 +2,11 @@ import Checkpoints
 import Collectives
 import Corpus
 import Foundation
+import Inference
 import Kernels
 import Recurrent
 import TestSupport
 import Testing
-import Training
 
 /// Weights that PyTorch trained and safetensors saved: Tests/pytorch/make_state_fixture.py writes the files.
 @Suite struct PyTorchStateTests {

@@ -24,14 +24,17 @@ package struct SamplePlan: Sendable {
 
     /// Uses the same random draws each time, so only the model changes from sample to sample. Neither the parameters nor any
     /// state of the training is touched.
+    /// - Parameter progress: called after each token.
     /// - Throws: `KernelError`.
-    func write(_ model: ModelConfiguration, parameters: Arena, seed: UInt64, _ heartbeat: Heartbeat) throws -> String {
+    package func write(
+        _ model: ModelConfiguration, parameters: Arena, seed: UInt64, progress: () -> Void = {}
+    ) throws -> String {
         let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: seed)
         var tokens: [Int32] = []
         tokens.reserveCapacity(length)
         try generator.run(prompt: [start], length: length, excluded: excluded) {
             tokens.append($0)
-            heartbeat.beat()
+            progress()
             return true
         }
         return decode(tokens)

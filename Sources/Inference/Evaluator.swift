@@ -91,12 +91,11 @@ package final class Evaluator {
     }
 
     /// Collective.
-    /// - Parameter progress: called now and then with the share of this rank's predictions that are done, 0 to 1.
+    /// - Parameter progress: called often with the share of this rank's predictions that are done, 0 to 1, the last time before it
+    ///   waits for the other ranks.
     /// - Throws: `OutputNotFinite` on all ranks alike; `KernelError`; transport errors.
-    package func run(
-        _ heartbeat: Heartbeat = Heartbeat(), progress: ((_ share: Double) -> Void)? = nil
-    ) throws -> Evaluation {
-        let evaluation = try run(heartbeat, progress: progress, unless: { false })!
+    package func run(progress: ((_ share: Double) -> Void)? = nil) throws -> Evaluation {
+        let evaluation = try run(progress: progress, unless: { false })!
         guard evaluation.total.isFinite else { throw OutputNotFinite() }
         return evaluation
     }
@@ -104,9 +103,7 @@ package final class Evaluator {
     /// As above, but stops early if a rank asks for it.
     /// - Parameter isStopping: called occasionally.
     /// - Returns: nil on all ranks if it was true on one.
-    func run(
-        _ heartbeat: Heartbeat, progress: ((_ share: Double) -> Void)?, unless isStopping: () -> Bool
-    ) throws -> Evaluation? {
+    package func run(progress: ((_ share: Double) -> Void)?, unless isStopping: () -> Bool) throws -> Evaluation? {
         let streams = partition.streams
         let own = groups.joined().reduce(0) { $0 + partition.length(of: $1) }
         var done = 0
@@ -119,7 +116,6 @@ package final class Evaluator {
             model.resetState()
             var chunks = try ChunkIterator(tokens, partition: partition, streams: group)
             while chunks.position.epoch == 0, sums[3 * streams] == 0 {
-                heartbeat.beat()
                 if isStopping() { sums[3 * streams] = 1 }
                 let chunk = inputs.withUnsafeMutableBufferPointer { inputs in
                     targets.withUnsafeMutableBufferPointer { targets in
@@ -139,7 +135,7 @@ package final class Evaluator {
                 }
             }
         }
-        heartbeat.enter(.exchange)
+        progress?(1)
         // Each stream's numbers are on one rank and zero on the others, so this sum is exact.
         try sums.withUnsafeMutableBufferPointer { try communicator.sum($0) }
         if sums[3 * streams] > 0 { return nil }
