@@ -10,14 +10,14 @@ enum InferenceSpeed {
     static func evaluation(_ model: ModelConfiguration, parameters: Arena) throws -> Double {
         let tokens = RandomText.tokens(count: 1025, vocabulary: model.vocabulary, seed: 1)
         let evaluator = try Evaluator(
-            model, parameters: parameters, tokens: tokens, streams: 1, communicator: SingleRank())
+            RecurrentPredictor(model, parameters: parameters), tokens: tokens, streams: 1, communicator: SingleRank())
         _ = try evaluator.run()
         return 1024 / median(try repeated(for: 1) { _ = try evaluator.run() })
     }
 
     /// Tokens per second of `lockstep generate`, over one second.
     static func generation(_ model: ModelConfiguration, parameters: Arena) throws -> Double {
-        let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: 1)
+        let generator = try Generator(RecurrentPredictor(model, parameters: parameters), options: SamplingOptions(), seed: 1)
         let warm = 16
         var generated = 0
         var start = ContinuousClock.now

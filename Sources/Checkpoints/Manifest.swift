@@ -8,6 +8,10 @@ package struct Manifest: Codable, Equatable, Sendable {
     package private(set) var formatVersion = supportedFormats.upperBound
     /// The version of the program that wrote it.
     package var programVersion: String
+    /// What kind of model it is. Manifests once did not say it: then it is a recurrent network.
+    package var kind: String { statedKind ?? Manifest.recurrent }
+    private var statedKind: String?
+    package static let recurrent = "recurrent"
     package var model: ModelSummary
     /// The complete configuration, as YAML.
     package var configuration: String
@@ -59,11 +63,12 @@ package struct Manifest: Codable, Equatable, Sendable {
     }
 
     package init(
-        programVersion: String, model: ModelSummary, configuration: String, step: Int, epoch: Int, offset: Int,
+        programVersion: String, kind: String = recurrent, model: ModelSummary, configuration: String, step: Int, epoch: Int, offset: Int,
         tokens: Int, seed: UInt64, schedule: [String: Double], validationLoss: Double?, best: Best?,
         datasetFiles: [String: String], vocabularyHash: String, ranks: Int
     ) {
         self.programVersion = programVersion
+        statedKind = kind
         self.model = model
         self.configuration = configuration
         self.step = step
@@ -82,6 +87,7 @@ package struct Manifest: Codable, Equatable, Sendable {
     private enum CodingKeys: String, CodingKey {
         case model, configuration, step, epoch, offset, tokens, seed, schedule, best, ranks, sequence, created, files
         case formatVersion = "format_version"
+        case statedKind = "kind"
         case programVersion = "program_version"
         case validationLoss = "validation_loss"
         case datasetFiles = "dataset_files"

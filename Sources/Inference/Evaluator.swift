@@ -1,7 +1,6 @@
 import Collectives
 import Corpus
 import Elementary
-import Recurrent
 
 /// The loss of a text under a model, with the counts needed to compare it with another model's.
 package struct Evaluation: Sendable, Equatable {
@@ -32,7 +31,7 @@ package struct Evaluation: Sendable, Equatable {
 /// streams beside it, a stream's losses are added up in order, and then the streams.
 package final class Evaluator {
     /// Time steps computed together.
-    static let chunkLength = 64
+    package static let chunkLength = 64
     /// Streams computed side by side at the most: more are no faster, and take more memory.
     static let widestGroup = 64
 
@@ -42,29 +41,27 @@ package final class Evaluator {
     private let unknown: Int32?
     /// Streams computed together, one group after another.
     private let groups: [Range<Int>]
-    /// For the widest group; nil for a rank without streams.
-    private let model: LanguageModel?
+    private let predictor: any TokenPredictor
     private var inputs: [Int32]
     private var targets: [Int32]
 
     /// - Parameters:
-    ///   - parameters: read at each `run`; shared with a training step, which may change them in between.
+    ///   - predictor: reads every stream; refreshed at each `run`. Ranks may use only as much of it as their streams need.
     ///   - streams: S. Ranks beyond S have none and only take part in the sum.
     ///   - unknown: the id of `<unk>`, if its predictions should be summed separately as well.
     /// - Throws: `PartitionError.tooFewTokens`, `KernelError`.
     package init(
-        _ configuration: ModelConfiguration, parameters: Arena, tokens: TokenStore, streams: Int, unknown: Int32? = nil,
+        _ predictor: any TokenPredictor, tokens: TokenStore, streams: Int, unknown: Int32? = nil,
         communicator: any Communicator
     ) throws {
+        self.predictor = predictor
         self.communicator = communicator
         self.tokens = tokens
         self.unknown = unknown
         partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path, setting: "--streams")
         groups = Evaluator.groups(of: Evaluator.share(communicator.rank, of: communicator.size, in: streams))
         let width = groups.map(\.count).max() ?? 0
-        model =
-            width == 0
-            ? nil : try LanguageModel(configuration, parameters: parameters, batch: width, steps: Evaluator.chunkLength)
+        if width > 0 { try predictor.reserve(streams: width, steps: Evaluator.chunkLength) }
         inputs = Array(repeating: 0, count: Evaluator.chunkLength * width)
         targets = inputs
     }
@@ -84,11 +81,8 @@ package final class Evaluator {
         return index * count / shares..<(index + 1) * count / shares
     }
 
-    /// Bytes that an evaluator allocates on the rank that needs the most; nil on overflow.
-    package static func memory(_ configuration: ModelConfiguration, streams: Int, ranks: Int) -> Int? {
-        let width = min(widestGroup, (streams + ranks - 1) / ranks)
-        return ModelMemory(configuration, batch: width, steps: chunkLength, training: false, optimizerSlots: 0)?.activations
-    }
+    /// Streams that are read side by side on the rank that has the most.
+    package static func width(streams: Int, ranks: Int) -> Int { min(widestGroup, (streams + ranks - 1) / ranks) }
 
     /// Collective.
     /// - Parameter progress: called often with the share of this rank's predictions that are done, 0 to 1, the last time before it
@@ -109,11 +103,9 @@ package final class Evaluator {
         var done = 0
         // Of each stream: the loss, and how much of it and how many predictions are those of <unk>. Then how many ranks stop.
         var sums = [Double](repeating: 0, count: 3 * streams + 1)
-        try model?.packWeights()
+        if !groups.isEmpty { try predictor.refresh() }
         for group in groups {
-            guard let model else { break }
-            model.batch = group.count
-            model.resetState()
+            predictor.reset(streams: group.count)
             var chunks = try ChunkIterator(tokens, partition: partition, streams: group)
             while chunks.position.epoch == 0, sums[3 * streams] == 0 {
                 if isStopping() { sums[3 * streams] = 1 }
@@ -124,8 +116,8 @@ package final class Evaluator {
                 }
                 progress?(Double(done) / Double(own))
                 done += chunk.steps * group.count
-                try model.forward(inputs, steps: chunk.steps)
-                _ = try model.loss(targets) { row, nats in
+                try predictor.read(inputs, steps: chunk.steps)
+                try predictor.losses(of: targets) { row, nats in
                     let stream = group.lowerBound + row % group.count
                     sums[stream] += nats
                     if self.targets[row] == self.unknown {

@@ -1,18 +1,16 @@
-import Recurrent
-
-/// Continues a text token by token, from a zero state or from where it stopped.
+/// Continues a text token by token, from its start or from where it stopped.
 package final class Generator {
-    private let model: LanguageModel
+    private let predictor: any TokenPredictor
     private var sampler: Sampler
     private var input: [Int32] = [0]
     /// The last generated token, which the model has not read yet.
     private var unread: Int32?
 
     /// - Throws: `KernelError`.
-    package init(
-        _ configuration: ModelConfiguration, parameters: Arena, options: SamplingOptions, seed: UInt64
-    ) throws {
-        model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: 1)
+    package init(_ predictor: any TokenPredictor, options: SamplingOptions, seed: UInt64) throws {
+        self.predictor = predictor
+        try predictor.reserve(streams: 1, steps: 1)
+        predictor.reset(streams: 1)
         sampler = Sampler(options, seed: seed)
     }
 
@@ -21,7 +19,7 @@ package final class Generator {
 
     /// Forgets the text so far. The sequence of random draws continues.
     package func reset() {
-        model.resetState()
+        predictor.reset(streams: 1)
         unread = nil
     }
 
@@ -39,7 +37,7 @@ package final class Generator {
         for token in prompt { try read(token) }
         for place in 0..<length {
             if place > 0, let unread { try read(unread) }
-            let logits = try model.lastLogits()
+            let logits = try predictor.logits(ofStream: 0)
             guard logits.allSatisfy(\.isFinite) else { throw OutputNotFinite() }
             let token = Int32(sampler.draw(logits, excluded: excluded))
             unread = token
@@ -49,6 +47,6 @@ package final class Generator {
 
     private func read(_ token: Int32) throws {
         input[0] = token
-        try model.forward(input, steps: 1)
+        try predictor.read(input, steps: 1)
     }
 }

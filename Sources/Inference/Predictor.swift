@@ -1,5 +1,4 @@
 import Elementary
-import Recurrent
 
 /// A token that may come next.
 package struct Candidate: Sendable, Equatable {
@@ -10,26 +9,27 @@ package struct Candidate: Sendable, Equatable {
 
 /// Predicts the token after a text.
 package final class Predictor {
-    private let model: LanguageModel
+    private let predictor: any TokenPredictor
 
     /// - Throws: `KernelError`.
-    package init(_ configuration: ModelConfiguration, parameters: Arena) throws {
-        model = try LanguageModel(configuration, parameters: parameters, batch: 1, steps: Scorer.chunkLength)
+    package init(_ predictor: any TokenPredictor) throws {
+        self.predictor = predictor
+        try predictor.reserve(streams: 1, steps: Scorer.chunkLength)
     }
 
     /// The candidates, most probable first; of equal ones, the lower id first.
     /// - Parameters:
-    ///   - tokens: the text, read from a zero state; at least one.
+    ///   - tokens: the text, read from its start; at least one.
     ///   - isAllowed: which tokens are permitted; the probabilities are the softmax over their logits.
     /// - Throws: `OutputNotFinite`, `KernelError`.
     package func candidates(after tokens: [Int32], where isAllowed: (Int) -> Bool) throws -> [Candidate] {
         precondition(!tokens.isEmpty)
-        model.resetState()
+        predictor.reset(streams: 1)
         for first in stride(from: 0, to: tokens.count, by: Scorer.chunkLength) {
             let chunk = Array(tokens[first..<min(first + Scorer.chunkLength, tokens.count)])
-            try model.forward(chunk, steps: chunk.count)
+            try predictor.read(chunk, steps: chunk.count)
         }
-        let logits = try model.lastLogits()
+        let logits = try predictor.logits(ofStream: 0)
         guard logits.allSatisfy(\.isFinite) else { throw OutputNotFinite() }
         let ranked = logits.indices.filter(isAllowed).sorted { (logits[$0], $1) > (logits[$1], $0) }
         guard let best = ranked.first else { return [] }

@@ -1,5 +1,3 @@
-import Recurrent
-
 /// The samples that the model writes during training, which show its progress.
 package struct SamplePlan: Sendable {
     /// Tokens.
@@ -17,19 +15,14 @@ package struct SamplePlan: Sendable {
         self.decode = decode
     }
 
-    /// Memory while a sample is written, bytes; nil on overflow.
-    package static func memory(_ model: ModelConfiguration) -> Int? {
-        ModelMemory(model, batch: 1, steps: 1, training: false, optimizerSlots: 0)?.activations
-    }
-
     /// Uses the same random draws each time, so only the model changes from sample to sample. Neither the parameters nor any
     /// state of the training is touched.
-    /// - Parameter progress: called after each token.
+    /// - Parameters:
+    ///   - predictor: used for nothing else.
+    ///   - progress: called after each token.
     /// - Throws: `KernelError`.
-    package func write(
-        _ model: ModelConfiguration, parameters: Arena, seed: UInt64, progress: () -> Void = {}
-    ) throws -> String {
-        let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: seed)
+    package func write(_ predictor: any TokenPredictor, seed: UInt64, progress: () -> Void = {}) throws -> String {
+        let generator = try Generator(predictor, options: SamplingOptions(), seed: seed)
         var tokens: [Int32] = []
         tokens.reserveCapacity(length)
         try generator.run(prompt: [start], length: length, excluded: excluded) {

@@ -1,5 +1,3 @@
-import Recurrent
-
 /// The log probability of one line.
 package struct LineScore: Sendable, Equatable {
     /// Natural logarithm of the line's probability.
@@ -12,14 +10,14 @@ package struct LineScore: Sendable, Equatable {
 
 /// Scores texts line by line, for rescoring and selection.
 ///
-/// Lines that start from the zero state are read in parallel, lines of similar length together. A line's score does not depend on its
+/// Lines that do not follow one another are read in parallel, lines of similar length together. A line's score does not depend on its
 /// neighbours: every row is computed as if it were alone.
 package final class Scorer {
-    private let model: LanguageModel
+    private let predictor: any TokenPredictor
     /// Lines read side by side at the most.
     private let batch: Int
     private let start: Int32
-    /// With carried state, the last token read; nil if each line starts from the zero state.
+    /// With carried state, the last token read; nil if each line starts a new text.
     private var previous: Int32?
     private var inputs: [Int32]  // [T, B]
     private var targets: [Int32]  // [T, B]; -1 after the end of a line
@@ -29,11 +27,13 @@ package final class Scorer {
 
     /// - Parameters:
     ///   - start: the token read before a line: the one that ends lines in the training text.
-    ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts from the zero state.
+    ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts a new text.
     /// - Throws: `KernelError`.
-    package init(_ configuration: ModelConfiguration, parameters: Arena, start: Int32, carriesState: Bool) throws {
+    package init(_ predictor: any TokenPredictor, start: Int32, carriesState: Bool) throws {
+        self.predictor = predictor
         batch = carriesState ? 1 : Scorer.widestBatch
-        model = try LanguageModel(configuration, parameters: parameters, batch: batch, steps: Scorer.chunkLength)
+        try predictor.reserve(streams: batch, steps: Scorer.chunkLength)
+        predictor.reset(streams: batch)
         self.start = start
         previous = carriesState ? start : nil
         inputs = Array(repeating: 0, count: Scorer.chunkLength * batch)
@@ -61,10 +61,9 @@ package final class Scorer {
 
     /// Reads at most B lines side by side.
     /// - Parameter body: gets each token's line and loss, a line's tokens in order.
-    private func read(_ lines: [[Int32]], _ body: @escaping (_ line: Int, _ nats: Double) -> Void) throws {
+    private func read(_ lines: [[Int32]], _ body: (_ line: Int, _ nats: Double) -> Void) throws {
         let batch = lines.count
-        model.batch = batch
-        if previous == nil { model.resetState() }
+        if previous == nil { predictor.reset(streams: batch) }
         let longest = lines.lazy.map(\.count).max() ?? 0
         for first in stride(from: 0, to: longest, by: Scorer.chunkLength) {
             let steps = min(Scorer.chunkLength, longest - first)
@@ -76,8 +75,8 @@ package final class Scorer {
                     targets[t * batch + b] = place < line.count ? line[place] : -1
                 }
             }
-            try model.forward(inputs, steps: steps)
-            _ = try model.loss(targets) { row, nats in body(row % batch, nats) }
+            try predictor.read(inputs, steps: steps)
+            try predictor.losses(of: targets) { row, nats in body(row % batch, nats) }
         }
         if previous != nil, let last = lines.last?.last { previous = last }
     }

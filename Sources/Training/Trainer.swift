@@ -99,7 +99,7 @@ package final class Trainer {
         if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
         evaluator = try validation.map { [step] in
             try Evaluator(
-                options.model, parameters: step.parameters, tokens: $0, streams: options.validation.streams,
+                RecurrentPredictor(options.model, parameters: step.parameters), tokens: $0, streams: options.validation.streams,
                 communicator: communicator)
         }
         chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
@@ -284,7 +284,8 @@ package final class Trainer {
         guard let reporter, let plan = options.samples else { return }
         heartbeat.enter(.validation)
         do {
-            let text = try plan.write(options.model, parameters: step.parameters, seed: options.seed) { heartbeat.beat() }
+            let predictor = RecurrentPredictor(options.model, parameters: step.parameters)
+            let text = try plan.write(predictor, seed: options.seed) { heartbeat.beat() }
             reporter.sampled(SampleRecord(step: progress.step, epoch: epoch, text: text))
         } catch {
             reporter.warning("step \(progress.step): no sample: \(error)")

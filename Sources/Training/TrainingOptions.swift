@@ -102,8 +102,9 @@ extension TrainingOptions {
             let training = ModelMemory(
                 model, batch: (streams + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
                 optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? []),
-            let evaluation = Evaluator.memory(model, streams: validation.streams, ranks: ranks),
-            let sample = samples == nil ? 0 : SamplePlan.memory(model)
+            let evaluation = RecurrentPredictor.memory(
+                model, streams: Evaluator.width(streams: validation.streams, ranks: ranks), steps: Evaluator.chunkLength),
+            let sample = samples == nil ? 0 : RecurrentPredictor.memory(model, streams: 1, steps: 1)
         else { return nil }
         return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample)).rounded())
     }

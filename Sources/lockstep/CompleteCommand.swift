@@ -51,7 +51,7 @@ struct CompleteCommand: TaskCommand {
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(source)
-        let predictor = try Predictor(model.configuration, parameters: model.parameters)
+        let predictor = try Predictor(model.predictor)
         func complete(_ text: [UInt8], from place: String) throws -> Bool {
             let completion = try Completion(
                 of: text, from: place, vocabulary: model.vocabulary, predictor: predictor, count: count,

@@ -7,7 +7,6 @@ import Files
 import FoundationEssentials
 import Glibc
 import Inference
-import Recurrent
 import Reporting
 
 struct EvaluateCommand: JobCommand {
@@ -62,8 +61,8 @@ struct EvaluateCommand: JobCommand {
             try communicator.agree(on: input.identity, kind: .data)
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(
-                    model.configuration, parameters: model.parameters, tokens: input.tokens, streams: streams,
-                    unknown: model.vocabulary.unknown.map { Int32($0) }, communicator: communicator)
+                    model.predictor, tokens: input.tokens, streams: streams, unknown: model.vocabulary.unknown.map { Int32($0) },
+                    communicator: communicator)
             }
             let line = isFirst ? ShareLine("evaluating") : nil
             let evaluation = try {

@@ -3,6 +3,7 @@ import Corpus
 import Diagnostics
 import Files
 import Glibc
+import Inference
 import ModelExport
 
 struct ExportCommand: ParsableCommand {
@@ -76,8 +77,12 @@ struct ExportCommand: ParsableCommand {
         let frame = SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary))
         var properties = [("vocabulary_sha256", vocabulary.hash)]
         if let step = model.step { properties.append(("training_step", "\(step)")) }
+        guard let network = model.predictor as? RecurrentPredictor else {
+            throw UsageError(
+                "only recurrent networks can be written as ONNX", location: model.path, remedy: "give a run whose model.cell is a recurrent cell")
+        }
         let export = try ModelExport(
-            model.configuration, parameters: model.parameters, frame: frame, producerVersion: programVersion,
+            network.configuration, parameters: network.parameters, frame: frame, producerVersion: programVersion,
             properties: properties)
         try Folder.create(folder)
         for (form, path) in models {

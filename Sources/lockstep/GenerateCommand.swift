@@ -81,8 +81,7 @@ struct GenerateCommand: TaskCommand {
         try Arithmetic.prepare(threads: Job.threads)
         let model = try OpenedModel(source)
         let generator = try Generator(
-            model.configuration, parameters: model.parameters,
-            options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
+            model.predictor, options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
         let writer = Writer(command: self, vocabulary: model.vocabulary, generator: generator)
         guard interactive else {
             let text = try promptFile.map(Prompt.contents) ?? (prompt ?? "").bytes

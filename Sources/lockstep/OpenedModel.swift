@@ -14,8 +14,8 @@ struct OpenedModel {
     let checkpoint: LoadedCheckpoint?
     /// SHA-256 of the file that holds the weights.
     let modelHash: String
-    let configuration: ModelConfiguration
-    let parameters: Arena
+    /// Reads one text or batch after another; a command uses it for one thing.
+    let predictor: any TokenPredictor
     let vocabulary: Vocabulary
     /// What `--vocabulary` named.
     private let vocabularyPath: String?
@@ -31,7 +31,7 @@ struct OpenedModel {
             self.checkpoint = checkpoint
             path = checkpoint.folder
             modelHash = checkpoint.modelHash
-            (configuration, parameters) = try ModelFile.load(checkpoint)
+            predictor = try ModelFormat.open(checkpoint)
             vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
         } else {
             let file = try SafetensorsFile(given)
@@ -42,17 +42,18 @@ struct OpenedModel {
             }
             checkpoint = nil
             path = given
-            (configuration, parameters) = try ModelFile.load(
+            let (configuration, parameters) = try ModelFile.load(
                 file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh)
+            predictor = RecurrentPredictor(configuration, parameters: parameters)
             if configuration.cell == .elman, options.shape.activation == nil {
                 note("\(given): an Elman network, read with tanh; --activation says another")
             }
             modelHash = try Digest.sha256(ofFile: given)
             vocabulary = try Vocabulary.open(vocabularyPath, note: note)
         }
-        guard vocabulary.count == configuration.vocabulary else {
+        guard vocabulary.count == predictor.vocabularySize else {
             throw OtherSize(
-                file: vocabularyPath ?? path, model: path, expected: configuration.vocabulary, found: vocabulary.count)
+                file: vocabularyPath ?? path, model: path, expected: predictor.vocabularySize, found: vocabulary.count)
         }
     }
 

@@ -103,8 +103,7 @@ struct ScoreCommand: TaskCommand {
             throw UsageError(
                 "the model's vocabulary has no line end", location: source.checkpoint, remedy: "score lines without it: --no-line-end")
         }
-        let scorer = try Scorer(
-            model.configuration, parameters: model.parameters, start: vocabulary.lineStart, carriesState: carryState)
+        let scorer = try Scorer(model.predictor, start: vocabulary.lineStart, carriesState: carryState)
         let lines = try LineReader(file)
         var number = 0
         while true {

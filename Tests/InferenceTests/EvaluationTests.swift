@@ -16,6 +16,8 @@ private func trainedParameters(_ configuration: ModelConfiguration) -> Arena {
 private let configuration = ModelConfiguration(
     cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 2, initialRange: 0.5)
 
+private func network(_ parameters: Arena) -> RecurrentPredictor { RecurrentPredictor(configuration, parameters: parameters) }
+
 @Suite struct EvaluatorTests {
     /// 205 tokens: 204 predictions, in 5 streams of 41 or 40, over several internal chunks and a partial one.
     @Test(arguments: [1, 5]) func everyPredictionIsScoredOnceByAnyNumberOfRanks(streams: Int) throws {
@@ -42,8 +44,7 @@ private let configuration = ModelConfiguration(
                 let own = Arena(ParameterLayout(configuration))
                 own.buffer.elements.update(from: values)
                 return try Evaluator(
-                    configuration, parameters: own, tokens: TokenStore(tokens), streams: streams,
-                    communicator: communicator
+                    network(own), tokens: TokenStore(tokens), streams: streams, communicator: communicator
                 ).run()
             }
             #expect(evaluations.allSatisfy { $0 == evaluations[0] })
@@ -63,8 +64,7 @@ private let configuration = ModelConfiguration(
                 let own = Arena(ParameterLayout(configuration))
                 own.buffer.elements.update(from: values)
                 return try Evaluator(
-                    configuration, parameters: own, tokens: TokenStore(tokens), streams: streams, unknown: unknown,
-                    communicator: communicator
+                    network(own), tokens: TokenStore(tokens), streams: streams, unknown: unknown, communicator: communicator
                 ).run()
             }
             #expect(evaluations.allSatisfy { $0 == evaluations[0] })
@@ -82,8 +82,7 @@ private let configuration = ModelConfiguration(
 
 @Suite struct GeneratorTests {
     private func generate(_ options: SamplingOptions, seed: UInt64, excluded: Int? = nil, length: Int = 200) throws -> [Int32] {
-        let generator = try Generator(
-            configuration, parameters: trainedParameters(configuration), options: options, seed: seed)
+        let generator = try Generator(network(trainedParameters(configuration)), options: options, seed: seed)
         var tokens: [Int32] = []
         try generator.run(prompt: [1, 2, 3], length: length, excluded: excluded) {
             tokens.append($0)
@@ -115,7 +114,7 @@ private let configuration = ModelConfiguration(
     @Test func goesOnWhereItStopped() throws {
         let parameters = trainedParameters(configuration)
         func generator() throws -> Generator {
-            try Generator(configuration, parameters: parameters, options: SamplingOptions(), seed: 5)
+            try Generator(network(parameters), options: SamplingOptions(), seed: 5)
         }
         func run(_ generator: Generator, _ prompt: [Int32], _ length: Int) throws -> [Int32] {
             var tokens: [Int32] = []
@@ -137,8 +136,8 @@ private let configuration = ModelConfiguration(
 
     @Test func candidatesAreTheDistribution() throws {
         let parameters = trainedParameters(configuration)
-        let scorer = try Scorer(configuration, parameters: parameters, start: 1, carriesState: false)
-        let predictor = try Predictor(configuration, parameters: parameters)
+        let scorer = try Scorer(network(parameters), start: 1, carriesState: false)
+        let predictor = try Predictor(network(parameters))
         let text = source.sample(100, seed: 3)
         let all = try predictor.candidates(after: [1] + text) { _ in true }
         let before = try scorer.score([text])[0].logProbability
@@ -160,14 +159,14 @@ private let configuration = ModelConfiguration(
     @Test func frequenciesFollowTheDistribution() throws {
         let parameters = trainedParameters(configuration)
         parameters.matrix("decoder.bias").base[3] = 2  // something to choose from
-        let scorer = try Scorer(configuration, parameters: parameters, start: 1, carriesState: false)
+        let scorer = try Scorer(network(parameters), start: 1, carriesState: false)
         let probabilities = try scorer.score((0..<13).map { [$0] }).map { exp($0.logProbability) }
         #expect(abs(probabilities.reduce(0, +) - 1) < 1e-5)
         let top = probabilities.indices.sorted { probabilities[$0] > probabilities[$1] }
         for (options, kept) in [(SamplingOptions(), top), (SamplingOptions(topK: 3), Array(top.prefix(3)))] {
             var counts = [Int](repeating: 0, count: 13)
             for seed in 0..<3000 {
-                let generator = try Generator(configuration, parameters: parameters, options: options, seed: UInt64(seed))
+                let generator = try Generator(network(parameters), options: options, seed: UInt64(seed))
                 try generator.run(prompt: [1], length: 1, excluded: nil) {
                     counts[Int($0)] += 1
                     return true
@@ -189,20 +188,20 @@ private let configuration = ModelConfiguration(
         let lines: [[Int32]] =
             [[1, 2, 3, 0], [4, 0], source.sample(150, seed: 1) + [0]] + (1..<40).map { [$0 % 13, $0 * 5 % 13, 0] }
         func scores(_ lines: [[Int32]], carries: Bool) throws -> [Double] {
-            let scorer = try Scorer(configuration, parameters: parameters, start: 0, carriesState: carries)
+            let scorer = try Scorer(network(parameters), start: 0, carriesState: carries)
             return try scorer.score(lines).map(\.logProbability)
         }
         // Neither neighbours nor the place among them change a score.
-        let scorer = try Scorer(configuration, parameters: parameters, start: 0, carriesState: false)
+        let scorer = try Scorer(network(parameters), start: 0, carriesState: false)
         let alone = try lines.map { try scorer.score([$0])[0].logProbability }
         #expect(try scores(lines, carries: false) == alone)
-        let inOneBatch = try Scorer(configuration, parameters: parameters, start: 0, carriesState: true)
+        let inOneBatch = try Scorer(network(parameters), start: 0, carriesState: true)
         #expect(try lines.map { try inOneBatch.score([$0])[0].logProbability } == scores(lines, carries: true))
         #expect(try scores(lines.reversed(), carries: false) == scores(lines, carries: false).reversed())
         // Carried, they are one text: the evaluator's loss of it.
         let text = [0] + lines.joined()
         let whole = try Evaluator(
-            configuration, parameters: parameters, tokens: TokenStore(text), streams: 1, communicator: SingleRank()
+            network(parameters), tokens: TokenStore(text), streams: 1, communicator: SingleRank()
         ).run()
         #expect(abs(try scores(lines, carries: true).reduce(0, +) + whole.total) < 1e-4)
         #expect(abs(try scores(lines, carries: false).reduce(0, +) + whole.total) > 1e-2)
@@ -215,14 +214,15 @@ private let configuration = ModelConfiguration(
         let model = ModelConfiguration(cell: .lstm, vocabulary: 13, embedding: 7, hidden: 9, layers: 1)
         let parameters = Arena(ParameterLayout(model))
         for entry in parameters.layout.entries { parameters.values(entry).fill(3e38) }
+        let tokens = TokenStore(source.sample(200, seed: 1))
         let evaluator = try Evaluator(
-            model, parameters: parameters, tokens: TokenStore(source.sample(200, seed: 1)), streams: 1, communicator: SingleRank())
+            RecurrentPredictor(model, parameters: parameters), tokens: tokens, streams: 1, communicator: SingleRank())
         #expect(throws: OutputNotFinite()) { try evaluator.run() }
-        let scorer = try Scorer(model, parameters: parameters, start: 0, carriesState: false)
+        let scorer = try Scorer(RecurrentPredictor(model, parameters: parameters), start: 0, carriesState: false)
         #expect(throws: OutputNotFinite()) { try scorer.score([[1, 2, 3]]) }
-        let predictor = try Predictor(model, parameters: parameters)
+        let predictor = try Predictor(RecurrentPredictor(model, parameters: parameters))
         #expect(throws: OutputNotFinite()) { try predictor.candidates(after: [1]) { _ in true } }
-        let generator = try Generator(model, parameters: parameters, options: SamplingOptions(), seed: 1)
+        let generator = try Generator(RecurrentPredictor(model, parameters: parameters), options: SamplingOptions(), seed: 1)
         #expect(throws: OutputNotFinite()) { try generator.run(prompt: [1], length: 3, excluded: nil) { _ in true } }
     }
 

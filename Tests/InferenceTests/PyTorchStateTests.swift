@@ -49,7 +49,7 @@ import Testing
     func predictsAsInPyTorch(name: String) throws {
         let model = try model(name)
         let evaluation = try Evaluator(
-            model, parameters: load(name, as: model), tokens: TokenStore(fixture.tokens), streams: 1,
+            RecurrentPredictor(model, parameters: load(name, as: model)), tokens: TokenStore(fixture.tokens), streams: 1,
             communicator: SingleRank()
         ).run()
         let expected = try #require(fixture.states[name]).nats

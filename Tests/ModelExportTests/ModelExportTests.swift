@@ -72,7 +72,7 @@ enum ONNXRuntime {
         let longest = lengths.max()!
         expected.x = lines.map { $0 + [Int](repeating: $0.count % 2 == 0 ? -1 : 1_000_000, count: longest - $0.count) }
         expected.x_lens = lengths
-        let scorer = try Scorer(model, parameters: parameters, start: Int32(frame.start), carriesState: false)
+        let scorer = try Scorer(RecurrentPredictor(model, parameters: parameters), start: Int32(frame.start), carriesState: false)
         expected.nll = try scorer.score(lines.map { ($0 + [frame.end]).map(Int32.init) }).map { -$0.logProbability }
 
         let network = try LanguageModel(model, parameters: parameters, batch: 2, steps: 1)

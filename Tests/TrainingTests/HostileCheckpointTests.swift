@@ -59,6 +59,21 @@ import Training
         }
     }
 
+    /// A checkpoint of an older version does not say what kind of model it is; one of a later version may be of another kind.
+    @Test func theKindDecidesHowACheckpointIsOpened() throws {
+        try withTemporaryFolder { folder in
+            try SmallRun(tokens: source.sample(200, seed: 1), folder: folder, steps: 1).train()
+            let checkpoint = try latest(folder)
+            #expect(checkpoint.manifest.kind == "recurrent")
+            #expect(try ModelFormat.open(checkpoint) is RecurrentPredictor)
+            try edit(checkpoint.folder, [("  \"kind\" : \"recurrent\",\n", "")])
+            #expect(try ModelFormat.open(latest(folder)).vocabularySize == 13)
+            try edit(checkpoint.folder, [("  \"model\" : {", "  \"kind\" : \"later\",\n  \"model\" : {")])
+            let error = #expect(throws: ModelFileError.self) { try ModelFormat.open(latest(folder)) }
+            #expect("\(error!)".contains("unknown kind of model; expected recurrent, found 'later'"), "\(error!)")
+        }
+    }
+
     /// A count 1024 below 2^63, which two more steps of 720 tokens would carry over it.
     @Test(arguments: ["9.223372036854774784e18", "-1e300", "0.5"])
     func countsThatCannotBeAreZero(count: String) throws {

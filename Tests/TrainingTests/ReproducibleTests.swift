@@ -141,8 +141,8 @@ import Training
         try Buffer.$tally.withValue(tally) {
             _ = try TrainingStep(options, communicator: SingleRank(), streams: 0..<24)
             _ = try Evaluator(
-                options.model, parameters: Arena(ParameterLayout(options.model)), tokens: TokenStore(source.sample(400, seed: 2)),
-                streams: 11, communicator: SingleRank())
+                RecurrentPredictor(options.model, parameters: Arena(ParameterLayout(options.model))),
+                tokens: TokenStore(source.sample(400, seed: 2)), streams: 11, communicator: SingleRank())
         }
         let gradient = ParameterLayout(options.model).count * 4
         let allocated = tally.bytes + (shared - 1) * gradient + (tied ? vocabulary * 200 * 4 : 0)  // the evaluator's parameters were counted

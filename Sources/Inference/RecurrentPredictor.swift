@@ -1,0 +1,49 @@
+import Kernels
+import Recurrent
+
+/// A recurrent network as a predictor. Its state is the hidden (and cell) state of every text, zero at the start.
+package final class RecurrentPredictor: TokenPredictor {
+    package let configuration: ModelConfiguration
+    package let parameters: Arena
+    /// Nil until room is asked for.
+    private var network: LanguageModel?
+
+    /// - Parameter parameters: read when room is made and at each `refresh`; may be shared with a training step.
+    package init(_ configuration: ModelConfiguration, parameters: Arena) {
+        self.configuration = configuration
+        self.parameters = parameters
+    }
+
+    package var vocabularySize: Int { configuration.vocabulary }
+
+    /// Bytes that `reserve` allocates; nil on overflow.
+    package static func memory(_ configuration: ModelConfiguration, streams: Int, steps: Int) -> Int? {
+        ModelMemory(configuration, batch: streams, steps: steps, training: false, optimizerSlots: 0)?.activations
+    }
+
+    package func reserve(streams: Int, steps: Int) throws {
+        network = try LanguageModel(configuration, parameters: parameters, batch: streams, steps: steps)
+    }
+
+    package func refresh() throws { try network?.packWeights() }
+
+    package func reset(streams: Int) {
+        network?.batch = streams
+        network?.resetState()
+    }
+
+    package func read(_ tokens: UnsafePointer<Int32>, steps: Int) throws { try reserved.forward(tokens, steps: steps) }
+
+    package func losses(of targets: UnsafePointer<Int32>, each: (_ row: Int, _ nats: Double) -> Void) throws {
+        try withoutActuallyEscaping(each) { each in _ = try reserved.loss(targets, each: each) }
+    }
+
+    package func logits(ofStream stream: Int) throws -> UnsafeMutableBufferPointer<Float> {
+        try reserved.lastLogits(stream: stream)
+    }
+
+    private var reserved: LanguageModel {
+        guard let network else { preconditionFailure("read before reserve") }
+        return network
+    }
+}
