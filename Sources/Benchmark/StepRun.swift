@@ -47,7 +47,7 @@ final class StepRun {
         }
         streams = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.streams)
         step = try TrainingStep(options, communicator: communicator, streams: streams)
-        if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
+        if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
         try step.begin()
     }

@@ -6,7 +6,7 @@ package final class RecurrentPredictor: TokenPredictor {
     package let configuration: ModelConfiguration
     package let parameters: Arena
     /// Nil until room is asked for.
-    private var network: LanguageModel?
+    private var network: Network?
 
     /// - Parameter parameters: read when room is made and at each `refresh`; may be shared with a training step.
     package init(_ configuration: ModelConfiguration, parameters: Arena) {
@@ -22,7 +22,7 @@ package final class RecurrentPredictor: TokenPredictor {
     }
 
     package func reserve(streams: Int, steps: Int) throws {
-        network = try LanguageModel(configuration, parameters: parameters, batch: streams, steps: steps)
+        network = try Network(configuration, parameters: parameters, batch: streams, steps: steps)
     }
 
     package func refresh() throws { try network?.packWeights() }
@@ -42,7 +42,7 @@ package final class RecurrentPredictor: TokenPredictor {
         try reserved.lastLogits(stream: stream)
     }
 
-    private var reserved: LanguageModel {
+    private var reserved: Network {
         guard let network else { preconditionFailure("read before reserve") }
         return network
     }

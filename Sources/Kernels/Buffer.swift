@@ -49,6 +49,28 @@ package final class Buffer {
     package func fill(_ value: Float) { base.update(repeating: value, count: count) }
 }
 
+/// Memory of `count` integers, token ids for example, counted like that of buffers.
+package final class Integers {
+    /// Valid only while the owner is held; see `Buffer.base`.
+    package let base: UnsafeMutablePointer<Int32>
+    package let count: Int
+
+    package init(count: Int, repeating value: Int32 = 0) {
+        precondition(count >= 0)
+        self.count = count
+        Buffer.tally?.add(count * MemoryLayout<Int32>.stride)
+        base = .allocate(capacity: count)
+        base.initialize(repeating: value, count: count)
+    }
+
+    deinit { base.deallocate() }
+
+    package subscript(index: Int) -> Int32 {
+        get { base[index] }
+        set { base[index] = newValue }
+    }
+}
+
 /// A row-major matrix in memory with another owner: `rows` rows of `columns` floats, `stride` apart.
 package struct Matrix {
     package let base: UnsafeMutablePointer<Float>

@@ -92,8 +92,11 @@ package final class PackedProduct {
         packed = Buffer(count: lockstep_packed_count(kernels, inputs, outputs))
     }
 
-    /// Bytes that the packed weights take.
-    package var bytes: Int { packed.count * MemoryLayout<Float>.stride }
+    /// Floats that packed weights take. In floating point, where no size overflows.
+    package static func count(inputs: Int, outputs: Int) -> Double {
+        let kernels = (try? Vectors.chosen)?.kernels ?? Vectors.portable.kernels
+        return Double(lockstep_packed_count(kernels, 1, outputs)) * Double(inputs)
+    }
 
     private var panels: Int { lockstep_panel_count(kernels, outputs) }
 

@@ -76,9 +76,9 @@ package final class TreeProduct {
         workspace = Buffer(count: lockstep_tree_workspace(vectors.kernels, rows, columns, threads))
     }
 
-    /// Bytes of the workspace.
-    package static func memory(rows: Int, columns: Int) -> Int {
-        4 * lockstep_tree_workspace((try? Vectors.chosen)?.kernels ?? Vectors.portable.kernels, rows, columns, Arithmetic.threads)
+    /// Floats of the workspace.
+    package static func count(rows: Int, columns: Int) -> Int {
+        lockstep_tree_workspace((try? Vectors.chosen)?.kernels ?? Vectors.portable.kernels, rows, columns, Arithmetic.threads)
     }
 
     /// - Parameters:
@@ -110,7 +110,7 @@ package final class TreeVector {
     }
 
     static func levels(_ leaves: Int) -> Int { 1 + SumTree.partialSums(of: leaves) { _ in false } }
-    package static func memory(length: Int, leaves: Int) -> Int { 4 * levels(leaves) * length }
+    package static func count(length: Int, leaves: Int) -> Int { levels(leaves) * length }
 
     package func begin(leaves: Int) {
         (count, done, top) = (leaves, 0, 0)

@@ -17,11 +17,13 @@ package struct SentenceFrame: Sendable, Equatable {
 struct LanguageModelGraph {
     private let model: ModelConfiguration
     private let parameters: Arena
+    private let cell: RecurrentOperator
     private var graph: GraphBuilder
 
-    private init(_ model: ModelConfiguration, _ parameters: Arena, name: String) {
+    private init(_ model: ModelConfiguration, _ parameters: Arena, _ cell: RecurrentOperator, name: String) {
         self.model = model
         self.parameters = parameters
+        self.cell = cell
         graph = GraphBuilder(name: name)
     }
 
@@ -32,8 +34,10 @@ struct LanguageModelGraph {
     ///     x       int64   [N, L]   the sentences' tokens without start and end, padded with anything
     ///     x_lens  int64   [N]      the number of tokens that count, 0 to L
     ///     nll     float32 [N]
-    static func sentences(_ model: ModelConfiguration, _ parameters: Arena, frame: SentenceFrame) -> ONNXGraph {
-        var builder = LanguageModelGraph(model, parameters, name: "sentences")
+    static func sentences(
+        _ model: ModelConfiguration, _ parameters: Arena, _ cell: RecurrentOperator, frame: SentenceFrame
+    ) -> ONNXGraph {
+        var builder = LanguageModelGraph(model, parameters, cell, name: "sentences")
         builder.addSentences(frame)
         return builder.graph.graph
     }
@@ -90,8 +94,8 @@ struct LanguageModelGraph {
     ///     next_h0, next_c0                 the state after it
     ///
     /// Decoders pass both states for every cell. A cell without c returns it unchanged.
-    static func step(_ model: ModelConfiguration, _ parameters: Arena) -> ONNXGraph {
-        var builder = LanguageModelGraph(model, parameters, name: "step")
+    static func step(_ model: ModelConfiguration, _ parameters: Arena, _ cell: RecurrentOperator) -> ONNXGraph {
+        var builder = LanguageModelGraph(model, parameters, cell, name: "step")
         builder.addStep()
         return builder.graph.graph
     }
@@ -102,7 +106,7 @@ struct LanguageModelGraph {
         let h0 = graph.input("h0", .float, state)
         let c0 = graph.input("c0", .float, state)
 
-        let hasCellState = RecurrentOperator(model).hasCellState
+        let hasCellState = cell.hasCellState
         let hiddenStates = split(h0)  // [1, N, H] each
         let cellStates = hasCellState ? split(c0) : []  // [1, N, H] each
         let states = hiddenStates.indices.map {
@@ -139,7 +143,7 @@ struct LanguageModelGraph {
         let directions = graph.integers("directions", [1])
         var after: [GraphBuilder.LayerState] = []
         for layer in 0..<model.layers {
-            let result = graph.recurrentLayer(layer, output, state: states?[layer], model, parameters)
+            let result = graph.recurrentLayer(layer, output, state: states?[layer], cell, model, parameters)
             output = graph.node("Squeeze", "output_l\(layer)", [result.output, directions])  // [T, N, H]
             after.append(result.state)
         }

@@ -23,6 +23,7 @@ package struct ModelExport {
 
     let model: ModelConfiguration
     let parameters: Arena
+    let cell: RecurrentOperator
     let frame: SentenceFrame
     let producerVersion: String
     let properties: [(key: String, value: String)]
@@ -36,12 +37,14 @@ package struct ModelExport {
         properties: [(key: String, value: String)] = []
     ) throws {
         precondition([frame.start, frame.end].allSatisfy { 0..<model.vocabulary ~= $0 })
+        guard let cell = RecurrentOperator(model) else { throw ModelExportError.noOperator(cell: model.cell.rawValue) }
         try ModelExport.check(parameters.layout)
         for entry in parameters.layout.entries where !parameters.values(entry).areFinite {
             throw ModelExportError.notFinite(tensor: entry.name)
         }
         self.model = model
         self.parameters = parameters
+        self.cell = cell
         self.frame = frame
         self.producerVersion = producerVersion
         self.properties = properties
@@ -73,8 +76,8 @@ package struct ModelExport {
             return property
         }
         switch form {
-        case .sentences: file.graph = LanguageModelGraph.sentences(model, parameters, frame: frame)
-        case .step: file.graph = LanguageModelGraph.step(model, parameters)
+        case .sentences: file.graph = LanguageModelGraph.sentences(model, parameters, cell, frame: frame)
+        case .step: file.graph = LanguageModelGraph.step(model, parameters, cell)
         }
         return try file.serializedBytes()
     }
@@ -97,9 +100,12 @@ package enum ModelExportError: DiagnosedError, Equatable {
     /// A parameter with an infinity or NaN.
     case notFinite(tensor: String)
 
+    /// ONNX's operators cannot express the cell.
+    case noOperator(cell: String)
+
     package var kind: FailureKind {
         switch self {
-        case .tooLarge: .usage
+        case .tooLarge, .noOperator: .usage
         case .notFinite: .data
         }
     }
@@ -110,6 +116,10 @@ package enum ModelExportError: DiagnosedError, Equatable {
             Diagnosis(
                 "the model is too large for an ONNX file", expected: "at most \(limit) bytes of parameters", found: "\(bytes)",
                 remedy: "export a model with fewer parameters: tie its weights, or reduce vocabulary or width")
+        case .noOperator(let cell):
+            Diagnosis(
+                "ONNX has no operator for this cell", location: "model.cell", expected: "elman, lstm, gru or gru_reset_after",
+                found: cell, remedy: "use the checkpoint's model.safetensors")
         case .notFinite(let tensor):
             Diagnosis("the model has weights that are not finite", location: tensor, remedy: "export an earlier checkpoint")
         }

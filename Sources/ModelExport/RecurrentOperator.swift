@@ -13,7 +13,8 @@ struct RecurrentOperator {
     /// The operator's state has two vectors, h and c.
     let hasCellState: Bool
 
-    init(_ model: ModelConfiguration) {
+    /// Nil for a cell that ONNX has no operator for.
+    init?(_ model: ModelConfiguration) {
         let size = ONNXAttribute.integer("hidden_size", model.hidden)
         switch model.cell {
         case .elman:
@@ -34,6 +35,7 @@ struct RecurrentOperator {
         case .gruResetAfter:
             (type, gates) = ("GRU", [1, 0, 2])
             attributes = [size, .integer("linear_before_reset", 1)]
+        default: return nil
         }
         hasCellState = model.cell == .lstm
     }
@@ -54,15 +56,15 @@ extension GraphBuilder {
     /// - Returns: the layer's output [T, 1, N, H], whose second dimension counts directions, and its state after the last
     ///   step.
     mutating func recurrentLayer(
-        _ index: Int, _ input: Value, state: LayerState?, _ model: ModelConfiguration, _ parameters: Arena
+        _ index: Int, _ input: Value, state: LayerState?, _ cell: RecurrentOperator, _ model: ModelConfiguration,
+        _ parameters: Arena
     ) -> (output: Value, state: LayerState) {
-        let cell = RecurrentOperator(model)
         let layer = "l\(index)"
         func blocks(_ name: String) -> [Elements] {
             parameters.blocks(of: parameters.layout["rnn.\(name)_\(layer)"], in: cell.gates)
         }
         let rows = cell.gates.count * model.hidden
-        let inputs = index == 0 ? model.embedding : model.hidden
+        let inputs = model.width(belowLayer: index)
         let weights = [
             weight("rnn.weight_ih_\(layer)", shape: [1, rows, inputs], blocks: blocks("weight_ih")),
             weight("rnn.weight_hh_\(layer)", shape: [1, rows, model.hidden], blocks: blocks("weight_hh")),

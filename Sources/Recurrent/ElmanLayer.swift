@@ -5,22 +5,35 @@ import Kernels
 ///
 /// The input projection W x is one product over all T*B rows, written straight into the place of h; then step by step
 /// U h is added, and bias and g are applied in one pass.
-final class ElmanLayer: LayerBase, RecurrentLayer {
+final class ElmanLayer: GatedLayer, Layer {
     private let activation: Activation
     private let recurrent: PackedProduct  // [B, H] x U^T, accumulating
     private let recurrentBackward: PackedProduct?  // [B, H] x U
     private let bias: Buffer  // b_ih + b_hh, [H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
 
-    init(_ shape: LayerShape, activation: Activation, weights: LayerParameters, gradients: LayerGradients?) throws {
-        self.activation = activation
-        let (b, h) = (shape.batch, shape.hidden)
+    static func plan(_ shape: LayerShape) -> LayerPlan {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        var plan = plan(gates: 1, shape)
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, h, h, times: chunk.steps),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, h, times: chunk.steps - 1),
+            ProductPlan(.weightGradients, h, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(h)
+        if chunk.training { plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(chunk.batch) * Double(h) }
+        return plan
+    }
+
+    init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        activation = shape.model.activation
+        let (b, h, training) = (shape.chunk.batch, shape.hidden, shape.chunk.training)
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
         recurrentBackward =
-            shape.training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
+            training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)
-        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        try super.init(of: shape, weights: weights, gradients: gradients)
+        hiddenGradient = Buffer(count: training ? b * h : 0)
+        try super.init(gates: 1, shape, parameters, sums, clock)
     }
 
     override func packWeights() throws {
@@ -59,7 +72,7 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
@@ -88,15 +101,14 @@ final class ElmanLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(d, into: next, rows: batch) }
         }
-        clock.enter(.weightGradients)
         let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
-        try gradients.multiply(deltas, by: input) { $0.inputWeights }
-        try gradients.multiply(deltas, by: previousStates(steps)) { $0.recurrentWeights }
-        gradients.sumRowsIntoBothBiases(deltas)
-        try pause()
-        clock.enter(.projectionBackward)
-        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+        try finishBackward(deltas, input, inputGradient: inputGradient, steps: steps, pause: pause)
     }
+}
+
+extension Cell {
+    /// Elman 1990: `h = g(W x + U h + b)`.
+    package static let elman = Cell("elman", ElmanLayer.self)
 }
 
 /// `sum = a + b`.

@@ -6,33 +6,37 @@ final class Embedding {
     private let sums: GradientSums?
     private let batch: Int
     /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
-    private let heads: UnsafeMutableBufferPointer<Int32>  // [V]
-    private let nexts: UnsafeMutableBufferPointer<Int32>  // [T*B]
+    private let heads: Integers  // [V]
+    private let nexts: Integers  // [T*B]
     private let partial: Buffer  // [levels, E]
 
-    /// - Parameters:
-    ///   - sums: nil for evaluation.
-    ///   - rows: T*B at the most.
-    init(weights: Matrix, sums: GradientSums?, batch: Int, rows: Int) {
-        self.weights = weights
+    static let name = "encoder.weight"
+
+    static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
+        let range = model.initialEmbeddingRange ?? model.initialRange
+        var plan = LayerPlan()
+        plan.parameters = [
+            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), hasSparseRows: !model.tied)
+        ]
+        if chunk.training, !chunk.nodes.isEmpty {
+            plan.values = Double(model.vocabulary) + chunk.values + Double(levels(chunk.nodes)) * Double(model.embedding)
+        }
+        return plan
+    }
+
+    /// - Parameter sums: nil for evaluation.
+    init(_ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) {
+        weights = parameters.matrix(Embedding.name)
         self.sums = sums
-        self.batch = batch
+        batch = chunk.batch
         let isSharded = sums?.isSharded ?? false
-        heads = .allocate(capacity: isSharded ? weights.rows : 0)
-        nexts = .allocate(capacity: isSharded ? rows : 0)
-        heads.initialize(repeating: -1)
-        nexts.initialize(repeating: -1)
-        partial = Buffer(count: Embedding.levels(sums) * weights.columns)
+        heads = Integers(count: isSharded ? weights.rows : 0, repeating: -1)
+        nexts = Integers(count: isSharded ? chunk.rows : 0, repeating: -1)
+        partial = Buffer(count: isSharded ? Embedding.levels(chunk.nodes) * weights.columns : 0)
     }
 
-    deinit {
-        heads.deallocate()
-        nexts.deallocate()
-    }
-
-    private static func levels(_ sums: GradientSums?) -> Int {
-        guard let sums, sums.isSharded else { return 0 }
-        return sums.nodes.map { SumTree.partialSums(of: $0.shards.count) { _ in false } }.max()!
+    private static func levels(_ nodes: [Int]) -> Int {
+        nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0
     }
 
     /// - Parameter tokens: [N], each in 0 ..< V.

@@ -8,7 +8,7 @@ import Kernels
 ///     h_t = (1 - z) n + z h_{t-1}
 ///
 /// Derivation: docs/mathematics.md (19) to (25).
-final class GRULayer: LayerBase, RecurrentLayer {
+final class GRULayer: GatedLayer, Layer {
     private let gateProduct: PackedProduct  // [B, H] x U_rz^T, accumulating into the first 2H columns of the gates
     private let candidateProduct: PackedProduct  // [B, H] x U_n^T, accumulating into the last H columns
     private let gateBackward: PackedProduct?  // [B, 2H] x U_rz
@@ -19,14 +19,38 @@ final class GRULayer: LayerBase, RecurrentLayer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U_rz, [B, H]
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h and r h, [B, H]
     private let resetGradient: Buffer  // dL/d(r h_{t-1}), [B, H]
+    private var gateGradients: [Matrix] = []  // of U_rz, [2H, H] for each node
+    private var candidateGradients: [Matrix] = []  // of U_n, [H, H] for each node
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
-        let (b, h) = (shape.batch, shape.hidden)
+    static func plan(_ shape: LayerShape) -> LayerPlan {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        let block = Double(chunk.batch) * Double(h)
+        var plan = plan(gates: 3, shape)
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, 3 * h, h, times: chunk.steps),
+            // The candidate's product reads r h, so that it is needed at the first step too.
+            ProductPlan(.recurrenceBackward, chunk.batch, h, 2 * h, times: chunk.steps - 1),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, h, times: chunk.steps),
+            ProductPlan(.weightGradients, 2 * h, h, chunk.rows),
+            ProductPlan(.weightGradients, h, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: 2 * h) + PackedProduct.count(inputs: h, outputs: h)
+        plan.values += 3 * Double(h) + 4 * Double(chunk.steps) * block  // biases; gates and r h
+        if chunk.training {
+            plan.values += PackedProduct.count(inputs: 2 * h, outputs: h) + PackedProduct.count(inputs: h, outputs: h)
+            plan.values += 3 * block
+        }
+        return plan
+    }
+
+    init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
+        let b = chunk.batch
         gateProduct = try PackedProduct(
             rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
         candidateProduct = try PackedProduct(
             rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true)
-        if shape.training {
+        if training {
             gateBackward = try PackedProduct(
                 rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
             candidateBackward = try PackedProduct(
@@ -36,12 +60,14 @@ final class GRULayer: LayerBase, RecurrentLayer {
             candidateBackward = nil
         }
         bias = Buffer(count: 3 * h)
-        gates = Buffer(count: shape.steps * b * 3 * h)
-        resetStates = Buffer(count: shape.steps * b * h)
-        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        directGradient = Buffer(count: shape.training ? b * h : 0)
-        resetGradient = Buffer(count: shape.training ? b * h : 0)
-        try super.init(of: shape, weights: weights, gradients: gradients)
+        gates = Buffer(count: chunk.steps * b * 3 * h)
+        resetStates = Buffer(count: chunk.steps * b * h)
+        hiddenGradient = Buffer(count: training ? b * h : 0)
+        directGradient = Buffer(count: training ? b * h : 0)
+        resetGradient = Buffer(count: training ? b * h : 0)
+        try super.init(gates: 3, shape, parameters, sums, clock)
+        gateGradients = gradients?.recurrentWeights.map { $0.rows(0, count: 2 * h) } ?? []
+        candidateGradients = gradients?.recurrentWeights.map { $0.rows(2 * h, count: h) } ?? []
     }
 
     /// U_n is stored after U_r and U_z.
@@ -91,7 +117,7 @@ final class GRULayer: LayerBase, RecurrentLayer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let gradients, let gateBackward, let candidateBackward else {
+        guard let gateBackward, let candidateBackward else {
             preconditionFailure("a layer made for evaluation")
         }
         clock.enter(.recurrenceBackward)
@@ -127,18 +153,17 @@ final class GRULayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base, rows: batch) }
         }
-        clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 3 * size)
-        try gradients.multiply(deltas, by: input) { $0.inputWeights }
-        try gradients.multiply(deltas.columns(0, count: 2 * size), by: previousStates(steps)) {
-            $0.recurrentWeights.rows(0, count: 2 * size)
+        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+            try gradients.multiply(deltas.columns(0, count: 2 * size), by: previousStates(steps), into: gateGradients)
+            let reset = Matrix(resetStates.base, rows: steps * batch, columns: size)
+            try gradients.multiply(deltas.columns(2 * size, count: size), by: reset, into: candidateGradients)
+            gradients.sumRowsIntoBothBiases(deltas)
         }
-        try gradients.multiply(
-            deltas.columns(2 * size, count: size), by: Matrix(resetStates.base, rows: steps * batch, columns: size)
-        ) { $0.recurrentWeights.rows(2 * size, count: size) }
-        gradients.sumRowsIntoBothBiases(deltas)
-        try pause()
-        clock.enter(.projectionBackward)
-        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
+}
+
+extension Cell {
+    /// Cho et al. 2014: the reset gate acts on h before the matrix product.
+    package static let gru = Cell("gru", GRULayer.self)
 }

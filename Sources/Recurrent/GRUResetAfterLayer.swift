@@ -7,7 +7,7 @@ import Kernels
 ///     h_t = (1 - z) n + z h_{t-1}
 ///
 /// Derivation: docs/mathematics.md (19) to (21) and (26) to (28).
-final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
+final class GRUResetAfterLayer: GatedLayer, Layer {
     private let recurrent: PackedProduct  // [B, H] x U^T
     private let recurrentBackward: PackedProduct?  // [B, 3H] x U
     private let gates: Buffer  // r z n after their nonlinearities, [T, B, 3H]; in the backward pass dL/d(W x + b_ih)
@@ -15,16 +15,31 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U, [B, H]
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h, [B, H]
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
-        let (b, h) = (shape.batch, shape.hidden)
+    static func plan(_ shape: LayerShape) -> LayerPlan {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        let block = Double(chunk.batch) * Double(h)
+        var plan = plan(gates: 3, shape)
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, 3 * h, h, times: chunk.steps),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, 3 * h, times: chunk.steps - 1),
+            ProductPlan(.weightGradients, 3 * h, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: 3 * h) + 6 * Double(chunk.steps) * block  // gates and U h
+        if chunk.training { plan.values += PackedProduct.count(inputs: 3 * h, outputs: h) + 2 * block }
+        return plan
+    }
+
+    init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
+        let b = chunk.batch
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false)
         recurrentBackward =
-            shape.training ? try PackedProduct(rows: b, inputs: 3 * h, outputs: h, transposed: false, accumulate: false) : nil
-        gates = Buffer(count: shape.steps * b * 3 * h)
-        products = Buffer(count: shape.steps * b * 3 * h)
-        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        directGradient = Buffer(count: shape.training ? b * h : 0)
-        try super.init(of: shape, weights: weights, gradients: gradients)
+            training ? try PackedProduct(rows: b, inputs: 3 * h, outputs: h, transposed: false, accumulate: false) : nil
+        gates = Buffer(count: chunk.steps * b * 3 * h)
+        products = Buffer(count: chunk.steps * b * 3 * h)
+        hiddenGradient = Buffer(count: training ? b * h : 0)
+        directGradient = Buffer(count: training ? b * h : 0)
+        try super.init(gates: 3, shape, parameters, sums, clock)
     }
 
     override func packWeights() throws {
@@ -74,7 +89,7 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         directGradient.fill(0)
@@ -89,16 +104,13 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base, rows: batch) }
         }
-        clock.enter(.weightGradients)
         let inputDeltas = Matrix(gates.base, rows: steps * batch, columns: 3 * hidden)
         let recurrentDeltas = Matrix(products.base, rows: steps * batch, columns: 3 * hidden)
-        try gradients.multiply(inputDeltas, by: input) { $0.inputWeights }
-        try gradients.multiply(recurrentDeltas, by: previousStates(steps)) { $0.recurrentWeights }
-        gradients.sumRows(inputDeltas) { $0.inputBias }
-        gradients.sumRows(recurrentDeltas) { $0.recurrentBias }
-        try pause()
-        clock.enter(.projectionBackward)
-        try multiply(inputDeltas, by: weights.inputWeights, into: inputGradient)
+        try finishBackward(inputDeltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+            try gradients.multiply(recurrentDeltas, by: previousStates(steps), into: gradients.recurrentWeights)
+            gradients.sumRows(inputDeltas, into: gradients.inputBias)
+            gradients.sumRows(recurrentDeltas, into: gradients.recurrentBias)
+        }
     }
 
     private func stepBackward(
@@ -125,4 +137,9 @@ final class GRUResetAfterLayer: LayerBase, RecurrentLayer {
             directGradient.store(dh * z, j, k)
         }
     }
+}
+
+extension Cell {
+    /// The variant of cuDNN and PyTorch: the reset gate acts after the matrix product.
+    package static let gruResetAfter = Cell("gru_reset_after", GRUResetAfterLayer.self)
 }

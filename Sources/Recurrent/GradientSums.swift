@@ -48,22 +48,37 @@ package final class GradientSums {
     ///   - steps: T, the longest chunk.
     /// - Throws: `VectorsError`.
     package init(_ model: ModelConfiguration, nodes: [Node], width: Int, steps: Int) throws {
+        let sizes = Sizes(model, ChunkShape(steps: steps, batch: nodes.last!.shards.upperBound * width, training: true))
         self.nodes = nodes
         self.width = width
         isSharded = true
         let shards = nodes.last!.shards.upperBound
         batch = shards * width
         let largest = nodes.map(\.shards.count).max()!
-        product = shards == 1 ? nil : try TreeProduct(rows: largest * width * steps, columns: model.widest)
-        vector = shards == 1 ? nil : TreeVector(length: model.gateRows, leaves: largest)
+        product = shards == 1 ? nil : try TreeProduct(rows: largest * width * steps, columns: sizes.inputs)
+        vector = shards == 1 ? nil : TreeVector(length: sizes.outputs, leaves: largest)
     }
 
-    /// Bytes of what sums need beside the nodes' gradients.
-    static func memory(_ model: ModelConfiguration, nodes: [Int], width: Int, steps: Int) -> Int {
-        let largest = nodes.max() ?? 1
-        if nodes.reduce(0, +) == 1 { return 0 }
-        return TreeProduct.memory(rows: largest * width * steps, columns: model.widest)
-            + TreeVector.memory(length: model.gateRows, leaves: largest)
+    /// Values of what sums need beside the nodes' gradients.
+    static func values(_ model: ModelConfiguration, _ chunk: ChunkShape) -> Double {
+        let largest = chunk.nodes.max() ?? 1
+        if chunk.nodes.reduce(0, +) <= 1 { return 0 }
+        let sizes = Sizes(model, chunk)
+        return Double(
+            TreeProduct.count(rows: largest * chunk.width * chunk.steps, columns: sizes.inputs)
+                + TreeVector.count(length: sizes.outputs, leaves: largest))
+    }
+
+    /// The widest input and the widest output of any weights whose gradients are summed here.
+    private struct Sizes {
+        let inputs: Int
+        let outputs: Int
+
+        init(_ model: ModelConfiguration, _ chunk: ChunkShape) {
+            let gradients = model.layerPlans(chunk).flatMap(\.products).filter { $0.phase == .weightGradients }
+            inputs = max(model.widest, gradients.map(\.columns).max() ?? 0)
+            outputs = gradients.map(\.rows).max() ?? 0
+        }
     }
 
     /// `result = a^T b` over the rows of node `index`.
@@ -96,31 +111,36 @@ package final class GradientSums {
 /// A layer's gradients, one of each parameter for each node.
 struct LayerGradients {
     private let sums: GradientSums
-    private let nodes: [LayerParameters]
+    let inputWeights: [Matrix]
+    let recurrentWeights: [Matrix]
+    let inputBias: [Matrix]
+    let recurrentBias: [Matrix]
 
-    init(_ sums: GradientSums, layer: Int) {
+    init(_ sums: GradientSums, _ shape: LayerShape) {
         self.sums = sums
-        nodes = sums.nodes.map { LayerParameters($0.gradients, layer: layer) }
+        let nodes = sums.nodes.map { GateParameters($0.gradients, shape) }
+        inputWeights = nodes.map(\.inputWeights)
+        recurrentWeights = nodes.map(\.recurrentWeights)
+        inputBias = nodes.map(\.inputBias)
+        recurrentBias = nodes.map(\.recurrentBias)
     }
 
-    /// The gradient of the weights that made `deltas` [T*B, G] of `input` [T*B, in]: `deltas^T input`.
-    func multiply(_ deltas: Matrix, by input: Matrix, into parameter: (LayerParameters) -> Matrix) throws {
-        for index in nodes.indices { try sums.multiply(deltas, by: input, node: index, into: parameter(nodes[index])) }
+    /// The gradient of the weights that made `deltas` [T*B, G] of `input` [T*B, in]: `deltas^T input`, into one matrix [G, in] for
+    /// each node.
+    func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix]) throws {
+        for node in results.indices { try sums.multiply(deltas, by: input, node: node, into: results[node]) }
     }
 
-    func sumRows(_ deltas: Matrix, into bias: (LayerParameters) -> Matrix) {
-        for index in nodes.indices { sums.sumRows(deltas, node: index, into: bias(nodes[index]).base) }
+    /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.
+    func sumRows(_ deltas: Matrix, into results: [Matrix]) {
+        for node in results.indices { sums.sumRows(deltas, node: node, into: results[node].base) }
     }
 
     /// Where both biases are added to the same sum, so that their gradients are equal.
     func sumRowsIntoBothBiases(_ deltas: Matrix) {
-        sumRows(deltas) { $0.inputBias }
-        for node in nodes { copy(node.inputBias.base, to: node.recurrentBias.base, count: node.inputBias.columns) }
+        sumRows(deltas, into: inputBias)
+        for node in inputBias.indices {
+            copy(inputBias[node].base, to: recurrentBias[node].base, count: inputBias[node].columns)
+        }
     }
-}
-
-extension ModelConfiguration {
-    /// Columns of the widest input of any weights.
-    fileprivate var widest: Int { max(embedding, hidden) }
-    fileprivate var gateRows: Int { cell.gates * hidden }
 }

@@ -6,7 +6,7 @@ import Kernels
 ///     c_t = f c_{t-1} + i g                           h_t = o tanh(c_t)
 ///
 /// Derivation: docs/mathematics.md (13) to (18).
-final class LSTMLayer: LayerBase, RecurrentLayer {
+final class LSTMLayer: GatedLayer, Layer {
     private let recurrent: PackedProduct  // [B, H] x U^T, accumulating into the projection
     private let recurrentBackward: PackedProduct?  // [B, 4H] x U
     private let bias: Buffer  // b_ih + b_hh, [4H]
@@ -15,17 +15,34 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
     private let cellGradient: Buffer  // dL/dc_{t-1} from step t, [B, H]
 
-    init(_ shape: LayerShape, weights: LayerParameters, gradients: LayerGradients?) throws {
-        let (b, h) = (shape.batch, shape.hidden)
+    static func plan(_ shape: LayerShape) -> LayerPlan {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        let block = Double(chunk.batch) * Double(h)
+        var plan = plan(gates: 4, shape)
+        plan.state.append(StatePlan("c", width: h))
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, 4 * h, times: chunk.steps - 1),
+            ProductPlan(.weightGradients, 4 * h, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
+        plan.values += (5 * Double(chunk.steps) + 2) * block  // gates, c, and c carried
+        if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
+        return plan
+    }
+
+    init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
+        let b = chunk.batch
         recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
         recurrentBackward =
-            shape.training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
+            training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: 4 * h)
-        gates = Buffer(count: shape.steps * b * 4 * h)
-        cells = Buffer(count: (shape.steps + 1) * b * h)
-        hiddenGradient = Buffer(count: shape.training ? b * h : 0)
-        cellGradient = Buffer(count: shape.training ? b * h : 0)
-        try super.init(of: shape, weights: weights, gradients: gradients)
+        gates = Buffer(count: chunk.steps * b * 4 * h)
+        cells = Buffer(count: (chunk.steps + 1) * b * h)
+        hiddenGradient = Buffer(count: training ? b * h : 0)
+        cellGradient = Buffer(count: training ? b * h : 0)
+        try super.init(gates: 4, states: 2, shape, parameters, sums, clock)
     }
 
     override func packWeights() throws {
@@ -84,7 +101,7 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let gradients, let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         hiddenGradient.fill(0)
         cellGradient.fill(0)
@@ -100,14 +117,8 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
             }
             if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base, rows: batch) }
         }
-        clock.enter(.weightGradients)
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
-        try gradients.multiply(deltas, by: input) { $0.inputWeights }
-        try gradients.multiply(deltas, by: previousStates(steps)) { $0.recurrentWeights }
-        gradients.sumRowsIntoBothBiases(deltas)
-        try pause()
-        clock.enter(.projectionBackward)
-        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+        try finishBackward(deltas, input, inputGradient: inputGradient, steps: steps, pause: pause)
     }
 
     /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
@@ -131,4 +142,9 @@ final class LSTMLayer: LayerBase, RecurrentLayer {
             cellGradient.store(dc * f, j, n)
         }
     }
+}
+
+extension Cell {
+    /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; no peepholes.
+    package static let lstm = Cell("lstm", LSTMLayer.self)
 }

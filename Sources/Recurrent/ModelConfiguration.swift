@@ -3,30 +3,6 @@
 //   E  embedding size      H  hidden size     L  layers                    G  gate rows: Elman H, GRU 3H, LSTM 4H
 // Activations are time-major: [T, B, H], one time step is contiguous.
 
-/// The recurrent cell.
-package enum Cell: String, Sendable, CaseIterable {
-    /// Elman 1990: `h = g(W x + U h + b)`.
-    case elman
-    /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; no peepholes.
-    case lstm
-    /// Cho et al. 2014: the reset gate acts on h before the matrix product.
-    case gru
-    /// The variant of cuDNN and PyTorch: the reset gate acts after the matrix product.
-    case gruResetAfter = "gru_reset_after"
-
-    /// Rows of the gate matrices in units of H.
-    package var gates: Int {
-        switch self {
-        case .elman: 1
-        case .gru, .gruResetAfter: 3
-        case .lstm: 4
-        }
-    }
-
-    /// Vectors [B, H] carried from chunk to chunk: h, and for the LSTM c.
-    package var stateVectors: Int { self == .lstm ? 2 : 1 }
-}
-
 /// The Elman cell's nonlinearity.
 package enum Activation: String, Sendable, CaseIterable {
     case tanh, sigmoid, relu
@@ -70,6 +46,10 @@ package struct ModelConfiguration: Sendable, Equatable {
         self.initialEmbeddingRange = initialEmbeddingRange
     }
 
-    /// Width of the input of layer `index`.
-    func inputs(ofLayer index: Int) -> Int { index == 0 ? embedding : hidden }
+    /// Width of what layer `index` reads, which is the embedding or the output of the layer below; for `layers`, of what
+    /// the head reads.
+    package func width(belowLayer index: Int) -> Int { index == 0 ? embedding : hidden }
+
+    /// The widest of these.
+    var widest: Int { (0...layers).map(width(belowLayer:)).max()! }
 }

@@ -11,57 +11,55 @@ package struct ParameterLayout: Sendable, Equatable {
         package let shape: [Int]
         /// In floats from the start of the arena; a multiple of 16 (64 bytes).
         package let offset: Int
+        package let initial: InitialValues
+        /// Whether only the rows of the tokens that a chunk reads have a gradient.
+        package let hasSparseRows: Bool
         package var count: Int { shape.reduce(1, *) }
         package var range: Range<Int> { offset..<offset + count }
     }
 
+    /// Parameters whose gradients a backward pass completes together: those of the embedding, of a layer, of the head.
+    package struct Group: Sendable, Equatable {
+        /// Places in `entries`.
+        package let entries: Range<Int>
+        /// Floats, up to the next group.
+        package let range: Range<Int>
+    }
+
     package let entries: [Entry]
+    /// The embedding, each layer from the bottom, the head.
+    package let groups: [Group]
     /// Floats in the arena, padding between entries included (it stays zero).
     package let count: Int
 
     package init(_ model: ModelConfiguration) {
         var entries: [Entry] = []
+        var groups: [Group] = []
         var offset = 0
-        func add(_ name: String, _ shape: Int...) {
-            let entry = Entry(name: name, shape: shape, offset: offset)
-            entries.append(entry)
-            offset = (offset + entry.count + 15) & ~15
+        for plan in model.plans(.token) {
+            let (first, start) = (entries.count, offset)
+            for parameter in plan.parameters {
+                let entry = Entry(
+                    name: parameter.name, shape: parameter.shape, offset: offset, initial: parameter.initial,
+                    hasSparseRows: parameter.hasSparseRows)
+                entries.append(entry)
+                offset = (offset + entry.count + 15) & ~15
+            }
+            groups.append(Group(entries: first..<entries.count, range: start..<offset))
         }
-        let rows = model.cell.gates * model.hidden
-        add("encoder.weight", model.vocabulary, model.embedding)
-        for layer in 0..<model.layers {
-            add("rnn.weight_ih_l\(layer)", rows, model.inputs(ofLayer: layer))
-            add("rnn.weight_hh_l\(layer)", rows, model.hidden)
-            add("rnn.bias_ih_l\(layer)", rows)
-            add("rnn.bias_hh_l\(layer)", rows)
-        }
-        if !model.tied { add("decoder.weight", model.vocabulary, model.hidden) }
-        add("decoder.bias", model.vocabulary)
         self.entries = entries
+        self.groups = groups
         count = offset
     }
 
     /// Trainable values: padding not counted.
     package var parameters: Int { entries.reduce(0) { $0 + $1.count } }
 
-    /// The floats whose gradients a backward pass completes together, in order: those of the output layer, of each layer
-    /// from the top, and of the embedding.
-    package var backwardOrder: [Range<Int>] {
-        // "encoder", "_l0", ..., "decoder"
-        func part(_ name: String) -> Substring {
-            name.hasPrefix("rnn") ? name[name.lastIndex(of: "_")!...] : name.prefix { $0 != "." }
-        }
-        var parts: [(name: Substring, range: Range<Int>)] = []
-        for (index, entry) in entries.enumerated() {
-            let end = index + 1 < entries.count ? entries[index + 1].offset : count
-            if let last = parts.last, last.name == part(entry.name) {
-                parts[parts.count - 1].range = last.range.lowerBound..<end
-            } else {
-                parts.append((part(entry.name), entry.offset..<end))
-            }
-        }
-        return parts.reversed().map(\.range)
-    }
+    /// The groups' ranges in the order in which a backward pass completes them: the head, each layer from the top, the embedding.
+    package var backwardOrder: [Range<Int>] { groups.reversed().map(\.range) }
+
+    /// The embedding [V, E].
+    package var embedding: Entry { entries[groups[0].entries.lowerBound] }
 
     package subscript(name: String) -> Entry {
         guard let entry = entries.first(where: { $0.name == name }) else { preconditionFailure("no parameter \(name)") }
@@ -91,18 +89,16 @@ package final class Arena {
     /// Row-major.
     package func values(_ entry: ParameterLayout.Entry) -> Elements { Elements(of: buffer, in: entry.range) }
 
-    /// Weights are uniform within the model's initial range, biases zero; a function of the seed and the tensor's
-    /// place in the layout.
-    package func initialise(_ model: ModelConfiguration, seed: UInt64) {
+    /// Fills in the initial values of each parameter: a function of the seed and the parameter's place in the layout.
+    package func initialise(seed: UInt64) {
         for (index, entry) in layout.entries.enumerated() {
-            guard entry.shape.count == 2 else {
-                values(entry).fill(0)
-                continue
-            }
-            let range = index == 0 ? model.initialEmbeddingRange ?? model.initialRange : model.initialRange
-            var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
-            values(entry).withUnsafe { values in
-                for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
+            switch entry.initial {
+            case .constant(let value): values(entry).fill(value)
+            case .uniform(let range):
+                var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
+                values(entry).withUnsafe { values in
+                    for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
+                }
             }
         }
     }

@@ -19,19 +19,10 @@ package struct ProductCount: Sendable {
     ///   - batch: B.
     ///   - steps: T.
     package init(_ model: ModelConfiguration, batch: Int, steps: Int) {
-        let (rows, h) = (batch * steps, model.hidden)
-        let gates = model.cell.gates * h
-        for layer in 0..<model.layers {
-            let inputs = model.inputs(ofLayer: layer)
-            self[.projection] += 2 * rows * gates * inputs
-            self[.recurrence] += 2 * rows * gates * h
-            self[.recurrenceBackward] += 2 * (rows - batch) * gates * h
-            if model.cell == .gru { self[.recurrenceBackward] += 2 * batch * h * h }
-            self[.weightGradients] += 2 * rows * gates * (inputs + h)
-            self[.projectionBackward] += 2 * rows * gates * inputs
+        let chunk = ChunkShape(steps: steps, batch: batch, training: true)
+        for product in model.plans(chunk).flatMap(\.products) {
+            self[product.phase] += 2 * product.rows * product.columns * product.inner * product.times
         }
-        self[.output] = 2 * rows * model.vocabulary * h
-        self[.outputBackward] = 2 * self[.output]
     }
 
     package private(set) subscript(phase: PhaseClock.Phase) -> Int {
@@ -46,7 +37,7 @@ extension ModelConfiguration {
     /// Bytes of the weights that products use, 4 (sum over layers of G (in + H) + V H): what a single token must
     /// read. Its one row of the embedding is not counted.
     package var productWeightBytes: Int {
-        let gates = cell.gates * hidden
-        return 4 * ((0..<layers).reduce(0) { $0 + gates * (inputs(ofLayer: $1) + hidden) } + vocabulary * hidden)
+        let forward = plans(.token).flatMap(\.products).filter { [.projection, .recurrence, .output].contains($0.phase) }
+        return 4 * forward.reduce(0) { $0 + $1.columns * $1.inner * $1.times }
     }
 }

@@ -5,12 +5,8 @@ import Recurrent
 
 /// The carried state by global stream: [S, H] for each layer and vector, however many ranks have a part of it.
 enum CarriedState {
-    /// Names in the order of `LanguageModel.state`: `carried.h_l0`, for an LSTM `carried.c_l0`, `carried.h_l1`, ...
-    static func names(_ model: ModelConfiguration) -> [String] {
-        (0..<model.layers).flatMap { layer in
-            ["h", "c"].prefix(model.cell.stateVectors).map { "carried.\($0)_l\(layer)" }
-        }
-    }
+    /// Names in the order of `Network.state`: `carried.h_l0`, for an LSTM `carried.c_l0`, `carried.h_l1`, ...
+    static func names(_ model: ModelConfiguration) -> [String] { model.states.map { "carried.\($0.name)" } }
 
     /// Collective. The state of all streams on rank 0, nil elsewhere. Ranks own consecutive streams, so joining their
     /// parts in rank order gives stream order.
@@ -18,11 +14,11 @@ enum CarriedState {
         _ state: [Buffer], model: ModelConfiguration, streams: Int, communicator: any Communicator
     ) throws -> [NamedTensor]? {
         var tensors: [NamedTensor] = []
-        for (buffer, name) in zip(state, names(model)) {
+        for (buffer, plan) in zip(state, model.states) {
             let own = buffer.elements.withUnsafe { Array(UnsafeRawBufferPointer($0)) }
             guard let parts = try communicator.gather(own, at: 0) else { continue }
             let values = parts.joined().asFloats()
-            tensors.append(NamedTensor(name, shape: [streams, model.hidden], values))
+            tensors.append(NamedTensor("carried.\(plan.name)", shape: [streams, plan.width], values))
         }
         return communicator.rank == 0 ? tensors : nil
     }
@@ -32,11 +28,11 @@ enum CarriedState {
     static func restore(
         _ state: [Buffer], model: ModelConfiguration, streams: Int, own: Range<Int>, from file: SafetensorsFile
     ) throws {
-        let all = Buffer(count: streams * model.hidden)
-        for (buffer, name) in zip(state, names(model)) {
+        for (buffer, plan) in zip(state, model.states) {
+            let all = Buffer(count: streams * plan.width)
             try all.elements.withUnsafe { all in
-                try file.read(name, shape: [streams, model.hidden], into: all)
-                copy(all.baseAddress! + own.lowerBound * model.hidden, to: buffer.base, count: own.count * model.hidden)
+                try file.read("carried.\(plan.name)", shape: [streams, plan.width], into: all)
+                copy(all.baseAddress! + own.lowerBound * plan.width, to: buffer.base, count: own.count * plan.width)
             }
         }
     }

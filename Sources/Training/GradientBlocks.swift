@@ -32,7 +32,7 @@ struct GradientBlocks {
     private let end: Int
 
     init(_ layout: ParameterLayout) {
-        let entry = layout.entries[0]
+        let entry = layout.embedding
         embedding = entry.range
         columns = entry.shape[1]
         rowsOfBlock = max(1, GradientBlocks.length / columns)

@@ -60,8 +60,8 @@ final class Replica: BackwardObserver {
         sources = .allocate(capacity: here.size)
         for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(shared.part(of: rank).baseAddress!)) }
 
-        embedding = layout.entries[0]
-        let sparse = !model.tied && exchange.sparse
+        embedding = layout.embedding
+        let sparse = embedding.hasSparseRows && exchange.sparse
         rows = sparse ? try TouchedRows(vocabulary: model.vocabulary, tokens: tokens, machines: machines) : nil
         var parts = layout.backwardOrder
         if sparse { parts.removeLast() }
@@ -78,7 +78,7 @@ final class Replica: BackwardObserver {
             if sparse { sums.append(try machines.across.makeSum(upTo: 0, wire: exchange.wire)) }
         }
 
-        foreignRows = sparse || model.tied ? 0..<0 : ownRanges.last!.clamped(to: embedding.range)
+        foreignRows = sparse || !embedding.hasSparseRows ? 0..<0 : ownRanges.last!.clamped(to: embedding.range)
 
         signals = .allocate(capacity: 4)
         signals.initialize(repeating: 0)

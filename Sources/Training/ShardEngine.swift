@@ -20,7 +20,7 @@ final class ShardEngine: StepEngine {
     private let communicator: any Communicator
     private let machines: Machines
     private let clock: PhaseClock
-    private let model: LanguageModel
+    private let model: Network
     private let exchange: NodeExchange
     /// The losses of all shards, then tokens, stop and save.
     private let signals: UnsafeMutableBufferPointer<Double>
@@ -43,7 +43,7 @@ final class ShardEngine: StepEngine {
         exchange = try NodeExchange(
             plan, options.model, tokens: steps * own.count * plan.width, machines: machines, communicator: communicator)
         let sums = try GradientSums(options.model, nodes: exchange.ownNodes, width: plan.width, steps: steps)
-        model = try LanguageModel(
+        model = try Network(
             options.model, parameters: parameters, sums: sums, batch: own.count * plan.width, steps: steps,
             firstStream: own.lowerBound * plan.width, clock: clock)
         signals = .allocate(capacity: shards + 3)
@@ -60,7 +60,7 @@ final class ShardEngine: StepEngine {
     func packWeights() throws { try model.packWeights() }
 
     func lossAndGradient(_ chunk: LocalChunk) throws -> LossSum {
-        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
         return try model.lossAndBackward(chunk.targets)
     }
 
@@ -110,7 +110,7 @@ final class ShardEngine: StepEngine {
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
         exchange.clearTouchedRows()
         model.rewind()
-        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
         _ = try model.lossAndBackward(chunk.targets)
         return exchange.ownNodes.lazy.compactMap(\.nonFinite).first
     }
@@ -138,6 +138,6 @@ extension GradientSums.Node {
         let tensor = GradientNorm(gradients).nonFinite
         // Kept apart from the arena with tied weights: an infinity there shows in the first tensor, which is the embedding.
         let apart = (0..<embedding.rows).contains { !sumOfSquares(embedding.row($0), count: embedding.columns).isFinite }
-        return apart ? gradients.layout.entries[0].name : tensor
+        return apart ? gradients.layout.embedding.name : tensor
     }
 }

@@ -13,7 +13,7 @@ protocol StepEngine: AnyObject {
     /// Whether this rank must fill in parameters and slots.
     var fillsParameters: Bool { get }
 
-    /// The carried state of this rank's streams, as `LanguageModel.state`.
+    /// The carried state of this rank's streams, as `Network.state`.
     var carriedState: [Buffer] { get }
     func resetState()
     /// Call after every change of the parameters.
@@ -38,13 +38,13 @@ struct LocalChunk {
     let inputs: UnsafePointer<Int32>  // [T, B]
     let targets: UnsafePointer<Int32>  // [T, B]
     let steps: Int  // T
-    let dropout: Dropout
+    let context: StepContext
 }
 
 /// Computes all of the rank's streams at once, which is fastest. The last digits of the sum depend on the number of ranks.
 final class StreamEngine: StepEngine {
     private let replica: Replica
-    private let model: LanguageModel
+    private let model: Network
 
     /// Collective. - Throws: `KernelError`, transport errors.
     init(_ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, clock: PhaseClock) throws {
@@ -52,7 +52,7 @@ final class StreamEngine: StepEngine {
         replica = try Replica(
             options.model, rule: options.optimizer, tokens: steps * streams.count, exchange: options.exchange,
             communicator: communicator, clock: clock)
-        model = try LanguageModel(
+        model = try Network(
             options.model, parameters: replica.parameters, gradients: replica.gradients, batch: streams.count, steps: steps,
             firstStream: streams.lowerBound, clock: clock)
     }
@@ -67,7 +67,7 @@ final class StreamEngine: StepEngine {
     func packWeights() throws { try model.packWeights() }
 
     func lossAndGradient(_ chunk: LocalChunk) throws -> LossSum {
-        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
         return try model.lossAndBackward(chunk.targets, observer: replica.observer)
     }
 
@@ -84,7 +84,7 @@ final class StreamEngine: StepEngine {
     func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
         replica.clearTouchedRows()
         model.rewind()
-        try model.forward(chunk.inputs, steps: chunk.steps, dropout: chunk.dropout)
+        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
         _ = try model.lossAndBackward(chunk.targets)
         return GradientNorm(replica.gradients).nonFinite
     }

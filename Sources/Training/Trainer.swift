@@ -96,7 +96,7 @@ package final class Trainer {
         ownStreams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: options.streams)
         step = try TrainingStep(options, communicator: communicator, streams: ownStreams, heartbeat: heartbeat)
-        if step.fillsParameters { step.parameters.initialise(options.model, seed: options.seed) }
+        if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         evaluator = try validation.map { [step] in
             try Evaluator(
                 RecurrentPredictor(options.model, parameters: step.parameters), tokens: $0, streams: options.validation.streams,

@@ -52,7 +52,7 @@ package final class TrainingStep {
         targets.deallocate()
     }
 
-    /// The carried state of this rank's streams, as `LanguageModel.state`.
+    /// The carried state of this rank's streams, as `Network.state`.
     package var carriedState: [Buffer] { engine.carriedState }
 
     package var parameters: Arena { engine.parameters }
@@ -156,7 +156,7 @@ package final class TrainingStep {
         if chunk.startsEpoch { engine.resetState() }
         let own = LocalChunk(
             inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
-            dropout: Dropout(rate: options.model.dropout, seed: options.seed, step: step))
+            context: StepContext(seed: options.seed, step: step))
         return (own, options.unroll.learningRateScale(steps: chunk.steps))
     }
 

@@ -9,7 +9,7 @@ import Testing
 
 private func trainedParameters(_ configuration: ModelConfiguration) -> Arena {
     let parameters = Arena(ParameterLayout(configuration))
-    parameters.initialise(configuration, seed: 4)
+    parameters.initialise(seed: 4)
     return parameters
 }
 

@@ -38,7 +38,7 @@ enum ONNXRuntime {
     /// Biases included, which start at zero in training.
     static func parameters(_ model: ModelConfiguration) -> Arena {
         let parameters = Arena(ParameterLayout(model))
-        parameters.initialise(model, seed: 7)
+        parameters.initialise(seed: 7)
         var random = PhiloxSequence(seed: 8, purpose: .initialisation, stream: 0)
         for entry in parameters.layout.entries where entry.shape.count == 1 {
             let values = parameters.values(entry)
@@ -75,7 +75,7 @@ enum ONNXRuntime {
         let scorer = try Scorer(RecurrentPredictor(model, parameters: parameters), start: Int32(frame.start), carriesState: false)
         expected.nll = try scorer.score(lines.map { ($0 + [frame.end]).map(Int32.init) }).map { -$0.logProbability }
 
-        let network = try LanguageModel(model, parameters: parameters, batch: 2, steps: 1)
+        let network = try Network(model, parameters: parameters, batch: 2, steps: 1)
         network.resetState()
         for _ in 0..<9 {
             let tokens = [token(), token()]
@@ -83,7 +83,7 @@ enum ONNXRuntime {
             try network.forward(tokens.map(Int32.init), steps: 1)
             expected.log_softmax.append(try (0..<2).map { logarithms(try network.lastLogits(stream: $0).map(Double.init)) })
         }
-        let vectors = model.cell.stateVectors
+        let vectors = model.states.count / model.layers
         let states = network.state.map { buffer in
             (0..<2).map { stream in (0..<model.hidden).map { buffer.elements[stream * model.hidden + $0] } }
         }
@@ -132,8 +132,10 @@ enum ONNXRuntime {
     @Test func graphsAreInOrder() throws {
         for (name, model) in Self.models {
             let parameters = Self.parameters(model)
+            let cell = try #require(RecurrentOperator(model))
             for graph in [
-                LanguageModelGraph.sentences(model, parameters, frame: Self.frame), LanguageModelGraph.step(model, parameters),
+                LanguageModelGraph.sentences(model, parameters, cell, frame: Self.frame),
+                LanguageModelGraph.step(model, parameters, cell),
             ] {
                 var known = Set(graph.input.map(\.name) + graph.initializer.map(\.name))
                 #expect(known.count == graph.input.count + graph.initializer.count, "\(name): a name twice")
@@ -154,7 +156,8 @@ enum ONNXRuntime {
     @Test func sizes() throws {
         for (_, model) in Self.models {
             let parameters = Self.parameters(model)
-            let weights = LanguageModelGraph.step(model, parameters).initializer.filter { $0.dataType == .float }
+            let cell = try #require(RecurrentOperator(model))
+            let weights = LanguageModelGraph.step(model, parameters, cell).initializer.filter { $0.dataType == .float }
             #expect(weights.reduce(0) { $0 + $1.rawData.count } == 4 * parameters.layout.parameters)
         }
     }

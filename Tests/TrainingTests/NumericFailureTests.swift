@@ -21,7 +21,7 @@ import Training
             let step = try TrainingStep(options, communicator: communicator, streams: own)
             let parameters = step.parameters
             if step.fillsParameters {
-                parameters.initialise(options.model, seed: 1)
+                parameters.initialise(seed: 1)
                 // Two huge weights: the loss stays finite, the squares of the gradient do not.
                 parameters.matrix("decoder.weight").base[0] = 1e25
                 parameters.matrix("decoder.weight").base[12] = -1e25

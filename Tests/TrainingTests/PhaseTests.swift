@@ -18,7 +18,7 @@ import Training
         let streams = try StreamPartition.owned(
             by: communicator.rank, of: communicator.size, streams: run.options.streams)
         let step = try TrainingStep(run.options, communicator: communicator, streams: streams)
-        if step.fillsParameters { step.parameters.initialise(run.options.model, seed: 1) }
+        if step.fillsParameters { step.parameters.initialise(seed: 1) }
         let tokens = TokenStore(run.tokens)
         let partition = try StreamPartition(
             tokens: tokens.count, streams: run.options.streams, remainder: .dropped, name: "tokens")

@@ -16,7 +16,7 @@ import Training
                 tokens: tokens.count, streams: options.streams, remainder: .dropped, name: "tokens")
             let own = try StreamPartition.owned(by: communicator.rank, of: ranks, streams: options.streams)
             let step = try TrainingStep(options, communicator: communicator, streams: own)
-            step.parameters.initialise(options.model, seed: 1)
+            step.parameters.initialise(seed: 1)
             try step.begin()
             var chunks = try ChunkIterator(TokenStore(tokens), partition: partition, streams: own)
             for number in 1...3 {

@@ -28,7 +28,7 @@ import Training
             let own = try StreamPartition.owned(by: communicator.rank, of: ranks, streams: streams)
             var chunks = try ChunkIterator(TokenStore(Self.tokens), partition: partition, streams: own)
             let step = try TrainingStep(options, communicator: communicator, streams: own)
-            if step.fillsParameters { step.parameters.initialise(options.model, seed: 1) }
+            if step.fillsParameters { step.parameters.initialise(seed: 1) }
             try step.begin()
             return try body(communicator, options, step, &chunks)
         }

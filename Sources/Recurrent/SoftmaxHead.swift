@@ -1,35 +1,16 @@
 import Kernels
 
-/// Negative log likelihood, summed over `tokens` predictions, in nats.
-package struct LossSum: Sendable, Equatable {
-    package var total: Double
-    package var tokens: Int
-
-    package init(total: Double = 0, tokens: Int = 0) {
-        self.total = total
-        self.tokens = tokens
-    }
-
-    package static func += (sum: inout LossSum, term: LossSum) {
-        sum.total += term.total
-        sum.tokens += term.tokens
-    }
-
-    /// Nats per token; 0 if nothing was scored.
-    package var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
-}
-
 /// `y = softmax(V h + c)` with cross-entropy, over blocks of rows: only one block of logits exists at a time, so a
 /// vocabulary of 200,000 trains in bounded memory. Targets of -1 are not predictions: no loss, no gradient.
 /// docs/mathematics.md (30) to (33).
-final class OutputLayer {
+final class SoftmaxHead: Head {
     let weights: Matrix  // [V, H]
     let bias: UnsafeMutablePointer<Float>  // [V]
     private let sums: GradientSums?
     let weightGradients: [Matrix]  // one [V, H] for each node
     let biasGradients: [UnsafeMutablePointer<Float>]
     /// With shards: the rows in their order, and what their sums need.
-    private let shards: OutputShards?
+    private let shards: SoftmaxShards?
     private let product: PackedProduct  // [blockRows, H] x W^T
     private let logits: Buffer  // [blockRows, V]
     let blockRows: Int
@@ -44,27 +25,50 @@ final class OutputLayer {
         return max(1, (rows + blocks - 1) / blocks)
     }
 
-    init(
-        weights: Matrix, bias: Matrix, weightName: String, sums: GradientSums?, batch: Int, rows: Int, clock: PhaseClock
-    ) throws {
-        self.weights = weights
-        self.bias = bias.base
+    /// The parameter that is the output weights: with tied weights, the embedding.
+    private static func weightName(_ model: ModelConfiguration) -> String { model.tied ? Embedding.name : "decoder.weight" }
+
+    static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
+        let (rows, v, h) = (chunk.rows, model.vocabulary, model.width(belowLayer: model.layers))
+        var plan = LayerPlan()
+        if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange))) }
+        plan.parameters.append(ParameterPlan("decoder.bias", [v], .constant(0)))
+        plan.products = [
+            ProductPlan(.output, rows, v, h),
+            ProductPlan(.outputBackward, rows, h, v),
+            ProductPlan(.outputBackward, v, h, rows),
+        ]
+        let logits = chunk.values * Double(v)
+        plan.values = PackedProduct.count(inputs: h, outputs: v) + logits
+        guard plan.values < 0x1p54 else { return plan }  // too much to be allocated
+        let blockRows = blockRows(rows: rows, vocabulary: v)
+        plan.values += Double(blockRows * v) - logits
+        if chunk.training, !chunk.nodes.isEmpty {
+            plan.values += SoftmaxShards.values(chunk, vocabulary: v, columns: h, blockRows: blockRows)
+        }
+        return plan
+    }
+
+    init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        let weightName = SoftmaxHead.weightName(model)
+        weights = parameters.matrix(weightName)
+        bias = parameters.matrix("decoder.bias").base
         self.sums = sums
         weightGradients = sums?.nodes.map { $0.gradients.matrix(weightName) } ?? []
         biasGradients = sums?.nodes.map { $0.gradients.matrix("decoder.bias").base } ?? []
         self.clock = clock
-        blockRows = OutputLayer.blockRows(rows: rows, vocabulary: weights.rows)
+        blockRows = SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: weights.rows)
         product = try PackedProduct(
             rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
         logits = Buffer(count: blockRows * weights.rows)
         shards =
             if let sums, sums.isSharded {
-                OutputShards(
-                    sums, batch: batch, rows: rows, columns: weights.columns, vocabulary: weights.rows, blockRows: blockRows)
+                SoftmaxShards(
+                    sums, batch: chunk.batch, rows: chunk.rows, columns: weights.columns, vocabulary: weights.rows,
+                    blockRows: blockRows)
             } else { nil }
     }
 
-    /// The loss of each shard in the last chunk, nats.
     var shardLosses: [Double] { shards?.losses ?? [] }
 
     func packWeights() throws { product.pack(weights.base) }
@@ -82,13 +86,7 @@ final class OutputLayer {
         }
     }
 
-    /// - Parameters:
-    ///   - hidden: [N, H].
-    ///   - targets: [N].
-    ///   - each: called with (row, nats) of every prediction, in order.
-    func loss(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil
-    ) throws -> LossSum {
+    func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum {
         var sum = LossSum()
         try forEachBlock(hidden) { first, block in
             for i in 0..<block.rows where targets[first + i] >= 0 {
@@ -100,7 +98,6 @@ final class OutputLayer {
         return sum
     }
 
-    /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of weights and bias (overwritten).
     func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
         precondition(sums != nil, "a model made for evaluation")
         if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
@@ -133,7 +130,6 @@ final class OutputLayer {
         return crossEntropyGradient(logits, bias: bias, biasGradient: sum, count: vocabulary, target: target)
     }
 
-    /// Logits [1, V] of one row; valid until the next call.
     func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float> {
         try forEachBlock(Matrix(hidden, rows: 1, columns: weights.columns)) { _, block in
             add(block.base, bias, into: block.base, count: vocabulary)

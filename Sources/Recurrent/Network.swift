@@ -1,10 +1,10 @@
 import Kernels
 
-/// Embedding, recurrent layers and output layer: the model as one rank runs it on its streams.
+/// Embedding, recurrent layers and head: the model as one rank runs it on its streams.
 ///
 /// The caller may change the parameters (and then calls `packWeights`); everything else that a step touches is allocated here,
 /// once.
-package final class LanguageModel {
+package final class Network {
     package let configuration: ModelConfiguration
     /// B. May be any number up to that which the model was made for; then the state has to be reset.
     package var batch: Int {
@@ -24,14 +24,16 @@ package final class LanguageModel {
     private let arenas: [Arena]
     private let sums: GradientSums?
     private let embedding: Embedding
-    private let layers: [any RecurrentLayer]
-    private let outputLayer: OutputLayer
+    private let layers: [any Layer]
+    private let head: any Head
     private let embedded: Buffer  // [T, B, E], after dropout
     private let dropped: [Buffer]  // each layer's output after dropout, [T, B, H]; empty without dropout
     private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
 
-    private var dropout: Dropout?
-    private let inputs: UnsafeMutablePointer<Int32>  // [T, B], a copy: the backward pass needs them again
+    private let dropout: DropoutPlan
+    /// Of the chunk at hand; nil without dropout.
+    private var context: StepContext?
+    private let inputs: Integers  // [T, B], a copy: the backward pass needs them again
     private var steps = 0
 
     /// - Parameters:
@@ -63,42 +65,41 @@ package final class LanguageModel {
         self.sums = sums
         maximumBatch = batch
         arenas = [parameters] + (sums?.nodes.map(\.gradients) ?? [])
-        let rows = steps * batch
-        let training = sums != nil
-        embedding = Embedding(weights: parameters.matrix("encoder.weight"), sums: sums, batch: batch, rows: rows)
+        let chunk = ChunkShape(
+            steps: steps, batch: batch, training: sums != nil,
+            nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [])
+        embedding = Embedding(chunk, parameters: parameters, sums: sums)
         layers = try (0..<configuration.layers).map { index in
-            let shape = LayerShape(
-                cell: configuration.cell, steps: steps, batch: batch, inputs: configuration.inputs(ofLayer: index),
-                hidden: configuration.hidden, training: training, clock: clock)
-            let weights = LayerParameters(parameters, layer: index)
-            let gradients = sums.map { LayerGradients($0, layer: index) }
-            return switch configuration.cell {
-            case .elman: try ElmanLayer(shape, activation: configuration.activation, weights: weights, gradients: gradients)
-            case .lstm: try LSTMLayer(shape, weights: weights, gradients: gradients)
-            case .gru: try GRULayer(shape, weights: weights, gradients: gradients)
-            case .gruResetAfter: try GRUResetAfterLayer(shape, weights: weights, gradients: gradients)
-            }
+            let shape = LayerShape(model: configuration, index: index, chunk: chunk)
+            return try configuration.cell.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        let decoder = configuration.tied ? "encoder.weight" : "decoder.weight"
-        outputLayer = try OutputLayer(
-            weights: parameters.matrix(decoder), bias: parameters.matrix("decoder.bias"), weightName: decoder, sums: sums,
-            batch: batch, rows: rows, clock: clock)
-        inputs = .allocate(capacity: rows)
-        inputs.initialize(repeating: 0, count: rows)
+        head = try SoftmaxHead(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
+        dropout = DropoutPlan(configuration)
+        let rows = chunk.rows
+        inputs = Integers(count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
-        let drops = training && configuration.dropout > 0
-        dropped = (0..<(drops ? configuration.layers : 0)).map { _ in Buffer(count: rows * configuration.hidden) }
-        let widest = max(configuration.embedding, configuration.hidden)
-        gradientBuffers = (0..<(training ? 2 : 0)).map { _ in Buffer(count: rows * widest) }
+        let drops = chunk.training && dropout.dropsAny
+        dropped = (0..<(drops ? configuration.layers : 0)).map {
+            Buffer(count: rows * configuration.width(belowLayer: $0 + 1))
+        }
+        gradientBuffers = (0..<(chunk.training ? 2 : 0)).map { _ in Buffer(count: rows * configuration.widest) }
         try packWeights()
     }
 
-    deinit { inputs.deallocate() }
+    /// Values of four bytes that are the network's own, beside those of its layers.
+    static func values(_ model: ModelConfiguration, _ chunk: ChunkShape) -> Double {
+        var width = 1 + Double(model.embedding)  // tokens, and their vectors
+        if chunk.training {
+            width += 2 * Double(model.widest)
+            if DropoutPlan(model).dropsAny { for layer in 1...model.layers { width += Double(model.width(belowLayer: layer)) } }
+        }
+        return width * chunk.values
+    }
 
     /// Packs the weights for the products; call after every change of the parameters.
     package func packWeights() throws {
         for layer in layers { try layer.packWeights() }
-        try outputLayer.packWeights()
+        try head.packWeights()
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
@@ -112,23 +113,23 @@ package final class LanguageModel {
     /// - Parameters:
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
-    ///   - dropout: the masks of this global step; nil, or a model made without gradients or with rate 0: no dropout.
-    package func forward(_ inputs: UnsafePointer<Int32>, steps: Int, dropout: Dropout? = nil) throws {
+    ///   - context: the step, for the masks of dropout; nil, or a model made without gradients or with rate 0: no dropout.
+    package func forward(_ inputs: UnsafePointer<Int32>, steps: Int, context: StepContext? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
         // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
-        if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs, count: self.steps * batch) }
-        self.inputs.update(from: inputs, count: steps * batch)
+        if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
+        self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
-        self.dropout = dropped.isEmpty ? nil : dropout
+        self.context = dropped.isEmpty ? nil : context
         clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         embedding.forward(inputs, into: embedded)
         drop(embedded, into: embedded, site: 0)
         for (index, layer) in layers.enumerated() {
             try layer.forward(input(ofLayer: index), steps: steps)
-            if self.dropout != nil {
+            if self.context != nil {
                 drop(
-                    Matrix(layer.output, rows: steps * batch, columns: configuration.hidden),
+                    Matrix(layer.output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1)),
                     into: input(ofLayer: index + 1), site: index + 1)
             }
         }
@@ -144,7 +145,7 @@ package final class LanguageModel {
     ///   - targets: [T, B]; -1 where nothing is predicted.
     ///   - each: called with (t * B + b, nats) of every prediction.
     package func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
-        try outputLayer.loss(input(ofLayer: layers.count), targets: targets, each: each)
+        try head.loss(input(ofLayer: layers.count), targets: targets, each: each)
     }
 
     /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
@@ -155,14 +156,15 @@ package final class LanguageModel {
         precondition(steps > 0, "backward before forward")
         precondition(!gradientBuffers.isEmpty, "a model created for evaluation")
         let rows = steps * batch
-        var above = Matrix(gradientBuffers[0].base, rows: rows, columns: configuration.hidden)
-        let loss = try outputLayer.lossAndGradient(
+        var above = Matrix(
+            gradientBuffers[0].base, rows: rows, columns: configuration.width(belowLayer: layers.count))
+        let loss = try head.lossAndGradient(
             input(ofLayer: layers.count), targets: targets, hiddenGradient: above)
         try observer?.completed(0)
         for index in layers.indices.reversed() {
             drop(above, into: above, site: index + 1)
             let next = gradientBuffers[(layers.count - index) % 2]
-            let below = Matrix(next.base, rows: rows, columns: configuration.inputs(ofLayer: index))
+            let below = Matrix(next.base, rows: rows, columns: configuration.width(belowLayer: index))
             try layers[index].backward(
                 input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps,
                 pause: { try observer?.pause() })
@@ -171,31 +173,29 @@ package final class LanguageModel {
         }
         drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
-        embedding.backward(inputs, outputGradient: above)
+        embedding.backward(inputs.base, outputGradient: above)
         try observer?.completed(layers.count + 1)
         return loss
     }
 
     /// The loss of each shard in the last `lossAndBackward`, nats; empty without shards.
-    package var shardLosses: [Double] { outputLayer.shardLosses }
+    package var shardLosses: [Double] { head.shardLosses }
 
     /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
     package func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {
         let hidden = input(ofLayer: layers.count)
-        return try outputLayer.logits(of: hidden.row((steps - 1) * batch + stream))
+        return try head.logits(of: hidden.row((steps - 1) * batch + stream))
     }
 
-    /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the output layer reads.
+    /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.
     private func input(ofLayer index: Int) -> Matrix {
-        let rows = steps * batch
-        if index == 0 { return Matrix(embedded.base, rows: rows, columns: configuration.embedding) }
-        let base = dropout == nil ? layers[index - 1].output : dropped[index - 1].base
-        return Matrix(base, rows: rows, columns: configuration.hidden)
+        let base = index == 0 ? embedded.base : context == nil ? layers[index - 1].output : dropped[index - 1].base
+        return Matrix(base, rows: steps * batch, columns: configuration.width(belowLayer: index))
     }
 
     private func drop(_ source: Matrix, into result: Matrix, site: Int) {
-        guard let dropout else { return }
+        guard let context else { return }
         clock.enter(.dropout)
-        dropout.apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+        dropout.mask(site, context).apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
     }
 }

@@ -2,13 +2,13 @@ import Kernels
 
 /// What the output layer needs where gradients are summed by shards: its rows in the order of the sums, one shard after
 /// another and in each by time, then stream; and sums of nodes that are larger than a block of logits.
-final class OutputShards {
+final class SoftmaxShards {
     let sums: GradientSums
     private let batch: Int  // B
     private let columns: Int  // H
     private let hidden: Buffer  // [T*B, H]
     private let gradient: Buffer  // [T*B, H]
-    private let targets: UnsafeMutableBufferPointer<Int32>  // [T*B]
+    private let targets: Integers  // [T*B]
     /// dL/d(bias) by shards, [V].
     let bias: TreeVector
     /// Sums of right children, [V, H] each.
@@ -25,26 +25,23 @@ final class OutputShards {
         self.columns = columns
         hidden = Buffer(count: rows * columns)
         gradient = Buffer(count: rows * columns)
-        targets = .allocate(capacity: rows)
-        targets.initialize(repeating: -1)
+        targets = Integers(count: rows, repeating: -1)
         let counts = sums.nodes.map(\.shards.count)
         bias = TreeVector(length: vocabulary, leaves: counts.max()!)
-        let partials = OutputShards.partials(counts, shardRows: rows / batch * sums.width, blockRows: blockRows)
+        let partials = SoftmaxShards.partials(counts, shardRows: rows / batch * sums.width, blockRows: blockRows)
         partial = (0..<partials).map { _ in Buffer(count: vocabulary * columns) }
         losses = Array(repeating: 0, count: sums.nodes.last!.shards.upperBound)
     }
-
-    deinit { targets.deallocate() }
 
     private static func partials(_ nodes: [Int], shardRows: Int, blockRows: Int) -> Int {
         nodes.map { SumTree.partialSums(of: $0) { $0 * shardRows <= blockRows } }.max() ?? 0
     }
 
-    /// Bytes for nodes with a given number of shards.
-    static func memory(_ model: ModelConfiguration, nodes: [Int], width: Int, steps: Int, rows: Int) -> Int {
-        let blockRows = OutputLayer.blockRows(rows: rows, vocabulary: model.vocabulary)
-        return 4 * (2 * rows * model.hidden + partials(nodes, shardRows: steps * width, blockRows: blockRows) * model.vocabulary * model.hidden)
-            + TreeVector.memory(length: model.vocabulary, leaves: nodes.max() ?? 1)
+    /// Values of four bytes that it allocates.
+    static func values(_ chunk: ChunkShape, vocabulary: Int, columns: Int, blockRows: Int) -> Double {
+        let partials = partials(chunk.nodes, shardRows: chunk.steps * chunk.width, blockRows: blockRows)
+        return (2 * Double(columns) + 1) * chunk.values + Double(partials) * Double(vocabulary) * Double(columns)
+            + Double(TreeVector.count(length: vocabulary, leaves: chunk.nodes.max()!))
     }
 
     /// Takes a chunk's rows [T*B, H] and targets [T*B].
@@ -53,7 +50,7 @@ final class OutputShards {
         for shard in losses.indices { losses[shard] = 0 }
         forEachRun(source.rows) { from, to in
             copy(source.row(from), to: hidden.base + to * columns, count: sums.width * columns)
-            (targets.baseAddress! + to).update(from: sourceTargets + from, count: sums.width)
+            (targets.base + to).update(from: sourceTargets + from, count: sums.width)
         }
     }
 
@@ -77,10 +74,10 @@ final class OutputShards {
     func target(_ row: Int) -> Int { Int(targets[row]) }
 }
 
-extension OutputLayer {
+extension SoftmaxHead {
     /// As `lossAndGradient`, with the gradients of weights and bias summed by shards.
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, _ shards: OutputShards
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, _ shards: SoftmaxShards
     ) throws -> LossSum {
         shards.take(hidden, targets: targets)
         var tokens = 0
@@ -96,7 +93,7 @@ extension OutputLayer {
     /// Runs these shards and sums their gradients of the weights along the tree: at once where they fit into a block of
     /// logits, else one child after the other.
     /// - Returns: the predictions among them.
-    private func add(_ node: Range<Int>, _ shards: OutputShards, into result: Matrix, level: Int) throws -> Int {
+    private func add(_ node: Range<Int>, _ shards: SoftmaxShards, into result: Matrix, level: Int) throws -> Int {
         let (first, rows) = (node.lowerBound * shards.shardRows, node.count * shards.shardRows)
         if node.count > 1, rows > blockRows {
             let middle = node.lowerBound + SumTree.leftLeaves(of: node.count)

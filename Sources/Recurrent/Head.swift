@@ -1,0 +1,42 @@
+import Kernels
+
+/// What stands at the top of a network: from the uppermost layer's output to a loss and its gradient, or to the probabilities of
+/// what may come next. It owns its parameters' products and writes their gradients.
+protocol Head: AnyObject {
+    /// Packs the weights; call after every change of the parameters.
+    func packWeights() throws
+
+    /// - Parameters:
+    ///   - hidden: [N, H].
+    ///   - targets: [N]; -1 where nothing is predicted.
+    ///   - each: called with (row, nats) of every prediction, in order.
+    func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum
+
+    /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of the head's parameters (overwritten).
+    func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum
+
+    /// The loss of each shard in the last `lossAndGradient`, nats; empty without shards.
+    var shardLosses: [Double] { get }
+
+    /// Logits [V] of one row [H]; valid until the next call.
+    func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float>
+}
+
+/// Negative log likelihood, summed over `tokens` predictions, in nats.
+package struct LossSum: Sendable, Equatable {
+    package var total: Double
+    package var tokens: Int
+
+    package init(total: Double = 0, tokens: Int = 0) {
+        self.total = total
+        self.tokens = tokens
+    }
+
+    package static func += (sum: inout LossSum, term: LossSum) {
+        sum.total += term.total
+        sum.tokens += term.tokens
+    }
+
+    /// Nats per token; 0 if nothing was scored.
+    package var mean: Double { tokens == 0 ? 0 : total / Double(tokens) }
+}

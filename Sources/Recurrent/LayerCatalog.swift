@@ -1,0 +1,31 @@
+/// A kind of recurrent layer, by its name in configurations and checkpoints.
+///
+/// A cell is a file: the layer with its plan, forward and backward pass, and beside it the cell's name. It is registered by
+/// its place in the catalog.
+package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
+    /// The catalog, in the order in which users see it.
+    package static let allCases: [Cell] = [.elman, .lstm, .gru, .gruResetAfter]
+
+    package let rawValue: String
+    let layer: any Layer.Type
+
+    package init(_ name: String, _ layer: any Layer.Type) {
+        rawValue = name
+        self.layer = layer
+    }
+
+    /// The cell of this name in the catalog.
+    package init?(rawValue: String) {
+        guard let cell = Cell.allCases.first(where: { $0.rawValue == rawValue }) else { return nil }
+        self = cell
+    }
+
+    package static func == (a: Cell, b: Cell) -> Bool { a.rawValue == b.rawValue }
+    package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
+
+    /// Rows of the recurrent weights in units of H.
+    package var gates: Int {
+        let model = ModelConfiguration(cell: self, vocabulary: 1, embedding: 1, hidden: 1, layers: 1)
+        return ParameterLayout(model)["rnn.weight_hh_l0"].shape[0]
+    }
+}

@@ -1,0 +1,130 @@
+import Kernels
+
+/// What a layer needs, declared beside its forward and backward pass. Parameter layout, initial values, memory, count of products,
+/// carried state and names in files are folds over the plans of a model's layers.
+package struct LayerPlan {
+    package var parameters: [ParameterPlan] = []
+    /// Vectors of each stream that are carried from chunk to chunk.
+    package var state: [StatePlan] = []
+    /// Products of a training step.
+    package var products: [ProductPlan] = []
+    /// Values of four bytes that the layer allocates beside its parameters and their gradients. In floating point, where no
+    /// size overflows; exact below 2^53.
+    package var values = 0.0
+
+    package init() {}
+}
+
+package struct ParameterPlan {
+    /// PyTorch's name.
+    package let name: String
+    package let shape: [Int]
+    package let initial: InitialValues
+    /// Whether only the rows of the tokens that a chunk reads have a gradient.
+    package var hasSparseRows = false
+
+    package init(_ name: String, _ shape: [Int], _ initial: InitialValues, hasSparseRows: Bool = false) {
+        self.name = name
+        self.shape = shape
+        self.initial = initial
+        self.hasSparseRows = hasSparseRows
+    }
+}
+
+package enum InitialValues: Sendable, Equatable {
+    /// In (-range, range).
+    case uniform(Float)
+    case constant(Float)
+}
+
+package struct StatePlan: Equatable {
+    /// As in "h" and "c".
+    package let name: String
+    package let width: Int
+
+    package init(_ name: String, width: Int) {
+        self.name = name
+        self.width = width
+    }
+}
+
+/// A product of [rows, inner] and [inner, columns], `times` times in a step.
+package struct ProductPlan {
+    package let phase: PhaseClock.Phase
+    package let rows: Int
+    package let columns: Int
+    package let inner: Int
+    package let times: Int
+
+    package init(_ phase: PhaseClock.Phase, _ rows: Int, _ columns: Int, _ inner: Int, times: Int = 1) {
+        self.phase = phase
+        self.rows = rows
+        self.columns = columns
+        self.inner = inner
+        self.times = times
+    }
+}
+
+/// The chunks that a model is made for.
+package struct ChunkShape {
+    /// T, the longest chunk.
+    package let steps: Int
+    /// B, streams of this rank.
+    package let batch: Int
+    package let training: Bool
+    /// Where gradients are summed by shards, how many each of the rank's nodes has; else empty.
+    package let nodes: [Int]
+
+    package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = []) {
+        self.steps = steps
+        self.batch = batch
+        self.training = training
+        self.nodes = nodes
+    }
+
+    package var rows: Int { steps * batch }
+    /// T*B, where that may overflow.
+    var values: Double { Double(steps) * Double(batch) }
+    /// Streams of a shard.
+    var width: Int { batch / max(1, nodes.reduce(0, +)) }
+}
+
+/// What a recurrent layer is made for.
+package struct LayerShape {
+    package let model: ModelConfiguration
+    /// Counted from the bottom.
+    package let index: Int
+    package let chunk: ChunkShape
+
+    /// Width of the layer's input.
+    package var inputs: Int { model.width(belowLayer: index) }
+    /// H.
+    package var hidden: Int { model.hidden }
+
+    /// The name of a parameter, as in `rnn.weight_ih_l0`.
+    package func name(_ parameter: String) -> String { "rnn.\(parameter)_l\(index)" }
+}
+
+extension ModelConfiguration {
+    /// Of each recurrent layer, from the bottom.
+    package func layerPlans(_ chunk: ChunkShape) -> [LayerPlan] {
+        (0..<layers).map { cell.layer.plan(LayerShape(model: self, index: $0, chunk: chunk)) }
+    }
+
+    /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
+    package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
+        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [SoftmaxHead.plan(self, chunk)]
+    }
+
+    /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...
+    package var states: [StatePlan] {
+        layerPlans(.token).enumerated().flatMap { layer, plan in
+            plan.state.map { StatePlan("\($0.name)_l\(layer)", width: $0.width) }
+        }
+    }
+}
+
+extension ChunkShape {
+    /// One token of one stream.
+    package static let token = ChunkShape(steps: 1, batch: 1, training: false)
+}

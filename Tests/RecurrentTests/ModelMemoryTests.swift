@@ -1,0 +1,74 @@
+import Kernels
+import Recurrent
+import Testing
+
+@Suite struct ModelMemoryTests {
+    struct Case: Sendable, CustomTestStringConvertible {
+        var cell: Cell
+        var training = true
+        var dropout: Float = 0
+        var tied = false
+        /// Shards of each node; empty: no shards.
+        var nodes: [Int] = []
+        var testDescription: String { "\(cell.rawValue)\(training ? "" : " evaluated")\(tied ? " tied" : ""), dropout \(dropout), \(nodes)" }
+    }
+
+    static let cases =
+        Cell.allCases.flatMap { cell in
+            [
+                Case(cell: cell), Case(cell: cell, training: false), Case(cell: cell, dropout: 0.5),
+                Case(cell: cell, nodes: [4]), Case(cell: cell, nodes: [2, 1]), Case(cell: cell, nodes: [1]),
+                Case(cell: cell, tied: true), Case(cell: cell, tied: true, nodes: [3, 1]),
+            ]
+        }
+
+    /// Odd sizes, so that rounding shows.
+    @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
+        let model = ModelConfiguration(
+            cell: test.cell, vocabulary: 3001, embedding: test.tied ? 61 : 97, hidden: 61, layers: 2, dropout: test.dropout,
+            tied: test.tied)
+        let (batch, steps) = (12, 20)
+        let shards = test.nodes.reduce(0, +)
+        let memory = try #require(
+            ModelMemory(model, batch: batch, steps: steps, training: test.training, optimizerSlots: 0, nodes: test.nodes))
+        let tally = Buffer.Tally()
+        try Buffer.$tally.withValue(tally) {
+            let layout = ParameterLayout(model)
+            let parameters = Arena(layout)
+            let gradients = (0..<(test.training ? max(1, test.nodes.count) : 0)).map { _ in Arena(layout) }
+            if test.nodes.isEmpty {
+                _ = try Network(model, parameters: parameters, gradients: gradients.first, batch: batch, steps: steps)
+            } else {
+                var first = 0
+                let nodes = zip(test.nodes, gradients).map { count, arena in
+                    defer { first += count }
+                    let apart = test.tied ? Buffer(count: model.vocabulary * model.embedding) : nil
+                    return GradientSums.Node(
+                        shards: first..<first + count, gradients: arena,
+                        embedding: apart.map { Matrix($0.base, rows: model.vocabulary, columns: model.embedding) })
+                }
+                let sums = try GradientSums(model, nodes: nodes, width: batch / shards, steps: steps)
+                _ = try Network(
+                    model, parameters: parameters, sums: sums, batch: batch, steps: steps, firstStream: 0, clock: PhaseClock())
+            }
+        }
+        #expect(memory.total == tally.bytes)
+    }
+
+    /// Logits in several blocks.
+    @Test func theFormulaIsExactForALargeVocabulary() throws {
+        let model = ModelConfiguration(cell: .elman, vocabulary: 300_007, embedding: 3, hidden: 5, layers: 1)
+        let memory = try #require(ModelMemory(model, batch: 4, steps: 30, training: true, optimizerSlots: 0))
+        let tally = Buffer.Tally()
+        try Buffer.$tally.withValue(tally) {
+            let layout = ParameterLayout(model)
+            _ = try Network(model, parameters: Arena(layout), gradients: Arena(layout), batch: 4, steps: 30)
+        }
+        #expect(memory.total == tally.bytes)
+    }
+
+    @Test func overflowIsRefused() {
+        let huge = ModelConfiguration(cell: .lstm, vocabulary: 1 << 40, embedding: 1 << 40, hidden: 1 << 30, layers: 1)
+        #expect(ModelMemory(huge, batch: 1, steps: 1, training: true, optimizerSlots: 2) == nil)
+    }
+}
