@@ -64,7 +64,7 @@ let package = Package(
         .target(name: "Checkpoints", dependencies: ["Files", "Diagnostics"], swiftSettings: testable),
         .target(
             name: "Configuration",
-            dependencies: ["Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
+            dependencies: ["Optimization", "Recurrent", "Collectives", "Files", "Diagnostics", .product(name: "Yams", package: "Yams")]),
         .target(
             name: "Reporting",
             dependencies: [

@@ -1,3 +1,5 @@
+import Diagnostics
+
 extension RunConfiguration {
     /// Checks the range of each value, then the relations between values.
     /// - Throws: `ConfigurationError.wrongValue` or `.contradiction` for the first problem, in the order of the file.
@@ -21,10 +23,9 @@ extension RunConfiguration {
                 "training.clip", expected: "norm or value", found: "both norm \(norm.scalar) and value \(value.scalar)")
         }
         if let shards = training.reproducibleShards, training.streams % shards != 0 {
-            let divisors = (1...training.streams).filter { training.streams % $0 == 0 }.map(String.init)
             throw ConfigurationError.contradiction(
                 "training.reproducible_shards",
-                expected: "a divisor of training.streams \(training.streams): \(divisors.joined(separator: ", "))",
+                expected: "a divisor of training.streams \(training.streams): \(divisors(of: training.streams))",
                 found: shards.scalar)
         }
         if training.optimizer.nesterov, training.optimizer.name != .momentum {

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A type that a setting can have: one YAML scalar.
 package protocol SettingValue: Codable, Sendable, Equatable {
     /// Nil if the scalar is of another type. `isPlain` is false for quoted scalars, which are always text.
@@ -137,7 +139,6 @@ extension Domain where Value == String {
 
 extension Domain where Value: SettingChoice {
     static var any: Domain {
-        let names = Value.allCases.map(\.rawValue)
-        return Domain(description: names.dropLast().joined(separator: ", ") + " or " + names.last!) { _ in true }
+        Domain(description: alternatives(Value.allCases.map(\.rawValue))) { _ in true }
     }
 }

@@ -31,9 +31,17 @@ package struct OptimizerRule: Sendable, Equatable {
     /// Whether a parameter whose gradient is zero stays unchanged.
     package var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
 
+    /// The defaults of these numbers, in double precision as a configuration has them.
+    package enum Default {
+        package static let momentum = 0.9
+        package static let beta1 = 0.9
+        package static let beta2 = 0.999
+        package static let epsilon = 1e-8
+    }
+
     package init(
-        _ name: Name, momentum: Float = 0.9, nesterov: Bool = false, beta1: Float = 0.9, beta2: Float = 0.999,
-        epsilon: Float = 1e-8, weightDecay: Float = 0
+        _ name: Name, momentum: Float = Float(Default.momentum), nesterov: Bool = false, beta1: Float = Float(Default.beta1),
+        beta2: Float = Float(Default.beta2), epsilon: Float = Float(Default.epsilon), weightDecay: Float = 0
     ) {
         self.name = name
         self.momentum = momentum

@@ -27,9 +27,12 @@ package struct ModelConfiguration: Sendable, Equatable {
     /// The same for the embedding alone; nil: `initialRange`.
     package var initialEmbeddingRange: Float?
 
+    /// The default of `initialRange`, in double precision as a configuration has it.
+    package static let defaultRange = 0.1
+
     package init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
-        dropout: Float = 0, tied: Bool = false, initialRange: Float = 0.1,
+        dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
         initialEmbeddingRange: Float? = nil
     ) {
         precondition(vocabulary > 0 && embedding > 0 && hidden > 0 && layers > 0)

@@ -24,7 +24,7 @@ final class Replica: BackwardObserver {
     /// What this rank sums and updates in addition to rows of the embedding: its share of each part of `ParameterLayout.backwardOrder`;
     /// on one machine, a single range.
     private let ownRanges: [Range<Int>]
-    private let plan: TrainingOptions.ExchangePlan
+    private let plan: ExchangePlan
     /// Between machines: one sum for each of `ownRanges`, followed, without a tied embedding, by one for the touched rows.
     private var sums: [any PersistentSum] = []
     /// Nil if the embedding is tied, which gives all its rows a gradient.
@@ -42,7 +42,7 @@ final class Replica: BackwardObserver {
     /// - Parameter tokens: the most that this rank reads in a step.
     /// - Throws: transport errors.
     init(
-        _ model: ModelConfiguration, rule: OptimizerRule, tokens: Int, exchange: TrainingOptions.ExchangePlan,
+        _ model: ModelConfiguration, rule: OptimizerRule, tokens: Int, exchange: ExchangePlan,
         communicator: any Communicator, clock: PhaseClock
     ) throws {
         let layout = ParameterLayout(model)

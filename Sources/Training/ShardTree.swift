@@ -72,9 +72,3 @@ package enum ShardError: DiagnosedError, Equatable {
         }
     }
 }
-
-/// "1, 2, 3, 4, 6 or 12"
-private func divisors(of number: Int) -> String {
-    let all = (1...max(1, number)).filter { number % $0 == 0 }.map(String.init)
-    return all.count == 1 ? all[0] : all.dropLast().joined(separator: ", ") + " or " + all.last!
-}

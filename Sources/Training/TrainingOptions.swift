@@ -6,13 +6,6 @@ import Recurrent
 
 /// Everything that determines a training run, in the terms of this module; the command line translates its configuration.
 package struct TrainingOptions: Sendable {
-    package enum LossConvention: Sendable {
-        /// Mean over all tokens of the step: PyTorch.
-        case perToken
-        /// Sum over the chunk's time, mean over the streams: Zaremba et al. 2014.
-        case perStream
-    }
-
     package var model: ModelConfiguration
     /// S, the global batch.
     package var streams: Int
@@ -31,22 +24,11 @@ package struct TrainingOptions: Sendable {
     /// Nil for no samples.
     package var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, in addition to those before each save; 0 for none.
-    package var verifyEverySteps = 1000
+    package var verifyEverySteps = 0
     /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardEngine`.
     package var reproducibleShards: Int?
 
     package var exchange = ExchangePlan()
-
-    /// How gradients are sent between machines; on one machine, nothing is sent.
-    package struct ExchangePlan: Sendable {
-        /// Whether each layer's gradients are sent as soon as they are complete.
-        package var overlap = true
-        /// Whether only those rows of an untied embedding are sent that a step has touched.
-        package var sparse = true
-        package var wire = WireFormat.float32
-
-        package init() {}
-    }
 
     /// When to save; 0 means not by steps or not by time. The end of the run is always saved.
     package struct CheckpointPlan: Sendable {

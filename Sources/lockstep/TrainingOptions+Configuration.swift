@@ -1,4 +1,3 @@
-import Collectives
 import Configuration
 import Corpus
 import Optimization
@@ -20,10 +19,9 @@ extension TrainingOptions {
         self.init(
             model: ModelConfiguration(configuration.model, vocabularySize: vocabularySize),
             streams: training.streams, unroll: unroll, totalSteps: steps,
-            loss: training.loss == .perToken ? .perToken : .perStream,
+            loss: training.loss,
             clip: GradientClip(training.clip), optimizer: OptimizerRule(training.optimizer),
-            schedule: LearningRateSchedule(
-                training.schedule, learningRate: training.optimizer.learningRate, steps: steps),
+            schedule: LearningRateSchedule(training.schedule, base: training.optimizer.learningRate, steps: steps),
             seed: training.seed,
             checkpoints: CheckpointPlan(
                 everySteps: configuration.checkpoint.everySteps, everyMinutes: configuration.checkpoint.everyMinutes,
@@ -33,9 +31,7 @@ extension TrainingOptions {
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
         verifyEverySteps = training.verifyEverySteps
-        exchange.overlap = configuration.exchange.overlap
-        exchange.sparse = configuration.exchange.sparse
-        exchange.wire = WireFormat(rawValue: configuration.exchange.wire.rawValue)!
+        exchange = configuration.exchange
         reproducibleShards = training.reproducibleShards
     }
 }
@@ -43,8 +39,7 @@ extension TrainingOptions {
 extension ModelConfiguration {
     init(_ model: RunConfiguration.Model, vocabularySize: Int) {
         self.init(
-            cell: Cell(rawValue: model.cell.rawValue)!, activation: Activation(rawValue: model.activation.rawValue)!,
-            vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
+            cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
             dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange),
             initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
     }
@@ -65,21 +60,8 @@ extension GradientClip {
 extension OptimizerRule {
     init(_ optimizer: RunConfiguration.Optimizer) {
         self.init(
-            Name(rawValue: optimizer.name.rawValue)!, momentum: Float(optimizer.momentum), nesterov: optimizer.nesterov,
+            optimizer.name, momentum: Float(optimizer.momentum), nesterov: optimizer.nesterov,
             beta1: Float(optimizer.beta1), beta2: Float(optimizer.beta2), epsilon: Float(optimizer.epsilon),
             weightDecay: Float(optimizer.weightDecay))
-    }
-}
-
-extension LearningRateSchedule {
-    init(_ schedule: RunConfiguration.Schedule, learningRate: Double, steps: Int) {
-        let kind: Kind =
-            switch schedule.name {
-            case .constant: .constant
-            case .decay: .decay(factor: schedule.factor, afterEpoch: schedule.afterEpoch)
-            case .plateau: .plateau(factor: schedule.factor, patience: schedule.patience)
-            case .cosine: .cosine(total: steps)
-            }
-        self.init(kind, base: learningRate, warmup: schedule.warmupSteps, minimum: schedule.minimum)
     }
 }

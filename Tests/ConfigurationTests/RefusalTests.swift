@@ -210,7 +210,7 @@ import Testing
         ),
         (
             "training: {streams: 12, reproducible_shards: 5}",
-            "training.reproducible_shards does not fit the other settings; expected a divisor of training.streams 12: 1, 2, 3, 4, 6, 12, found 5"
+            "training.reproducible_shards does not fit the other settings; expected a divisor of training.streams 12: 1, 2, 3, 4, 6 or 12, found 5"
         ),
         (
             "training: {optimizer: {nesterov: true}}",

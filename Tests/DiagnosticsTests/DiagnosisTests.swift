@@ -71,5 +71,12 @@ import Testing
 
     @Test func messagesShowThem() {
         #expect("\(Diagnosis("no such file", file: String(keeping: [0x63, 0xE9, 0x2F])).line)" == "c\\xE9/: no such file")
+    }}
+
+@Suite struct AlternativesTests {
+    @Test func wordsAreListed() {
+        #expect(divisors(of: 12) == "1, 2, 3, 4, 6 or 12")
+        #expect(divisors(of: 1) == "1")
+        #expect(alternatives(["a", "b"]) == "a or b")
     }
 }

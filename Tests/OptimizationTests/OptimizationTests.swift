@@ -91,12 +91,12 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
 
 @Suite struct LearningRateScheduleTests {
     @Test func decayStartsAfterItsEpoch() {
-        let schedule = LearningRateSchedule(.decay(factor: 0.5, afterEpoch: 2), base: 8)
+        let schedule = LearningRateSchedule(.decay(factor: 0.5, afterEpoch: 2), base: 8, steps: 5)
         #expect((1...5).map { schedule.rate(step: 1, epoch: $0) } == [8, 8, 4, 2, 1])
     }
 
     @Test func plateauReducesWhenPatienceRunsOut() {
-        var schedule = LearningRateSchedule(.plateau(factor: 0.25, patience: 1), base: 20, minimum: 1)
+        var schedule = LearningRateSchedule(.plateau(factor: 0.25, patience: 1, minimum: 1), base: 20, steps: 9)
         var rates: [Double] = []
         for improved in [true, false, true, false, false, false, false, false, false] {
             _ = schedule.validated(improved: improved)
@@ -106,7 +106,7 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
     }
 
     @Test func cosineWarmsUpAndEndsAtTheMinimum() {
-        let schedule = LearningRateSchedule(.cosine(total: 110), base: 1, warmup: 10, minimum: 0.1)
+        let schedule = LearningRateSchedule(.cosine(warmupSteps: 10, minimum: 0.1), base: 1, steps: 110)
         #expect(abs(schedule.rate(step: 5, epoch: 1) - 0.5) < 1e-12)
         #expect(abs(schedule.rate(step: 10, epoch: 1) - 1) < 1e-12)
         #expect(abs(schedule.rate(step: 60, epoch: 1) - 0.55) < 1e-12)

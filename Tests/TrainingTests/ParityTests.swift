@@ -27,7 +27,7 @@ import Training
             model: model, streams: fixture.streams, unroll: UnrollPlan(fixed: fixture.unroll), totalSteps: 10,
             loss: .perToken, clip: .norm(fixture.clipNorm),
             optimizer: OptimizerRule(fixture.optimizer == "adam" ? .adam : .sgd),
-            schedule: LearningRateSchedule(.constant, base: fixture.learningRate), seed: 1,
+            schedule: LearningRateSchedule(.constant, base: fixture.learningRate, steps: 10), seed: 1,
             checkpoints: .init(everySteps: 0, everyMinutes: 0, keep: 1),
             validation: .init(everySteps: 0, everyEpoch: false, streams: 1), metricsEverySteps: 1)
         let tokens = TokenStore(fixture.tokens)
@@ -57,7 +57,7 @@ import Training
             let run = SmallRun(
                 cell: cell, vocabulary: 20, tokens: source.sample(200_000, seed: 6), validation: validation,
                 folder: folder, streams: 40, unroll: UnrollPlan(fixed: 20), steps: 700, learningRate: 0.01,
-                schedule: .cosine(total: 700), layers: 1, embedding: 16, hidden: 32)
+                schedule: .cosine(), layers: 1, embedding: 16, hidden: 32)
             let result = try run.train()
             let loss = try #require(result.lastValidation).nats
             #expect(loss < floor * 1.02, "\(loss) nats, entropy rate \(source.entropyRate), of this sample \(floor)")

@@ -20,7 +20,7 @@ struct SmallRun: Sendable {
         cell: Cell = .lstm, vocabulary: Int = 13, tokens: [Int32], validation: [Int32]? = nil, folder: String,
         streams: Int = 12, unroll: UnrollPlan = UnrollPlan(fixed: 5), steps: Int = 50, dropout: Float = 0,
         optimizer: OptimizerRule = OptimizerRule(.adam), learningRate: Double = 0.01,
-        schedule: LearningRateSchedule.Kind = .constant, clip: GradientClip = .norm(1), layers: Int = 2,
+        schedule: LearningRateSchedule.Rule = .constant, clip: GradientClip = .norm(1), layers: Int = 2,
         embedding: Int = 7, hidden: Int = 11, tied: Bool = false, seed: UInt64 = 1
     ) {
         options = TrainingOptions(
@@ -28,7 +28,7 @@ struct SmallRun: Sendable {
                 cell: cell, vocabulary: vocabulary, embedding: tied ? hidden : embedding, hidden: hidden, layers: layers,
                 dropout: dropout, tied: tied, initialRange: 0.3),
             streams: streams, unroll: unroll, totalSteps: steps, loss: .perToken, clip: clip, optimizer: optimizer,
-            schedule: LearningRateSchedule(schedule, base: learningRate), seed: seed,
+            schedule: LearningRateSchedule(schedule, base: learningRate, steps: steps), seed: seed,
             checkpoints: .init(everySteps: 0, everyMinutes: 0, keep: 20),
             validation: .init(everySteps: 0, everyEpoch: true, streams: 4), metricsEverySteps: 1)
         self.tokens = tokens

@@ -122,7 +122,7 @@ import Training
             _ = try withThreadRanks(ranks) { [run] in try run.train(on: $0) }
             run.options.totalSteps = 20
             // Adam's step is the learning rate, whatever the gradient.
-            run.options.schedule = LearningRateSchedule(.constant, base: 1e38)
+            run.options.schedule = LearningRateSchedule(.constant, base: 1e38, steps: run.options.totalSteps)
             let errors = try withThreadRanks(ranks) { [run] communicator -> TrainingFailure? in
                 do {
                     try run.train(on: communicator, resume: true)
@@ -135,7 +135,7 @@ import Training
             #expect(errors.allSatisfy { $0 == error })
             #expect(error.checkpoint == "\(folder)/checkpoints/step-000000003")
             #expect(error.description.contains("resumes from \(folder)/checkpoints/step-000000003"))
-            run.options.schedule = LearningRateSchedule(.constant, base: 0.01)
+            run.options.schedule = LearningRateSchedule(.constant, base: 0.01, steps: run.options.totalSteps)
             let end = try withThreadRanks(ranks) { [run] in try run.train(on: $0, resume: true).finished }
             #expect(end.allSatisfy { $0 })
         }

@@ -1,0 +1,12 @@
+import Collectives
+import Optimization
+import Recurrent
+
+// The lists of names that settings choose from, each defined where it is used.
+
+extension Cell: SettingChoice {}
+extension Activation: SettingChoice {}
+extension LossConvention: SettingChoice {}
+extension OptimizerRule.Name: SettingChoice {}
+extension LearningRateSchedule.Name: SettingChoice {}
+extension WireFormat: SettingChoice {}

@@ -1,0 +1,9 @@
+/// Words of which one is to be chosen: "1, 2 or 4".
+package func alternatives(_ words: some Collection<String>) -> String {
+    words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " or " + Array(words).last!
+}
+
+/// The numbers that divide `number`, as alternatives.
+package func divisors(of number: Int) -> String {
+    alternatives((1...max(1, number)).filter { number % $0 == 0 }.map(String.init))
+}
