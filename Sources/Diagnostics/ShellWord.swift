@@ -8,7 +8,7 @@ extension String {
         }
         if harmless, !isEmpty { return self }
         guard hasEscapes || unicodeScalars.contains(where: { $0.properties.generalCategory == .control }) else {
-            return "'\(replacing("'", with: "'\\''"))'"
+            return singleQuoted
         }
         let escaped = unicodeScalars.map { scalar in
             switch scalar {
@@ -23,4 +23,7 @@ extension String {
         }
         return "$'\(escaped.joined())'"
     }
+
+    /// As any shell reads it, whatever its characters: within single quotes, nothing is more than itself.
+    package var singleQuoted: String { "'\(replacing("'", with: "'\\''"))'" }
 }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// The two families of MPI, and how the launcher of each is told what the doctor advises.
 package enum LaunchFamily: Equatable, Sendable {
     case openMPI
@@ -42,7 +44,7 @@ package enum LaunchFamily: Equatable, Sendable {
 
     func ranksPerHost(_ count: Int) -> String { self == .openMPI ? "--map-by ppr:\(count):node" : "-ppn \(count)" }
 
-    func hostfile(_ path: String) -> String { (self == .openMPI ? "--hostfile " : "-f ") + Plan.quoted(path) }
+    func hostfile(_ path: String) -> String { (self == .openMPI ? "--hostfile " : "-f ") + path.shellWord }
 
     func hostfileLine(_ host: String, slots: Int) -> String { self == .openMPI ? "\(host) slots=\(slots)" : "\(host):\(slots)" }
 

@@ -1,3 +1,4 @@
+import Diagnostics
 import Reporting
 
 /// Checks of one machine, based on what one of its ranks has seen.
@@ -179,7 +180,7 @@ struct MachineChecks {
         guard facts.isRootRefused else { return .ok("user", "root; allowed for \(plan.launcher)") }
         return .problem(
             "user", "root", because: "mpirun refuses to run as root",
-            remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
+            remedy: plan.intent.environmentFile.map { ". \($0.shellWord)" } ?? "export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
     }
 
     private var interruption: Finding? {
@@ -190,7 +191,7 @@ struct MachineChecks {
         guard seconds < 5 else { return .ok("stopping", found) }
         return .warning(
             "stopping", found, because: "a checkpoint that takes longer is lost, with all steps since the one before it",
-            remedy: plan.intent.environmentFile.map { ". \(Plan.quoted($0))" } ?? "export OMPI_MCA_odls_base_sigkill_timeout=5")
+            remedy: plan.intent.environmentFile.map { ". \($0.shellWord)" } ?? "export OMPI_MCA_odls_base_sigkill_timeout=5")
     }
 
     /// Open MPI reads long messages directly from the other process's memory ("CMA") if that is allowed.

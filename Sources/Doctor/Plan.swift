@@ -1,3 +1,4 @@
+import Diagnostics
 import Platform
 
 /// How the job should be distributed over these machines.
@@ -79,7 +80,7 @@ struct Plan: Equatable {
             && (first.transport.settings["odls_base_sigkill_timeout"] == nil || first.isRootRefused)
         if wantsFile, !isBySlurm {
             if let file = intent.environmentFile {
-                lines.append(". \(Plan.quoted(file))")
+                lines.append(". \(file.shellWord)")
             } else if first.isRootRefused {
                 lines.append("export OMPI_ALLOW_RUN_AS_ROOT=1 OMPI_ALLOW_RUN_AS_ROOT_CONFIRM=1")
             }
@@ -90,7 +91,7 @@ struct Plan: Equatable {
         for name in ["LOCKSTEP_RANKS_PER_MACHINE", "GOMP_CPU_AFFINITY", "LOCKSTEP_VECTORS"]
         where environment[name] != nil { lines.append("unset \(name)") }
 
-        let train = "lockstep train" + intent.arguments.map { " " + Plan.quoted($0) }.joined()
+        let train = "lockstep train" + intent.arguments.map { " " + $0.shellWord }.joined()
         if isBySlurm {
             lines.append("srun \(family.slurm) -n \(ranks) --ntasks-per-node=\(ranksPerHost) --cpus-per-task=\(threads) --cpu-bind=cores \(train)")
             return lines
@@ -106,15 +107,6 @@ struct Plan: Equatable {
         words += settings.map { "--mca \($0.name) \($0.value)" }
         lines.append((words + [train]).joined(separator: " "))
         return lines
-    }
-
-    /// Quotes a word for a shell.
-    static func quoted(_ word: String) -> String {
-        let plain = word.utf8.allSatisfy { byte in
-            UInt8(ascii: "a")...UInt8(ascii: "z") ~= byte || UInt8(ascii: "A")...UInt8(ascii: "Z") ~= byte
-                || UInt8(ascii: "0")...UInt8(ascii: "9") ~= byte || "-_./=:,+@%".utf8.contains(byte)
-        }
-        return plain && !word.isEmpty ? word : "'\(word.replacing("'", with: "'\\''"))'"
     }
 }
 

@@ -119,9 +119,7 @@ package struct Survey {
 
     /// Two lines, as one: Hydra's first says only "HYDRA build details:".
     private static func firstLines(of program: String, _ argument: String) -> String? {
-        // Nothing in a path can be more than itself within single quotes.
-        let quoted = "'\(program.replacing("'", with: "'\\''"))'"
-        guard let pipe = popen("\(quoted) \(argument) 2> /dev/null < /dev/null", "r") else { return nil }
+        guard let pipe = popen("\(program.singleQuoted) \(argument) 2> /dev/null < /dev/null".cBytes, "r") else { return nil }
         defer { pclose(pipe) }
         var lines: [String] = []
         var line = [CChar](repeating: 0, count: 256)

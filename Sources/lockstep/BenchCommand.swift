@@ -4,7 +4,6 @@ import Collectives
 import Configuration
 import Corpus
 import Diagnostics
-import FoundationEssentials
 import MPITransport
 import Training
 
@@ -13,7 +12,7 @@ struct BenchCommand: JobCommand {
         commandName: "bench",
         abstract: "Measure training speed, alone or on all ranks of mpirun.",
         discussion: """
-            Trains the model of the configuration for some steps and shows where the time goes: for each phase, in \
+            Trains the model of the configuration for some steps, on the training part of --data or else on random tokens, and shows where the time goes: for each phase, in \
             products per second and as a share of the cores' peak, and for each rank, in computing, waiting and \
             exchange. Then it measures sums over ranks, predicts the efficiency on more nodes, and measures evaluation \
             and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
@@ -24,13 +23,9 @@ struct BenchCommand: JobCommand {
               mpirun -n 2 lockstep bench --set model.hidden=650 --vocabulary 33278 --json
             """)
 
-    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-    var config: String?
+    @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Train on the training part of this dataset folder. Default: random tokens.", valueName: "folder"), completion: .directory)
-    var data: String?
-
-    @Option(help: ArgumentHelp("Train on random tokens, evenly distributed over a vocabulary of this size. Default: 10000.", valueName: "n"))
+    @Option(help: ArgumentHelp("Without --data: the size of the vocabulary. Default: 10000.", valueName: "n"))
     var vocabulary: Int?
 
     @Option(help: ArgumentHelp("Steps to measure.", valueName: "n"))
@@ -54,11 +49,8 @@ struct BenchCommand: JobCommand {
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
-    var overrides: [String] = []
-
     func validate() throws {
-        guard data == nil || vocabulary == nil else { throw ValidationError("Give --data or --vocabulary, not both.") }
+        guard options.data == nil || vocabulary == nil else { throw ValidationError("Give --data or --vocabulary, not both.") }
         guard (1...10_000_000).contains(vocabulary ?? 1) else {
             throw ValidationError("--vocabulary must be from 1 to 10000000, found \(vocabulary!).")
         }
@@ -68,24 +60,22 @@ struct BenchCommand: JobCommand {
 
     func run() throws {
         try Job.run { communicator in
-            let options = try options(communicator)
-            let benchmark = Benchmark(options, communicator: communicator) { Failure.say($0) }
+            let plan = try plan(communicator)
+            let benchmark = Benchmark(plan, communicator: communicator) { Failure.say($0) }
             guard let report = try benchmark.run() else { return }
-            print(json ? try report.json() : report.text)
+            print(json ? try JSONText.page(report) : report.text)
         }
     }
 
-    private func options(_ communicator: any Communicator) throws -> BenchmarkOptions {
-        let configuration = try communicator.together("reading the configuration") {
-            try RunConfiguration.load(file: config, overrides: overrides)
-        }
+    private func plan(_ communicator: any Communicator) throws -> BenchmarkOptions {
+        let configuration = try communicator.together("reading the configuration") { try options.load() }
         try communicator.agreeOnProgram()
         try communicator.agree(
             on: configuration.values.map { (name: $0.path, value: $0.value) } + [
                 ("--vocabulary", "\(vocabulary ?? 0)"), ("--steps", "\(steps)"), ("--warmup", "\(warmup)"),
                 ("--steps-only", "\(stepsOnly)"),
             ])
-        let dataset = try communicator.together("opening the dataset") { try data.map { try Dataset(folder: $0) } }
+        let dataset = try communicator.together("opening the dataset") { try options.data.map { try Dataset(folder: $0) } }
         try communicator.agree(on: dataset?.hash ?? "", named: "the dataset's SHA-256", kind: .data)
         return try communicator.together("planning the measurement") {
             let file = try dataset?.tokens(of: .train)
@@ -146,14 +136,4 @@ struct NetworkLink: ExpressibleByArgument {
     var model: AllReduceModel { AllReduceModel(latency: microseconds * 1e-6, bytesPerSecond: gigabits * 1e9 / 8) }
 
     private func plain(_ number: Double) -> String { Int(exactly: number).map { "\($0)" } ?? "\(number)" }
-}
-
-extension BenchmarkReport {
-    /// Keys as elsewhere in lockstep, `like_this`.
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
-    }
 }

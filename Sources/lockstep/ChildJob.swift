@@ -58,7 +58,7 @@ final class ChildJob {
         guard let status, status != 0 else { return }
         let lines = (try? File.contents(of: log)).map { String(decoding: $0, as: UTF8.self).split(separator: "\n") } ?? []
         let complaint = lines.last { $0.hasPrefix("lockstep:") } ?? lines.first { !$0.allSatisfy { "-= ".contains($0) } }
-        throw JobFailed(command: command.joined(separator: " "), status: status, complaint: complaint.map(String.init), log: log)
+        throw JobFailed(command: command.map(\.shellWord).joined(separator: " "), status: status, complaint: complaint.map(String.init), log: log)
     }
 }
 

@@ -2,7 +2,6 @@ import ArgumentParser
 import Corpus
 import Diagnostics
 import Files
-import FoundationEssentials
 import Inference
 import Kernels
 import Reporting
@@ -59,7 +58,7 @@ struct CompleteCommand: TaskCommand {
             if !json, completion.candidates.isEmpty {
                 Failure.say("note: no word of the vocabulary begins with \(String(reflecting: completion.partial ?? ""))")
             }
-            return StandardStream.output.write(json ? try completion.json() : completion.text)
+            return StandardStream.output.write(json ? try JSONText.line(completion) + "\n" : completion.text)
         }
         if let promptFile {
             _ = try complete(Prompt.contents(of: promptFile), from: promptFile)
@@ -115,12 +114,6 @@ private struct Completion: Encodable {
 
     var text: String {
         candidates.map { "\(Formatting.fixed($0.probability, decimals: 6))\t\($0.shown)\n" }.joined()
-    }
-
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self) + "\n"
     }
 }
 

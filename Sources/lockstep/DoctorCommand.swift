@@ -5,7 +5,6 @@ import Corpus
 import Diagnostics
 import Doctor
 import Files
-import FoundationEssentials
 import MPITransport
 import Platform
 import Recurrent
@@ -29,17 +28,10 @@ struct DoctorCommand: JobCommand {
               lockstep doctor --hostfile hosts
             """)
 
-    @Option(help: ArgumentHelp("The configuration file of the planned run (YAML).", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-    var config: String?
+    @OptionGroup var options: ConfigurationOptions
 
-    @Option(help: ArgumentHelp("Its dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
-    var data: String?
-
-    @Option(name: .customLong("run"), help: ArgumentHelp("Its run folder. Default: check the current folder.", valueName: "folder"), completion: .directory)
+    @Option(name: .customLong("run"), help: ArgumentHelp("The planned run's folder. Default: check the current folder.", valueName: "folder"), completion: .directory)
     var runFolder: String?
-
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
-    var overrides: [String] = []
 
     @Option(help: ArgumentHelp("The hosts that the launcher will use: NAME slots=N, or NAME:N.", valueName: "file"), completion: .file())
     var hostfile: String?
@@ -63,10 +55,7 @@ struct DoctorCommand: JobCommand {
     private func report(_ facts: [Facts], _ intent: Intent) throws -> String {
         let report = Examination.judge(facts, intent)
         if json {
-            let encoder = JSONEncoder()
-            encoder.keyEncodingStrategy = .convertToSnakeCase
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-            print(String(decoding: try encoder.encode(Document(report, facts)), as: UTF8.self))
+            print(try JSONText.page(Document(report, facts)))
         } else {
             print(report.text)
         }
@@ -93,33 +82,33 @@ struct DoctorCommand: JobCommand {
 
     private func plannedRun() throws -> Intent {
         var intent = Intent()
-        for (option, value) in [("--config", config), ("--data", data), ("--run", runFolder)] {
+        for (option, value) in [("--config", options.config), ("--data", options.data), ("--run", runFolder)] {
             if let value { intent.arguments += [option, value] }
         }
-        for setting in overrides { intent.arguments += ["--set", setting] }
+        for setting in options.overrides { intent.arguments += ["--set", setting] }
         intent.environmentFile = DoctorCommand.environmentFile
         if let hostfile {
             let text = String(decoding: try File.contents(of: hostfile, limit: 1 << 24), as: UTF8.self)
             intent.hostfile = Hostfile(path: hostfile, text: text)
         }
-        guard config != nil || !overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
-        let configuration = try RunConfiguration.load(file: config, overrides: overrides)
+        guard options.config != nil || !options.overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
+        let configuration = try options.load()
         intent.streams = configuration.training.streams
         // Without a dataset, neither the vocabulary nor the memory is known.
-        let folder = data ?? configuration.data.path
+        let folder = configuration.data.path
         guard Folder.exists("\(folder)/dataset.json") else {
             intent.missingData = folder
             return intent
         }
         let dataset = try Dataset(folder: folder)
-        let options = try TrainingOptions(
+        let training = try TrainingOptions(
             configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: dataset.tokens(of: .train).count)
         if let memory = ModelMemory(
-            options.model, batch: options.streams, steps: options.unroll.maximumLength, training: true,
-            optimizerSlots: options.optimizer.name.slots.count)
+            training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
+            optimizerSlots: training.optimizer.name.slots.count)
         {
             intent.need = Intent.Need(
-                parameters: memory.parameters, slots: memory.optimizer, activations: memory.activations / options.streams)
+                parameters: memory.parameters, slots: memory.optimizer, activations: memory.activations / training.streams)
         }
         return intent
     }

@@ -4,7 +4,6 @@ import Collectives
 import Corpus
 import Diagnostics
 import Files
-import FoundationEssentials
 import Glibc
 import Inference
 import Reporting
@@ -71,7 +70,7 @@ struct EvaluateCommand: JobCommand {
             }()
             guard isFirst else { return }
             let report = EvaluationReport(evaluation, model: model, text: input)
-            print(json ? try report.json() : report.text)
+            print(json ? try JSONText.page(report) : report.text)
         }
     }
 }
@@ -80,10 +79,10 @@ extension Split: ExpressibleByArgument {}
 
 /// What `evaluate` prints.
 private struct EvaluationReport: Encodable {
-    let nll_sum: Double
+    let nllSum: Double
     let tokens: Int
-    let nats_per_token: Double
-    let bits_per_token: Double
+    let natsPerToken: Double
+    let bitsPerToken: Double
     /// Null if exp(nats) overflows a Double.
     let perplexity: Double?
     let unit: String
@@ -91,66 +90,60 @@ private struct EvaluationReport: Encodable {
     let streams: Int
     let state: String
     /// `<unk>` tokens in the text, including the first token.
-    let unknown_tokens: Int
-    /// The number of predictions of `<unk>`, and their share of `nll_sum`.
-    let unknown_predictions: Int
-    let unknown_nll_sum: Double
+    let unknownTokens: Int
+    /// The number of predictions of `<unk>`, and their share of `nllSum`.
+    let unknownPredictions: Int
+    let unknownNllSum: Double
     /// The perplexity over all other predictions; null if there are none.
-    let perplexity_without_unknown: Double?
+    let perplexityWithoutUnknown: Double?
     let checkpoint: String
     /// Null for a file of weights.
     let step: Int?
-    let model_sha256: String
-    let vocabulary_sha256: String
+    let modelSha256: String
+    let vocabularySha256: String
     let data: String
-    let data_sha256: String
+    let dataSha256: String
 
     init(_ evaluation: Evaluation, model: OpenedModel, text: EvaluationText) {
-        nll_sum = evaluation.total
+        nllSum = evaluation.total
         tokens = evaluation.tokens
-        nats_per_token = evaluation.nats
-        bits_per_token = evaluation.bits
+        natsPerToken = evaluation.nats
+        bitsPerToken = evaluation.bits
         perplexity = evaluation.perplexity.isFinite ? evaluation.perplexity : nil
         unit = model.vocabulary.level.rawValue
         split = text.split?.rawValue
         streams = evaluation.streams
         state = evaluation.streams == 1 ? "zero at the start, carried to the end" : "zero at the start of each stream, carried to its end"
-        unknown_tokens = text.unknown
-        unknown_predictions = evaluation.unknownTokens
-        unknown_nll_sum = evaluation.unknownTotal
-        perplexity_without_unknown = evaluation.perplexityWithoutUnknown.flatMap { $0.isFinite ? $0 : nil }
+        unknownTokens = text.unknown
+        unknownPredictions = evaluation.unknownTokens
+        unknownNllSum = evaluation.unknownTotal
+        perplexityWithoutUnknown = evaluation.perplexityWithoutUnknown.flatMap { $0.isFinite ? $0 : nil }
         checkpoint = model.path
         step = model.step
-        model_sha256 = model.modelHash
-        vocabulary_sha256 = model.vocabulary.hash
+        modelSha256 = model.modelHash
+        vocabularySha256 = model.vocabulary.hash
         data = text.path
-        data_sha256 = text.hash
-    }
-
-    func json() throws -> String {
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        return String(decoding: try encoder.encode(self), as: UTF8.self)
+        dataSha256 = text.hash
     }
 
     var text: String {
         var rows = [
             ("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
-            ("nats per token", Formatting.fixed(nats_per_token, decimals: 8)),
-            ("bits per \(unit)", Formatting.fixed(bits_per_token, decimals: 8)),
-            ("NLL sum", "\(Formatting.fixed(nll_sum, decimals: 4)) nats"),
-            ("tokens scored", "\(Formatting.count(tokens)) (the first token is not predicted; \(unknown_tokens) <unk>)"),
+            ("nats per token", Formatting.fixed(natsPerToken, decimals: 8)),
+            ("bits per \(unit)", Formatting.fixed(bitsPerToken, decimals: 8)),
+            ("NLL sum", "\(Formatting.fixed(nllSum, decimals: 4)) nats"),
+            ("tokens scored", "\(Formatting.count(tokens)) (the first token is not predicted; \(unknownTokens) <unk>)"),
             ("streams", "\(streams), state \(state)"),
             ("data", split.map { "\(data), split \($0)" } ?? data),
             ("checkpoint", checkpoint + (step.map { ", step \($0)" } ?? "")),
         ]
-        if unknown_predictions > 0 {
+        if unknownPredictions > 0 {
             rows.insert(
-                ("without <unk>", perplexity_without_unknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknown_predictions)) tokens" } ?? "nothing but <unk>"),
+                ("without <unk>", perplexityWithoutUnknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknownPredictions)) tokens" } ?? "nothing but <unk>"),
                 at: 1)
         }
         // Hashes are long: 80 columns have no room for anything else.
-        let hashes = [("  data", data_sha256), ("  model", model_sha256), ("  vocabulary", vocabulary_sha256)]
+        let hashes = [("  data", dataSha256), ("  model", modelSha256), ("  vocabulary", vocabularySha256)]
         return EvaluationReport.columns(rows, width: 20) + "\nSHA-256\n" + EvaluationReport.columns(hashes, width: 14)
     }
 

@@ -1,7 +1,6 @@
 import ArgumentParser
 import Checkpoints
 import Files
-import FoundationEssentials
 
 struct InspectCommand: TaskCommand {
     static let configuration = CommandConfiguration(
@@ -27,7 +26,7 @@ struct InspectCommand: TaskCommand {
 
     @OptionGroup var shape: ShapeOptions
 
-    @Flag(help: "Print one JSON object instead of text.")
+    @Flag(help: "One JSON object on stdout.")
     var json = false
 
     func run() throws {
@@ -35,15 +34,7 @@ struct InspectCommand: TaskCommand {
             throw UsageError("--vocabulary, --cell and --activation are for a .safetensors file", location: path, remedy: "leave them out")
         }
         let inspection = try Inspection(of: Folder.withoutSlash(path), shape, vocabulary: vocabulary)
-        if json {
-            let encoder = JSONEncoder()
-            encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-            encoder.nonConformingFloatEncodingStrategy = .convertToString(
-                positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
-            print(String(decoding: try encoder.encode(inspection), as: UTF8.self))
-        } else {
-            print(inspection.text)
-        }
+        print(json ? try JSONText.page(inspection) : inspection.text)
         try inspection.requireSound()
     }
 }

@@ -171,11 +171,6 @@ struct CheckpointSummary: Encodable {
     /// Why the checkpoint cannot be used; nil for a valid one.
     var damage: String?
 
-    private enum CodingKeys: String, CodingKey {
-        case name, latest, best, step, epoch, bytes, damage
-        case validationLoss = "validation_loss"
-    }
-
     init(_ entry: CheckpointStore.Entry) {
         name = entry.name
         latest = entry.isLatest

@@ -40,7 +40,7 @@ struct RunPlan {
             let parent = Folder.parent(of: resume)
             return parent.hasSuffix("checkpoints") ? Folder.parent(of: parent) : resume
         }
-        let name = command.config.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "default"
+        let name = command.options.config.map { $0.split(separator: "/").last.map(String.init) ?? $0 } ?? "default"
         return "runs/\(name.hasSuffix(".yaml") ? String(name.dropLast(5)) : name)"
     }
 
@@ -52,7 +52,7 @@ struct RunPlan {
             // Also an error: training must not overwrite folders of damaged checkpoints.
             guard let latest = try store.latest() else { return nil }
             // A mistyped setting is reported first.
-            _ = try RunConfiguration.load(file: command.config, overrides: settings(command))
+            _ = try command.options.load()
             throw UsageError(
                 "the run folder already has checkpoints", location: folder,
                 found: "step \(latest.manifest.step)",
@@ -77,31 +77,30 @@ struct RunPlan {
     /// The configuration that the command line gives. Reads no run folder except that of a run to be resumed.
     static func configuration(of command: TrainCommand) throws -> RunConfiguration {
         guard command.resume != nil else {
-            return try RunConfiguration.load(file: command.config, overrides: settings(command))
+            return try command.options.load()
         }
         return try RunPlan(command, SingleRank()).configuration(command)
     }
 
     /// `watchdog.seconds` before the ranks have met, and before errors in the configuration are reported.
     static func patience(of command: TrainCommand) -> Double {
-        let overrides = settings(command)
+        let overrides = command.options.settings
         let own = command.resume == nil ? nil : configurationPath(in: folder(command))
         let configuration =
-            (try? RunConfiguration.load(file: command.config ?? own, overrides: overrides))
+            (try? RunConfiguration.load(file: command.options.config ?? own, overrides: overrides))
             ?? (try? RunConfiguration.load(file: nil, overrides: overrides))
         return (configuration ?? RunConfiguration()).watchdog.seconds
     }
 
     /// The configuration of the command line; when resuming without a file, that of the checkpoint.
     func configuration(_ command: TrainCommand) throws -> RunConfiguration {
-        let overrides = RunPlan.settings(command)
-        guard let checkpoint else { return try RunConfiguration.load(file: command.config, overrides: overrides) }
+        guard let checkpoint else { return try command.options.load() }
         let manifest = "\(checkpoint.folder)/manifest.json"
         let saved = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest)
         let configuration =
-            try command.config == nil
-            ? RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest, overrides: overrides)
-            : RunConfiguration.load(file: command.config, overrides: overrides)
+            try command.options.config == nil
+            ? RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: manifest, overrides: command.options.settings)
+            : command.options.load()
         let differences = configuration.differences(from: saved)
         if let structural = differences.first(where: \.isStructural) {
             throw UsageError(
@@ -114,10 +113,5 @@ struct RunPlan {
             }
         }
         return configuration
-    }
-
-    /// The settings of the command line, in order.
-    private static func settings(_ command: TrainCommand) -> [String] {
-        (command.data.map { ["data.path=\(Folder.withoutSlash($0).yamlScalar)"] } ?? []) + command.overrides
     }
 }

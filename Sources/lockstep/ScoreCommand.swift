@@ -24,13 +24,6 @@ struct ScoreCommand: TaskCommand {
             --tokens prints one JSON object a line: the tokens, their ids, each one's log probability and their sum, \
             "score". Of what is skipped there is no probability (null), and of what the vocabulary lacks no id.
 
-            What the vocabulary lacks counts as <unk>. Where it has none (characters, bytes), --unknown decides: it is an \
-            error; skip leaves it out of the line; uniform gives each the logarithm of 1 / N and leaves it unread, N being \
-            how many characters (of 1,112,064) or bytes (of 256) the vocabulary lacks, or of pieces its size.
-
-            --tokens prints one JSON object a line: the tokens, their ids, each one's log probability and their sum, \
-            "score". Of what is skipped there is no probability (null), and of what the vocabulary lacks no id.
-
             Formats, with the input line and the output line:
               text   TEXT, the default      SCORE
               id     ID TEXT (Kaldi)        ID SCORE

@@ -1,6 +1,5 @@
 import Corpus
 import Elementary
-import FoundationEssentials
 import Inference
 
 /// A line of `score`'s input.
@@ -44,7 +43,7 @@ struct ScoredLine {
         let id: String?
         let tokens: [String]
         let ids: [Int32?]
-        let log_probabilities: [Double?]
+        let logProbabilities: [Double?]
         let score: Double
     }
 
@@ -54,11 +53,8 @@ struct ScoredLine {
         let known = line.ids.map { $0 == Vocabulary.missing ? nil : $0 }
         let object = Object(
             id: line.frame.identity, tokens: zip(line.ids, symbols).map(text), ids: known,
-            log_probabilities: known.map { $0 == nil ? missing : parts.next().map { $0 / divisor } }, score: score == 0 ? 0 : score)
-        let encoder = JSONEncoder()
-        encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
-        return Array(try encoder.encode(object))
+            logProbabilities: known.map { $0 == nil ? missing : parts.next().map { $0 / divisor } }, score: score == 0 ? 0 : score)
+        return Array(try JSONText.line(object).utf8)
     }
 
     /// What each id was made from, where some have none; else nothing of interest.

@@ -22,11 +22,7 @@ struct TrainCommand: JobCommand {
             docs/configuration.md explains every setting.
             """)
 
-    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the run's own when resuming, else the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-    var config: String?
-
-    @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
-    var data: String?
+    @OptionGroup var options: ConfigurationOptions
 
     @Option(name: .customLong("run"), help: ArgumentHelp("The run folder for checkpoints and metrics. Default: runs/NAME, after the configuration file.", valueName: "folder"), completion: .directory)
     var runFolder: String?
@@ -36,9 +32,6 @@ struct TrainCommand: JobCommand {
 
     @Option(help: ArgumentHelp("Start with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's), and take nothing else from it.", valueName: "path"), completion: .file())
     var initFrom: String?
-
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
-    var overrides: [String] = []
 
     @Flag(help: "Print the complete configuration (YAML) that these options give, and do nothing else.")
     var printConfig = false

@@ -36,7 +36,7 @@ struct TrainingSetup {
         try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         let data = try TrainingData(
-            folder: configuration.data.path, recipe: command.config, continuing: plan.checkpoint, communicator)
+            folder: configuration.data.path, recipe: command.options.config, continuing: plan.checkpoint, communicator)
         dataset = data.dataset
         heartbeat.beat()
         if command.dryRun {

@@ -2,7 +2,6 @@ import Checkpoints
 import Configuration
 import Corpus
 import Diagnostics
-import FoundationEssentials
 
 /// The trials of a verification and their results.
 struct VerificationReport: Encodable {
@@ -16,18 +15,6 @@ struct VerificationReport: Encodable {
     let trials: [Trial]
 
     var passed: Bool { verdict == "equal" }
-
-    func json() throws -> String { try VerificationReport.encode(self) }
-
-    /// Keys as elsewhere in lockstep, `like_this`.
-    static func encode(_ value: some Encodable) throws -> String {
-        let encoder = JSONEncoder()
-        encoder.keyEncodingStrategy = .convertToSnakeCase
-        encoder.outputFormatting = [.sortedKeys, .prettyPrinted, .withoutEscapingSlashes]
-        encoder.nonConformingFloatEncodingStrategy = .convertToString(
-            positiveInfinity: "infinity", negativeInfinity: "-infinity", nan: "nan")
-        return String(decoding: try encoder.encode(value), as: UTF8.self)
-    }
 
     var text: String {
         let rows = trials.map { trial in

@@ -29,14 +29,7 @@ struct VerifyCommand: ParsableCommand {
               lockstep verify --compare runs/a runs/b
             """)
 
-    @Option(help: ArgumentHelp("The configuration file (YAML). Default: the built-in defaults.", valueName: "file"), completion: .file(extensions: ["yaml", "yml"]))
-    var config: String?
-
-    @Option(help: ArgumentHelp("The dataset folder; the same as --set data.path=FOLDER.", valueName: "folder"), completion: .directory)
-    var data: String?
-
-    @Option(name: .customLong("set"), help: ArgumentHelp("Override a setting, as in model.hidden=512. May be given several times.", valueName: "key=value"), completion: .settings)
-    var overrides: [String] = []
+    @OptionGroup var options: ConfigurationOptions
 
     @Option(help: ArgumentHelp("Steps of each run.", valueName: "n"))
     var steps = 40
@@ -90,11 +83,10 @@ struct VerifyCommand: ParsableCommand {
         StopRequests.install()
         // More ranks than cores are normal here: waiting ranks must not keep the others from computing.
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
-        let configuration = try RunConfiguration.load(
-            file: config, overrides: (data.map { ["data.path=\($0.yamlScalar)"] } ?? []) + overrides)
+        let configuration = try options.load()
         let ranks = try numbersOfRanks(configuration.training)
         // Reported once, here, and not by the first job in its log.
-        _ = try Dataset(folder: configuration.data.path, recipe: config)
+        _ = try Dataset(folder: configuration.data.path, recipe: options.config)
         let folder = try makeScratch()
         var keeps = keep
         defer { if !keeps { try? Folder.remove(folder) } }
@@ -110,7 +102,7 @@ struct VerifyCommand: ParsableCommand {
             keeps = keeps || error is JobFailed
             throw error
         }
-        print(json ? try report.json() : report.text)
+        print(json ? try JSONText.page(report) : report.text)
         guard report.passed else {
             keeps = true
             let finding = report.trials.lazy.compactMap(\.finding).first
@@ -126,7 +118,7 @@ struct VerifyCommand: ParsableCommand {
                 "the runs have no checkpoint of the same step", location: "--compare", found: compare.joined(separator: " and "))
         }
         let result = ComparisonReport(comparison)
-        print(json ? try result.json() : result.text)
+        print(json ? try JSONText.page(result) : result.text)
         guard let different = comparison.firstDifferent else { return }
         throw RunsDiffer(step: different.step, tensor: different.tensors.first, folder: nil)
     }
@@ -175,8 +167,6 @@ private struct ComparisonReport: Encodable {
         firstDifferent = comparison.firstDifferent?.step
         tensors = comparison.firstDifferent?.tensors ?? []
     }
-
-    func json() throws -> String { try VerificationReport.encode(self) }
 
     var text: String {
         guard let firstDifferent else {

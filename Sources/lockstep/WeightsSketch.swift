@@ -20,11 +20,6 @@ struct WeightsSketch: Encodable {
         let hash: String
     }
 
-    private enum CodingKeys: String, CodingKey {
-        case cells, layers, embedding, hidden, tied, vocabulary
-        case vocabularySize = "vocabulary_size"
-    }
-
     /// - Parameter vocabulary: the one that should go with the weights.
     /// - Throws: `SafetensorsError`, `ModelFileError` where the file holds no model; `OtherSize`; as `Vocabulary.open`.
     init(_ file: SafetensorsFile, _ shape: ShapeOptions, vocabulary: String?) throws {
