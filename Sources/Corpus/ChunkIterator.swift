@@ -14,8 +14,6 @@ package struct DataPosition: Codable, Equatable, Sendable {
 package struct Chunk: Equatable, Sendable {
     /// Time steps T; the last chunk of an epoch may be shorter than requested.
     package let steps: Int
-    /// Predictions among the T * B entries; fewer only where evaluation's streams differ in length.
-    package let predictions: Int
     /// Whether the carried state must be reset before this chunk.
     package let startsEpoch: Bool
 }
@@ -63,7 +61,6 @@ package struct ChunkIterator: Sendable {
         let width = streams.count
         precondition(inputs.count >= steps * width && targets.count >= steps * width)
 
-        var predictions = 0
         for (column, stream) in streams.enumerated() {
             let first = partition.start(of: stream) + position.offset
             let count = min(steps, partition.length(of: stream) - position.offset)
@@ -73,12 +70,11 @@ package struct ChunkIterator: Sendable {
                 inputs[step * width + column] = 0
                 targets[step * width + column] = ChunkIterator.noTarget
             }
-            predictions += count
         }
 
         let startsEpoch = position.offset == 0
         position.offset += steps
         if position.offset == partition.steps { position = DataPosition(epoch: position.epoch + 1) }
-        return Chunk(steps: steps, predictions: predictions, startsEpoch: startsEpoch)
+        return Chunk(steps: steps, startsEpoch: startsEpoch)
     }
 }

@@ -19,13 +19,13 @@ package func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double 
 }
 
 /// `sums[j] = sum over rows of matrix[i, j]`.
-package func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>, accumulate: Bool = false) {
+package func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>) {
     let blocks = 256
     // A column block of 1 KiB stays in the first cache while all rows pass by.
     var first = 0
     while first < matrix.columns {
         let width = min(blocks, matrix.columns - first)
-        if !accumulate { (sums + first).update(repeating: 0, count: width) }
+        (sums + first).update(repeating: 0, count: width)
         for i in 0..<matrix.rows {
             let row = matrix.row(i) + first
             let sum = sums + first
