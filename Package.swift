@@ -73,7 +73,7 @@ let package = Package(
             ],
             exclude: ["Events/events.proto"], swiftSettings: testable),
         // Records in, a page out
-        .target(name: "Report", dependencies: ["Reporting"], swiftSettings: testable),
+        .target(name: "Report", dependencies: ["Reporting", "Diagnostics"], swiftSettings: testable),
 
         // A trained model at work: evaluate, score, generate, complete; its file
         .target(

@@ -5,6 +5,12 @@ extension String {
     /// A path for a line of output: whole, but for what would break the line or steer the terminal.
     package var printablePath: String { printable(limit: 4096) }
 
+    /// Text of any length and any number of lines, its bytes that are not UTF-8 as in `caf\xE9`.
+    package var legible: String {
+        guard hasEscapes else { return self }
+        return unicodeScalars.map { $0.byte.map { "\\x" + String($0, radix: 16, uppercase: true) } ?? String($0) }.joined()
+    }
+
     /// - Parameter limit: the maximum number of characters (scalars) shown.
     func printable(limit: Int) -> String {
         var result = ""
@@ -13,7 +19,7 @@ extension String {
             let shown =
                 switch scalar.properties.generalCategory {
                 case .control, .format, .lineSeparator, .paragraphSeparator: scalar.escaped(asASCII: true)
-                case .privateUse: scalar.byte.map { "\\x" + String($0, radix: 16, uppercase: true) } ?? String(scalar)
+                case .privateUse: String(scalar).legible
                 default: String(scalar)
                 }
             room -= shown.unicodeScalars.count

@@ -124,7 +124,7 @@ struct JobChecks {
 
     private var storage: Finding {
         let (storage, check) = (first.storage, "run folder")
-        let found = "\(storage.folder): \(storage.fileSystem), \(Formatting.bytes(storage.free)) free"
+        let found = "\(storage.folder.printablePath): \(storage.fileSystem), \(Formatting.bytes(storage.free)) free"
         if let failure = storage.failure {
             return .problem(check, "\(found): \(failure)", because: "no checkpoint could be saved", remedy: "choose another folder with --run")
         }

@@ -1,3 +1,5 @@
+import Diagnostics
+
 /// A fragment of a page. Interpolated strings are escaped; literals and other fragments are inserted as
 /// they are:
 ///
@@ -28,7 +30,7 @@ package struct HTML: Sendable, Equatable, ExpressibleByStringInterpolation, Cust
     /// change the direction of the text around them, become replacement characters.
     private static func escaped(_ text: some StringProtocol) -> String {
         var result = ""
-        for scalar in text.unicodeScalars {
+        for scalar in String(text).legible.unicodeScalars {
             switch scalar {
             case "&": result += "&amp;"
             case "<": result += "&lt;"

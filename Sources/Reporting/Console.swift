@@ -1,3 +1,4 @@
+import Diagnostics
 import Files
 import Glibc
 import Synchronization
@@ -44,6 +45,7 @@ package final class Console: Sendable {
 
     /// Prints one or more lines above the live line.
     package func print(_ message: String, colour: Colour? = nil) {
+        let message = message.legible
         let text = if let colour, isColoured { "\u{1B}[\(colour.rawValue)m\(message)\u{1B}[0m" } else { message }
         line.withLock { line in
             write((isLive ? clearing(line) : "") + text + "\n" + draw(&line))

@@ -75,6 +75,7 @@ struct DoctorCommand: JobCommand {
             findings = report.findings
             command = report.command
             self.facts = facts
+            for rank in facts.indices { self.facts[rank].storage.folder = facts[rank].storage.folder.legible }
         }
     }
 

@@ -118,11 +118,11 @@ private struct EvaluationReport: Encodable {
         unknownPredictions = evaluation.unknownTokens
         unknownNllSum = evaluation.unknownTotal
         perplexityWithoutUnknown = evaluation.perplexityWithoutUnknown.flatMap { $0.isFinite ? $0 : nil }
-        checkpoint = model.path
+        checkpoint = model.path.legible
         step = model.step
         modelSha256 = model.modelHash
         vocabularySha256 = model.vocabulary.hash
-        data = text.path
+        data = text.path.legible
         dataSha256 = text.hash
     }
 

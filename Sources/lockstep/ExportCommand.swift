@@ -87,10 +87,10 @@ struct ExportCommand: ParsableCommand {
         try Folder.create(folder)
         for (form, path) in models {
             try export.write(form, to: path)
-            print(path)
+            print(path: path)
         }
         try File.publish(vocabulary.symbolTable(), at: table)
-        print(table)
+        print(path: table)
     }
 
     /// The token that an option names, else the one that ends a line.

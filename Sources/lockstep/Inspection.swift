@@ -66,22 +66,22 @@ enum Inspection: Encodable {
         switch self {
         case .dataset(let path, let summary):
             try container.encode("dataset", forKey: .kind)
-            try container.encode(path, forKey: .path)
+            try container.encode(path.legible, forKey: .path)
             try container.encode(summary, forKey: .dataset)
         case .run(let path, let checkpoints, let sketch):
             try container.encode("run", forKey: .kind)
-            try container.encode(path, forKey: .path)
+            try container.encode(path.legible, forKey: .path)
             try container.encode(checkpoints, forKey: .checkpoints)
             try container.encode(sketch, forKey: .run)
         case .checkpoint(let path, let manifest, let model, let state):
             try container.encode("checkpoint", forKey: .kind)
-            try container.encode(path, forKey: .path)
+            try container.encode(path.legible, forKey: .path)
             try container.encode(manifest, forKey: .manifest)
             try container.encode(model, forKey: .model)
             try container.encode(state, forKey: .state)
         case .tensors(let path, let tensors, let metadata, let model):
             try container.encode("safetensors", forKey: .kind)
-            try container.encode(path, forKey: .path)
+            try container.encode(path.legible, forKey: .path)
             try container.encodeIfPresent(model, forKey: .model)
             try container.encode(tensors, forKey: .tensors)
             try container.encode(metadata, forKey: .metadata)
@@ -136,6 +136,7 @@ struct DatasetSummary: Codable {
         let bytes = try File.contents(of: path, limit: 64 << 20)
         do {
             self = try JSONDecoder().decode(DatasetSummary.self, from: Data(bytes))
+            inputs = inputs?.map { Input(path: $0.path.legible) }
         } catch {
             throw InspectionError.unreadableDataset(file: path)
         }
@@ -154,7 +155,7 @@ struct RunSketch: Encodable {
             let configuration = try? RunConfiguration.load(yaml: manifest.configuration, name: folder)
         else { return nil }
         model = manifest.model
-        data = configuration.data.path
+        data = configuration.data.path.legible
         ending = RunEnding(of: folder)
     }
 }

@@ -115,7 +115,7 @@ struct PrepareCommand: TaskCommand {
 
     func run() throws {
         let path = vocabulary
-        let vocabulary = try path.map { try Vocabulary.open($0) { complain("note: \($0)") } }
+        let vocabulary = try path.map { try Vocabulary.open($0) { Failure.say("note: \($0)") } }
         if let level, let found = vocabulary?.level, found != level {
             throw UsageError(
                 "the vocabulary is of another level than --level says", location: path, expected: level.argument, found: found.argument,
@@ -129,9 +129,9 @@ struct PrepareCommand: TaskCommand {
         TemporaryItem.removeOnSignals()
         let writer = try DatasetWriter(options) { notice in
             switch notice {
-            case .progress(let text): complain("\(text) ...")
-            case .note(let text): complain("note: \(text)")
-            case .warning(let text): complain("warning: \(text)")
+            case .progress(let text): Failure.say("\(text) ...")
+            case .note(let text): Failure.say("note: \(text)")
+            case .warning(let text): Failure.say("warning: \(text)")
             }
         }
         let manifest =
@@ -180,11 +180,6 @@ struct PrepareCommand: TaskCommand {
         let name = output.split(separator: "/").last.map(String.init) ?? "mine"
         print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)")
     }
-}
-
-private func complain(_ line: String) {
-    var line = line + "\n"
-    line.withUTF8 { _ = write(STDERR_FILENO, $0.baseAddress, $0.count) }
 }
 
 extension String {

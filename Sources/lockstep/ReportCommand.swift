@@ -47,7 +47,7 @@ struct ReportCommand: TaskCommand {
         if Folder.isFolder(path) { throw FileError(operation: "write", path: path, code: EISDIR) }
         TemporaryItem.removeOnSignals()
         try File.publish(page.html, at: path)
-        print(path)
+        print(path: path)
     }
 
     /// The paths that hold metrics; `runs/*` also gives others. A single path is returned as it is.

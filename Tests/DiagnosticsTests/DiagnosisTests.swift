@@ -71,7 +71,12 @@ import Testing
 
     @Test func messagesShowThem() {
         #expect("\(Diagnosis("no such file", file: String(keeping: [0x63, 0xE9, 0x2F])).line)" == "c\\xE9/: no such file")
-    }}
+    }
+    @Test func textShowsThemToo() {
+        let path = String(keeping: [0x63, 0xE9])
+        #expect("data  \(path)\nrun \u{E9}".legible == "data  c\\xE9\nrun \u{E9}")
+    }
+}
 
 @Suite struct AlternativesTests {
     @Test func wordsAreListed() {

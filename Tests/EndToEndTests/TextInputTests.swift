@@ -119,6 +119,28 @@ extension CommandTests {
             #expect(printed.hasPrefix("perplexity\nperplexity\nlockstep: cr\\xFC: cannot open: No such file or directory"), "\(printed)")
         }
 
+        /// What people read shows such a path as its bytes; a path alone on a line, for a script, is the bytes themselves.
+        @Test func aPathThatIsNotUTF8IsLegible() throws {
+            let script = """
+                $0 prepare --input text --level char --output $'pr\\xeat' 2>&1
+                $0 train --data $'pr\\xeat' --run $'cr\\xfb' --set 'model={layers: 1, embedding: 4, hidden: 8}' \
+                  --set 'training={streams: 2, unroll: 8, steps: 2}' 2>&1
+                for form in '' --json; do
+                  $0 evaluate --checkpoint $'cr\\xfb' $form; $0 inspect $'cr\\xfb' $form; $0 inspect $'pr\\xeat' $form
+                  $0 doctor --run $'cr\\xfb' $form 2>&1
+                done
+                $0 report $'cr\\xfb' | od -An -tx1; cat $'cr\\xfb'/report.html
+                """
+            let printed = try shell(script).output
+            let forPeople = [
+                "written to  pr\\xEAt", "data        pr\\xEAt: ", "run folder  cr\\xFB\n", "in cr\\xFB/checkpoints/step-000000002", "pr\\xEAt, split valid",
+                "Run cr\\xFB", "Dataset pr\\xEAt", "/cr\\xFB: ",
+            ]
+            let inJSON = [#""data" : "pr\\xEAt""#, #""checkpoint" : "cr\\xFB/checkpoints"#, #""path" : "cr\\xFB""#, #"/cr\\xFB","#]
+            for part in forPeople + inJSON + [" 63 72 fb 2f 72 65 70"] { #expect(printed.contains(part), "\(part)") }
+            #expect(!printed.unicodeScalars.contains { 0x10_FE00...0x10_FEFF ~= $0.value }, "private characters stand for bytes")
+        }
+
         // MARK: scores of tokens
 
         private struct ScoredLine: Decodable {
