@@ -25,8 +25,7 @@ enum Failure {
             let code = Lockstep.exitCode(for: error)
             if speaks {
                 // Help and version, which the parser treats as errors too.
-                if code == .success { Lockstep.exit(withError: error) }
-                explain(error)
+                if code == .success { print(RequestedText.completed(Lockstep.fullMessage(for: error))) } else { explain(error) }
             }
             Glibc.exit(code.rawValue)
         }
