@@ -39,11 +39,13 @@ struct TrainingData {
                 file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,
                 found: dataset.vocabulary.hash, remedy: remedy)
         }
-        let (then, now) = (checkpoint.manifest.datasetFiles["train.npy"], dataset.hashes["train.npy"])
-        guard then == now else {
+        // The best checkpoint and the plateau schedule compare losses of one text. A part that the run had not is no change.
+        for (file, part) in [("train.npy", "training"), ("valid.npy", "validation")] {
+            let (then, now) = (checkpoint.manifest.datasetFiles[file], dataset.hashes[file])
+            guard then != now, part == "training" || then != nil else { continue }
             throw UsageError(
-                "a resumed run cannot change its training data", location: "\(dataset.folder)/train.npy",
-                expected: "SHA-256 \(then ?? "unknown")", found: now, remedy: remedy)
+                "a resumed run cannot change its \(part) data", location: "\(dataset.folder)/\(file)",
+                expected: "SHA-256 \(then ?? "unknown")", found: now ?? "no such part", remedy: remedy)
         }
     }
 }

@@ -114,6 +114,32 @@ extension CommandTests {
         }
 
         /// `--resume` with a folder; the configuration comes from the checkpoint.
+        /// Losses of another text cannot be compared with the best so far. A validation part may be added.
+        @Test func dataAreThoseOfTheRun() throws {
+            let sandbox = try Sandbox()
+            let text = (1...60).map { "line \($0) of the text\n" }.joined()
+            _ = try sandbox.write(text, to: "text")
+            _ = try sandbox.write(String(text.dropFirst(300)), to: "other")
+            let whole = ["--vocabulary", "one", "--split", "100,0,0"]
+            try sandbox.succeed(["prepare", "--train", "text", "--valid", "text", "--level", "char", "--output", "one"])
+            try sandbox.succeed(["prepare", "--train", "text", "--valid", "other", "--vocabulary", "one", "--output", "two"])
+            try sandbox.succeed(["prepare", "--train", "other", "--valid", "text", "--vocabulary", "one", "--output", "three"])
+            try sandbox.succeed(["prepare", "--input", "text", "--output", "four"] + whole)
+            func train(_ data: String, _ run: String, steps: Int, _ options: [String] = []) throws -> Launch.Outcome {
+                try sandbox.lockstep(
+                    ["train", "--data", data, "--run", run, "--set", "model={layers: 1, embedding: 4, hidden: 8}"]
+                        + ["--set", "training={streams: 2, unroll: 8, steps: \(steps)}"] + options)
+            }
+            #expect(try train("one", "run", steps: 3).status == 0)
+            for (data, part) in [("two", "validation"), ("three", "training"), ("four", "validation")] {
+                let refused = try train(data, "run", steps: 6, ["--resume", "auto"])
+                expectRefusal(refused, status: 64, ["a resumed run cannot change its \(part) data", data, "SHA-256", "--init-from run"])
+            }
+            #expect(try train("one", "run", steps: 6, ["--resume", "auto"]).status == 0)
+            #expect(try train("four", "unvalidated", steps: 3).status == 0)
+            #expect(try train("one", "unvalidated", steps: 6, ["--resume", "auto"]).status == 0)
+        }
+
         @Test func goesOnFromANamedCheckpoint() throws {
             let sandbox = try Sandbox()
             try sandbox.train("run", ["checkpoint.every_steps=20"])
