@@ -6,9 +6,9 @@
 #   packaged             true in a package of launch/package, which has the program but no sources
 #   launcher             the program that starts ranks; if both families are installed, mpirun may belong to the other
 #   settings             the file with settings for ranks and launcher
-here=$(dirname "${BASH_SOURCE[0]}")
+here=$(cd "$(dirname "${BASH_SOURCE[0]}")" && pwd)
 packaged=false
-if [[ -x $here/../bin/lockstep ]]; then
+if [[ -x ${here%/*}/bin/lockstep ]]; then
     packaged=true LOCKSTEP_BUILD_MPI=openmpi
 elif [[ -z ${LOCKSTEP_BUILD_MPI-} && -e $here/.mpi ]]; then
     LOCKSTEP_BUILD_MPI=$(<"$here/.mpi")
@@ -23,4 +23,4 @@ else
         launcher=mpiexec
     fi
 fi
-if $packaged; then binaries=$here/../bin; else binaries=$here/../$build/release; fi
+if $packaged; then binaries=${here%/*}/bin; else binaries=${here%/*}/$build/release; fi
