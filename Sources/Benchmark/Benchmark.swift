@@ -86,7 +86,7 @@ package struct Benchmark {
             RankMeasurement(
                 host: options.host, batch: batch, samples: samples, readBandwidth: readBandwidth,
                 triadBandwidth: triadBandwidth, peakMemory: memory, secondsToFirstStep: age))
-        let machines = try communicator.machines()
+        let machines = try communicator.machineGroups()
         if options.stepsOnly {
             guard communicator.rank == 0 else { return nil }
             return BenchmarkReport(options, ranks: ranks, machines: machines.across.size, exchange: nil, alone: nil)
@@ -102,7 +102,7 @@ package struct Benchmark {
     }
 
     /// - Parameter steps: seconds of each rank's steps, as already measured.
-    private func measureExchange(_ machines: Machines, steps: [[Double]]) throws -> ExchangeMeasurement {
+    private func measureExchange(_ machines: MachineGroups, steps: [[Double]]) throws -> ExchangeMeasurement {
         let gradientBytes = ParameterLayout(options.training.model).count * MemoryLayout<Float>.stride
         // The model assumes no overlap.
         var plain = options.training

@@ -50,7 +50,6 @@ final class MessagesOnly: Communicator {
 
     var rank: Int { base.rank }
     var size: Int { base.size }
-    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try base.sum(buffer) }
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try base.sum(buffer) }
     func makeSum(upTo count: Int, wire: WireFormat) throws -> any PersistentSum {
         try base.makeSum(upTo: count, wire: wire)
@@ -61,7 +60,7 @@ final class MessagesOnly: Communicator {
     func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws {
         try base.allGather(in: buffer, counts: counts, stride: stride)
     }
-    func machines() -> Machines { Machines(here: SingleRank(), across: self) }
+    func machineGroups() -> MachineGroups { MachineGroups(here: SingleRank(), across: self) }
     func shareMemory(_ count: Int) throws -> any SharedMemory { try base.shareMemory(count) }
     func barrier() throws { try base.barrier() }
     func abort(_ code: Int32) -> Never { base.abort(code) }

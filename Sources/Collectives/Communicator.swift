@@ -5,10 +5,8 @@ package protocol Communicator: AnyObject {
     var rank: Int { get }
     var size: Int { get }
 
-    /// Replaces `buffer` on every rank by the element-wise sum over ranks.
+    /// Replaces `buffer` on every rank by the element-wise sum over ranks; for statistics. Gradients have `makeSum`.
     /// - Throws: `DiagnosedError` naming the call, the rank and the transport's own message.
-    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws
-    /// As above, for statistics kept in double precision.
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws
     /// A sum for buffers of up to `count` floats that can be started repeatedly. All ranks start their sums in the same
     /// order; other calls may come in between.
@@ -22,8 +20,8 @@ package protocol Communicator: AnyObject {
     /// Fills `buffer` on all ranks with each rank's part of it. The parts are adjacent, in rank order; that of rank r has
     /// `counts[r]` elements of `stride` bytes, in total less than 2 GiB. Allocates nothing, so it suits frequent calls.
     func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) throws
-    /// How these ranks are distributed over machines. Call it once: the result lives as long as this communicator.
-    func machines() throws -> Machines
+    /// How these ranks are distributed over machines. Each call makes new groups, which live as long as this communicator.
+    func machineGroups() throws -> MachineGroups
     /// Checks that there is enough memory for all that the ranks of a machine will share; this rank will ask for `count`
     /// floats in total. Call it before the first `shareMemory`.
     /// - Throws: `DiagnosedError`, the same on all ranks, which says how much is needed, how much is free, and where.
@@ -37,11 +35,14 @@ package protocol Communicator: AnyObject {
     func abort(_ code: Int32) -> Never
 }
 
-/// Ranks by the machine they run on. If the machines have unequal numbers of ranks, each rank counts as a machine.
-package struct Machines {
-    /// The ranks of this rank's machine.
+/// The two groups in which a rank sums gradients: first the ranks of its machine, in shared memory, then its counterparts on the
+/// other machines, by messages. With m machines of n ranks each, there are m groups of n and n groups of m.
+///
+/// If the machines have unequal numbers of ranks, each rank counts as a machine: `here` has one rank, `across` has all.
+package struct MachineGroups {
+    /// The ranks of this machine.
     package let here: any Communicator
-    /// The ranks with the same number as this one on their machines, one from each machine, numbered by machine.
+    /// One rank of each machine, by machine: those that have the same number in `here` as this one.
     package let across: any Communicator
 
     package init(here: any Communicator, across: any Communicator) {

@@ -7,7 +7,6 @@ package final class SingleRank: Communicator {
 
     package init() {}
 
-    package func sum(_ buffer: UnsafeMutableBufferPointer<Float>) {}
     package func sum(_ buffer: UnsafeMutableBufferPointer<Double>) {}
     package func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { _ in } }
     package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) { precondition(root == 0) }
@@ -17,7 +16,7 @@ package final class SingleRank: Communicator {
     }
     package func allGather(_ bytes: [UInt8]) -> [[UInt8]] { [bytes] }
     package func allGather(in buffer: UnsafeMutableRawBufferPointer, counts: [Int], stride: Int) {}
-    package func machines() -> Machines { Machines(here: self, across: self) }
+    package func machineGroups() -> MachineGroups { MachineGroups(here: self, across: self) }
     package func shareMemory(_ count: Int) -> any SharedMemory { OwnMemory(count) }
     package func barrier() {}
     package func abort(_ code: Int32) -> Never { exit(code) }

@@ -135,7 +135,7 @@ package struct Survey {
         let secret = UnsafeMutablePointer<UInt64>.allocate(capacity: 1)
         defer { secret.deallocate() }
         secret.pointee = UInt64(getpid()) << 32 | 0x10c5_7e9
-        let here = try communicator.machines().here
+        let here = try communicator.machineGroups().here
         let mine = [UInt64(getpid()), UInt64(UInt(bitPattern: secret)), secret.pointee]
         let all = try here.allGather(mine.withUnsafeBytes { Array($0) }).map { bytes in
             bytes.withUnsafeBytes { raw in (0..<3).map { raw.loadUnaligned(fromByteOffset: 8 * $0, as: UInt64.self) } }

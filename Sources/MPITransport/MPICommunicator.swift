@@ -55,9 +55,16 @@ package final class MPICommunicator: Communicator {
         try check(MPI_Comm_free(&handle), "MPI_Comm_free")
     }
 
-    package func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws { try allReduce(buffer) }
-
-    package func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try allReduce(buffer) }
+    package func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws {
+        guard let base = buffer.baseAddress else { return }
+        for piece in pieces(of: buffer.count, atMost: largestMessage / MemoryLayout<Double>.stride) {
+            try check(
+                MPI_Allreduce(
+                    lockstep_MPI_IN_PLACE(), base + piece.lowerBound, CInt(piece.count), lockstep_MPI_DOUBLE(),
+                    lockstep_MPI_SUM(), handle),
+                "MPI_Allreduce")
+        }
+    }
 
     package func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { RingSum(upTo: count, wire: wire, of: self) }
 
@@ -66,17 +73,6 @@ package final class MPICommunicator: Communicator {
         begun += 1
         // MPI guarantees tags up to 32767; two sums that far apart are never in progress at the same time.
         return CInt(begun % 32768)
-    }
-
-    private func allReduce<Element: MPIElement>(_ buffer: UnsafeMutableBufferPointer<Element>) throws {
-        guard let base = buffer.baseAddress else { return }
-        for piece in pieces(of: buffer.count, atMost: largestMessage / MemoryLayout<Element>.stride) {
-            try check(
-                MPI_Allreduce(
-                    lockstep_MPI_IN_PLACE(), base + piece.lowerBound, CInt(piece.count), Element.datatype,
-                    lockstep_MPI_SUM(), handle),
-                "MPI_Allreduce")
-        }
     }
 
     package func broadcast(_ buffer: UnsafeMutableRawBufferPointer, from root: Int) throws {
@@ -172,7 +168,7 @@ package final class MPICommunicator: Communicator {
 
     /// Ranks that can share memory are on one machine. To let one machine act as several, the
     /// environment variable `LOCKSTEP_RANKS_PER_MACHINE` sets the number of ranks that count as one machine.
-    package func machines() throws -> Machines {
+    package func machineGroups() throws -> MachineGroups {
         var machine = lockstep_MPI_COMM_NULL()
         if let pretended = getenv("LOCKSTEP_RANKS_PER_MACHINE").flatMap({ Int(String(cString: $0)) }), pretended > 0 {
             try check(MPI_Comm_split(handle, CInt(rank / pretended), CInt(rank), &machine), "MPI_Comm_split")
@@ -185,10 +181,10 @@ package final class MPICommunicator: Communicator {
         let equal = try allGather([UInt8](withUnsafeBytes(of: here.size) { Array($0) })).allSatisfy {
             $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } == here.size
         }
-        guard equal else { return Machines(here: SingleRank(), across: self) }
+        guard equal else { return MachineGroups(here: SingleRank(), across: self) }
         var peers = lockstep_MPI_COMM_NULL()
         try check(MPI_Comm_split(handle, CInt(here.rank), CInt(rank), &peers), "MPI_Comm_split")
-        return Machines(here: here, across: try part(peers))
+        return MachineGroups(here: here, across: try part(peers))
     }
 
     private func part(_ handle: CommHandle) throws -> MPICommunicator {
@@ -257,17 +253,4 @@ private final class MPISharedMemory: SharedMemory {
 /// Consecutive ranges that cover `0 ..< count`.
 private func pieces(of count: Int, atMost limit: Int) -> some Sequence<Range<Int>> {
     stride(from: 0, to: count, by: limit).lazy.map { $0..<Swift.min($0 + limit, count) }
-}
-
-/// A number that MPI can add.
-private protocol MPIElement {
-    static var datatype: DatatypeHandle { get }
-}
-
-extension Float: MPIElement {
-    static var datatype: DatatypeHandle { lockstep_MPI_FLOAT() }
-}
-
-extension Double: MPIElement {
-    static var datatype: DatatypeHandle { lockstep_MPI_DOUBLE() }
 }

@@ -33,7 +33,7 @@ package final class GradientSums {
     private let vector: TreeVector?
 
     /// One chain over all rows.
-    init(_ gradients: Arena, batch: Int) {
+    package init(_ gradients: Arena, batch: Int) {
         nodes = [Node(shards: 0..<1, gradients: gradients)]
         width = batch
         isSharded = false

@@ -15,7 +15,9 @@ struct GradientBlocks {
         let range: Range<Int>
         /// The blocks of `range`.
         let blocks: Range<Int>
-        /// Blocks of the embedding beside `range`: every p-th, since frequent tokens have neighbouring ids.
+        /// Whether the embedding is summed by rows.
+        let isSparse: Bool
+        /// Then the blocks of it beside `range`: every p-th, since frequent tokens have neighbouring ids.
         let embedding: [Int]
     }
 
@@ -47,14 +49,13 @@ struct GradientBlocks {
         embeddingBlocks = all.count { $0.tensor == 0 }
     }
 
-    /// - Parameter isSparse: the embedding is summed by rows.
     func share(of rank: Int, of ranks: Int, isSparse: Bool) -> Share {
         let first = isSparse ? embeddingBlocks : 0
         let cut = { rank in first + (all.count - first) * rank / ranks }
         let blocks = cut(rank)..<cut(rank + 1)
         let start = { block in block < all.count ? all[block].range.lowerBound : end }
         return Share(
-            range: start(blocks.lowerBound)..<start(blocks.upperBound), blocks: blocks,
+            range: start(blocks.lowerBound)..<start(blocks.upperBound), blocks: blocks, isSparse: isSparse,
             embedding: isSparse ? Array(stride(from: rank, to: first, by: ranks)) : [])
     }
 

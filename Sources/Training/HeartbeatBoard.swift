@@ -4,7 +4,7 @@ import Glibc
 import Synchronization
 
 /// Heartbeats that ranks exchange without MPI: `RUN/.heartbeats/rank-N` has one line, rewritten every few
-/// seconds by a thread that does nothing else. The run folder is the one place that all nodes share.
+/// seconds by a thread that does nothing else. The run folder is the one place that all machines share.
 ///
 /// A rank reads the lines of others only if it suspects a problem, so a healthy job writes a small file per rank and reads none.
 final class HeartbeatBoard: Sendable {

@@ -1,3 +1,4 @@
+import Collectives
 import Recurrent
 
 /// What ranks exchange in each step in addition to the gradient.
@@ -12,5 +13,43 @@ package struct StepSignals: Sendable, Equatable {
         self.loss = loss
         self.stop = stop ? 1 : 0
         self.save = save ? 1 : 0
+    }
+}
+
+/// Sums the signals of all ranks as numbers in double precision: the losses, then tokens, stop and save.
+///
+/// With shards there is a place for the loss of each: every number comes from one rank, the sum over ranks of it and zeros is
+/// exact, and the losses are added up in one order, whatever the number of ranks.
+final class SignalSum {
+    private let communicator: any Communicator
+    private let losses: Int
+    private let numbers: UnsafeMutableBufferPointer<Double>
+
+    /// - Parameter losses: the shards of all ranks; 1 without shards.
+    init(losses: Int, of communicator: any Communicator) {
+        self.communicator = communicator
+        self.losses = losses
+        numbers = .allocate(capacity: losses + 3)
+        numbers.initialize(repeating: 0)
+    }
+
+    deinit { numbers.deallocate() }
+
+    /// Collective.
+    /// - Parameter shardLosses: the loss of each of this rank's shards; empty without shards.
+    /// - Returns: the same on every rank.
+    func sum(_ own: StepSignals, shardLosses: [Double]) throws -> StepSignals {
+        numbers.update(repeating: 0)
+        if shardLosses.isEmpty { numbers[0] = own.loss.total }
+        let first = communicator.rank * shardLosses.count
+        for (place, loss) in shardLosses.enumerated() { numbers[first + place] = loss }
+        numbers[losses] = Double(own.loss.tokens)  // exact up to 2^53
+        numbers[losses + 1] = Double(own.stop)
+        numbers[losses + 2] = Double(own.save)
+        try communicator.sum(numbers)
+        var total = StepSignals(loss: LossSum(total: numbers[..<losses].reduce(0, +), tokens: Int(numbers[losses])))
+        total.stop = Int(numbers[losses + 1])
+        total.save = Int(numbers[losses + 2])
+        return total
     }
 }

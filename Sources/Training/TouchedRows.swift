@@ -7,7 +7,7 @@ final class TouchedRows {
     /// The touched rows that this rank sums and updates, ascending.
     private(set) var own: UnsafeMutableBufferPointer<Int32>
 
-    private let machines: Machines
+    private let machines: MachineGroups
     /// Those that it would sum and update if they were touched.
     private let candidates: [Int32]
     private let lists: any SharedMemory
@@ -21,12 +21,10 @@ final class TouchedRows {
     /// Collective.
     /// - Parameters:
     ///   - tokens: the most that this rank reads in a step.
-    ///   - candidates: the rows that are this rank's among its machine's ranks, ascending. Nil: every m-th of m ranks, since
-    ///     frequent tokens, which are touched most, have neighbouring ids.
-    init(vocabulary: Int, tokens: Int, candidates: [Int32]? = nil, machines: Machines) throws {
+    ///   - candidates: the rows that are this rank's among its machine's ranks, ascending.
+    init(vocabulary: Int, tokens: Int, candidates: [Int32], machines: MachineGroups) throws {
         self.machines = machines
-        self.candidates =
-            candidates ?? stride(from: machines.here.rank, to: vocabulary, by: machines.here.size).map { Int32($0) }
+        self.candidates = candidates
         counts = Array(repeating: 0, count: machines.across.size)
         ones = Array(repeating: 1, count: machines.across.size)
         lists = try machines.here.shareMemory(tokens + 1)

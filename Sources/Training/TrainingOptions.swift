@@ -25,7 +25,7 @@ package struct TrainingOptions: Sendable {
     package var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, in addition to those before each save; 0 for none.
     package var verifyEverySteps = 0
-    /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardEngine`.
+    /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardExchange`.
     package var reproducibleShards: Int?
 
     package var exchange = ExchangePlan()

@@ -22,7 +22,7 @@ package final class TrainingStep {
     private let options: TrainingOptions
     private let communicator: any Communicator
     private let heartbeat: Heartbeat
-    private let engine: any StepEngine
+    private let engine: StepEngine
     private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
     private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
 
@@ -35,12 +35,7 @@ package final class TrainingStep {
         self.options = options
         self.heartbeat = heartbeat
         self.communicator = communicator
-        engine =
-            if let shards = options.reproducibleShards {
-                try ShardEngine(options, shards: shards, communicator: communicator, clock: clock)
-            } else {
-                try StreamEngine(options, communicator: communicator, streams: streams, clock: clock)
-            }
+        engine = try StepEngine(options, streams: streams, communicator: communicator, clock: clock)
         inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
         targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
         inputs.initialize(repeating: 0)
@@ -53,23 +48,23 @@ package final class TrainingStep {
     }
 
     /// The carried state of this rank's streams, as `Network.state`.
-    package var carriedState: [Buffer] { engine.carriedState }
+    package var carriedState: [Buffer] { engine.model.state }
 
-    package var parameters: Arena { engine.parameters }
-    package var optimizer: Optimizer { engine.optimizer }
+    package var parameters: Arena { engine.store.parameters }
+    package var optimizer: Optimizer { engine.store.optimizer }
     /// Whether this rank must fill in parameters and slots; the others share them.
-    package var fillsParameters: Bool { engine.fillsParameters }
+    package var fillsParameters: Bool { engine.store.fillsParameters }
 
     /// Collective. Compares the ranks' parameters if each has its own.
     /// - Throws: `TrainingError.replicasDiffer`, the same on all ranks; transport errors.
     package func verifyReplicas(step: Int) throws {
-        if engine.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
+        if engine.store.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
     }
 
     /// Collective. Call it after the parameters have been filled in.
     package func begin() throws {
         try communicator.barrier()
-        try engine.packWeights()
+        try engine.model.packWeights()
     }
 
     /// - Parameters:
@@ -107,7 +102,7 @@ package final class TrainingStep {
         try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
         heartbeat.enter(.compute)
         clock.enter(.packing)
-        try engine.packWeights()
+        try engine.model.packWeights()
         clock.enter(.other)
         return Outcome(signals: global, gradientNorm: scaledNorm, clipped: clipped, learningRate: learningRate)
     }
@@ -124,8 +119,8 @@ package final class TrainingStep {
         if let tensor = tensors.first(where: { !$0.isEmpty }) {
             throw TrainingError.stateNotFinite(step: step, tensor: String(decoding: tensor, as: UTF8.self))
         }
-        let state = engine.carriedState.map { Array($0.elements) }
-        defer { for (buffer, values) in zip(engine.carriedState, state) { buffer.elements.update(from: values) } }
+        let state = engine.model.state.map { Array($0.elements) }
+        defer { for (buffer, values) in zip(engine.model.state, state) { buffer.elements.update(from: values) } }
         heartbeat.enter(.compute)
         var chunks = chunks
         let own = nextChunk(step + 1, &chunks).chunk
@@ -153,7 +148,7 @@ package final class TrainingStep {
 
     private func nextChunk(_ step: Int, _ chunks: inout ChunkIterator) -> (chunk: LocalChunk, scale: Double) {
         let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
-        if chunk.startsEpoch { engine.resetState() }
+        if chunk.startsEpoch { engine.model.resetState() }
         let own = LocalChunk(
             inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
             context: StepContext(seed: options.seed, step: step))

@@ -3,7 +3,7 @@ import Doctor
 import Glibc
 import MPITransport
 
-/// This process's parent: mpirun, or the daemon that mpirun has on another node, and Hydra on every node.
+/// This process's parent: mpirun, or the daemon that mpirun has on another machine, and Hydra on every machine.
 enum Launcher {
     /// The MPI that this program is linked with.
     static let family = LaunchFamily(library: MPILibrary.name)
@@ -20,7 +20,7 @@ enum Launcher {
         _ = unsafeBitCast(symbol, to: Control.self)(1, CUnsignedLong(SIGKILL), 0, 0, 0)  // PR_SET_PDEATHSIG
     }
 
-    /// Kills the launcher if it does not end in time. After a rank has died, mpirun waits for the daemons on other nodes,
+    /// Kills the launcher if it does not end in time. After a rank has died, mpirun waits for the daemons on other machines,
     /// and if these are unreachable it waits for a quarter of an hour (TCP's retransmissions).
     /// - Parameter note: written to the file `path` before the kill, because the exit code of a killed mpirun says nothing.
     static func endIfItStays(noting note: String, in path: String) {

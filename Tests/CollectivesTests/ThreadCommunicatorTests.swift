@@ -42,10 +42,10 @@ import Testing
     }
 
     @Test func meetingInDifferentCallsIsAnError() {
-        let expected = ThreadRankError.mismatch(rank: 1, call: "sum of 3 Float", otherCall: "sum of 2 Float")
+        let expected = ThreadRankError.mismatch(rank: 1, call: "sum of 3 Double", otherCall: "sum of 2 Double")
         #expect(throws: expected) {
             try withThreadRanks(2) { communicator in
-                var values = [Float](repeating: 0, count: 3 - communicator.rank)
+                var values = [Double](repeating: 0, count: 3 - communicator.rank)
                 try values.withUnsafeMutableBufferPointer { try communicator.sum($0) }
             }
         }

@@ -5,7 +5,7 @@ import Foundation
 ///
 /// Sums are made in rank order, so a test repeats to the bit. Nothing hangs that would hang under MPI: a rank that
 /// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
-/// - Parameter ranksPerMachine: how many of them `machines` takes to be on one machine; nil: all.
+/// - Parameter ranksPerMachine: how many of them count as being on one machine; nil: all.
 /// - Parameter wrongSum: one that arrives with a bit flipped.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
 package func withThreadRanks<T: Sendable>(
@@ -160,15 +160,15 @@ private final class ThreadCommunicator: Communicator {
         self.wrongSum = wrongSum
     }
 
-    func sum(_ buffer: UnsafeMutableBufferPointer<Float>) throws {
-        try sum(in: buffer)
-        sums += 1
-        if sums == wrongSum?.number { buffer[0] = Float(bitPattern: buffer[0].bitPattern ^ 1 << 23) }
-    }
-
     func sum(_ buffer: UnsafeMutableBufferPointer<Double>) throws { try sum(in: buffer) }
 
-    func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum { SumWhenAsked { try self.sum($0) } }
+    func makeSum(upTo count: Int, wire: WireFormat) -> any PersistentSum {
+        SumWhenAsked { [self] buffer in
+            try sum(in: buffer)
+            sums += 1
+            if sums == wrongSum?.number { buffer[0] = Float(bitPattern: buffer[0].bitPattern ^ 1 << 23) }
+        }
+    }
 
     private func sum<Element: BinaryFloatingPoint>(in buffer: UnsafeMutableBufferPointer<Element>) throws {
         let parts = try meeting.exchange(
@@ -205,11 +205,11 @@ private final class ThreadCommunicator: Communicator {
         buffer.copyBytes(from: parts.joined())
     }
 
-    func machines() throws -> Machines {
+    func machineGroups() throws -> MachineGroups {
         let perMachine = meeting.ranksPerMachine
-        guard size % perMachine == 0 else { return Machines(here: SingleRank(), across: self) }
+        guard size % perMachine == 0 else { return MachineGroups(here: SingleRank(), across: self) }
         let (machine, number) = rank.quotientAndRemainder(dividingBy: perMachine)
-        return Machines(
+        return MachineGroups(
             here: ThreadCommunicator(rank: number, meeting: meeting.part("machine \(machine)", count: perMachine)),
             across: ThreadCommunicator(
                 rank: machine, meeting: meeting.part("number \(number)", count: size / perMachine), wrongSum: wrongSum))

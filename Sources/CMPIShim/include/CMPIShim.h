@@ -22,7 +22,6 @@ static inline void *lockstep_MPI_IN_PLACE(void) { return MPI_IN_PLACE; }
 
 static inline MPI_Datatype lockstep_MPI_BYTE(void) { return MPI_BYTE; }
 static inline MPI_Datatype lockstep_MPI_INT64_T(void) { return MPI_INT64_T; }
-static inline MPI_Datatype lockstep_MPI_FLOAT(void) { return MPI_FLOAT; }
 static inline MPI_Datatype lockstep_MPI_DOUBLE(void) { return MPI_DOUBLE; }
 
 #endif

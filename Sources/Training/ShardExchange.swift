@@ -3,8 +3,14 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// Computes the sum over all shards from the sums of the nodes that each rank has, along the tree. Each rank of a machine does
-/// this for its own part of the parameters, in place, from shared memory.
+/// The sum whose bytes are the same for any number of ranks, on any machines: nothing that is computed has an order that
+/// depends on them.
+///
+/// All of a rank's streams run forward and backward together, since a row's results do not depend on the rows beside it.
+/// Only where rows are added up, in the gradients of weights, biases and embedding, the S streams are K shards: each shard's
+/// rows are one sum, and the shards are added up along one tree. A rank computes the nodes of the tree that lie within its
+/// own shards (`GradientSums`); here each rank finishes its part of the tree from all ranks' nodes, in place, from shared
+/// memory. docs/exactness.md has the promise and the cost.
 ///
 /// On one machine only those rows of the embedding are summed that a rank has read, and with untied weights measured and
 /// updated: the others are zero, and adding them would change nothing.
@@ -12,18 +18,20 @@ import Recurrent
 /// Between machines, the sums of the largest nodes of each machine are sent to all others: with m machines of
 /// neighbouring ranks, each receives about m times the gradient; a sum in arbitrary order would need twice the gradient. That is what
 /// a fixed order costs.
-final class NodeExchange {
+final class ShardExchange: GradientExchange {
+    let store: ParameterStore
     /// After `run`, in this rank's part: the sum over all shards. Before, the sum of this rank's first node.
     let sum: Arena
-    /// Where this rank's gradients go, one for each node, with shards counted from its first.
-    let ownNodes: [GradientSums.Node]
 
     /// The largest number of floats of each node that are sent at once; and of all nodes, which is 1 GiB.
     private static let pieceLength = 1 << 18
     private static let gatheredLength = 1 << 28
 
-    private let machines: Machines
-    private let memory: any SharedMemory
+    private let plan: ShardPlan
+    private let model: ModelConfiguration
+    private let machines: MachineGroups
+    /// Where this rank's gradients go, one for each node, with shards counted from its first.
+    private let ownNodes: [GradientSums.Node]
     /// The sums of the nodes of this machine's ranks.
     private let sources: [UnsafePointer<Float>]
     /// The sum of the whole tree, from `sources` or, with several machines, from `gathered`.
@@ -37,8 +45,8 @@ final class NodeExchange {
 
     private let blocks: GradientBlocks
     private let ownBlocks: GradientBlocks.Share
-    /// Nil between machines, where all rows of the embedding are summed.
-    private let rows: TouchedRows?
+    /// With tied weights, on one machine: the rows whose embedding gradient is summed apart. Nil between machines, where all are.
+    private let tiedRows: TouchedRows?
     /// With tied weights: where the embedding's own gradient lies behind a node's arena, and room for sums of it.
     private let embeddingOffset: Int?
     private let embeddingSum: Buffer
@@ -46,27 +54,33 @@ final class NodeExchange {
     private let tensorSquares: UnsafeMutableBufferPointer<Double>
 
     /// Collective.
-    /// - Parameter tokens: the most that this rank reads in a step.
-    /// - Throws: transport errors.
-    init(
-        _ plan: ShardPlan, _ model: ModelConfiguration, tokens: Int, machines: Machines, communicator: any Communicator
-    ) throws {
-        self.machines = machines
+    /// - Throws: `ShardError`, `CollectiveFailure`, transport errors.
+    init(_ options: TrainingOptions, shards: Int, communicator: any Communicator, clock: PhaseClock) throws {
+        plan = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
+        model = options.model
+        machines = try communicator.machineGroups()
         let layout = ParameterLayout(model)
         let all = 0..<plan.shards
-        let stride = NodeExchange.nodeLength(model)
-        let shards = plan.owned(by: communicator.rank).lowerBound
+        let isOneMachine = machines.across.size == 1
+        blocks = GradientBlocks(layout)
+        ownBlocks = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied)
+        let stride = ShardExchange.nodeLength(model)
         let nodes = plan.nodes(of: communicator.rank)
-        let memory = try machines.here.shareMemory(nodes.count * stride)
-        self.memory = memory
-        let own = memory.part(of: machines.here.rank)
+        let own = plan.owned(by: communicator.rank)
+        let tokens = options.unroll.maximumLength * own.count * plan.width
+        store = try ParameterStore(
+            model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: nodes.count * stride, tokens: tokens,
+            machines: machines, communicator: communicator, clock: clock)
+        let memory = store.gradients
+        let floats = memory.part(of: machines.here.rank)
         embeddingOffset = model.tied ? layout.count : nil
-        ownNodes = nodes.enumerated().map { place, node in
-            let arena = UnsafeMutableBufferPointer(rebasing: own[place * stride..<place * stride + layout.count])
+        ownNodes = nodes.enumerated().map { [model] place, node in
+            let arena = UnsafeMutableBufferPointer(rebasing: floats[place * stride..<place * stride + layout.count])
             return GradientSums.Node(
-                shards: node.lowerBound - shards..<node.upperBound - shards, gradients: Arena(layout, in: Buffer(arena, of: memory)),
+                shards: node.lowerBound - own.lowerBound..<node.upperBound - own.lowerBound,
+                gradients: Arena(layout, in: Buffer(arena, of: memory)),
                 embedding: model.tied
-                    ? Matrix(own.baseAddress! + place * stride + layout.count, rows: model.vocabulary, columns: model.embedding) : nil)
+                    ? Matrix(floats.baseAddress! + place * stride + layout.count, rows: model.vocabulary, columns: model.embedding) : nil)
         }
         sum = ownNodes[0].gradients
 
@@ -74,15 +88,14 @@ final class NodeExchange {
         let numbers = try machines.here.allGather([communicator.rank])
         let hosted = try machines.across.allGather(numbers.flatMap { $0 })
         let here = hosted[machines.across.rank]
-        sources = here.enumerated().flatMap { place, rank in
+        sources = here.enumerated().flatMap { [plan] place, rank in
             (0..<plan.nodes(of: rank).count).map { UnsafePointer(memory.part(of: place).baseAddress! + $0 * stride) }
         }
         let given = here.flatMap(plan.nodes)
-        let covers = hosted.map { ranks in
+        let covers = hosted.map { [plan] ranks in
             let shards = Set(ranks.flatMap(plan.owned))
             return ShardTree.cover(of: all, shards.contains)
         }
-        let isOneMachine = machines.across.size == 1
         if isOneMachine {
             root = TreeSum(of: all, from: given)
             largest = []
@@ -94,19 +107,13 @@ final class NodeExchange {
             largest = covers[machines.across.rank].map { TreeSum(of: $0, from: given) }
             counts = covers.map(\.count)
             let nodes = counts.reduce(0, +)
-            piece = min(NodeExchange.pieceLength, layout.count, NodeExchange.gatheredLength / nodes)
+            piece = min(ShardExchange.pieceLength, layout.count, ShardExchange.gatheredLength / nodes)
             gathered = Buffer(count: nodes * piece)
         }
-        let blocks = GradientBlocks(layout)
-        let share = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied)
-        let embedding = model.tied ? share.blocks.filter { $0 < blocks.embeddingBlocks } : share.embedding
-        self.blocks = blocks
-        ownBlocks = share
-        rows =
-            isOneMachine
+        tiedRows =
+            model.tied && isOneMachine
             ? try TouchedRows(
-                vocabulary: model.vocabulary, tokens: tokens, candidates: embedding.flatMap(blocks.rows).map { Int32($0) },
-                machines: machines)
+                vocabulary: model.vocabulary, tokens: tokens, candidates: ownBlocks.embeddingRows(of: blocks), machines: machines)
             : nil
         embeddingSum = Buffer(count: model.tied ? max(piece, model.embedding) : 0)
         squares = .allocate(capacity: blocks.all.count)
@@ -120,15 +127,27 @@ final class NodeExchange {
         tensorSquares.deallocate()
     }
 
+    func makeSums(steps: Int) throws -> GradientSums {
+        try GradientSums(model, nodes: ownNodes, width: plan.width, steps: steps)
+    }
+
+    /// The tree is summed after the backward pass.
+    var observer: (any BackwardObserver)? { nil }
+
+    func finishStarted() {}
+
+    var nonFiniteTensor: String? { ownNodes.lazy.compactMap(\.nonFinite).first }
+
     /// Floats of a node's sums: the parameters, and with tied weights the embedding's share apart.
-    static func nodeLength(_ model: ModelConfiguration) -> Int {
+    private static func nodeLength(_ model: ModelConfiguration) -> Int {
         ParameterLayout(model).count + (model.tied ? (model.vocabulary * model.embedding + 15) & ~15 : 0)
     }
 
-    /// Tells the ranks of this machine what this one has read; they see it after the next collective call.
+    /// The rows of the embedding that are summed one by one.
+    private var rows: TouchedRows? { store.rows ?? tiedRows }
+
     func publish(_ tokens: UnsafePointer<Int32>, count: Int) { rows?.publish(tokens, count: count) }
 
-    /// Collective among the machines; all of this machine's nodes must be complete.
     func run() throws {
         try rows?.collect()
         if machines.across.size == 1 {
@@ -181,43 +200,40 @@ final class NodeExchange {
         }
     }
 
-    /// The squares of this rank's blocks; zero for others'.
+    /// Blocks of other ranks count as zero.
     func measure() {
         squares.update(repeating: 0)
         for block in ownBlocks.blocks { squares[block] = blocks.square(sum, block) }
-        guard let rows, embeddingOffset == nil else { return }
+        guard let rows = store.rows else { return }
         for row in rows.own { squares[blocks.block(ofRow: Int(row))] += blocks.square(sum, row: Int(row)) }
     }
 
-    /// Collective among the ranks of a machine, after `measure`.
     func norm() throws -> GradientNorm {
         try machines.here.sum(squares)
         tensorSquares.update(repeating: 0)
         for (square, block) in zip(squares, blocks.all) { tensorSquares[block.tensor] += square }
         return GradientNorm(squares: tensorSquares, layout: sum.layout)
     }
+}
 
-    /// What this rank updates.
-    /// - Parameter skippingUntouched: leave out rows of the embedding without a gradient.
-    func forEachRangeToUpdate(skippingUntouched: Bool, _ body: (Range<Int>) -> Void) {
-        body(ownBlocks.range)
-        if let rows, skippingUntouched, embeddingOffset == nil {
-            for row in rows.own { body(blocks.range(ofRow: Int(row))) }
-        } else {
-            for block in ownBlocks.embedding { body(blocks.all[block].range) }
-        }
+extension GradientBlocks.Share {
+    /// The rows of the embedding that are this rank's, ascending.
+    fileprivate func embeddingRows(of blocks: GradientBlocks) -> [Int32] {
+        (isSparse ? embedding : self.blocks.filter { $0 < blocks.embeddingBlocks }).flatMap(blocks.rows).map { Int32($0) }
     }
 
-    /// Where the sum was written over this rank's own gradient: of an untied embedding the model clears only rows that it has
-    /// read itself.
-    func clearTouchedRows() {
-        if embeddingOffset != nil { return }
-        func clear(_ range: Range<Int>) { (sum.buffer.base + range.lowerBound).update(repeating: 0, count: range.count) }
-        if let rows {
-            for row in rows.own { clear(blocks.range(ofRow: Int(row))) }
-        } else {
-            clear(ownBlocks.range.clamped(to: blocks.embedding))
-        }
+    fileprivate func part(of blocks: GradientBlocks) -> ParameterStore.Part {
+        ParameterStore.Part(ranges: [range], rows: isSparse ? embeddingRows(of: blocks) : nil)
+    }
+}
+
+extension GradientSums.Node {
+    /// The first tensor that is not finite.
+    fileprivate var nonFinite: String? {
+        let tensor = GradientNorm(gradients).nonFinite
+        // Kept apart from the arena with tied weights: an infinity there shows in the first tensor, which is the embedding.
+        let apart = (0..<embedding.rows).contains { !sumOfSquares(embedding.row($0), count: embedding.columns).isFinite }
+        return apart ? gradients.layout.embedding.name : tensor
     }
 }
 

@@ -1,0 +1,174 @@
+import Collectives
+import Kernels
+import Optimization
+import Recurrent
+
+/// The sum in the order that is fastest: the last digits depend on the number of ranks.
+///
+/// The ranks of a machine add up their gradients in shared memory, in place and in rank order. Between machines, ranks with
+/// the same part all-reduce it, and each layer's share starts as soon as the backward pass has completed it. Of an untied
+/// embedding, only the rows of the tokens read are summed and sent.
+final class OverlappedExchange: GradientExchange, BackwardObserver {
+    let store: ParameterStore
+    /// This rank's own gradient; after `run`, in this rank's part, the sum over all ranks.
+    let sum: Arena
+
+    private let machines: MachineGroups
+    private let clock: PhaseClock
+    private let options: ExchangePlan
+    /// B.
+    private let batch: Int
+    /// The gradients of the ranks on this machine.
+    private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
+    /// Between machines: one sum for each range of this rank's part, followed, where touched rows are summed, by one for them.
+    private var sums: [any PersistentSum] = []
+    /// Adjacent touched rows, [rows, E], for the exchange between machines.
+    private var packedRows = Buffer(count: 0)
+    private let squares: UnsafeMutableBufferPointer<Double>  // one of each tensor
+
+    /// Collective.
+    /// - Parameter streams: those of this rank.
+    /// - Throws: `CollectiveFailure`, transport errors.
+    init(_ options: TrainingOptions, streams: Range<Int>, communicator: any Communicator, clock: PhaseClock) throws {
+        let model = options.model
+        let layout = ParameterLayout(model)
+        machines = try communicator.machineGroups()
+        self.clock = clock
+        self.options = options.exchange
+        batch = streams.count
+        store = try ParameterStore(
+            model, rule: options.optimizer, part: Self.part(layout, model, options.exchange, machines), gradients: layout.count,
+            tokens: options.unroll.maximumLength * streams.count, machines: machines, communicator: communicator, clock: clock)
+        let here = machines.here
+        let memory = store.gradients
+        sum = Arena(layout, in: Buffer(memory.part(of: here.rank), of: memory))
+        sources = .allocate(capacity: here.size)
+        for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(memory.part(of: rank).baseAddress!)) }
+        if machines.across.size > 1 {
+            let lengths = store.part.ranges.map(\.count) + (store.rows == nil ? [] : [0])
+            sums = try lengths.map { [machines] in try machines.across.makeSum(upTo: $0, wire: options.exchange.wire) }
+        }
+        squares = .allocate(capacity: layout.entries.count)
+        squares.initialize(repeating: 0)
+    }
+
+    deinit {
+        sources.deallocate()
+        squares.deallocate()
+    }
+
+    /// This rank's share of each part of `ParameterLayout.backwardOrder`; on one machine, where nothing is sent, a single range.
+    private static func part(
+        _ layout: ParameterLayout, _ model: ModelConfiguration, _ options: ExchangePlan, _ machines: MachineGroups
+    ) -> ParameterStore.Part {
+        let here = machines.here
+        let isSparse = layout.embedding.hasSparseRows && options.sparse
+        var parts = layout.backwardOrder
+        if isSparse { parts.removeLast() }
+        if machines.across.size == 1 { parts = [parts.last!.lowerBound..<layout.count] }
+        // Full cache lines, so that no two ranks write to the same one.
+        let ranges = parts.map { part in
+            let (first, lines) = (part.lowerBound / 16, part.count / 16)
+            let cut = { rank in 16 * (first + lines * rank / here.size) }
+            return cut(here.rank)..<cut(here.rank + 1)
+        }
+        // Every m-th of m ranks, since frequent tokens, which are touched most, have neighbouring ids.
+        let rows = stride(from: here.rank, to: model.vocabulary, by: here.size).map { Int32($0) }
+        return ParameterStore.Part(ranges: ranges, rows: isSparse ? rows : nil)
+    }
+
+    func makeSums(steps: Int) -> GradientSums { GradientSums(sum, batch: batch) }
+
+    var nonFiniteTensor: String? { GradientNorm(sum).nonFinite }
+
+    // MARK: During the backward pass
+
+    var observer: (any BackwardObserver)? { machines.across.size > 1 && options.overlap ? self : nil }
+
+    func completed(_ part: Int) throws {
+        guard part < store.part.ranges.count else { return }
+        // Waits until the ranks of this machine have completed it too.
+        clock.enter(.wait)
+        try machines.here.barrier()
+        clock.enter(.exchange)
+        try begin(part)
+    }
+
+    func pause() throws {
+        let phase = clock.phase
+        clock.enter(.exchange)
+        for sum in sums { _ = try sum.advance() }
+        clock.enter(phase)
+    }
+
+    /// Sums one of this rank's ranges on this machine, and starts sending it to the others.
+    private func begin(_ part: Int) throws {
+        let range = store.part.ranges[part]
+        addRanks(range)
+        if machines.across.size == 1 { return }
+        try sums[part].begin(UnsafeMutableBufferPointer(start: sum.buffer.base + range.lowerBound, count: range.count))
+    }
+
+    // MARK: After the backward pass
+
+    func publish(_ tokens: UnsafePointer<Int32>, count: Int) { store.rows?.publish(tokens, count: count) }
+
+    /// Small messages would wait behind sums in progress that nobody advances.
+    func finishStarted() throws { try machines.across.finish(sums) }
+
+    func run() throws {
+        if observer == nil { for part in store.part.ranges.indices { try begin(part) } }
+        guard let rows = store.rows else { return try machines.across.finish(sums) }
+        try rows.collect()
+        for row in rows.own { addRanks(store.range(ofRow: row)) }
+        if machines.across.size > 1 { try sumBetweenMachines(rows) }
+    }
+
+    /// `gradients = sum over this machine's ranks, in rank order`, in `range`.
+    private func addRanks(_ range: Range<Int>) {
+        if sources.count == 1 { return }
+        // Blocks of 16 KiB stay in the first cache while all ranks' gradients are added.
+        for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
+            let sums = sum.buffer.base + start
+            for (j, lanes) in LaneBlocks(min(4096, range.upperBound - start)) {
+                var sum = sources[0].load(start + j)
+                for source in 1..<sources.count { sum += sources[source].load(start + j) }
+                sums.store(sum, j, lanes)
+            }
+        }
+    }
+
+    /// Sums the touched rows, as adjacent rows, together with the sums in progress.
+    private func sumBetweenMachines(_ rows: TouchedRows) throws {
+        let width = store.embeddingWidth
+        let needed = rows.own.count * width
+        let last = sums.count - 1
+        if packedRows.count < needed {
+            packedRows = Buffer(count: needed + needed / 4)
+            sums[last] = try machines.across.makeSum(upTo: packedRows.count, wire: options.wire)
+        }
+        for (place, row) in rows.own.enumerated() {
+            copy(sum.buffer.base + store.range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
+        }
+        try sums[last].begin(UnsafeMutableBufferPointer(start: packedRows.base, count: needed))
+        try machines.across.finish(sums)
+        for (place, row) in rows.own.enumerated() {
+            copy(packedRows.base + place * width, to: sum.buffer.base + store.range(ofRow: row).lowerBound, count: width)
+        }
+    }
+
+    func measure() {
+        squares.update(repeating: 0)
+        for range in store.part.ranges { GradientNorm.addSquares(sum, range: range, into: squares) }
+        guard let rows = store.rows else { return }
+        for row in rows.own {
+            let range = store.range(ofRow: row)
+            squares[0] += sumOfSquares(sum.buffer.base + range.lowerBound, count: range.count)
+        }
+    }
+
+    func norm() throws -> GradientNorm {
+        try machines.here.sum(squares)
+        return GradientNorm(squares: squares, layout: sum.layout)
+    }
+}
