@@ -24,10 +24,9 @@ final class StepRun {
     private let communicator: any Communicator
     private let sampler: CeilingSampler
     private let step: TrainingStep
-    private let tokens: TokenStore
     private let partition: StreamPartition
     private let streams: Range<Int>
-    private var chunks: ChunkIterator
+    private let batches: any BatchSource
     private var done = 0
     private var trained = 0
 
@@ -35,7 +34,6 @@ final class StepRun {
     /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
     init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator) throws {
         self.options = options
-        self.tokens = tokens
         self.communicator = communicator
         sampler = try CeilingSampler()
         partition = try StreamPartition(
@@ -48,7 +46,7 @@ final class StepRun {
         streams = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.streams)
         step = try TrainingStep(options, communicator: communicator, streams: streams)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
-        chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
+        batches = try StreamBatches(tokens, partition: partition, streams: streams, unroll: options.unroll)
         try step.begin()
     }
 
@@ -90,11 +88,9 @@ final class StepRun {
 
     private func takeStep() throws {
         // Leaves out the short chunk at the end of an epoch, so that all steps are alike.
-        if partition.steps - chunks.position.offset < options.unroll.maximumLength {
-            chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
-        }
+        if partition.steps - batches.position.offset < options.unroll.maximumLength { try batches.seek(DataPosition()) }
         done += 1
-        let outcome = try step.run(done, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+        let outcome = try step.run(done, from: batches, schedule: options.schedule, signals: StepSignals())
         trained += outcome.signals.loss.tokens
     }
 }

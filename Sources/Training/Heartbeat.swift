@@ -4,7 +4,7 @@ import Synchronization
 package enum Phase: Int, Sendable, CaseIterable {
     /// Before the first step: MPI is initialised, files are opened, the model is built.
     case start
-    /// Chunk, forward, backward; packing the weights.
+    /// Batch, forward, backward; packing the weights.
     case compute
     /// Waiting for the other ranks: any collective call.
     case exchange

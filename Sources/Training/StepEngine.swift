@@ -30,17 +30,18 @@ final class StepEngine {
         self.clock = clock
     }
 
-    /// The loss of this rank's streams; the gradient of its sum is kept for `reduce`.
-    func lossAndGradient(_ chunk: LocalChunk) throws -> LossSum {
-        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
-        return try model.lossAndBackward(chunk.targets, observer: exchange.observer)
+    /// The loss of a batch; the gradient of its sum is kept for `reduce`.
+    func lossAndGradient(_ batch: Batch, _ context: StepContext) throws -> LossSum {
+        if batch.startsAfresh { model.resetState() }
+        try model.forward(batch.inputs, steps: batch.steps, context: context)
+        return try model.lossAndBackward(batch.targets, observer: exchange.observer)
     }
 
     /// Collective. Sums all ranks' gradients, each rank its part, and signals.
     /// - Returns: the same on every rank.
-    func reduce(_ own: StepSignals, of chunk: LocalChunk) throws -> (signals: StepSignals, norm: GradientNorm) {
+    func reduce(_ own: StepSignals, of batch: Batch) throws -> (signals: StepSignals, norm: GradientNorm) {
         clock.enter(.exchange)
-        exchange.publish(chunk.inputs, count: chunk.steps * model.batch)
+        exchange.publish(batch.inputs, count: batch.steps * model.batch)
         try exchange.finishStarted()
         // Also the place where the ranks wait for one another's gradients.
         clock.enter(.wait)
@@ -60,24 +61,16 @@ final class StepEngine {
         try store.update(with: exchange.sum, learningRate: learningRate, scale: scale, limit: limit, update: update)
     }
 
-    /// Called instead of `update`: discards the gradient. The carried state keeps the effect of the chunk.
+    /// Called instead of `update`: discards the gradient. The carried state keeps the effect of the batch.
     func discardGradient() { store.clearEmbedding(of: exchange.sum) }
 
     /// Called instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
     /// gradient, so it is computed once more.
-    func nonFiniteTensor(of chunk: LocalChunk) throws -> String? {
+    func nonFiniteTensor(of batch: Batch, _ context: StepContext) throws -> String? {
         discardGradient()
         model.rewind()
-        try model.forward(chunk.inputs, steps: chunk.steps, context: chunk.context)
-        _ = try model.lossAndBackward(chunk.targets)
+        try model.forward(batch.inputs, steps: batch.steps, context: context)
+        _ = try model.lossAndBackward(batch.targets)
         return exchange.nonFiniteTensor
     }
-}
-
-/// The chunk that a rank trains in a step.
-struct LocalChunk {
-    let inputs: UnsafePointer<Int32>  // [T, B]
-    let targets: UnsafePointer<Int32>  // [T, B]
-    let steps: Int  // T
-    let context: StepContext
 }

@@ -60,7 +60,8 @@ package final class Trainer {
     private let ownStreams: Range<Int>
     private let step: TrainingStep
     private let evaluator: Evaluator?
-    private var chunks: ChunkIterator
+    private let training: TokenStore
+    private let batches: any BatchSource
     private var progress: TrainingProgress
     private var lastValidation: Evaluation?
     private var validatedStep: Int?
@@ -102,7 +103,8 @@ package final class Trainer {
                 RecurrentPredictor(options.model, parameters: step.parameters), tokens: $0, streams: options.validation.streams,
                 communicator: communicator)
         }
-        chunks = try ChunkIterator(training, partition: partition, streams: ownStreams)
+        self.training = training
+        batches = try StreamBatches(training, partition: partition, streams: ownStreams, unroll: options.unroll)
         progress = TrainingProgress(schedule: options.schedule)
     }
 
@@ -128,8 +130,7 @@ package final class Trainer {
         try CarriedState.restore(
             step.carriedState, model: options.model, streams: options.streams, own: ownStreams, from: checkpoint.state)
         progress.restore(checkpoint.manifest)
-        chunks = try ChunkIterator(
-            chunks.tokens, partition: partition, streams: ownStreams, position: progress.position)
+        try batches.seek(progress.position)
         savedStep = progress.step
         soundCheckpoint = checkpoint.folder
         if checkpoint.manifest.validationLoss != nil { validatedStep = progress.step }
@@ -180,13 +181,13 @@ package final class Trainer {
             heartbeat.begin(step: progress.step + 1)
             let began = clock.now
             let outcome = try step.run(
-                progress.step + 1, chunks: &chunks, schedule: progress.schedule,
+                progress.step + 1, from: batches, schedule: progress.schedule,
                 signals: StepSignals(stop: request.stop, save: request.save || due))
             let seconds = began.duration(to: clock.now).seconds
             stepSeconds += seconds
             costs.add(seconds: seconds, tokens: outcome.signals.loss.tokens)
             progress.step += 1
-            progress.position = chunks.position
+            progress.position = batches.position
             progress.tokens += outcome.signals.loss.tokens
             progress.interval += outcome.signals.loss
             progress.intervalSteps += 1
@@ -304,10 +305,10 @@ package final class Trainer {
     private func verify() throws {
         heartbeat.enter(.exchange)
         try step.verifyReplicas(step: progress.step)
-        try costs.leaveOut(of: step.clock) { try step.verifyUsable(after: progress.step, chunks: chunks) }
+        try costs.leaveOut(of: step.clock) { try step.verifyUsable(after: progress.step, source: batches) }
         guard let hash = identity.datasetFiles["train.npy"] else { return }
         try communicator.together("checking the training data after step \(progress.step)") {
-            try chunks.tokens.check(hash: hash)
+            try training.check(hash: hash)
         }
     }
 

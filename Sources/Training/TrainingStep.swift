@@ -5,7 +5,7 @@ import Optimization
 import Recurrent
 
 /// One synchronous step of data-parallel truncated back-propagation, the same on every rank:
-/// chunk, forward, backward, exchange, finite check, clip, update.
+/// batch, forward, backward, exchange, finite check, clip, update.
 package final class TrainingStep {
     package struct Outcome: Sendable {
         /// The loss over all ranks.
@@ -23,8 +23,6 @@ package final class TrainingStep {
     private let communicator: any Communicator
     private let heartbeat: Heartbeat
     private let engine: StepEngine
-    private let inputs: UnsafeMutableBufferPointer<Int32>  // [T, B]
-    private let targets: UnsafeMutableBufferPointer<Int32>  // [T, B]
 
     /// Collective. Parameters and slots are initially zero.
     /// - Parameter streams: the streams of this rank.
@@ -36,15 +34,6 @@ package final class TrainingStep {
         self.heartbeat = heartbeat
         self.communicator = communicator
         engine = try StepEngine(options, streams: streams, communicator: communicator, clock: clock)
-        inputs = .allocate(capacity: options.unroll.maximumLength * streams.count)
-        targets = .allocate(capacity: options.unroll.maximumLength * streams.count)
-        inputs.initialize(repeating: 0)
-        targets.initialize(repeating: 0)
-    }
-
-    deinit {
-        inputs.deallocate()
-        targets.deallocate()
     }
 
     /// The carried state of this rank's streams, as `Network.state`.
@@ -69,22 +58,23 @@ package final class TrainingStep {
 
     /// - Parameters:
     ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
+    ///   - source: gives this rank its batch.
     ///   - signals: what this rank reports in addition to its loss.
     /// - Throws: `TrainingError`, the same on all ranks, with the parameters unchanged; `KernelError`; transport errors.
     package func run(
-        _ step: Int, chunks: inout ChunkIterator, schedule: LearningRateSchedule, signals: StepSignals
+        _ step: Int, from source: any BatchSource, schedule: LearningRateSchedule, signals: StepSignals
     ) throws -> Outcome {
         clock.enter(.other)
-        let epoch = chunks.position.epoch + 1
+        let epoch = source.position.epoch + 1
         heartbeat.enter(.compute)
-        let (own, rateScale) = nextChunk(step, &chunks)
+        let batch = source.next(step)
 
         var local = signals
-        local.loss = try engine.lossAndGradient(own)
+        local.loss = try engine.lossAndGradient(batch, context(step))
         heartbeat.enter(.exchange)
-        let (global, norm) = try engine.reduce(local, of: own)
+        let (global, norm) = try engine.reduce(local, of: batch)
         if !global.loss.total.isFinite || norm.nonFinite != nil {
-            try fail(step, own, loss: local.loss, tensor: norm.nonFinite)
+            try fail(step, batch, loss: local.loss, tensor: norm.nonFinite)
         }
         let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(options.streams)
         let scaledNorm = norm.value / divisor
@@ -98,7 +88,7 @@ package final class TrainingStep {
             if clipped { scale *= largest / scaledNorm }
         case .value(let largest): limit = Float(largest)
         }
-        let learningRate = schedule.rate(step: step, epoch: epoch) * rateScale
+        let learningRate = schedule.rate(step: step, epoch: epoch) * batch.learningRateScale
         try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
         heartbeat.enter(.compute)
         clock.enter(.packing)
@@ -111,9 +101,9 @@ package final class TrainingStep {
     /// finite, and so are loss and gradient of the next step. Changes none of them.
     /// - Parameters:
     ///   - step: the last one done.
-    ///   - chunks: where the next step reads.
+    ///   - source: gives the next step its batch, and afterwards once more.
     /// - Throws: `TrainingError.stateNotFinite`, `.nextStepNotFinite`, the same on all ranks; `KernelError`; transport errors.
-    package func verifyUsable(after step: Int, chunks: ChunkIterator) throws {
+    package func verifyUsable(after step: Int, source: any BatchSource) throws {
         heartbeat.enter(.exchange)
         let tensors = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
         if let tensor = tensors.first(where: { !$0.isEmpty }) {
@@ -122,11 +112,12 @@ package final class TrainingStep {
         let state = engine.model.state.map { Array($0.elements) }
         defer { for (buffer, values) in zip(engine.model.state, state) { buffer.elements.update(from: values) } }
         heartbeat.enter(.compute)
-        var chunks = chunks
-        let own = nextChunk(step + 1, &chunks).chunk
-        let loss = try engine.lossAndGradient(own)
+        let position = source.position
+        let batch = source.next(step + 1)
+        try source.seek(position)
+        let loss = try engine.lossAndGradient(batch, context(step + 1))
         heartbeat.enter(.exchange)
-        let (global, norm) = try engine.reduce(StepSignals(loss: loss), of: own)
+        let (global, norm) = try engine.reduce(StepSignals(loss: loss), of: batch)
         engine.discardGradient()
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             throw TrainingError.nextStepNotFinite(
@@ -146,17 +137,10 @@ package final class TrainingStep {
         return nil
     }
 
-    private func nextChunk(_ step: Int, _ chunks: inout ChunkIterator) -> (chunk: LocalChunk, scale: Double) {
-        let chunk = chunks.next(length: options.unroll.length(atStep: step), inputs: inputs, targets: targets)
-        if chunk.startsEpoch { engine.model.resetState() }
-        let own = LocalChunk(
-            inputs: inputs.baseAddress!, targets: targets.baseAddress!, steps: chunk.steps,
-            context: StepContext(seed: options.seed, step: step))
-        return (own, options.unroll.learningRateScale(steps: chunk.steps))
-    }
+    private func context(_ step: Int) -> StepContext { StepContext(seed: options.seed, step: step) }
 
     /// All ranks reach this together, since the values that they check are the same on all.
-    private func fail(_ step: Int, _ chunk: LocalChunk, loss: LossSum, tensor: String?) throws -> Never {
+    private func fail(_ step: Int, _ batch: Batch, loss: LossSum, tensor: String?) throws -> Never {
         // The step before may have done it: then the weights are to blame, and not this step's numbers.
         let states = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
         if let tensor = states.first(where: { !$0.isEmpty }) {
@@ -165,7 +149,7 @@ package final class TrainingStep {
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
-        let own = try engine.nonFiniteTensor(of: chunk) ?? ""
+        let own = try engine.nonFiniteTensor(of: batch, context(step)) ?? ""
         let culprits = try communicator.allGather(Array(own.utf8)).enumerated()
             .filter { !$0.element.isEmpty }
             .map { "\(String(decoding: $0.element, as: UTF8.self)) of rank \($0.offset)" }

@@ -17,7 +17,7 @@ import Training
             let tokens = TokenStore(source.sample(1000, seed: 1))
             let partition = try StreamPartition(tokens: 1000, streams: 12, remainder: .dropped)
             let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: 12)
-            var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
+            let batches = try StreamBatches(tokens, partition: partition, streams: own, unroll: options.unroll)
             let step = try TrainingStep(options, communicator: communicator, streams: own)
             let parameters = step.parameters
             if step.fillsParameters {
@@ -29,7 +29,7 @@ import Training
             try step.begin()
             let before = Array(parameters.buffer.elements)
             do {
-                _ = try step.run(1, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                _ = try step.run(1, from: batches, schedule: options.schedule, signals: StepSignals())
                 return ("no error", false)
             } catch {
                 return ("\(error)", Array(parameters.buffer.elements) == before)

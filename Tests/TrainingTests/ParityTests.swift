@@ -33,14 +33,14 @@ import Training
         let tokens = TokenStore(fixture.tokens)
         let partition = try StreamPartition(tokens: tokens.count, streams: fixture.streams, remainder: .dropped)
         let own = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: fixture.streams)
-        var chunks = try ChunkIterator(tokens, partition: partition, streams: own)
+        let batches = try StreamBatches(tokens, partition: partition, streams: own, unroll: options.unroll)
         let step = try TrainingStep(options, communicator: communicator, streams: own)
         for entry in step.parameters.layout.entries where step.fillsParameters {
             step.parameters.values(entry).update(from: fixture.parameters[entry.name]!.values.map(Float.init))
         }
         try step.begin()
         return try (1...10).map {
-            try step.run($0, chunks: &chunks, schedule: options.schedule, signals: StepSignals()).signals.loss.mean
+            try step.run($0, from: batches, schedule: options.schedule, signals: StepSignals()).signals.loss.mean
         }
     }
 }

@@ -22,10 +22,10 @@ import Training
         let tokens = TokenStore(run.tokens)
         let partition = try StreamPartition(
             tokens: tokens.count, streams: run.options.streams, remainder: .dropped, name: "tokens")
-        var chunks = try ChunkIterator(tokens, partition: partition, streams: streams)
+        let batches = try StreamBatches(tokens, partition: partition, streams: streams, unroll: run.options.unroll)
         try step.begin()
         func take(_ number: Int) throws {
-            _ = try step.run(number, chunks: &chunks, schedule: run.options.schedule, signals: StepSignals())
+            _ = try step.run(number, from: batches, schedule: run.options.schedule, signals: StepSignals())
         }
         for number in 1...2 { try take(number) }
         if communicator.rank == communicator.size - 1 { Thread.sleep(forTimeInterval: late) }

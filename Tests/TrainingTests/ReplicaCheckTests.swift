@@ -18,9 +18,9 @@ import Training
             let step = try TrainingStep(options, communicator: communicator, streams: own)
             step.parameters.initialise(seed: 1)
             try step.begin()
-            var chunks = try ChunkIterator(TokenStore(tokens), partition: partition, streams: own)
+            let batches = try StreamBatches(TokenStore(tokens), partition: partition, streams: own, unroll: options.unroll)
             for number in 1...3 {
-                _ = try step.run(number, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                _ = try step.run(number, from: batches, schedule: options.schedule, signals: StepSignals())
                 try step.verifyReplicas(step: number)
             }
             if culprits.contains(communicator.rank) {

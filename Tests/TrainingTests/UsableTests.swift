@@ -19,18 +19,18 @@ import Training
 
     private func withStep<T: Sendable>(
         ranks: Int, shards: Int?, rule: OptimizerRule = OptimizerRule(.adam), streams: Int = 12, tied: Bool = false,
-        _ body: @escaping @Sendable (any Communicator, TrainingOptions, TrainingStep, inout ChunkIterator) throws -> T
+        _ body: @escaping @Sendable (any Communicator, TrainingOptions, TrainingStep, any BatchSource) throws -> T
     ) throws -> [T] {
         try withThreadRanks(ranks) { communicator in
             var options = SmallRun(tokens: [], folder: "", streams: streams, dropout: 0.2, optimizer: rule, tied: tied).options
             options.reproducibleShards = shards
             let partition = try StreamPartition(tokens: Self.tokens.count, streams: streams, remainder: .dropped)
             let own = try StreamPartition.owned(by: communicator.rank, of: ranks, streams: streams)
-            var chunks = try ChunkIterator(TokenStore(Self.tokens), partition: partition, streams: own)
+            let batches = try StreamBatches(TokenStore(Self.tokens), partition: partition, streams: own, unroll: options.unroll)
             let step = try TrainingStep(options, communicator: communicator, streams: own)
             if step.fillsParameters { step.parameters.initialise(seed: 1) }
             try step.begin()
-            return try body(communicator, options, step, &chunks)
+            return try body(communicator, options, step, batches)
         }
     }
 
@@ -40,12 +40,12 @@ import Training
     @Test(arguments: [1, 3], UsableTests.ways)
     func leavesNoTrace(ranks: Int, way: (shards: Int?, tied: Bool)) throws {
         func train(verifying: Bool) throws -> [[[UInt32]]] {
-            try withStep(ranks: ranks, shards: way.shards, tied: way.tied) { communicator, options, step, chunks in
+            try withStep(ranks: ranks, shards: way.shards, tied: way.tied) { communicator, options, step, batches in
                 for number in 1...9 {
-                    if verifying { try step.verifyUsable(after: number - 1, chunks: chunks) }
-                    _ = try step.run(number, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                    if verifying { try step.verifyUsable(after: number - 1, source: batches) }
+                    _ = try step.run(number, from: batches, schedule: options.schedule, signals: StepSignals())
                     let before = snapshot(step)
-                    if verifying { try step.verifyUsable(after: number, chunks: chunks) }
+                    if verifying { try step.verifyUsable(after: number, source: batches) }
                     // No rank may train on while another still looks.
                     #expect(snapshot(step) == before, "step \(number)")
                     try communicator.barrier()
@@ -61,9 +61,9 @@ import Training
     /// Every rank says the same.
     @Test(arguments: [1, 3], [nil, 3]) func whatIsNotFiniteIsNamed(ranks: Int, shards: Int?) throws {
         for place in Place.allCases {
-            let errors = try withStep(ranks: ranks, shards: shards) { communicator, options, step, chunks -> TrainingError? in
+            let errors = try withStep(ranks: ranks, shards: shards) { communicator, options, step, batches -> TrainingError? in
                 for number in 1...2 {
-                    _ = try step.run(number, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                    _ = try step.run(number, from: batches, schedule: options.schedule, signals: StepSignals())
                 }
                 if step.fillsParameters {
                     let entry = step.parameters.layout["rnn.weight_hh_l1"]
@@ -78,7 +78,7 @@ import Training
                 if place == .state, communicator.rank == ranks - 1 { step.carriedState[3].elements[2] = -.infinity }
                 try step.begin()
                 do {
-                    try step.verifyUsable(after: 2, chunks: chunks)
+                    try step.verifyUsable(after: 2, source: batches)
                     return nil
                 } catch let error as TrainingError {
                     return error
@@ -100,12 +100,12 @@ import Training
 
     /// A step that meets weights which are not finite blames the update before it.
     @Test func theUpdateIsBlamedForTheWeights() throws {
-        let errors = try withStep(ranks: 2, shards: nil) { _, options, step, chunks -> TrainingError? in
-            _ = try step.run(1, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+        let errors = try withStep(ranks: 2, shards: nil) { _, options, step, batches -> TrainingError? in
+            _ = try step.run(1, from: batches, schedule: options.schedule, signals: StepSignals())
             if step.fillsParameters { step.parameters.values(step.parameters.layout["decoder.bias"])[0] = .nan }
             try step.begin()
             do {
-                _ = try step.run(2, chunks: &chunks, schedule: options.schedule, signals: StepSignals())
+                _ = try step.run(2, from: batches, schedule: options.schedule, signals: StepSignals())
                 return nil
             } catch let error as TrainingError {
                 return error
