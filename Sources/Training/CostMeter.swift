@@ -4,20 +4,23 @@ import Reporting
 
 /// The cost of this rank's steps from one training record to the next. A resumed run starts from zero: what earlier sessions
 /// did after their last record is not included.
-struct CostMeter {
+final class CostMeter {
+    private let clock: PhaseClock
     private var seconds = 0.0
     private var tokens = 0
     /// The reading of the clock at the last record.
     private var nanoseconds = [UInt64](repeating: 0, count: PhaseClock.Phase.allCases.count)
 
+    init(_ clock: PhaseClock) { self.clock = clock }
+
     /// - Parameter tokens: tokens of the step on all ranks.
-    mutating func add(seconds: Double, tokens: Int) {
+    func add(seconds: Double, tokens: Int) {
         self.seconds += seconds
         self.tokens += tokens
     }
 
     /// Runs `body` without counting its phases as part of a step.
-    mutating func leaveOut(of clock: PhaseClock, _ body: () throws -> Void) rethrows {
+    func leaveOut(_ body: () throws -> Void) rethrows {
         clock.enter(.other)
         let before = Array(clock.nanoseconds)
         try body()
@@ -26,7 +29,7 @@ struct CostMeter {
     }
 
     /// The cost so far; counting restarts from zero.
-    mutating func take(_ clock: PhaseClock) -> (tokensPerSecond: Double, cost: StepCost) {
+    func take() -> (tokensPerSecond: Double, cost: StepCost) {
         let sums = Array(clock.nanoseconds)
         var phases: [String: Double] = [:]
         for phase in PhaseClock.Phase.allCases where phase != .other {

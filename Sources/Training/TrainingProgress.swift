@@ -21,6 +21,34 @@ struct TrainingProgress {
 
     init(schedule: LearningRateSchedule) { self.schedule = schedule }
 
+    /// The epoch of the last step, counted from 1.
+    var epoch: Int { position.offset == 0 ? position.epoch : position.epoch + 1 }
+
+    /// Whether the last step was the last of its epoch.
+    var endsEpoch: Bool { position.offset == 0 && step > 0 }
+
+    /// Whether no validation before that of this step's model was as good.
+    var isBest: Bool { best?.step == step }
+
+    /// Counts a step.
+    /// - Parameter position: where the next one reads.
+    mutating func add(_ outcome: TrainingStep.Outcome, position: DataPosition, elapsed: Double) {
+        step += 1
+        self.position = position
+        tokens += outcome.signals.loss.tokens
+        interval += outcome.signals.loss
+        intervalSteps += 1
+        clippedSteps += outcome.clipped ? 1 : 0
+        self.elapsed = elapsed
+    }
+
+    /// Call it after a training record.
+    mutating func beginInterval() {
+        interval = LossSum()
+        intervalSteps = 0
+        clippedSteps = 0
+    }
+
     /// The numbers without a field of their own in the manifest.
     var numbers: [String: Double] {
         [

@@ -129,9 +129,7 @@ package final class TrainingStep {
     private var tensorNotFinite: String? {
         if fillsParameters {
             for entry in parameters.layout.entries where !parameters.values(entry).areFinite { return entry.name }
-            for (slot, name) in zip(optimizer.slots, optimizer.rule.name.slots) {
-                for entry in slot.layout.entries where !slot.values(entry).areFinite { return "optimizer.\(name).\(entry.name)" }
-            }
+            if let name = optimizer.nonFiniteTensor { return name }
         }
         for (buffer, name) in zip(carriedState, CarriedState.names(options.model)) where !buffer.elements.areFinite { return name }
         return nil

@@ -61,17 +61,3 @@ struct UsageError: DiagnosedError {
         diagnosis = Diagnosis(what, location: location, expected: expected, found: found, remedy: remedy)
     }
 }
-
-/// Not an error: the run was asked to stop and its state is safe.
-struct StoppedOnRequest: DiagnosedError {
-    let step: Int
-    let folder: String
-    let ranks: Int
-    var kind: FailureKind { .stopped }
-    var diagnosis: Diagnosis {
-        let launcher = ranks == 1 ? "" : "\(Launcher.name) -n \(ranks) "
-        return Diagnosis(
-            "stopped on request, checkpoint saved", file: folder, location: "step \(step)",
-            remedy: "resume with: \(launcher)lockstep train --run \(folder.shellWord) --resume auto")
-    }
-}

@@ -10,10 +10,11 @@ import Training
 /// The ranks of this job: one process without a launcher (which never uses MPI), or an MPI job.
 enum Job {
     /// Runs `body` on every rank and ends the job properly, however `body` ends.
+    /// - Returns: what `body` returned, after MPI is finalized.
     ///
     /// Errors that all ranks throw end every rank with the same code. An error on one rank alone, which the others
     /// cannot know about, ends the whole job at once, because they would wait forever.
-    static func run(_ body: (any Communicator) throws -> Void) throws {
+    static func run<Result>(_ body: (any Communicator) throws -> Result) throws -> Result {
         // Without the instructions this is `doctor`, which reports that and computes nothing.
         if Machine.missingInstructions == nil { try Arithmetic.prepare(threads: threads) }
         guard MPISession.isLaunched else { return try body(SingleRank()) }
@@ -22,8 +23,9 @@ enum Job {
         let session = try MPISession()
         // After MPI's own handlers.
         MappedRegions.nameFaults(speaker: "lockstep: rank \(session.communicator.rank), host \(Host.name)")
+        let result: Result
         do {
-            try body(session.communicator)
+            result = try body(session.communicator)
         } catch let error as any DiagnosedError where isShared(error) || session.communicator.size == 1 {
             // Reported before the ranks separate: the first to exit makes mpirun end the others, perhaps including rank 0.
             if session.communicator.rank == 0 { Failure.say("lockstep: \(error)", colour: Failure.colour(of: error)) }
@@ -35,10 +37,11 @@ enum Job {
             session.communicator.abort(kind.rawValue)
         }
         try session.finalize()
+        return result
     }
 
     private static func isShared(_ error: any DiagnosedError) -> Bool {
-        error is CollectiveFailure || error is TrainingError || error is TrainingFailure || error is StoppedOnRequest || error is UsageError
+        error is CollectiveFailure || error is TrainingError || error is TrainingFailure || error is UsageError
             || error is UnfitMachine
     }
 

@@ -97,6 +97,15 @@ struct RunSummary {
         }
     }
 
+    /// The last line of a run that was asked to stop: its state is safe.
+    static func stopped(_ result: TrainingResult, ranks: Int) -> String {
+        let launcher = ranks == 1 ? "" : "\(Launcher.name) -n \(ranks) "
+        return Diagnosis(
+            "stopped on request, checkpoint saved", file: result.folder, location: "step \(result.step)",
+            remedy: "resume with: \(launcher)lockstep train --run \(result.folder.shellWord) --resume auto"
+        ).line
+    }
+
     /// The last lines of a finished run.
     static func ending(_ result: TrainingResult, dataset: Dataset) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"

@@ -1,6 +1,7 @@
 import Diagnostics
 import Glibc
 import Synchronization
+import Training
 
 /// Signals, remembered until the step ends. SIGTERM, SIGUSR2, SIGINT and SIGXCPU (the limit on processor time) stop the run
 /// with a checkpoint. SIGUSR1 and SIGHUP (the terminal has closed) save a checkpoint, and training continues.
@@ -51,6 +52,25 @@ enum StopRequests {
 
     /// Whether a save was requested since the last call.
     static func takeSave() -> Bool { save.exchange(false, ordering: .relaxed) }
+}
+
+/// A training run's requests are this process's signals.
+final class SignalledRequests: RunRequests {
+    private let onStop: () -> Void
+    private var isTold = false
+
+    /// - Parameter onStop: called once, when the run learns that it is to stop.
+    init(onStop: @escaping () -> Void) { self.onStop = onStop }
+
+    var isStopping: Bool {
+        if StopRequests.isStopping, !isTold {
+            isTold = true
+            onStop()
+        }
+        return StopRequests.isStopping
+    }
+
+    func takeSave() -> Bool { StopRequests.takeSave() }
 }
 
 /// Handlers that may interrupt a matrix product.

@@ -63,9 +63,11 @@ struct TrainCommand: JobCommand {
             _exit(FailureKind.inputOutput.rawValue)
         }
         try watchdog.watch()
-        try Job.run { communicator in
+        let finished = try Job.run { communicator in
             let setup = try TrainingSetup(self, communicator, heartbeat, watchdog)
-            if !dryRun { try setup.train() }
+            return dryRun ? true : try setup.train()
         }
+        // So that whoever started the run knows to start it again.
+        if !finished { Glibc.exit(FailureKind.stopped.rawValue) }
     }
 }

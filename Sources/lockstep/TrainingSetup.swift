@@ -137,25 +137,25 @@ struct TrainingSetup {
 
     // MARK: Training
 
-    func train() throws {
+    /// Collective. Trains, and reports how the run ended.
+    /// - Returns: false if it stopped on request, with its state safe.
+    func train() throws -> Bool {
         defer { reporter?.finished() }
-        var isTold = false
-        func isStopping() -> Bool {
-            if StopRequests.isStopping, !isTold {
-                isTold = true
-                reporter?.note("stopping after saving a checkpoint; another Ctrl-C ends at once, without one")
-            }
-            return StopRequests.isStopping
+        let requests = SignalledRequests { [reporter] in
+            reporter?.note("stopping after saving a checkpoint; another Ctrl-C ends at once, without one")
         }
-        let result = try trainer.run(isStopping: isStopping) { (stop: isStopping(), save: StopRequests.takeSave()) }
-        try withExtendedLifetime(lock) {
+        let result = try trainer.run(requests)
+        return withExtendedLifetime(lock) {
             reporter?.finished()
-            if communicator.rank == 0 {
-                RunEnding.write(result, to: plan.folder)
-                Watchdog.tidy(plan.folder)
+            guard communicator.rank == 0 else { return result.finished }
+            RunEnding.write(result, to: plan.folder)
+            Watchdog.tidy(plan.folder)
+            if result.finished {
+                print(RunSummary.ending(result, dataset: dataset))
+            } else {
+                Failure.say("lockstep: \(RunSummary.stopped(result, ranks: communicator.size))")
             }
-            guard result.finished else { throw StoppedOnRequest(step: result.step, folder: result.folder, ranks: communicator.size) }
-            if communicator.rank == 0 { print(RunSummary.ending(result, dataset: dataset)) }
+            return result.finished
         }
     }
 }

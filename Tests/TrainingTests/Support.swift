@@ -62,16 +62,7 @@ struct SmallRun: Sendable {
             }
             try trainer.restore(place)
         }
-        var asked = 0
-        var validations = 0
-        func isStopping() -> Bool {
-            validations += 1
-            return validations == stopInValidation
-        }
-        return try trainer.run(isStopping: isStopping) {
-            asked += 1
-            return (stop: asked == stopAfter, save: false)
-        }
+        return try trainer.run(CountingRequests(stopAfter: stopAfter, stopInValidation: stopInValidation))
     }
 
     /// The bytes of a checkpoint's tensors.
@@ -80,6 +71,36 @@ struct SmallRun: Sendable {
         return try ["model.safetensors", "state.safetensors"].reduce(into: [:]) {
             $0[$1] = try File.contents(of: "\(folder)/checkpoints/\(name)/\($1)")
         }
+    }
+}
+
+/// Asks for a stop in a step, or in a validation, by counting how often the trainer asks.
+private final class CountingRequests: RunRequests {
+    private let stopAfter: Int?
+    private let stopInValidation: Int?
+    private var steps = 0
+    private var validations = 0
+    /// Whether the trainer asks for the first time since a step has begun.
+    private var beginsStep = false
+
+    init(stopAfter: Int?, stopInValidation: Int?) {
+        self.stopAfter = stopAfter
+        self.stopInValidation = stopInValidation
+    }
+
+    func takeSave() -> Bool {
+        steps += 1
+        beginsStep = true
+        return false
+    }
+
+    var isStopping: Bool {
+        if beginsStep {
+            beginsStep = false
+            return steps == stopAfter
+        }
+        validations += 1
+        return validations == stopInValidation
     }
 }
 

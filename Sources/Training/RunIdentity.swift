@@ -1,0 +1,23 @@
+/// The identity of a run: its configuration, data and program, as stored in its checkpoints.
+package struct RunIdentity: Sendable {
+    package var folder: String
+    /// The complete configuration, YAML.
+    package var configuration: String
+    package var programVersion: String
+    package var vocabularyPath: String
+    package var vocabularyHash: String
+    /// SHA-256 by file name.
+    package var datasetFiles: [String: String]
+
+    package init(
+        folder: String, configuration: String, programVersion: String, vocabularyPath: String, vocabularyHash: String,
+        datasetFiles: [String: String]
+    ) {
+        self.folder = folder
+        self.configuration = configuration
+        self.programVersion = programVersion
+        self.vocabularyPath = vocabularyPath
+        self.vocabularyHash = vocabularyHash
+        self.datasetFiles = datasetFiles
+    }
+}

@@ -1,0 +1,87 @@
+import Checkpoints
+import Collectives
+import Corpus
+import Inference
+import Reporting
+
+/// The validations of a run, which decide which checkpoint is the best, and its samples.
+final class RunValidation {
+    private let options: TrainingOptions
+    private let step: TrainingStep
+    /// Nil if the dataset has no validation part.
+    private let evaluator: Evaluator?
+    private let heartbeat: Heartbeat
+    private let reporter: (any TrainingReporter)?
+    /// The last one of this session.
+    private(set) var last: Evaluation?
+    private var lastStep: Int?
+
+    /// - Parameter tokens: nil if the dataset has no validation part.
+    /// - Throws: `PartitionError`, `KernelError`.
+    init(
+        _ options: TrainingOptions, tokens: TokenStore?, step: TrainingStep, communicator: any Communicator,
+        heartbeat: Heartbeat, reporter: (any TrainingReporter)?
+    ) throws {
+        self.options = options
+        self.step = step
+        self.heartbeat = heartbeat
+        self.reporter = reporter
+        evaluator = try tokens.map {
+            try Evaluator(
+                RecurrentPredictor(options.model, parameters: step.parameters), tokens: $0, streams: options.validation.streams,
+                communicator: communicator)
+        }
+    }
+
+    var isPossible: Bool { evaluator != nil }
+
+    /// Whether the model of this step has been validated, or there is nothing to validate with.
+    func isDone(after step: Int) -> Bool { evaluator == nil || lastStep == step }
+
+    /// The loss of this step's model, nats per token, if it was validated in this session.
+    func loss(after step: Int) -> Double? { lastStep == step ? last?.nats : nil }
+
+    func restore(_ manifest: Manifest) { if manifest.validationLoss != nil { lastStep = manifest.step } }
+
+    /// Collective.
+    /// - Parameters:
+    ///   - progress: learns whether this is the best so far.
+    ///   - final: the extra validation at the end of the run, which the schedule must not see, or a run made longer later
+    ///     would differ from one that was that long from the start.
+    /// - Returns: whether it is complete; false if a rank is to stop.
+    /// - Throws: `TrainingError.validationNotFinite`, `KernelError`, transport errors.
+    func run(_ progress: inout TrainingProgress, final: Bool = false, unless requests: any RunRequests) throws -> Bool {
+        guard let evaluator else { return true }
+        heartbeat.enter(.validation)
+        let progressed = { [reporter, heartbeat] (share: Double) in
+            if share < 1 { heartbeat.beat() } else { heartbeat.enter(.exchange) }
+            reporter?.validating(share: share)
+        }
+        guard let evaluation = try evaluator.run(progress: progressed, unless: { requests.isStopping }) else { return false }
+        guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
+        last = evaluation
+        lastStep = progress.step
+        let improved = evaluation.nats < progress.best?.validationLoss ?? .infinity
+        if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
+        reporter?.validated(
+            ValidationRecord(step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats))
+        sample(progress)
+        if !final, progress.schedule.validated(improved: improved) {
+            reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: progress.epoch))")
+        }
+        return true
+    }
+
+    /// On rank 0 alone, while the others wait with their next step: until rank 0 joins them, the parameters do not change.
+    func sample(_ progress: TrainingProgress) {
+        guard let reporter, let plan = options.samples else { return }
+        heartbeat.enter(.validation)
+        do {
+            let predictor = RecurrentPredictor(options.model, parameters: step.parameters)
+            let text = try plan.write(predictor, seed: options.seed) { heartbeat.beat() }
+            reporter.sampled(SampleRecord(step: progress.step, epoch: progress.epoch, text: text))
+        } catch {
+            reporter.warning("step \(progress.step): no sample: \(error)")
+        }
+    }
+}
