@@ -23,7 +23,7 @@ extension BenchmarkReport {
             hidden: training.model.hidden, vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
-        phases = PhaseClock.Phase.allCases.map { Phase($0, measured, products, threads: options.threads) }
+        phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }
         ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
         slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank
         step = Step(options, measured, products, alone: alone)
@@ -96,7 +96,7 @@ extension BenchmarkReport.Step {
     }
 }
 
-extension BenchmarkReport.Phase {
+extension BenchmarkReport.PhaseTime {
     /// - Parameter threads: of one rank.
     fileprivate init(
         _ phase: PhaseClock.Phase, _ measured: [RankMeasurement], _ products: [ProductCount], threads: Int

@@ -4,7 +4,7 @@ package struct BenchmarkReport: Codable, Sendable {
     package var hardware: Hardware
     package var model: Model
     package var step: Step
-    package var phases: [Phase]
+    package var phases: [PhaseTime]
     package var ranks: [Rank]
     /// The rank whose own work takes longest.
     package var slowestRank: Int
@@ -85,7 +85,7 @@ package struct BenchmarkReport: Codable, Sendable {
         package var efficiencyOfBest: Double?
     }
 
-    package struct Phase: Codable, Sendable {
+    package struct PhaseTime: Codable, Sendable {
         package var name: String
         /// Medians over the steps, averaged over the ranks.
         package var medianSeconds: Double

@@ -78,7 +78,7 @@ package struct TemporaryItem: Sendable {
         signalled = ends[1]
         let source = ends[0]
         // Removing needs locks and memory, which a handler must not use: it only wakes this thread.
-        let isStarted = startThread {
+        let code = startThread {
             var number: UInt8 = 0
             while retrying({ read(source, &number, 1) }) == 1 {
                 items.withLock { for path in $0 { try? Folder.remove(path) } }
@@ -86,7 +86,7 @@ package struct TemporaryItem: Sendable {
                 kill(getpid(), Int32(number))
             }
         }
-        guard isStarted else { return }
+        guard code == 0 else { return }
         for number in [SIGINT, SIGTERM, SIGHUP, SIGQUIT, SIGUSR1, SIGUSR2, SIGXCPU] {
             var action = sigaction()
             sigaction(number, nil, &action)
@@ -99,28 +99,4 @@ package struct TemporaryItem: Sendable {
             sigaction(number, &action, nil)
         }
     }
-}
-
-/// Runs `body` on a thread that blocks all signals.
-/// - Returns: whether there is such a thread now.
-private func startThread(_ body: @escaping @Sendable () -> Void) -> Bool {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(Box(body)).toOpaque())
-    guard code == 0 else { return false }
-    pthread_detach(thread)
-    return true
 }

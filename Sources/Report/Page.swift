@@ -30,7 +30,7 @@ package struct Page {
             <header><p class="kind">Training report</p><h1>\(title)</h1>\(subtitle)</header>
             \(summary)\(cutShort)<section id="curves" class="charts">
             \(charts)</section>
-            \(Phase.section(runs.enumerated().map { ($0.element, $0.offset) }))\(samples)\(configuration)\(environment)<footer>\(madeBy)</footer>
+            \(PhaseSection.section(runs.enumerated().map { ($0.element, $0.offset) }))\(samples)\(configuration)\(environment)<footer>\(madeBy)</footer>
             </main>
             <script>\(Page.script)</script>
             </body>

@@ -1,7 +1,7 @@
 import Reporting
 
 /// The phases of a step, with their names and colours.
-enum Phase {
+enum PhaseSection {
     /// In the order of a step; neighbours of one kind have shades of one hue.
     private static let known: [(name: String, text: String, hue: Int, lightness: Int)] = [
         ("embedding", "embedding", 212, 72), ("projection", "input projection", 212, 60),

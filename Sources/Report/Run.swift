@@ -75,7 +75,7 @@ package struct Run: Sendable {
         }
         guard tokens > 0, tokens.isFinite, let last = history.training.last, last.step > 0 else { return [] }
         let tokensPerStep = Double(last.tokens) / Double(last.step)
-        let phases = Phase.inOrder(seconds.keys).map { ($0, 1000 * seconds[$0]! / tokens * tokensPerStep) }
+        let phases = PhaseSection.inOrder(seconds.keys).map { ($0, 1000 * seconds[$0]! / tokens * tokensPerStep) }
         let total = phases.reduce(0) { $0 + $1.1 }
         return total > 0 && total.isFinite ? phases : []
     }

@@ -1,7 +1,7 @@
 import Synchronization
 
-/// What a rank is doing, in broad terms.
-package enum Phase: Int, Sendable, CaseIterable {
+/// What a rank is doing, in broad terms; `PhaseClock.Phase` are the finer parts of a step.
+package enum Activity: Int, Sendable, CaseIterable {
     /// Before the first step: MPI is initialised, files are opened, the model is built.
     case start
     /// Batch, forward, backward; packing the weights.
@@ -15,42 +15,42 @@ package enum Phase: Int, Sendable, CaseIterable {
 package final class Heartbeat: Sendable {
     package struct Reading: Sendable, Equatable {
         package var step: Int
-        package var phase: Phase
+        package var activity: Activity
         /// Increases with every sign of progress.
         package var beats: Int
 
         /// "phase exchange of step 12"
-        var place: String { phase == .start ? "phase start" : "phase \(phase) of step \(step)" }
+        var place: String { activity == .start ? "phase start" : "phase \(activity) of step \(step)" }
     }
 
     private let step = Atomic<Int>(0)
-    private let phase = Atomic<Int>(Phase.start.rawValue)
+    private let activity = Atomic<Int>(Activity.start.rawValue)
     private let beats = Atomic<Int>(0)
     private let entered = Atomic<Int>(Heartbeat.nanoseconds)
     private let computing = Atomic<Int>(0)
 
     package init() {}
 
-    /// The finer clock of phases; read it only here.
+    /// May be read from any thread.
     package var reading: Reading {
         Reading(
-            step: step.load(ordering: .relaxed), phase: Phase(rawValue: phase.load(ordering: .relaxed)) ?? .start,
+            step: step.load(ordering: .relaxed), activity: Activity(rawValue: activity.load(ordering: .relaxed)) ?? .start,
             beats: beats.load(ordering: .relaxed))
     }
 
     package func begin(step number: Int) { step.store(number, ordering: .relaxed) }
 
-    package func enter(_ next: Phase) {
+    package func enter(_ next: Activity) {
         let now = Self.nanoseconds
-        if phase.load(ordering: .relaxed) == Phase.compute.rawValue {
+        if activity.load(ordering: .relaxed) == Activity.compute.rawValue {
             computing.add(now - entered.load(ordering: .relaxed), ordering: .relaxed)
         }
         entered.store(now, ordering: .relaxed)
-        phase.store(next.rawValue, ordering: .relaxed)
+        activity.store(next.rawValue, ordering: .relaxed)
         beat()
     }
 
-    /// Progress within a phase.
+    /// Progress within an activity.
     package func beat() { beats.add(1, ordering: .relaxed) }
 
     /// The time spent in `compute` since the last call.

@@ -16,7 +16,7 @@ final class HeartbeatBoard: Sendable {
         var process: Int
         var host: String
 
-        var text: String { "\(sent) \(reading.beats) \(reading.step) \(reading.phase) \(process) \(host)\n" }
+        var text: String { "\(sent) \(reading.beats) \(reading.step) \(reading.activity) \(process) \(host)\n" }
 
         init(sent: Int, reading: Heartbeat.Reading, process: Int, host: String) {
             self.sent = sent
@@ -30,10 +30,10 @@ final class HeartbeatBoard: Sendable {
             guard text.hasSuffix("\n") else { return nil }
             let fields = text.dropLast().split(separator: " ", maxSplits: 5)
             guard fields.count == 6, let sent = Int(fields[0]), let beats = Int(fields[1]), let step = Int(fields[2]),
-                let phase = Phase.allCases.first(where: { "\($0)" == fields[3] }), let process = Int(fields[4])
+                let activity = Activity.allCases.first(where: { "\($0)" == fields[3] }), let process = Int(fields[4])
             else { return nil }
             self.init(
-                sent: sent, reading: Heartbeat.Reading(step: step, phase: phase, beats: beats), process: process,
+                sent: sent, reading: Heartbeat.Reading(step: step, activity: activity, beats: beats), process: process,
                 host: String(fields[5]))
         }
     }

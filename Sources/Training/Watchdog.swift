@@ -48,8 +48,9 @@ package final class Watchdog: Sendable {
     /// Starts both threads; they end with the process.
     /// - Throws: `FileError` where a limit on threads or memory forbids them.
     package func watch() throws {
-        try startThread { self.exchangeLines() }
-        try startThread { self.look() }
+        for code in [startThread { self.exchangeLines() }, startThread { self.look() }] where code != 0 {
+            throw FileError(operation: "start a thread", path: "the watchdog", code: code)
+        }
     }
 
     /// From now on, the ranks exchange heartbeats in the run folder.
@@ -134,17 +135,17 @@ package final class Watchdog: Sendable {
                 let state = line.host == Host.name ? LaunchedProcess.state(of: line.process) : ""
                 findings.append(
                     "rank \(other), host \(line.host), process \(line.process)\(state): no sign of life, last seen in \(line.reading.place)")
-            } else if line.reading.phase != .exchange {
+            } else if line.reading.activity != .exchange {
                 findings.append("rank \(other), host \(line.host): alive, but in \(line.reading.place) all the time")
             }
         }
         if plan.board == nil { findings += neighbours.filter { !$0.state.isEmpty }.map { "\($0): no sign of life" } }
-        if own.phase != .exchange, own.phase != .start { findings.append("this rank: in phase \(own.phase) all the time") }
+        if own.activity != .exchange, own.activity != .start { findings.append("this rank: in phase \(own.activity) all the time") }
         if milliseconds(now) - exchanged.load(ordering: .relaxed) > milliseconds(start + plan.interval * 3) {
             findings.append("the run folder does not answer")
         }
         if findings.isEmpty {
-            findings = [own.phase == .start ? "another rank or a file does not answer" : waiting(plan)]
+            findings = [own.activity == .start ? "another rank or a file does not answer" : waiting(plan)]
         }
         return WatchdogAlarm(
             rank: rank, place: own.place, seconds: Int((now - moved).seconds.rounded()), findings: findings)
@@ -182,26 +183,4 @@ package struct WatchdogAlarm: DiagnosedError {
             location: "rank \(rank), host \(Host.name), \(place)",
             remedy: "check what is named and resume with --resume auto; if the start, a step or a save takes longer, raise watchdog.seconds")
     }
-}
-
-/// Runs `body` on a thread that leaves signals to the others.
-private func startThread(_ body: @escaping @Sendable () -> Void) throws {
-    final class Box {
-        let body: @Sendable () -> Void
-        init(_ body: @escaping @Sendable () -> Void) { self.body = body }
-    }
-    var all = sigset_t()
-    var before = sigset_t()
-    sigfillset(&all)
-    pthread_sigmask(SIG_SETMASK, &all, &before)
-    defer { pthread_sigmask(SIG_SETMASK, &before, nil) }
-    var thread = pthread_t()
-    let code = pthread_create(
-        &thread, nil,
-        { context in
-            Unmanaged<Box>.fromOpaque(context!).takeRetainedValue().body()
-            return nil
-        }, Unmanaged.passRetained(Box(body)).toOpaque())
-    guard code == 0 else { throw FileError(operation: "start a thread", path: "the watchdog", code: code) }
-    pthread_detach(thread)
 }

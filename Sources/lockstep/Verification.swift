@@ -1,9 +1,7 @@
 import Checkpoints
 import Configuration
-import Corpus
 import Diagnostics
 import Files
-import FoundationEssentials
 import Glibc
 import Kernels
 import Randomness
@@ -27,8 +25,8 @@ final class Verification {
     }
 
     let options: Options
-    private let program: String
-    private let say: (String) -> Void
+    let program: String
+    let say: (String) -> Void
     private var random: PhiloxSequence
     private var trials: [Trial] = []
 
@@ -46,7 +44,7 @@ final class Verification {
 
     private var isExact: Bool { options.configuration.training.reproducibleShards != nil }
     /// Steps between compared checkpoints.
-    private var interval: Int { max(1, options.steps / 8) }
+    var interval: Int { max(1, options.steps / 8) }
 
     /// - Throws: `JobFailed`, `VerificationStopped`, and the errors of reading checkpoints.
     func run() throws -> VerificationReport {
@@ -158,161 +156,6 @@ final class Verification {
         return FirstDifference(
             step: found.step, lastEqual: comparison.lastEqual ?? lastEqual, tensors: found.tensors, repeats: true, run: run,
             configuration: options.configuration)
-    }
-
-    // MARK: Jobs
-
-    /// - Parameters:
-    ///   - sessions: each ends when the run has made `killAfter` steps, by SIGKILL, or else at the run's end.
-    ///   - checkpoint: where the first session starts; `start` is its step.
-    ///   - savingUpTo: saves after each step, and ends after this one.
-    ///   - vectors: the instructions to compute with, when they are not to be the usual ones.
-    private func train(
-        _ name: String, _ sessions: [(ranks: Int, killAfter: Int?)], from checkpoint: String? = nil, at start: Int = 0,
-        savingUpTo: Int? = nil, with vectors: Vectors? = nil
-    ) throws -> TrainedRun {
-        var run = TrainedRun(name: name, scratch: options.scratch)
-        run.vectors = vectors
-        let path = "\(run.folder).yaml"
-        try File.publish(configuration(saveEvery: savingUpTo == nil ? interval : 1).yaml, at: path)
-        var seen = start
-        for (number, session) in sessions.enumerated() {
-            let from = number == 0 ? start : try run.latestStep()
-            let place = number == 0 ? checkpoint ?? "auto" : "auto"
-            let killAfter = session.killAfter.map { max($0, seen + 1) }
-            if let killAfter, killAfter >= options.steps, number > 0 { continue }
-            say("\(name): training on \(session.ranks) rank\(session.ranks == 1 ? "" : "s") from step \(from)")
-            let job = try ChildJob(
-                command(ranks: session.ranks, vectors) + ["train", "--config", path, "--run", run.folder, "--resume", place], log: run.log)
-            let killed = try wait(for: job, run) {
-                if let savingUpTo { return (try? run.checkpoint(savingUpTo)) != nil }
-                return try killAfter.map { try run.steps() >= $0 } ?? false
-            }
-            seen = try run.steps()
-            run.sessions.append(.init(ranks: session.ranks, start: from, killedAfter: killed ? seen : nil))
-            if !killed { break }
-        }
-        return run
-    }
-
-    /// - Returns: whether the job was killed because `isTime`.
-    private func wait(for job: ChildJob, _ run: TrainedRun, until isTime: () throws -> Bool) throws -> Bool {
-        let clock = ContinuousClock()
-        var moved = clock.now
-        var sign = run.signOfLife
-        while job.poll() == nil {
-            if try isTime() {
-                job.kill()
-                try waitForLock(of: run)
-                return true
-            }
-            if StopRequests.isStopping {
-                job.kill()
-                throw VerificationStopped()
-            }
-            if run.signOfLife != sign { (sign, moved) = (run.signOfLife, clock.now) }
-            if moved.duration(to: clock.now) > .seconds(options.patience) {
-                job.kill()
-                throw JobFailed(
-                    command: "the run \(run.folder)", status: FailureKind.inputOutput.rawValue,
-                    complaint: "no progress for \(Int(options.patience)) seconds", log: run.log)
-            }
-            usleep(2000)
-        }
-        try job.checkSuccess()
-        return false
-    }
-
-    /// Rank 0, perhaps on another host, must be dead before the run resumes.
-    private func waitForLock(of run: TrainedRun) throws {
-        for _ in 0..<1000 {
-            if !Folder.isFolder(run.folder) { return }
-            do {
-                _ = try RunLock(runFolder: run.folder)
-                return
-            } catch CheckpointError.inUse { usleep(20_000) }
-        }
-        throw JobFailed(
-            command: "the run \(run.folder)", status: FailureKind.inputOutput.rawValue,
-            complaint: "still alive 20 seconds after its launcher was killed", log: run.log)
-    }
-
-    private func command(ranks: Int, _ vectors: Vectors?) -> [String] {
-        // By way of env, since few launchers hand on the environment to other machines.
-        let start = (vectors.map { ["env", "\(VectorsError.variable)=\($0.rawValue)"] } ?? []) + [program]
-        if ranks == 1 { return start }
-        return options.launcher.map { $0.replacing("{ranks}", with: "\(ranks)") } + start
-    }
-
-    /// The user's configuration, except for the settings that end and save the run.
-    private func configuration(saveEvery: Int) -> RunConfiguration {
-        var configuration = options.configuration
-        configuration.training.steps = options.steps
-        configuration.checkpoint.everySteps = saveEvery
-        configuration.checkpoint.everyMinutes = 0
-        configuration.checkpoint.keep = options.steps + 1
-        configuration.metrics.everySteps = 1
-        return configuration
-    }
-}
-
-/// A run in the scratch folder.
-struct TrainedRun {
-    struct Session: Encodable {
-        let ranks: Int
-        /// The step at which it started.
-        let start: Int
-        /// The last known step if it was killed; nil if it reached its end.
-        let killedAfter: Int?
-    }
-
-    let name: String
-    let folder: String
-    /// The instructions that it was made to compute with.
-    var vectors: Vectors?
-    var sessions: [Session] = []
-
-    init(name: String, scratch: String) {
-        self.name = name
-        folder = "\(scratch)/\(name)"
-    }
-
-    var log: String { "\(folder).log" }
-    private var store: CheckpointStore { CheckpointStore(runFolder: folder, keep: 1, note: { _ in }) }
-
-    /// The ranks of the session whose trajectory the run's later checkpoints follow.
-    func ranks(after step: Int) -> Int { sessions.last { $0.start <= step }?.ranks ?? 1 }
-
-    func checkpoint(_ step: Int) throws -> LoadedCheckpoint { try store.checkpoint(ofStep: step) }
-
-    func latestStep() throws -> Int { try store.latest()?.manifest.step ?? 0 }
-
-    /// Steps so far, according to the run's records.
-    func steps() throws -> Int { try records().last?.step ?? 0 }
-
-    func loss(_ step: Int) throws -> Double {
-        guard let record = try records().last(where: { $0.step == step }) else {
-            throw JobFailed(
-                command: "the run \(folder)", status: FailureKind.internal.rawValue, complaint: "no record of step \(step)", log: log)
-        }
-        return record.loss
-    }
-
-    /// Changes as long as the run makes progress.
-    var signOfLife: [Int] { ["\(folder)/metrics.jsonl", log].map { (try? File.open($0, .read).size()) ?? 0 } }
-
-    private struct Record: Decodable {
-        let kind: String
-        let step: Int
-        let loss: Double
-    }
-
-    private func records() throws -> [Record] {
-        let path = "\(folder)/metrics.jsonl"
-        guard Folder.exists(path) else { return [] }
-        return try File.contents(of: path).split(separator: UInt8(ascii: "\n")).compactMap {
-            try? JSONDecoder().decode(Record.self, from: Data($0))
-        }.filter { $0.kind == "train" }
     }
 }
 
