@@ -120,9 +120,12 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     package var hidden: Int
     package var tied: Bool
     package var vocabularySize: Int
+    /// Further choices about the layers, by name, where they differ from the default; nil if none does.
+    package var options: [String: String]?
 
     package init(
-        cell: String, activation: String, layers: Int, embedding: Int, hidden: Int, tied: Bool, vocabularySize: Int
+        cell: String, activation: String, layers: Int, embedding: Int, hidden: Int, tied: Bool, vocabularySize: Int,
+        options: [String: String]? = nil
     ) {
         self.cell = cell
         self.activation = activation
@@ -131,10 +134,11 @@ package struct ModelSummary: Codable, Equatable, Sendable {
         self.hidden = hidden
         self.tied = tied
         self.vocabularySize = vocabularySize
+        self.options = options
     }
 
     private enum CodingKeys: String, CodingKey {
-        case cell, activation, layers, embedding, hidden, tied
+        case cell, activation, layers, embedding, hidden, tied, options
         case vocabularySize = "vocabulary_size"
     }
 }

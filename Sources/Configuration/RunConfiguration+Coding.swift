@@ -10,11 +10,7 @@ extension RunConfiguration {
                 let name = first.path[depth]
                 let group = rest.prefix { $0.path[depth] == name }
                 let isLeaf = first.path.count == depth + 1
-                let value =
-                    isLeaf
-                    ? Node(first.scalar(self), .implicit, first.isFreeText ? .doubleQuoted : .plain)
-                    : tree(group, depth: depth + 1)
-                pairs.append((Node(name), value))
+                pairs.append((Node(name), isLeaf ? first.node(self) : tree(group, depth: depth + 1)))
                 rest = rest.dropFirst(group.count)
             }
             return Node(pairs)
@@ -80,5 +76,16 @@ extension RunConfiguration: Codable {
             if container.contains(SettingKey(setting.path.last!)) { try setting.decode(container, &self) }
         }
         try validate()
+    }
+}
+
+extension Setting {
+    /// The value as it is written in YAML.
+    fileprivate func node(_ configuration: RunConfiguration) -> Node {
+        let text = scalar(configuration)
+        if isFreeText { return Node(text, .implicit, .doubleQuoted) }
+        guard text.hasPrefix("[") else { return Node(text, .implicit, .plain) }
+        let items = text.dropFirst().dropLast().split(separator: ", ").map { Node(String($0), .implicit, .plain) }
+        return Node(items, .implicit, .flow)
     }
 }

@@ -63,7 +63,7 @@ extension RunConfiguration {
 
     private mutating func apply(_ node: Node, at path: [String], in document: YAMLDocument) throws {
         if let setting = Self.settings.first(where: { $0.path == path }) {
-            guard case .scalar(let scalar) = node, setting.assign(scalar.string, scalar.isPlain, &self) else {
+            guard let value = node.value, setting.assign(value.text, value.isPlain, &self) else {
                 throw ConfigurationError.wrongValue(
                     setting.dotted, expected: setting.expected, found: node.summary, document.place(of: node))
             }

@@ -1,4 +1,5 @@
 import Diagnostics
+import Recurrent
 
 extension RunConfiguration {
     /// Checks the range of each value, then the relations between values.
@@ -12,6 +13,16 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "model.activation", expected: "tanh, or model.cell elman",
                 found: "\(model.activation.scalar) with \(model.cell.scalar)")
+        }
+        if model.gates != Set(Gate.allCases), model.cell != .lstm {
+            throw ConfigurationError.contradiction(
+                "model.gates", expected: "\(Set(Gate.allCases).scalar), or model.cell lstm",
+                found: "\(model.gates.scalar) with \(model.cell.scalar)")
+        }
+        if model.peepholes != .none, model.cell != .lstm {
+            throw ConfigurationError.contradiction(
+                "model.peepholes", expected: "none, or model.cell lstm",
+                found: "\(model.peepholes.scalar) with \(model.cell.scalar)")
         }
         if model.tied, model.embedding != model.hidden {
             throw ConfigurationError.contradiction(

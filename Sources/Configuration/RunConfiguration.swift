@@ -27,6 +27,10 @@ package struct RunConfiguration: Sendable, Equatable {
         package var cell = Cell.lstm
         /// The Elman cell's nonlinearity; the other cells have their own.
         package var activation = Activation.tanh
+        /// LSTM only: a missing gate is 1.
+        package var gates = Set(Gate.allCases)
+        /// LSTM only.
+        package var peepholes = Peepholes.none
         package var layers = 2
         /// Size `E` of a token's vector.
         package var embedding = 128

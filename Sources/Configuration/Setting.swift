@@ -61,6 +61,12 @@ extension RunConfiguration {
             "model.activation", \.model.activation, .any, structural: true,
             "The nonlinearity of `elman`. The other cells have their own and accept only `tanh`."),
         Setting(
+            "model.gates", \.model.gates, .any, structural: true,
+            "The gates of `lstm`. One that is left out is 1, as in the ladder from a gateless network to all gates (Greff et al. 2017)."),
+        Setting(
+            "model.peepholes", \.model.peepholes, .any, structural: true,
+            "Whether the gates of `lstm` see the cell state of their own unit (`diagonal`; Gers and Schmidhuber 2000)."),
+        Setting(
             "model.layers", \.model.layers, .from(1, to: 64), structural: true, "The number of recurrent layers."),
         Setting(
             "model.embedding", \.model.embedding, .from(1, to: 65536), structural: true, unit: "values",

@@ -6,6 +6,7 @@ import Recurrent
 
 extension Cell: SettingChoice {}
 extension Activation: SettingChoice {}
+extension Peepholes: SettingChoice {}
 extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}
 extension LearningRateSchedule.Name: SettingChoice {}

@@ -91,13 +91,24 @@ extension Node.Scalar {
 }
 
 extension Node {
+    /// The text of a scalar, or of a list of plain scalars as in `[1, 2]`, and whether it is plain.
+    var value: (text: String, isPlain: Bool)? {
+        switch self {
+        case .scalar(let scalar): return (scalar.string, scalar.isPlain)
+        case .sequence(let sequence):
+            let items = sequence.compactMap { if case .scalar(let item) = $0, item.isPlain { item.string } else { nil } }
+            return items.count == sequence.count ? ("[\(items.joined(separator: ", "))]", true) : nil
+        default: return nil
+        }
+    }
+
     /// For messages: quotes are kept, since `"5"` is text and `5` is a number.
     var summary: String {
         switch self {
         case .scalar(let scalar) where scalar.isPlain: scalar.string.isEmpty ? "nothing" : abbreviated(scalar.string)
         case .scalar(let scalar): "\"\(abbreviated(scalar.string))\""
         case .mapping: "keys with values"
-        case .sequence: "a list"
+        case .sequence: value.map { abbreviated($0.text) } ?? "a list"
         case .alias: "an alias"
         }
     }

@@ -100,21 +100,19 @@ package enum ModelFile {
             throw ModelFileError.unknown(
                 what: "activation", file: place, found: summary.activation, known: Activation.allCases.map(\.rawValue))
         }
-        // Before these sizes are multiplied or allocated: the file must really have tensors of these sizes.
-        let rows = cell.gates * summary.hidden
-        let claims = [
-            (encoder, [summary.vocabularySize, summary.embedding]), ("rnn.weight_hh_l0", [rows, summary.hidden]),
-            ("rnn.weight_hh_l\(summary.layers - 1)", [rows, summary.hidden]),
-        ]
-        for (name, shape) in claims { try file.require(name, shape) }
         guard summary.layers <= file.tensors.count, !summary.tied || summary.embedding == summary.hidden else {
             throw ModelFileError.inconsistent(file: place)
         }
-        let model = ModelConfiguration(
+        var model = ModelConfiguration(
             cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding,
             hidden: summary.hidden, layers: summary.layers, tied: summary.tied)
+        for (name, value) in (summary.options ?? [:]).sorted(by: { $0.key < $1.key }) where !model.set(name, to: value) {
+            throw ModelFileError.unknown(
+                what: "model option", file: place, found: "\(name): \(value)", known: ModelOption.all.map(\.name))
+        }
+        // Before these sizes are added up or allocated: the file must really have tensors of these sizes.
+        for parameter in model.plans(.token).flatMap(\.parameters) { try file.require(parameter.name, parameter.shape) }
         let layout = ParameterLayout(model)
-        for entry in layout.entries { try file.require(entry.name, entry.shape) }
         let parameters = Arena(layout)
         try load(file, into: parameters, model: model)
         return (model, parameters)
@@ -140,7 +138,8 @@ extension ModelSummary {
     package init(_ model: ModelConfiguration) {
         self.init(
             cell: model.cell.rawValue, activation: model.activation.rawValue, layers: model.layers,
-            embedding: model.embedding, hidden: model.hidden, tied: model.tied, vocabularySize: model.vocabulary)
+            embedding: model.embedding, hidden: model.hidden, tied: model.tied, vocabularySize: model.vocabulary,
+            options: model.options.isEmpty ? nil : model.options)
     }
 }
 

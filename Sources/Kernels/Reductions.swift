@@ -34,3 +34,10 @@ package func sumRows(_ matrix: Matrix, into sums: UnsafeMutablePointer<Float>) {
         first += width
     }
 }
+
+/// `sum = a + b`; `sum` may be one of them.
+package func add(
+    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
+) {
+    for (j, lanes) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, lanes) }
+}

@@ -37,7 +37,8 @@ package struct ModelExport {
         properties: [(key: String, value: String)] = []
     ) throws {
         precondition([frame.start, frame.end].allSatisfy { 0..<model.vocabulary ~= $0 })
-        guard let cell = RecurrentOperator(model) else { throw ModelExportError.noOperator(cell: model.cell.rawValue) }
+        guard let cell = RecurrentOperator(model) else { throw ModelExportError.noOperator(
+                cell: ([model.cell.rawValue] + model.options.sorted { $0.key < $1.key }.map { "\($0.key) \($0.value)" }).joined(separator: ", ")) }
         try ModelExport.check(parameters.layout)
         for entry in parameters.layout.entries where !parameters.values(entry).areFinite {
             throw ModelExportError.notFinite(tensor: entry.name)
@@ -118,7 +119,7 @@ package enum ModelExportError: DiagnosedError, Equatable {
                 remedy: "export a model with fewer parameters: tie its weights, or reduce vocabulary or width")
         case .noOperator(let cell):
             Diagnosis(
-                "ONNX has no operator for this cell", location: "model.cell", expected: "elman, lstm, gru or gru_reset_after",
+                "ONNX has no operator for this cell", location: "model.cell", expected: "elman, lstm, gru or gru_reset_after, without further options",
                 found: cell, remedy: "use the checkpoint's model.safetensors")
         case .notFinite(let tensor):
             Diagnosis("the model has weights that are not finite", location: tensor, remedy: "export an earlier checkpoint")

@@ -15,6 +15,7 @@ struct RecurrentOperator {
 
     /// Nil for a cell that ONNX has no operator for.
     init?(_ model: ModelConfiguration) {
+        guard model.options.isEmpty else { return nil }
         let size = ONNXAttribute.integer("hidden_size", model.hidden)
         switch model.cell {
         case .elman:

@@ -110,10 +110,3 @@ extension Cell {
     /// Elman 1990: `h = g(W x + U h + b)`.
     package static let elman = Cell("elman", ElmanLayer.self)
 }
-
-/// `sum = a + b`.
-func add(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
-) {
-    for (j, n) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, n) }
-}

@@ -82,7 +82,7 @@ package final class GradientSums {
     }
 
     /// `result = a^T b` over the rows of node `index`.
-    func multiply(_ a: Matrix, by b: Matrix, node index: Int, into result: Matrix) throws {
+    package func multiply(_ a: Matrix, by b: Matrix, node index: Int, into result: Matrix) throws {
         guard let product else { return try Kernels.multiply(a, aTransposed: true, by: b, into: result) }
         let first = nodes[index].shards.lowerBound * width
         product.multiply(
@@ -91,7 +91,7 @@ package final class GradientSums {
     }
 
     /// `result = ` the sum of `matrix`'s rows of node `index`.
-    func sumRows(_ matrix: Matrix, node index: Int, into result: UnsafeMutablePointer<Float>) {
+    package func sumRows(_ matrix: Matrix, node index: Int, into result: UnsafeMutablePointer<Float>) {
         guard let vector else { return Kernels.sumRows(matrix, into: result) }
         let first = nodes[index].shards.lowerBound * width
         vector.sumRows(matrix.rows(first, count: matrix.rows - first), leaves(ofNode: index, rows: matrix.rows), into: result)

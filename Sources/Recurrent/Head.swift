@@ -3,6 +3,13 @@ import Kernels
 /// What stands at the top of a network: from the uppermost layer's output to a loss and its gradient, or to the probabilities of
 /// what may come next. It owns its parameters' products and writes their gradients.
 protocol Head: AnyObject {
+    /// What a head of this model needs. `init` allocates just the plan's values.
+    static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan
+
+    /// - Parameter sums: where gradients go; nil for evaluation.
+    /// - Throws: `KernelError`.
+    init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws
+
     /// Packs the weights; call after every change of the parameters.
     func packWeights() throws
 

@@ -5,11 +5,16 @@ import Kernels
 ///     i, f, o = sigmoid(W x + b_ih + U h + b_hh)      g = tanh(W x + b_ih + U h + b_hh)
 ///     c_t = f c_{t-1} + i g                           h_t = o tanh(c_t)
 ///
+/// Gates may be left out: a missing one is 1, and its rows are zero. With peepholes (Gers and Schmidhuber 2000) p_i c_{t-1} and
+/// p_f c_{t-1} are added to the pre-activations of i and f, and p_o c_t to that of o.
+///
 /// Derivation: docs/mathematics.md (13) to (18).
 final class LSTMLayer: GatedLayer, Layer {
     private let recurrent: PackedProduct  // [B, H] x U^T, accumulating into the projection
     private let recurrentBackward: PackedProduct?  // [B, 4H] x U
-    private let bias: Buffer  // b_ih + b_hh, [4H]
+    private let bias: Buffer  // b_ih + b_hh, [4H]; of a missing gate, so large that its sigmoid is 1
+    private let absent: [Gate]
+    private let peepholes: LSTMPeepholes?
     private let gates: Buffer  // i f g o after their nonlinearities, [T, B, 4H]; in the backward pass their deltas
     private let cells: Buffer  // c before each step and after the last, [T+1, B, H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
@@ -18,7 +23,7 @@ final class LSTMLayer: GatedLayer, Layer {
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let block = Double(chunk.batch) * Double(h)
-        var plan = plan(gates: 4, shape)
+        var plan = plan(gates: 4, absent: shape.model.absentGates.map(\.block), shape)
         plan.state.append(StatePlan("c", width: h))
         plan.products += [
             ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
@@ -28,6 +33,7 @@ final class LSTMLayer: GatedLayer, Layer {
         plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
         plan.values += (5 * Double(chunk.steps) + 2) * block  // gates, c, and c carried
         if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
+        LSTMPeepholes.extend(&plan, shape)
         return plan
     }
 
@@ -38,6 +44,8 @@ final class LSTMLayer: GatedLayer, Layer {
         recurrentBackward =
             training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: 4 * h)
+        absent = shape.model.absentGates
+        peepholes = shape.model.peepholes == .none ? nil : LSTMPeepholes(shape, parameters, sums)
         gates = Buffer(count: chunk.steps * b * 4 * h)
         cells = Buffer(count: (chunk.steps + 1) * b * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
@@ -50,7 +58,11 @@ final class LSTMLayer: GatedLayer, Layer {
         recurrent.pack(weights.recurrentWeights.base)
         recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
+        for gate in absent { (bias.base + gate.block * hidden).update(repeating: LSTMLayer.open, count: hidden) }
     }
+
+    /// e^-x is 0 in single precision, so that sigmoid(x) is 1.
+    private static let open: Float = 1000
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
@@ -62,9 +74,12 @@ final class LSTMLayer: GatedLayer, Layer {
             let gate = gates.base + t * 4 * block
             try recurrent.run(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
-                step(
-                    gate + b * 4 * hidden, before: cells.base + t * block + b * hidden,
-                    after: cells.base + (t + 1) * block + b * hidden, hidden: current(t) + b * hidden)
+                let (before, after) = (cells.base + t * block + b * hidden, cells.base + (t + 1) * block + b * hidden)
+                if let peepholes {
+                    peepholes.step(gate + b * 4 * hidden, bias.base, before: before, after: after, hidden: current(t) + b * hidden)
+                } else {
+                    step(gate + b * 4 * hidden, before: before, after: after, hidden: current(t) + b * hidden)
+                }
             }
         }
         copy(previous(steps), to: state[0].base, count: block)
@@ -110,14 +125,22 @@ final class LSTMLayer: GatedLayer, Layer {
             let gate = gates.base + t * 4 * block
             for b in 0..<batch {
                 let offset = b * hidden
-                stepBackward(
-                    gate + 4 * offset, before: cells.base + t * block + offset,
-                    after: cells.base + (t + 1) * block + offset, above: outputGradient.base + t * block + offset,
-                    hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+                let (before, after) = (cells.base + t * block + offset, cells.base + (t + 1) * block + offset)
+                let above = outputGradient.base + t * block + offset
+                if let peepholes {
+                    peepholes.stepBackward(
+                        gate + 4 * offset, row: t * batch + b, before: before, after: after, above: above,
+                        hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+                } else {
+                    stepBackward(
+                        gate + 4 * offset, before: before, after: after, above: above,
+                        hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+                }
             }
             if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base, rows: batch) }
         }
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
+        if let gradients { peepholes?.finishBackward(gradients, rows: steps * batch) }
         try finishBackward(deltas, input, inputGradient: inputGradient, steps: steps, pause: pause)
     }
 
@@ -145,6 +168,6 @@ final class LSTMLayer: GatedLayer, Layer {
 }
 
 extension Cell {
-    /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000; no peepholes.
+    /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
     package static let lstm = Cell("lstm", LSTMLayer.self)
 }

@@ -74,14 +74,16 @@ package class GatedLayer {
     let clock: PhaseClock
 
     /// What every cell of `gates` times H rows has. The recurrent products are the cell's own.
-    static func plan(gates: Int, _ shape: LayerShape) -> LayerPlan {
+    /// - Parameter absent: blocks of H rows that belong to no gate.
+    static func plan(gates: Int, absent: [Int] = [], _ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let rows = gates * h
         let weights = InitialValues.uniform(shape.model.initialRange)
+        let absentRows = absent.map { $0 * h..<($0 + 1) * h }
         var plan = LayerPlan()
         plan.parameters = [
-            ParameterPlan(shape.name("weight_ih"), [rows, shape.inputs], weights),
-            ParameterPlan(shape.name("weight_hh"), [rows, h], weights),
+            ParameterPlan(shape.name("weight_ih"), [rows, shape.inputs], weights, absentRows: absentRows),
+            ParameterPlan(shape.name("weight_hh"), [rows, h], weights, absentRows: absentRows),
             ParameterPlan(shape.name("bias_ih"), [rows], .constant(0)),
             ParameterPlan(shape.name("bias_hh"), [rows], .constant(0)),
         ]

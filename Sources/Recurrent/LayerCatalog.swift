@@ -29,3 +29,8 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
         return ParameterLayout(model)["rnn.weight_hh_l0"].shape[0]
     }
 }
+
+extension ModelConfiguration {
+    /// What stands at the top.
+    var head: any Head.Type { SoftmaxHead.self }
+}

@@ -21,13 +21,18 @@ package struct ParameterPlan {
     package let shape: [Int]
     package let initial: InitialValues
     /// Whether only the rows of the tokens that a chunk reads have a gradient.
-    package var hasSparseRows = false
+    package let hasSparseRows: Bool
+    /// Rows that belong to nothing: they start at zero, and stay there because their gradient is zero.
+    package let absentRows: [Range<Int>]
 
-    package init(_ name: String, _ shape: [Int], _ initial: InitialValues, hasSparseRows: Bool = false) {
+    package init(
+        _ name: String, _ shape: [Int], _ initial: InitialValues, hasSparseRows: Bool = false, absentRows: [Range<Int>] = []
+    ) {
         self.name = name
         self.shape = shape
         self.initial = initial
         self.hasSparseRows = hasSparseRows
+        self.absentRows = absentRows
     }
 }
 
@@ -113,7 +118,7 @@ extension ModelConfiguration {
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
     package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
-        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [SoftmaxHead.plan(self, chunk)]
+        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [head.plan(self, chunk)]
     }
 
     /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...

@@ -8,11 +8,36 @@ package enum Activation: String, Sendable, CaseIterable {
     case tanh, sigmoid, relu
 }
 
+/// A gate of the LSTM. A missing one is 1 (Greff et al. 2017 call these variants NIG, NFG and NOG).
+package enum Gate: String, Sendable, CaseIterable {
+    case input, forget, output
+
+    /// Its rows of the gate matrices, in units of H: PyTorch's order is i, f, g, o.
+    var block: Int {
+        switch self {
+        case .input: 0
+        case .forget: 1
+        case .output: 3
+        }
+    }
+}
+
+/// Whether the LSTM's gates see the cell state (Gers and Schmidhuber 2000).
+package enum Peepholes: String, Sendable, CaseIterable {
+    case none
+    /// One weight for each unit and gate: to c_{t-1} for input and forget gate, to c_t for the output gate.
+    case diagonal
+}
+
 /// What defines a language model's shape and initial values.
 package struct ModelConfiguration: Sendable, Equatable {
     package var cell: Cell
     /// Elman only.
     package var activation: Activation
+    /// LSTM only.
+    package var gates = Set(Gate.allCases)
+    /// LSTM only.
+    package var peepholes = Peepholes.none
     package var vocabulary: Int
     package var embedding: Int
     package var hidden: Int

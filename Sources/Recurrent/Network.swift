@@ -73,7 +73,7 @@ package final class Network {
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
             return try configuration.cell.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        head = try SoftmaxHead(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
+        head = try configuration.head.init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
         dropout = DropoutPlan(configuration)
         let rows = chunk.rows
         inputs = Integers(count: rows)

@@ -14,6 +14,8 @@ package struct ParameterLayout: Sendable, Equatable {
         package let initial: InitialValues
         /// Whether only the rows of the tokens that a chunk reads have a gradient.
         package let hasSparseRows: Bool
+        /// Rows that stay zero.
+        package let absentRows: [Range<Int>]
         package var count: Int { shape.reduce(1, *) }
         package var range: Range<Int> { offset..<offset + count }
     }
@@ -41,7 +43,7 @@ package struct ParameterLayout: Sendable, Equatable {
             for parameter in plan.parameters {
                 let entry = Entry(
                     name: parameter.name, shape: parameter.shape, offset: offset, initial: parameter.initial,
-                    hasSparseRows: parameter.hasSparseRows)
+                    hasSparseRows: parameter.hasSparseRows, absentRows: parameter.absentRows)
                 entries.append(entry)
                 offset = (offset + entry.count + 15) & ~15
             }
@@ -99,6 +101,11 @@ package final class Arena {
                 values(entry).withUnsafe { values in
                     for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
                 }
+            }
+            for rows in entry.absentRows {
+                let width = entry.count / entry.shape[0]
+                let place = entry.offset + rows.lowerBound * width
+                Elements(of: buffer, in: place..<place + rows.count * width).fill(0)
             }
         }
     }

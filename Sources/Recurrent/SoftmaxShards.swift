@@ -101,7 +101,7 @@ extension SoftmaxHead {
             let tokens =
                 try add(node.lowerBound..<middle, shards, into: result, level: level)
                 + add(middle..<node.upperBound, shards, into: right, level: level + 1)
-            Recurrent.add(result.base, right.base, into: result.base, count: result.rows * result.columns)
+            Kernels.add(result.base, right.base, into: result.base, count: result.rows * result.columns)
             return tokens
         }
         var tokens = 0

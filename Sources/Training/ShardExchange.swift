@@ -164,7 +164,7 @@ final class ShardExchange: GradientExchange {
         let target = sum.buffer.base + own.lowerBound
         try gather(offset, count: own.count) { start, sum in
             root.run(sum.sources, count: sum.count, into: embeddingSum.base)
-            addUp(target + start, embeddingSum.base, into: target + start, count: sum.count)
+            Kernels.add(target + start, embeddingSum.base, into: target + start, count: sum.count)
         }
     }
 
@@ -180,7 +180,7 @@ final class ShardExchange: GradientExchange {
         let offset = embeddingOffset - blocks.embedding.lowerBound + range.lowerBound
         root.run(sources.map { $0 + offset }, count: range.count, into: embeddingSum.base)
         let target = sum.buffer.base + range.lowerBound
-        addUp(target, embeddingSum.base, into: target, count: range.count)
+        Kernels.add(target, embeddingSum.base, into: target, count: range.count)
     }
 
     /// Collective among the machines: piece by piece, the nodes of all, `count` floats from `offset` on.

@@ -46,7 +46,7 @@ final class TreeSum {
             case .sum(let left, let right):
                 let a = value(left, sources, start, length, level: 0)
                 let b = value(right, sources, start, length, level: 1)
-                addUp(a, b, into: sum + start, count: length)
+                add(a, b, into: sum + start, count: length)
             }
         }
     }
@@ -61,15 +61,8 @@ final class TreeSum {
             let a = value(left, sources, start, length, level: level)
             let b = value(right, sources, start, length, level: level + 1)
             let result = partial.base + level * TreeSum.block
-            addUp(a, b, into: result, count: length)
+            add(a, b, into: result, count: length)
             return UnsafePointer(result)
         }
     }
-}
-
-/// `sum = a + b`; `sum` may be one of them.
-func addUp(
-    _ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, into sum: UnsafeMutablePointer<Float>, count: Int
-) {
-    for (j, lanes) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, lanes) }
 }

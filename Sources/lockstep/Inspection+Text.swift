@@ -75,7 +75,12 @@ extension RunSketch {
 
 extension ModelSummary {
     var text: String {
-        "\(cell.printable) \(layers) x \(hidden), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")"
+        "\(cell.printable) \(layers) x \(hidden), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)"
+    }
+
+    /// As in ", gates forget, peepholes diagonal".
+    var optionsText: String {
+        (options ?? [:]).sorted { $0.key < $1.key }.map { ", \($0.key) \($0.value.isEmpty ? "none" : $0.value)".printable }.joined()
     }
 }
 

@@ -42,6 +42,8 @@ extension ModelConfiguration {
             cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
             dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange),
             initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
+        gates = model.gates
+        peepholes = model.peepholes
     }
 }
 

@@ -53,8 +53,20 @@ import Testing
             "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found 1.5"
         ),
         (
+            "model: {gates: [input, reset]}",
+            "config.yaml, line 1, column 16: model.gates cannot have this value; expected a list of input, forget or output, each at most once, as in [input, forget], found [input, reset]"
+        ),
+        (
+            "model: {gates: [input, input]}",
+            "config.yaml, line 1, column 16: model.gates cannot have this value; expected a list of input, forget or output, each at most once, as in [input, forget], found [input, input]"
+        ),
+        (
+            "model: {gates: input}",
+            "config.yaml, line 1, column 16: model.gates cannot have this value; expected a list of input, forget or output, each at most once, as in [input, forget], found input"
+        ),
+        (
             "model: {hidden: [1, 2]}",
-            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found a list"
+            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found [1, 2]"
         ),
         (
             "model: {tied: 1}",
@@ -86,7 +98,7 @@ import Testing
         ),
         (
             "[1, 2]: 3",
-            "config.yaml, line 1, column 1: the configuration cannot have this value; expected names as keys, found a list"
+            "config.yaml, line 1, column 1: the configuration cannot have this value; expected names as keys, found [1, 2]"
         ),
 
         // Syntax.
@@ -196,6 +208,14 @@ import Testing
     }
 
     @Test(arguments: [
+        (
+            "model: {cell: gru, gates: [input]}",
+            "model.gates does not fit the other settings; expected [input, forget, output], or model.cell lstm, found [input] with gru"
+        ),
+        (
+            "model: {cell: elman, peepholes: diagonal}",
+            "model.peepholes does not fit the other settings; expected none, or model.cell lstm, found diagonal with elman"
+        ),
         (
             "model: {tied: true, embedding: 10, hidden: 20}",
             "model.tied does not fit the other settings; expected model.embedding equal to model.hidden, found 10 and 20"

@@ -64,6 +64,11 @@ struct OracleLayer {
     let hidden: Int
     var input: OracleAffine
     var recurrent: OracleAffine
+    /// LSTM: blocks of i, f, g, o that are left out, so that the gate is 1.
+    var absentGates: Set<Int> = []
+    /// LSTM: p_i, p_f, p_o, [3, H]; empty without.
+    var peepholes: [Double] = []
+    var peepholeGradient: [Double] = []
 
     /// The values of one step for the backward pass. Every vector has `hidden` elements except `input`.
     struct Step {
@@ -88,10 +93,17 @@ struct OracleLayer {
             step.gates = [step.hidden]
         case .lstm:
             let u = blocks(recurrent(h))
-            let gates = (0..<4).map { k in combine(a[k], u[k]) { k == 2 ? tanh($0 + $1) : sigmoid($0 + $1) } }
-            step.gates = gates
-            step.cell = each { gates[1][$0] * c[$0] + gates[0][$0] * gates[2][$0] }
-            step.hidden = combine(gates[3], step.cell) { $0 * tanh($1) }
+            let p = peepholes.isEmpty ? Array(repeating: 0, count: 3 * hidden) : peepholes
+            func gate(_ k: Int, peephole: Int, _ seen: [Double]) -> [Double] {
+                absentGates.contains(k)
+                    ? each { _ in 1 } : each { sigmoid(a[k][$0] + u[k][$0] + p[peephole * hidden + $0] * seen[$0]) }
+            }
+            let (i, f) = (gate(0, peephole: 0, c), gate(1, peephole: 1, c))
+            let g = combine(a[2], u[2]) { tanh($0 + $1) }
+            step.cell = each { f[$0] * c[$0] + i[$0] * g[$0] }
+            let o = gate(3, peephole: 2, step.cell)
+            step.gates = [i, f, g, o]
+            step.hidden = combine(o, step.cell) { $0 * tanh($1) }
         case .gruResetBefore:
             let u = blocks(recurrent(h, rows: 0..<2 * hidden))
             let r = combine(a[0], u[0]) { sigmoid($0 + $1) }
@@ -126,13 +138,24 @@ struct OracleLayer {
         case .lstm:
             let (i, f, g, o) = (gates[0], gates[1], gates[2], gates[3])
             let squashed = step.cell.map { tanh($0) }
-            let dcTotal = each { dc[$0] + dh[$0] * o[$0] * (1 - squashed[$0] * squashed[$0]) }
-            let di = each { dcTotal[$0] * g[$0] * i[$0] * (1 - i[$0]) }
-            let df = each { dcTotal[$0] * step.previousCell[$0] * f[$0] * (1 - f[$0]) }
+            let old = step.previousCell
+            let p = peepholes.isEmpty ? Array(repeating: 0, count: 3 * hidden) : peepholes
+            let absent = absentGates
+            let slope = { (gate: Int, value: Double) in absent.contains(gate) ? 0 : value * (1 - value) }
+            let dOut = each { dh[$0] * squashed[$0] * slope(3, o[$0]) }
+            let throughOutput = each { dh[$0] * o[$0] * (1 - squashed[$0] * squashed[$0]) + dOut[$0] * p[2 * hidden + $0] }
+            let dcTotal = each { dc[$0] + throughOutput[$0] }
+            let di = each { dcTotal[$0] * g[$0] * slope(0, i[$0]) }
+            let df = each { dcTotal[$0] * old[$0] * slope(1, f[$0]) }
             let dg = each { dcTotal[$0] * i[$0] * (1 - g[$0] * g[$0]) }
-            let dOut = each { dh[$0] * squashed[$0] * o[$0] * (1 - o[$0]) }
             let da = di + df + dg + dOut
-            return (input.backward(da, step.input), recurrent.backward(da, h), combine(dcTotal, f, *))
+            if !peepholes.isEmpty {
+                for (place, value) in (combine(di, old, *) + combine(df, old, *) + combine(dOut, step.cell, *)).enumerated() {
+                    peepholeGradient[place] += value
+                }
+            }
+            let dOld = each { dcTotal[$0] * f[$0] + di[$0] * p[$0] + df[$0] * p[hidden + $0] }
+            return (input.backward(da, step.input), recurrent.backward(da, h), dOld)
 
         case .gruResetBefore:
             let (r, z, n) = (gates[0], gates[1], gates[2])

@@ -11,12 +11,16 @@ package struct OracleModel: Sendable {
     package var hidden: Int
     /// The output weights are the embedding; there is no `decoder.weight`. Needs `embedding == hidden`.
     package var tied: Bool
+    /// LSTM: blocks of i, f, g, o that are left out.
+    package var absentGates: Set<Int> = []
+    /// LSTM: diagonal peepholes.
+    package var peepholes = false
     /// Row-major, PyTorch's names, the shapes of `parameterShapes`.
     package var parameters: [String: [Double]]
 
     package init(
         cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
-        parameters: [String: [Double]]
+        absentGates: Set<Int> = [], peepholes: Bool = false, parameters: [String: [Double]]
     ) {
         precondition(!tied || embedding == hidden, "tying needs embedding == hidden")
         self.cell = cell
@@ -25,6 +29,8 @@ package struct OracleModel: Sendable {
         self.embedding = embedding
         self.hidden = hidden
         self.tied = tied
+        self.absentGates = absentGates
+        self.peepholes = peepholes
         self.parameters = parameters
         for (name, shape) in parameterShapes {
             precondition(parameters[name]?.count == shape.reduce(1, *), "\(name) is not \(shape)")
@@ -33,29 +39,31 @@ package struct OracleModel: Sendable {
 
     /// Weights and biases uniform in [-range, range).
     package static func random(
-        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool, range: Double = 0.5,
-        seed: UInt64
+        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
+        absentGates: Set<Int> = [], peepholes: Bool = false, range: Double = 0.5, seed: UInt64
     ) -> OracleModel {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         var parameters: [String: [Double]] = [:]
         let shapes = shapes(
-            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied)
+            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
+            peepholes: peepholes)
         for (name, shape) in shapes {
             parameters[name] = numbers.uniforms(shape.reduce(1, *), range: range)
         }
         return OracleModel(
             cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
-            parameters: parameters)
+            absentGates: absentGates, peepholes: peepholes, parameters: parameters)
     }
 
     /// In the order of PyTorch's state_dict.
     package var parameterShapes: [(name: String, shape: [Int])] {
         Self.shapes(
-            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied)
+            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
+            peepholes: peepholes)
     }
 
     private static func shapes(
-        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool
+        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool, peepholes: Bool
     ) -> [(name: String, shape: [Int])] {
         let rows = cell.gates * hidden
         var shapes = [("encoder.weight", [vocabulary, embedding])]
@@ -66,6 +74,7 @@ package struct OracleModel: Sendable {
                 ("rnn.bias_ih_l\(layer)", [rows]),
                 ("rnn.bias_hh_l\(layer)", [rows]),
             ]
+            if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, hidden])) }
         }
         if !tied { shapes.append(("decoder.weight", [vocabulary, hidden])) }
         shapes.append(("decoder.bias", [vocabulary]))
@@ -82,12 +91,15 @@ package struct OracleModel: Sendable {
     package func run(_ chunk: OracleChunk) -> OracleResult {
         check(chunk)
         var layers = (0..<layers).map { layer in
-            OracleLayer(
+            let peepholes = parameters["rnn.weight_ch_l\(layer)"] ?? []
+            return OracleLayer(
                 cell: cell, hidden: hidden,
                 input: OracleAffine(
                     weight: parameters["rnn.weight_ih_l\(layer)"]!, bias: parameters["rnn.bias_ih_l\(layer)"]!),
                 recurrent: OracleAffine(
-                    weight: parameters["rnn.weight_hh_l\(layer)"]!, bias: parameters["rnn.bias_hh_l\(layer)"]!))
+                    weight: parameters["rnn.weight_hh_l\(layer)"]!, bias: parameters["rnn.bias_hh_l\(layer)"]!),
+                absentGates: absentGates, peepholes: peepholes,
+                peepholeGradient: Array(repeating: 0, count: peepholes.count))
         }
         var decoder = OracleAffine(
             weight: parameters[tied ? "encoder.weight" : "decoder.weight"]!, bias: parameters["decoder.bias"]!)
@@ -152,6 +164,7 @@ package struct OracleModel: Sendable {
             result.gradients["rnn.weight_hh_l\(index)"] = layer.recurrent.weightGradient
             result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
             result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
+            if peepholes { result.gradients["rnn.weight_ch_l\(index)"] = layer.peepholeGradient }
         }
         if tied {
             encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }

@@ -1,0 +1,40 @@
+/// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
+/// those that differ from the default, so that older programs' files need none.
+package struct ModelOption: Sendable {
+    package static let all = [gates, peepholes]
+
+    package let name: String
+    /// Nil for the default.
+    package let value: @Sendable (ModelConfiguration) -> String?
+    /// - Returns: false for a value that does not exist.
+    let set: @Sendable (inout ModelConfiguration, String) -> Bool
+
+    private static let gates = ModelOption(name: "gates") { model in
+        model.absentGates.isEmpty ? nil : Gate.allCases.filter(model.gates.contains).map(\.rawValue).joined(separator: ",")
+    } set: { model, value in
+        let gates = value.split(separator: ",").map { Gate(rawValue: String($0)) }
+        model.gates = Set(gates.compactMap(\.self))
+        return gates.count == model.gates.count
+    }
+
+    private static let peepholes = ModelOption(name: "peepholes") { model in
+        model.peepholes == .none ? nil : model.peepholes.rawValue
+    } set: { model, value in
+        guard let peepholes = Peepholes(rawValue: value) else { return false }
+        model.peepholes = peepholes
+        return true
+    }
+}
+
+extension ModelConfiguration {
+    /// The options that differ from their defaults.
+    package var options: [String: String] {
+        Dictionary(uniqueKeysWithValues: ModelOption.all.compactMap { option in option.value(self).map { (option.name, $0) } })
+    }
+
+    /// - Returns: false if this program does not know the option or its value.
+    package mutating func set(_ name: String, to value: String) -> Bool {
+        guard let option = ModelOption.all.first(where: { $0.name == name }) else { return false }
+        return option.set(&self, value)
+    }
+}

@@ -1,0 +1,130 @@
+import Glibc
+
+/// Real-time recurrent learning (Williams and Zipser 1989): the other way to a recurrent network's gradient. Each value of the state
+/// carries its derivatives by all parameters, its sensitivities, forward from step to step; nothing runs backward and nothing of
+/// the sequence is kept. It costs P times the forward pass for P parameters, so that it is for small networks only.
+///
+/// Shares nothing with `OracleModel` but the parameters' names and shapes.
+package struct RealTimeRecurrentLearning {
+    private let model: OracleModel
+    /// Every parameter as a value that depends on itself.
+    private let parameters: [String: [Dual]]
+    /// Places of the parameters among the sensitivities.
+    private let ranges: [String: Range<Int>]
+
+    package init(_ model: OracleModel) {
+        self.model = model
+        var (parameters, ranges): ([String: [Dual]], [String: Range<Int>]) = ([:], [:])
+        let count = model.parameterShapes.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        var place = 0
+        for (name, _) in model.parameterShapes {
+            let values = model.parameters[name]!
+            parameters[name] = values.indices.map { Dual(values[$0], dependingOn: place + $0, of: count) }
+            ranges[name] = place..<place + values.count
+            place += values.count
+        }
+        self.parameters = parameters
+        self.ranges = ranges
+    }
+
+    /// The loss of one sequence and its gradient by every parameter, from a zero state.
+    /// - Parameter truncation: steps after which the state's sensitivities are forgotten, as truncated back-propagation
+    ///   does at the end of a chunk; nil: never.
+    package func run(inputs: [Int], targets: [Int], truncation: Int? = nil) -> (loss: Double, gradients: [String: [Double]]) {
+        let zero = Array(repeating: Dual(0), count: model.hidden)
+        var hidden = Array(repeating: zero, count: model.layers)
+        var cell = hidden
+        var loss = Dual(0)
+        for t in inputs.indices {
+            if let truncation, t % truncation == 0 {
+                hidden = hidden.map { $0.map { Dual($0.value) } }
+                cell = cell.map { $0.map { Dual($0.value) } }
+            }
+            let width = model.embedding
+            var x = Array(parameters["encoder.weight"]![inputs[t] * width..<(inputs[t] + 1) * width])
+            for layer in 0..<model.layers {
+                (hidden[layer], cell[layer]) = step(layer, x, hidden[layer], cell[layer])
+                x = hidden[layer]
+            }
+            let output = model.tied ? "encoder.weight" : "decoder.weight"
+            let logits = product(parameters[output]!, x, plus: parameters["decoder.bias"]!)
+            loss = loss + logarithm(logits.map(exponential).reduce(Dual(0), +)) - logits[targets[t]]
+        }
+        return (loss.value, ranges.mapValues { range in range.map { loss.slopes.isEmpty ? 0 : loss.slopes[$0] } })
+    }
+
+    private func step(_ layer: Int, _ x: [Dual], _ h: [Dual], _ c: [Dual]) -> (hidden: [Dual], cell: [Dual]) {
+        let size = model.hidden
+        func weights(_ name: String) -> [Dual] { parameters["rnn.\(name)_l\(layer)"]! }
+        let a = product(weights("weight_ih"), x, plus: weights("bias_ih"))
+        let u = product(weights("weight_hh"), h, plus: weights("bias_hh"))
+        func each(_ body: (Int) -> Dual) -> [Dual] { (0..<size).map(body) }
+        switch model.cell {
+        case .elmanTanh: return (each { tangent(a[$0] + u[$0]) }, c)
+        case .elmanSigmoid: return (each { sigmoid(a[$0] + u[$0]) }, c)
+        case .elmanReLU:
+            return (each { let sum = a[$0] + u[$0]; return sum.value > 0 ? sum : Dual(0) }, c)
+        case .lstm:
+            let gate = { (k: Int, j: Int) in a[k * size + j] + u[k * size + j] }
+            let new = each { sigmoid(gate(1, $0)) * c[$0] + sigmoid(gate(0, $0)) * tangent(gate(2, $0)) }
+            return (each { sigmoid(gate(3, $0)) * tangent(new[$0]) }, new)
+        case .gruResetBefore, .gruResetAfter:
+            let r = each { sigmoid(a[$0] + u[$0]) }
+            let z = each { sigmoid(a[size + $0] + u[size + $0]) }
+            let n: [Dual]
+            if model.cell == .gruResetAfter {
+                n = each { tangent(a[2 * size + $0] + r[$0] * u[2 * size + $0]) }
+            } else {
+                let rows = 2 * size * size..<3 * size * size
+                let candidate = product(
+                    Array(weights("weight_hh")[rows]), each { r[$0] * h[$0] }, plus: Array(weights("bias_hh")[2 * size..<3 * size]))
+                n = each { tangent(a[2 * size + $0] + candidate[$0]) }
+            }
+            return (each { n[$0] + z[$0] * (h[$0] - n[$0]) }, c)
+        }
+    }
+
+    private func product(_ weights: [Dual], _ x: [Dual], plus bias: [Dual]) -> [Dual] {
+        bias.indices.map { row in
+            x.indices.reduce(bias[row]) { $0 + weights[row * x.count + $1] * x[$1] }
+        }
+    }
+}
+
+/// A number with its derivatives by all parameters; no slopes: it depends on none.
+private struct Dual {
+    var value: Double
+    var slopes: [Double] = []
+
+    init(_ value: Double) { self.value = value }
+
+    init(_ value: Double, dependingOn place: Int, of count: Int) {
+        self.value = value
+        slopes = Array(repeating: 0, count: count)
+        slopes[place] = 1
+    }
+
+    /// f(self), whose derivative at `self` is `slope`.
+    func mapped(to value: Double, slope: Double) -> Dual {
+        var result = Dual(value)
+        result.slopes = slopes.map { $0 * slope }
+        return result
+    }
+
+    static func + (a: Dual, b: Dual) -> Dual { sum(a, 1, b, 1, a.value + b.value) }
+    static func - (a: Dual, b: Dual) -> Dual { sum(a, 1, b, -1, a.value - b.value) }
+    static func * (a: Dual, b: Dual) -> Dual { sum(a, b.value, b, a.value, a.value * b.value) }
+
+    private static func sum(_ a: Dual, _ p: Double, _ b: Dual, _ q: Double, _ value: Double) -> Dual {
+        if a.slopes.isEmpty { return b.mapped(to: value, slope: q) }
+        if b.slopes.isEmpty { return a.mapped(to: value, slope: p) }
+        var result = a.mapped(to: value, slope: p)
+        for place in result.slopes.indices { result.slopes[place] += q * b.slopes[place] }
+        return result
+    }
+}
+
+private func exponential(_ x: Dual) -> Dual { let y = exp(x.value); return x.mapped(to: y, slope: y) }
+private func logarithm(_ x: Dual) -> Dual { x.mapped(to: log(x.value), slope: 1 / x.value) }
+private func tangent(_ x: Dual) -> Dual { let y = tanh(x.value); return x.mapped(to: y, slope: 1 - y * y) }
+private func sigmoid(_ x: Dual) -> Dual { let y = 1 / (1 + exp(-x.value)); return x.mapped(to: y, slope: y * (1 - y)) }
