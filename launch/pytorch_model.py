@@ -27,6 +27,54 @@ from safetensors.torch import load_file
 from torch import nn
 
 
+def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0):
+    """PyTorch's module of a cell. Raises ValueError if there is none."""
+    if cell == "lstm":
+        return nn.LSTM(inputs, hidden, layers, dropout=dropout)
+    if cell == "gru_reset_after":
+        return nn.GRU(inputs, hidden, layers, dropout=dropout)
+    if cell == "elman" and activation in ("tanh", "relu"):
+        return nn.RNN(inputs, hidden, layers, nonlinearity=activation, dropout=dropout)
+    if cell == "elman":
+        raise ValueError(f"PyTorch's nn.RNN has no {activation} activation, only tanh and relu")
+    if cell == "gru":
+        raise ValueError(
+            "PyTorch has no equivalent of cell 'gru' (reset gate before the matrix product, Cho et al. 2014); "
+            "its nn.GRU is lockstep's 'gru_reset_after'"
+        )
+    raise ValueError(f"unknown cell {cell!r}")
+
+
+class LayerStack(nn.Module):
+    """What one module of PyTorch is not: layers of several sizes."""
+
+    def __init__(self, cell, activation, inputs, sizes, dropout=0.0):
+        super().__init__()
+        self.dropout = nn.Dropout(dropout)
+        self.layers = nn.ModuleList()
+        for hidden in sizes:
+            self.layers.append(recurrent(cell, activation, inputs, hidden))
+            inputs = hidden
+        self.width = inputs  # of the output
+
+    def forward(self, x, state=None):
+        """x [T, B, inputs] -> output [T, B, width] and the state of each layer."""
+        after = []
+        for index, layer in enumerate(self.layers):
+            x = x if index == 0 else self.dropout(x)
+            x, end = layer(x, None if state is None else state[index])
+            after.append(end)
+        return x, after
+
+
+def lockstep_name(name):
+    """The name in lockstep's files of a parameter of LanguageModel."""
+    parts = name.split(".")
+    if parts[:2] == ["rnn", "layers"]:
+        return f"rnn.{parts[3].removesuffix('_l0')}_l{parts[2]}"
+    return name
+
+
 class LanguageModel(nn.Module):
     """Embedding, recurrent layers, output layer; dropout after the embedding and after every layer.
 
@@ -34,27 +82,17 @@ class LanguageModel(nn.Module):
     """
 
     def __init__(
-        self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0
+        self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
+        hidden_sizes=None,
     ):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
-        if cell == "lstm":
-            self.rnn = nn.LSTM(embedding, hidden, layers, dropout=between)
-        elif cell == "gru_reset_after":
-            self.rnn = nn.GRU(embedding, hidden, layers, dropout=between)
-        elif cell == "elman" and activation in ("tanh", "relu"):
-            self.rnn = nn.RNN(embedding, hidden, layers, nonlinearity=activation, dropout=between)
-        elif cell == "elman":
-            raise ValueError(f"PyTorch's nn.RNN has no {activation} activation, only tanh and relu")
-        elif cell == "gru":
-            raise ValueError(
-                "PyTorch has no equivalent of cell 'gru' (reset gate before the matrix product, Cho et al. 2014); "
-                "its nn.GRU is lockstep's 'gru_reset_after'"
-            )
+        if hidden_sizes:
+            self.rnn = LayerStack(cell, activation, embedding, hidden_sizes, dropout)
         else:
-            raise ValueError(f"unknown cell {cell!r}")
+            self.rnn = recurrent(cell, activation, embedding, hidden, layers, between)
         self.encoder = nn.Embedding(vocabulary_size, embedding)
-        self.decoder = nn.Linear(hidden, vocabulary_size)
+        self.decoder = nn.Linear(getattr(self.rnn, "width", hidden), vocabulary_size)
         if tied:
             self.decoder.weight = self.encoder.weight
         self.dropout = nn.Dropout(dropout)
@@ -67,7 +105,9 @@ class LanguageModel(nn.Module):
 
 def detached(state):
     """The carried state, detached from the steps that computed it."""
-    return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
+    if isinstance(state, torch.Tensor):
+        return state.detach()
+    return type(state)(detached(part) for part in state)
 
 
 def load_checkpoint(folder):
@@ -75,11 +115,12 @@ def load_checkpoint(folder):
     folder = Path(folder)
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
-    model = LanguageModel(**{field: shape[field] for field in fields})
+    optional = {field: shape[field] for field in ("hidden_sizes",) if shape.get(field)}
+    model = LanguageModel(**{field: shape[field] for field in fields}, **optional)
     tensors = load_file(folder / "model.safetensors")
     if shape["tied"]:  # stored once; PyTorch lists it under both names
         tensors.setdefault("decoder.weight", tensors["encoder.weight"])
-    model.load_state_dict(tensors, strict=True)
+    model.load_state_dict({name: tensors[lockstep_name(name)] for name in model.state_dict()}, strict=True)
     return model.eval()
 
 

@@ -18,9 +18,11 @@ extension BenchmarkReport {
             cachedProductPerCore: mean(measured.map { $0.typical(\.cachedProduct) }),
             readBandwidth: mean(measured.map(\.readBandwidth)),
             triadBandwidth: mean(measured.map(\.triadBandwidth)))
+        let sizes = training.model.hidden
         model = Model(
             cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
-            hidden: training.model.hidden, vocabulary: training.model.vocabulary, tied: training.model.tied,
+            hidden: sizes[0], hiddenSizes: Set(sizes).count > 1 ? sizes : nil,
+            vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
         phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }

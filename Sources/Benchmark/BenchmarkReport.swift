@@ -38,7 +38,10 @@ package struct BenchmarkReport: Codable, Sendable {
         package var cell: String
         package var layers: Int
         package var embedding: Int
+        /// Of the lowest layer.
         package var hidden: Int
+        /// Of each layer, where they differ.
+        package var hiddenSizes: [Int]?
         package var vocabulary: Int
         package var tied: Bool
         package var dropout: Double

@@ -104,7 +104,7 @@ package struct Manifest: Codable, Equatable, Sendable {
         let sizes = [
             ("ranks", ranks), ("model.layers", model.layers), ("model.embedding", model.embedding),
             ("model.hidden", model.hidden), ("model.vocabulary_size", model.vocabularySize),
-        ]
+        ] + (model.hiddenSizes ?? []).map { ("model.hidden_sizes", $0) }
         let found =
             counters.first { !(0...1 << 60).contains($0.1) } ?? sizes.first { !(1...Int(Int32.max)).contains($0.1) }
         return found.map { "\($0.0) \($0.1)" }
@@ -117,21 +117,25 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     package var activation: String
     package var layers: Int
     package var embedding: Int
+    /// Of the lowest layer.
     package var hidden: Int
+    /// Of each layer, where they differ.
+    package var hiddenSizes: [Int]?
     package var tied: Bool
     package var vocabularySize: Int
     /// Further choices about the layers, by name, where they differ from the default; nil if none does.
     package var options: [String: String]?
 
     package init(
-        cell: String, activation: String, layers: Int, embedding: Int, hidden: Int, tied: Bool, vocabularySize: Int,
+        cell: String, activation: String, embedding: Int, hidden: [Int], tied: Bool, vocabularySize: Int,
         options: [String: String]? = nil
     ) {
         self.cell = cell
         self.activation = activation
-        self.layers = layers
+        layers = hidden.count
         self.embedding = embedding
-        self.hidden = hidden
+        self.hidden = hidden[0]
+        hiddenSizes = Set(hidden).count > 1 ? hidden : nil
         self.tied = tied
         self.vocabularySize = vocabularySize
         self.options = options
@@ -139,6 +143,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
 
     private enum CodingKeys: String, CodingKey {
         case cell, activation, layers, embedding, hidden, tied, options
+        case hiddenSizes = "hidden_sizes"
         case vocabularySize = "vocabulary_size"
     }
 }

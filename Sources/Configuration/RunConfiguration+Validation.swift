@@ -24,10 +24,14 @@ extension RunConfiguration {
                 "model.peepholes", expected: "none, or model.cell lstm",
                 found: "\(model.peepholes.scalar) with \(model.cell.scalar)")
         }
-        if model.tied, model.embedding != model.hidden {
+        guard let sizes = model.hidden.sizes(layers: model.layers) else {
             throw ConfigurationError.contradiction(
-                "model.tied", expected: "model.embedding equal to model.hidden",
-                found: "\(model.embedding) and \(model.hidden)")
+                "model.hidden", expected: "one number, or one for each of model.layers \(model.layers)", found: model.hidden.scalar)
+        }
+        if model.tied, model.embedding != sizes.last {
+            throw ConfigurationError.contradiction(
+                "model.tied", expected: "model.embedding equal to \(sizes.count > 1 && Set(sizes).count > 1 ? "the last of " : "")model.hidden",
+                found: "\(model.embedding) and \(model.hidden.scalar)")
         }
         if let norm = training.clip.norm, let value = training.clip.value {
             throw ConfigurationError.contradiction(

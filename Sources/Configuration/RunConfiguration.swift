@@ -35,10 +35,10 @@ package struct RunConfiguration: Sendable, Equatable {
         /// Size `E` of a token's vector.
         package var embedding = 128
         /// Size `H` of each layer's state.
-        package var hidden = 256
+        package var hidden: LayerSizes = 256
         /// Probability that a value between two layers is dropped in training.
         package var dropout = 0.0
-        /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs `embedding == hidden`.
+        /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.
         package var initialRange = ModelConfiguration.defaultRange

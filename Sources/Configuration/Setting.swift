@@ -73,13 +73,13 @@ extension RunConfiguration {
             "Size E of a token's vector."),
         Setting(
             "model.hidden", \.model.hidden, .from(1, to: 65536), structural: true, unit: "values",
-            "Size H of each layer's state."),
+            "Size H of each layer's state. With a list, as in `[1150, 1150, 400]`, layers differ; the last one may then have the size that `model.tied` needs (Merity et al. 2018)."),
         Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
             "The probability that training drops a value of the embedding or of a layer's output. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
         Setting(
             "model.tied", \.model.tied, .any, structural: true,
-            "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`."),
+            "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),
         Setting(
             "model.initial_range", \.model.initialRange, .positive,
             "Weights start uniformly distributed between minus and plus this value; biases start at 0."),

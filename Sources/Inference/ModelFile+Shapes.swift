@@ -46,12 +46,20 @@ extension ModelFile {
                 file: file.path, tensor: prefix + (matrices.first ?? encoder), expected: [max(shape.first ?? 1, 1), hidden], found: shape)
         }
         let tied = matrices.count == 1
-        guard !tied || shape[1] == hidden else {
+        let layers = (1...).first { !names.contains(prefix + "rnn.weight_hh_l\($0)") }!
+        let sizes = try (0..<layers).map { layer in
+            let name = prefix + "rnn.weight_hh_l\(layer)"
+            let shape = try file.shape(of: name)  // [G, H]
+            guard shape.count == 2, shape[1] > 0, shape[1] <= Int(Int32.max), shape[0] == cell.gates * shape[1] else {
+                throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [cell.gates * hidden, hidden], found: shape)
+            }
+            return shape[1]
+        }
+        guard !tied || shape[1] == sizes.last else {
             throw ModelFileError.notInFile(file: file.path, tensor: prefix + (matrices[0] == encoder ? decoder : encoder))
         }
-        let layers = (1...).first { !names.contains(prefix + "rnn.weight_hh_l\($0)") }!
         let model = ModelConfiguration(
-            cell: cell, activation: activation, vocabulary: shape[0], embedding: shape[1], hidden: hidden, layers: layers, tied: tied)
+            cell: cell, activation: activation, vocabulary: shape[0], embedding: shape[1], hidden: sizes, tied: tied)
         try check(file, model: model)
         return model
     }

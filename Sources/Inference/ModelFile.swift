@@ -100,12 +100,14 @@ package enum ModelFile {
             throw ModelFileError.unknown(
                 what: "activation", file: place, found: summary.activation, known: Activation.allCases.map(\.rawValue))
         }
-        guard summary.layers <= file.tensors.count, !summary.tied || summary.embedding == summary.hidden else {
+        guard summary.layers <= file.tensors.count else { throw ModelFileError.inconsistent(file: place) }
+        let hidden = summary.hiddenSizes ?? Array(repeating: summary.hidden, count: summary.layers)
+        guard hidden.count == summary.layers, !summary.tied || summary.embedding == hidden.last else {
             throw ModelFileError.inconsistent(file: place)
         }
         var model = ModelConfiguration(
             cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding,
-            hidden: summary.hidden, layers: summary.layers, tied: summary.tied)
+            hidden: hidden, tied: summary.tied)
         for (name, value) in (summary.options ?? [:]).sorted(by: { $0.key < $1.key }) where !model.set(name, to: value) {
             throw ModelFileError.unknown(
                 what: "model option", file: place, found: "\(name): \(value)", known: ModelOption.all.map(\.name))
@@ -137,9 +139,8 @@ extension NamedTensor {
 extension ModelSummary {
     package init(_ model: ModelConfiguration) {
         self.init(
-            cell: model.cell.rawValue, activation: model.activation.rawValue, layers: model.layers,
-            embedding: model.embedding, hidden: model.hidden, tied: model.tied, vocabularySize: model.vocabulary,
-            options: model.options.isEmpty ? nil : model.options)
+            cell: model.cell.rawValue, activation: model.activation.rawValue, embedding: model.embedding, hidden: model.hidden,
+            tied: model.tied, vocabularySize: model.vocabulary, options: model.options.isEmpty ? nil : model.options)
     }
 }
 

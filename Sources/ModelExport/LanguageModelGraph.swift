@@ -101,7 +101,7 @@ struct LanguageModelGraph {
     }
 
     private mutating func addStep() {
-        let state: [GraphBuilder.Dimension] = [.fixed(model.layers), .named("N"), .fixed(model.hidden)]
+        let state: [GraphBuilder.Dimension] = [.fixed(model.layers), .named("N"), .fixed(model.hidden[0])]
         let x = graph.input("x", .int64, [.named("N"), .fixed(1)])
         let h0 = graph.input("h0", .float, state)
         let c0 = graph.input("c0", .float, state)
@@ -155,7 +155,7 @@ struct LanguageModelGraph {
     private mutating func addOutputLayer(_ hidden: Value, name: String) -> Value {
         let weights = model.tied ? "encoder.weight" : matrix("decoder.weight")  // [V, H]
         let bias = matrix("decoder.bias")  // [V]
-        let rowShape = graph.integers("row_shape", [-1, model.hidden])
+        let rowShape = graph.integers("row_shape", [-1, model.width(belowLayer: model.layers)])
         let rows = graph.node("Reshape", "rows", [hidden, rowShape])  // [T*N, H]
         let logits = graph.node("Gemm", "logits", [rows, weights, bias], [.integer("transB", 1)])  // [T*N, V]
         return graph.node("LogSoftmax", name, [logits], [.integer("axis", -1)])  // [T*N, V]

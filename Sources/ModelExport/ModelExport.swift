@@ -59,7 +59,14 @@ package struct ModelExport {
     /// Writes one form: a temporary file beside `path`, then renamed.
     /// - Throws: `FileError`.
     package func write(_ form: Form, to path: String) throws {
+        try check(form)
         try bytes(form).withUnsafeBytes { try File.publish($0, at: path) }
+    }
+
+    /// Decoders pass the states of all layers as one tensor.
+    /// - Throws: `ModelExportError.unequalLayers`.
+    package func check(_ form: Form) throws {
+        if form == .step, Set(model.hidden).count > 1 { throw ModelExportError.unequalLayers(sizes: model.hidden) }
     }
 
     /// The content of a file.
@@ -88,7 +95,7 @@ package struct ModelExport {
             ("model_type", "rnnlm"), ("version", "1"), ("model_author", "lockstep"),
             ("comment", form == .step ? "rnnlm with state" : "rnnlm without state"),
             ("sos_id", "\(frame.start)"), ("eos_id", "\(frame.end)"), ("vocab_size", "\(model.vocabulary)"),
-            ("num_layers", "\(model.layers)"), ("hidden_size", "\(model.hidden)"),
+            ("num_layers", "\(model.layers)"), ("hidden_size", Set(model.hidden).count == 1 ? "\(model.hidden[0])" : model.hidden.map(String.init).joined(separator: ",")),
             ("embedding_dim", "\(model.embedding)"), ("cell", model.cell.rawValue),
         ]
     }
@@ -104,15 +111,23 @@ package enum ModelExportError: DiagnosedError, Equatable {
     /// ONNX's operators cannot express the cell.
     case noOperator(cell: String)
 
+    /// Layers of several sizes in a form that has one tensor for the states of all.
+    case unequalLayers(sizes: [Int])
+
     package var kind: FailureKind {
         switch self {
-        case .tooLarge, .noOperator: .usage
+        case .tooLarge, .noOperator, .unequalLayers: .usage
         case .notFinite: .data
         }
     }
 
     package var diagnosis: Diagnosis {
         switch self {
+        case .unequalLayers(let sizes):
+            Diagnosis(
+                "the form step has one tensor for the states of all layers, which must have one size", location: "model.hidden",
+                expected: "layers of one size", found: sizes.map(String.init).joined(separator: ", "),
+                remedy: "export the other form: --form sentences")
         case .tooLarge(let bytes, let limit):
             Diagnosis(
                 "the model is too large for an ONNX file", expected: "at most \(limit) bytes of parameters", found: "\(bytes)",

@@ -9,14 +9,13 @@ struct RecurrentOperator {
     let type: String
     /// Indices of our blocks of H rows, in ONNX's order.
     let gates: [Int]
-    let attributes: [ONNXAttribute]
+    private let attributes: [ONNXAttribute]
     /// The operator's state has two vectors, h and c.
     let hasCellState: Bool
 
     /// Nil for a cell that ONNX has no operator for.
     init?(_ model: ModelConfiguration) {
         guard model.options.isEmpty else { return nil }
-        let size = ONNXAttribute.integer("hidden_size", model.hidden)
         switch model.cell {
         case .elman:
             let function =
@@ -26,20 +25,23 @@ struct RecurrentOperator {
                 case .relu: "Relu"
                 }
             (type, gates) = ("RNN", [0])
-            attributes = [size, .strings("activations", [function])]
+            attributes = [.strings("activations", [function])]
         case .lstm:
             (type, gates) = ("LSTM", [0, 3, 1, 2])
-            attributes = [size]
+            attributes = []
         case .gru:
             (type, gates) = ("GRU", [1, 0, 2])
-            attributes = [size, .integer("linear_before_reset", 0)]
+            attributes = [.integer("linear_before_reset", 0)]
         case .gruResetAfter:
             (type, gates) = ("GRU", [1, 0, 2])
-            attributes = [size, .integer("linear_before_reset", 1)]
+            attributes = [.integer("linear_before_reset", 1)]
         default: return nil
         }
         hasCellState = model.cell == .lstm
     }
+
+    /// Of the operator for a layer of `hidden` values.
+    func attributes(hidden: Int) -> [ONNXAttribute] { [.integer("hidden_size", hidden)] + attributes }
 }
 
 extension GraphBuilder {
@@ -64,11 +66,12 @@ extension GraphBuilder {
         func blocks(_ name: String) -> [Elements] {
             parameters.blocks(of: parameters.layout["rnn.\(name)_\(layer)"], in: cell.gates)
         }
-        let rows = cell.gates.count * model.hidden
+        let hidden = model.hidden[index]
+        let rows = cell.gates.count * hidden
         let inputs = model.width(belowLayer: index)
         let weights = [
             weight("rnn.weight_ih_\(layer)", shape: [1, rows, inputs], blocks: blocks("weight_ih")),
-            weight("rnn.weight_hh_\(layer)", shape: [1, rows, model.hidden], blocks: blocks("weight_hh")),
+            weight("rnn.weight_hh_\(layer)", shape: [1, rows, hidden], blocks: blocks("weight_hh")),
             weight("rnn.bias_\(layer)", shape: [1, 2 * rows], blocks: blocks("bias_ih") + blocks("bias_hh")),
         ]
         let everyLength = ""  // the optional sequence_lens
@@ -78,7 +81,7 @@ extension GraphBuilder {
         node(
             cell.type, output, [input] + weights + before,
             outputs: [output, after.hidden] + [after.cell].compactMap(\.self),  // [T, 1, N, H], then [1, N, H] each
-            cell.attributes)
+            cell.attributes(hidden: hidden))
         return (output, after)
     }
 }

@@ -104,7 +104,7 @@ package struct LayerShape {
     /// Width of the layer's input.
     package var inputs: Int { model.width(belowLayer: index) }
     /// H.
-    package var hidden: Int { model.hidden }
+    package var hidden: Int { model.hidden[index] }
 
     /// The name of a parameter, as in `rnn.weight_ih_l0`.
     package func name(_ parameter: String) -> String { "rnn.\(parameter)_l\(index)" }

@@ -40,12 +40,12 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var peepholes = Peepholes.none
     package var vocabulary: Int
     package var embedding: Int
-    package var hidden: Int
-    package var layers: Int
+    /// H of each layer, from the bottom.
+    package var hidden: [Int]
     /// Probability of zeroing a value between embedding, layers and output (Zaremba et al. 2014: not within a layer's
     /// recurrence).
     package var dropout: Float
-    /// The output layer's weights are the embedding's (Press and Wolf 2017); needs `embedding == hidden`.
+    /// The output layer's weights are the embedding's (Press and Wolf 2017); needs its width at the top.
     package var tied: Bool
     /// Weights start uniform in (-range, range); biases at zero.
     package var initialRange: Float
@@ -56,27 +56,40 @@ package struct ModelConfiguration: Sendable, Equatable {
     package static let defaultRange = 0.1
 
     package init(
-        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
-        dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
-        initialEmbeddingRange: Float? = nil
+        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: [Int],
+        dropout: Float = 0, tied: Bool = false,
+        initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
-        precondition(vocabulary > 0 && embedding > 0 && hidden > 0 && layers > 0)
-        precondition(!tied || embedding == hidden, "tied weights need embedding == hidden")
         self.cell = cell
         self.activation = activation
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
-        self.layers = layers
         self.dropout = dropout
         self.tied = tied
         self.initialRange = initialRange
         self.initialEmbeddingRange = initialEmbeddingRange
+        precondition(vocabulary > 0 && embedding > 0 && !hidden.isEmpty && hidden.allSatisfy { $0 > 0 })
+        precondition(!tied || embedding == width(belowLayer: layers), "tied weights need the embedding's width at the top")
     }
+
+    /// Layers of one size.
+    package init(
+        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
+        dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
+        initialEmbeddingRange: Float? = nil
+    ) {
+        self.init(
+            cell: cell, activation: activation, vocabulary: vocabulary, embedding: embedding,
+            hidden: Array(repeating: hidden, count: layers), dropout: dropout,
+            tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
+    }
+
+    package var layers: Int { hidden.count }
 
     /// Width of what layer `index` reads, which is the embedding or the output of the layer below; for `layers`, of what
     /// the head reads.
-    package func width(belowLayer index: Int) -> Int { index == 0 ? embedding : hidden }
+    package func width(belowLayer index: Int) -> Int { index == 0 ? embedding : hidden[index - 1] }
 
     /// The widest of these.
     var widest: Int { (0...layers).map(width(belowLayer:)).max()! }

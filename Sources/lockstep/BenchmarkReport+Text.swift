@@ -1,4 +1,5 @@
 import Benchmark
+import Checkpoints
 import Reporting
 
 extension BenchmarkReport {
@@ -41,7 +42,7 @@ extension BenchmarkReport {
             ["products", hardware.products],
             ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds, \(giga(hardware.cachedProductPerCore)) in a product that stays in the second-level cache, between the steps\(together)"],
             ["memory", "\(gigabytes(hardware.readBandwidth)) GB/s read, \(gigabytes(hardware.triadBandwidth)) GB/s triad, for each rank\(together)"],
-            ["model", "\(model.cell) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : ""), dropout \(model.dropout), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
+            ["model", "\(model.shape.text), dropout \(model.dropout), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
             ["step", "\(model.streams) x \(model.unroll) tokens: median \(milliseconds(step.medianSeconds)) ms of \(step.measured), best \(milliseconds(step.bestSeconds)) ms"],
             ["speed", "\(Formatting.count(Int(step.tokensPerSecond.rounded()))) tokens/s"],
             ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP per step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
@@ -129,4 +130,12 @@ extension BenchmarkReport {
     private func gigabytes(_ rate: Double) -> String { Formatting.fixed(rate / 1e9, decimals: 2) }
     private func percent(_ share: Double) -> String { Formatting.fixed(share * 100, decimals: 1) + " %" }
     private func signedPercent(_ share: Double) -> String { (share < 0 ? "" : "+") + percent(share) }
+}
+
+extension BenchmarkReport.Model {
+    fileprivate var shape: ModelSummary {
+        ModelSummary(
+            cell: cell, activation: "", embedding: embedding, hidden: hiddenSizes ?? Array(repeating: hidden, count: layers),
+            tied: tied, vocabularySize: vocabulary)
+    }
 }

@@ -84,6 +84,7 @@ struct ExportCommand: ParsableCommand {
         let export = try ModelExport(
             network.configuration, parameters: network.parameters, frame: frame, producerVersion: programVersion,
             properties: properties)
+        for (form, _) in models { try export.check(form) }
         try Folder.create(folder)
         for (form, path) in models {
             try export.write(form, to: path)

@@ -75,11 +75,12 @@ extension RunSketch {
 
 extension ModelSummary {
     var text: String {
-        "\(cell.printable) \(layers) x \(hidden), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)"
+        let sizes = hiddenSizes.map { "(\($0.map(String.init).joined(separator: ", ")))" } ?? "\(hidden)"
+        return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)"
     }
 
     /// As in ", gates forget, peepholes diagonal".
-    var optionsText: String {
+    private var optionsText: String {
         (options ?? [:]).sorted { $0.key < $1.key }.map { ", \($0.key) \($0.value.isEmpty ? "none" : $0.value)".printable }.joined()
     }
 }

@@ -27,7 +27,7 @@ struct RunSummary {
         let memory = options.memory(ranks: ranks) ?? 0
         let perRank = options.streams % ranks == 0 ? "\(options.streams / ranks)" : "\(options.streams / ranks) or \(options.streams / ranks + 1)"
         var rows = [
-            ("model", "\(model.cell.rawValue) \(model.layers) x \(model.hidden), embedding \(model.embedding), vocabulary \(Formatting.count(model.vocabulary))\(model.tied ? ", tied" : "")\(ModelSummary(model).optionsText): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
+            ("model", "\(ModelSummary(model).text): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
             ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
             ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(perRank) per rank"); the last \(partition.tail) are left out"),
             ("ranks", placement.ranksText),

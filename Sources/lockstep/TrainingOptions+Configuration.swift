@@ -37,11 +37,13 @@ extension TrainingOptions {
 }
 
 extension ModelConfiguration {
+    /// - Parameter model: validated.
     init(_ model: RunConfiguration.Model, vocabularySize: Int) {
+        guard let sizes = model.hidden.sizes(layers: model.layers) else { preconditionFailure("not validated") }
         self.init(
-            cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: model.hidden, layers: model.layers,
-            dropout: Float(model.dropout), tied: model.tied, initialRange: Float(model.initialRange),
-            initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
+            cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: sizes,
+            dropout: Float(model.dropout), tied: model.tied,
+            initialRange: Float(model.initialRange), initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
         gates = model.gates
         peepholes = model.peepholes
     }

@@ -11,6 +11,8 @@ struct WeightsSketch: Encodable {
     let layers: Int
     let embedding: Int
     let hidden: Int
+    /// Where they differ.
+    let hiddenSizes: [Int]?
     let tied: Bool
     let vocabularySize: Int
     let vocabulary: VocabularySketch?
@@ -26,9 +28,10 @@ struct WeightsSketch: Encodable {
         let candidates = try shape.cell.map { [$0] } ?? ModelFile.cells(in: file)
         let model = try ModelFile.configuration(of: file, cell: candidates[0])
         cells = candidates.map(\.rawValue)
+        let summary = ModelSummary(model)
         layers = model.layers
         embedding = model.embedding
-        hidden = model.hidden
+        (hidden, hiddenSizes) = (summary.hidden, summary.hiddenSizes)
         tied = model.tied
         vocabularySize = model.vocabulary
         self.vocabulary = try vocabulary.map { path in
@@ -42,8 +45,8 @@ struct WeightsSketch: Encodable {
 
     var text: String {
         let model = ModelSummary(
-            cell: cells.joined(separator: " or "), activation: "", layers: layers, embedding: embedding, hidden: hidden, tied: tied,
-            vocabularySize: vocabularySize)
+            cell: cells.joined(separator: " or "), activation: "", embedding: embedding,
+            hidden: hiddenSizes ?? Array(repeating: hidden, count: layers), tied: tied, vocabularySize: vocabularySize)
         let fit = vocabulary.map { [["fits", "a vocabulary of level \($0.level), SHA-256 \($0.hash)"]] } ?? []
         return table([["model", model.text]] + fit, textColumns: [0, 1])
     }

@@ -36,7 +36,7 @@ func sampleManifest(step: Int) -> Manifest {
     Manifest(
         programVersion: "test",
         model: ModelSummary(
-            cell: "lstm", activation: "tanh", layers: 1, embedding: 3, hidden: 5, tied: false, vocabularySize: 7),
+            cell: "lstm", activation: "tanh", embedding: 3, hidden: [5], tied: false, vocabularySize: 7),
         configuration: "model: {cell: lstm}\n# ünï \"quoted\" \\ \t\n", step: step, epoch: 2, offset: 35 * step,
         tokens: 1000 * step, seed: .max, schedule: ["learning_rate": 0.1, "least": .leastNonzeroMagnitude, "never": .infinity],
         validationLoss: 1.0 / 3, best: Manifest.Best(validationLoss: 0.1 + 0.2, step: 1),

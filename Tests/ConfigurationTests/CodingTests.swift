@@ -11,7 +11,7 @@ import Testing
         it.model.activation = .sigmoid
         it.model.layers = 3
         it.model.embedding = 7
-        it.model.hidden = 7
+        it.model.hidden = [7, 7, 7]
         it.model.dropout = 0.1 + 0.2
         it.model.tied = true
         it.model.initialRange = 1e-30

@@ -55,7 +55,7 @@ import Testing
     ) throws {
         let it = try RunConfiguration.load(file: Self.repository.appending(path: "configs/ptb-\(size).yaml").path)
         #expect(it.model.cell == .lstm && it.model.layers == 2 && !it.model.tied)
-        #expect(it.model.hidden == hidden && it.model.embedding == hidden)
+        #expect(it.model.hidden == .all(hidden) && it.model.embedding == hidden)
         #expect(it.model.dropout == dropout && it.model.initialRange == range)
         #expect(it.training.streams == 20 && it.training.unroll == unroll && it.training.epochs == epochs)
         #expect(it.training.loss == .perStream && it.training.clip.norm == clip)

@@ -42,15 +42,15 @@ import Testing
         // Wrong types.
         (
             "model:\n  hidden: wide\n",
-            "config.yaml, line 2, column 11: model.hidden cannot have this value; expected a whole number from 1 to 65536, found wide"
+            "config.yaml, line 2, column 11: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found wide"
         ),
         (
             "model: {hidden: \"5\"}",
-            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found \"5\""
+            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found \"5\""
         ),
         (
             "model: {hidden: 1.5}",
-            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found 1.5"
+            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found 1.5"
         ),
         (
             "model: {gates: [input, reset]}",
@@ -65,8 +65,8 @@ import Testing
             "config.yaml, line 1, column 16: model.gates cannot have this value; expected a list of input, forget or output, each at most once, as in [input, forget], found input"
         ),
         (
-            "model: {hidden: [1, 2]}",
-            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, found [1, 2]"
+            "model: {hidden: [1, two]}",
+            "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found [1, two]"
         ),
         (
             "model: {tied: 1}",
@@ -158,7 +158,7 @@ import Testing
         ),
         (
             "model.hidden.size.of.it=5",
-            "--set model.hidden.size.of.it=5: model.hidden cannot have this value; expected a whole number from 1 to 65536, found keys with values"
+            "--set model.hidden.size.of.it=5: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found keys with values"
         ),
     ])
     func overrideRefused(_ override: String, _ line: String) {
@@ -173,7 +173,10 @@ import Testing
         ("training.steps", ["0", "-1"], "a whole number from 1 to 1000000000000, or null"),
         ("model.layers", ["0", "-1", "65"], "a whole number from 1 to 64"),
         ("model.embedding", ["0", "-1", "65537"], "a whole number from 1 to 65536"),
-        ("model.hidden", ["0", "-1", "65537", "9223372036854775807"], "a whole number from 1 to 65536"),
+        (
+            "model.hidden", ["0", "-1", "65537", "9223372036854775807", "[10, 0]", "[65537]", "[]", "[1.5, 2]"],
+            "a whole number from 1 to 65536, or a list of them, one for each layer"
+        ),
         ("model.dropout", ["-0.1", "1", "1.5", "nan"], "a number of at least 0 and below 1"),
         ("model.initial_range", ["0", "-0.1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38)"),
         ("training.clip.norm", ["0", "-1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38), or null"),
@@ -219,6 +222,14 @@ import Testing
         (
             "model: {tied: true, embedding: 10, hidden: 20}",
             "model.tied does not fit the other settings; expected model.embedding equal to model.hidden, found 10 and 20"
+        ),
+        (
+            "model: {tied: true, embedding: 10, hidden: [10, 20]}",
+            "model.tied does not fit the other settings; expected model.embedding equal to the last of model.hidden, found 10 and [10, 20]"
+        ),
+        (
+            "model: {hidden: [10, 20, 30]}",
+            "model.hidden does not fit the other settings; expected one number, or one for each of model.layers 2, found [10, 20, 30]"
         ),
         (
             "training: {clip: {norm: 1, value: 2}}",

@@ -42,12 +42,12 @@ extension Parser {
             NamedTensor($0.name, shape: $0.shape, [Float](repeating: 0.5, count: $0.count))
         }
         let state = ["carried.h_l0", "carried.h_l1"].map {
-            NamedTensor($0, shape: [2, model.hidden], [Float](repeating: -1, count: 2 * model.hidden))
+            NamedTensor($0, shape: [2, model.hidden[0]], [Float](repeating: -1, count: 2 * model.hidden[0]))
         }
         let manifest = Manifest(
             programVersion: "test",
             model: ModelSummary(
-                cell: "gru", activation: "tanh", layers: 2, embedding: 3, hidden: 4, tied: false, vocabularySize: 5),
+                cell: "gru", activation: "tanh", embedding: 3, hidden: [4, 4], tied: false, vocabularySize: 5),
             configuration: "model: {cell: gru}\n", step: 7, epoch: 1, offset: 35, tokens: 1000, seed: 1,
             schedule: ["elapsed_seconds": 1.5, "plateau_scale": .infinity], validationLoss: 1.25,
             best: Manifest.Best(validationLoss: 1.25, step: 7), datasetFiles: ["train.npy": "00"], vocabularyHash: "ab",

@@ -84,8 +84,8 @@ enum ONNXRuntime {
             expected.log_softmax.append(try (0..<2).map { logarithms(try network.lastLogits(stream: $0).map(Double.init)) })
         }
         let vectors = model.states.count / model.layers
-        let states = network.state.map { buffer in
-            (0..<2).map { stream in (0..<model.hidden).map { buffer.elements[stream * model.hidden + $0] } }
+        let states = zip(network.state, model.states).map { buffer, plan in
+            (0..<2).map { stream in (0..<plan.width).map { buffer.elements[stream * plan.width + $0] } }
         }
         expected.next_h0 = stride(from: 0, to: states.count, by: vectors).map { states[$0] }
         if vectors == 2 { expected.next_c0 = stride(from: 1, to: states.count, by: vectors).map { states[$0] } }
@@ -120,6 +120,14 @@ enum ONNXRuntime {
             timeout: 120)
         #expect(outcome.status == 0, "\(outcome.output)\(outcome.errors)")
         #expect(outcome.output.contains("\(Self.models.count) models agree"), "\(outcome.output)")
+    }
+
+    /// Decoders pass the states of all layers as one tensor.
+    @Test func unequalLayersHaveNoStepForm() throws {
+        let model = ModelConfiguration(cell: .lstm, vocabulary: Self.vocabulary, embedding: 19, hidden: [11, 19], tied: true)
+        let export = try Self.export(model, Self.parameters(model))
+        #expect(throws: ModelExportError.unequalLayers(sizes: [11, 19])) { try export.check(.step) }
+        try export.check(.sentences)
     }
 
     @Test func theSameModelGivesTheSameBytes() throws {

@@ -7,20 +7,32 @@ import Testing
 @Suite struct GradientTests {
     struct Case: CustomTestStringConvertible, Sendable {
         let cell: OracleCell
-        let layers: Int
+        /// H of each layer.
+        let hidden: [Int]
         let tied: Bool
         var dropout: Float = 0
-        var testDescription: String { "\(cell) x \(layers)\(tied ? " tied" : "")\(dropout > 0 ? " dropout" : "")" }
-    }
+        var testDescription: String {
+            "\(cell) \(hidden)\(tied ? " tied" : "")\(dropout == 0 ? "" : " dropout")"
+        }
 
-    static let cells: [OracleCell] = OracleCell.allCases
-    static let cases =
-        cells.flatMap { cell in
-            (1...3).flatMap { layers in [false, true].map { Case(cell: cell, layers: layers, tied: $0) } }
-        } + cells.map { Case(cell: $0, layers: 2, tied: false, dropout: 0.4) }
+        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, dropout: Float = 0) {
+            (self.cell, self.hidden, self.tied, self.dropout) = (cell, hidden, tied, dropout)
+        }
+    }
 
     /// Odd, unequal sizes, so that a transposed or shifted tensor shows; H above one vector of eight.
     static let (steps, batch, vocabulary, embedding, hidden) = (5, 3, 11, 6, 13)
+
+    static func sizes(_ layers: Int) -> [Int] { Array(repeating: hidden, count: layers) }
+
+    static let cells: [OracleCell] = OracleCell.allCases
+    static let cases =
+        cells.flatMap { cell in (1...3).flatMap { layers in [false, true].map { Case(cell, sizes(layers), tied: $0) } } }
+        + cells.map { Case($0, sizes(2), tied: false, dropout: 0.4) }
+
+    static let unequal = cells.flatMap { cell in
+        [Case(cell, [hidden, 9], tied: false), Case(cell, [9, 17, embedding], tied: true), Case(cell, [5, hidden, 7], tied: false)]
+    }
 
     static func configuration(_ test: Case) -> ModelConfiguration {
         let (cell, activation): (Cell, Activation) =
@@ -33,26 +45,27 @@ import Testing
             case .gruResetAfter: (.gruResetAfter, .tanh)
             }
         return ModelConfiguration(
-            cell: cell, activation: activation, vocabulary: vocabulary, embedding: test.tied ? hidden : embedding,
-            hidden: hidden, layers: test.layers, dropout: test.dropout, tied: test.tied)
+            cell: cell, activation: activation, vocabulary: vocabulary,
+            embedding: test.tied ? test.hidden.last! : embedding, hidden: test.hidden,
+            dropout: test.dropout, tied: test.tied)
     }
 
-    @Test(arguments: cases) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + unequal) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
-            cell: test.cell, layers: test.layers, vocabulary: Self.vocabulary, embedding: configuration.embedding,
-            hidden: Self.hidden, tied: test.tied, seed: 42)
+            cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
+            tied: test.tied, seed: 42)
         var chunk = OracleChunk.random(for: oracle, steps: Self.steps, batch: Self.batch, seed: 7)
-        let dropout = test.dropout > 0 ? Dropout(rate: test.dropout, seed: 3, step: 99) : nil
-        let context = test.dropout > 0 ? StepContext(seed: 3, step: 99) : nil
+        let context = test.dropout == 0 ? nil : StepContext(seed: 3, step: 99)
         let firstStream = 5
-        if let dropout {
-            chunk.dropout = (0...test.layers).map { site in
-                let width = site == 0 ? configuration.embedding : Self.hidden
+        if let context {
+            let mask = Dropout(rate: test.dropout, seed: context.seed, step: context.step)
+            chunk.dropout = (0...test.hidden.count).map { site in
+                let width = oracle.width(belowLayer: site)
                 return (0..<Self.steps * Self.batch * width).map { index in
                     let row = index / width
                     return Double(
-                        dropout.multiplier(
+                        mask.multiplier(
                             site: site, stream: firstStream + row % Self.batch, time: row / Self.batch,
                             column: index % width))
                 }

@@ -8,9 +8,10 @@ import Testing
         var training = true
         var dropout: Float = 0
         var tied = false
+        var hidden = [61, 61]
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
-        var testDescription: String { "\(cell.rawValue)\(training ? "" : " evaluated")\(tied ? " tied" : ""), dropout \(dropout), \(nodes)" }
+        var testDescription: String { "\(cell.rawValue) \(hidden)\(training ? "" : " evaluated")\(tied ? " tied" : ""), dropout \(dropout), \(nodes)" }
     }
 
     static let cases =
@@ -19,14 +20,15 @@ import Testing
                 Case(cell: cell), Case(cell: cell, training: false), Case(cell: cell, dropout: 0.5),
                 Case(cell: cell, nodes: [4]), Case(cell: cell, nodes: [2, 1]), Case(cell: cell, nodes: [1]),
                 Case(cell: cell, tied: true), Case(cell: cell, tied: true, nodes: [3, 1]),
+                Case(cell: cell, tied: true, hidden: [90, 61]), Case(cell: cell, hidden: [90, 13, 61], nodes: [2, 1]),
             ]
         }
 
     /// Odd sizes, so that rounding shows.
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
         let model = ModelConfiguration(
-            cell: test.cell, vocabulary: 3001, embedding: test.tied ? 61 : 97, hidden: 61, layers: 2, dropout: test.dropout,
-            tied: test.tied)
+            cell: test.cell, vocabulary: 3001, embedding: test.tied ? 61 : 97, hidden: test.hidden,
+            dropout: test.dropout, tied: test.tied)
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)
         let memory = try #require(

@@ -67,7 +67,7 @@ package struct OracleChunk: Sendable {
             position % 7 == 3 ? -1 : Int32.random(in: 0..<Int32(model.vocabulary), using: &numbers)
         }
         let keep = 1 - dropoutRate
-        let sites = [model.embedding] + Array(repeating: model.hidden, count: model.layers)
+        let sites = (0...model.layers).map(model.width(belowLayer:))
         return OracleChunk(
             steps: steps, batch: batch, inputs: inputs, targets: targets,
             initialState: randomState(for: model, batch: batch, using: &numbers),

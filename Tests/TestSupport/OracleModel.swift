@@ -5,11 +5,11 @@ import Randomness
 /// nothing with the product: what the product's tests compare against. Slow on purpose.
 package struct OracleModel: Sendable {
     package var cell: OracleCell
-    package var layers: Int
     package var vocabulary: Int
     package var embedding: Int
-    package var hidden: Int
-    /// The output weights are the embedding; there is no `decoder.weight`. Needs `embedding == hidden`.
+    /// H of each layer.
+    package var hidden: [Int]
+    /// The output weights are the embedding; there is no `decoder.weight`. Needs what it reads to have the embedding's width.
     package var tied: Bool
     /// LSTM: blocks of i, f, g, o that are left out.
     package var absentGates: Set<Int> = []
@@ -18,13 +18,23 @@ package struct OracleModel: Sendable {
     /// Row-major, PyTorch's names, the shapes of `parameterShapes`.
     package var parameters: [String: [Double]]
 
+    package var layers: Int { hidden.count }
+
+    /// Layers of one size.
     package init(
         cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
         absentGates: Set<Int> = [], peepholes: Bool = false, parameters: [String: [Double]]
     ) {
-        precondition(!tied || embedding == hidden, "tying needs embedding == hidden")
+        self.init(
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: Array(repeating: hidden, count: layers),
+            tied: tied, absentGates: absentGates, peepholes: peepholes, parameters: parameters)
+    }
+
+    package init(
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, absentGates: Set<Int> = [],
+        peepholes: Bool = false, parameters: [String: [Double]]
+    ) {
         self.cell = cell
-        self.layers = layers
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
@@ -32,6 +42,7 @@ package struct OracleModel: Sendable {
         self.absentGates = absentGates
         self.peepholes = peepholes
         self.parameters = parameters
+        precondition(!tied || embedding == width(belowLayer: layers), "tying needs the embedding's width at the top")
         for (name, shape) in parameterShapes {
             precondition(parameters[name]?.count == shape.reduce(1, *), "\(name) is not \(shape)")
         }
@@ -42,49 +53,67 @@ package struct OracleModel: Sendable {
         cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool,
         absentGates: Set<Int> = [], peepholes: Bool = false, range: Double = 0.5, seed: UInt64
     ) -> OracleModel {
+        random(
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: Array(repeating: hidden, count: layers), tied: tied,
+            absentGates: absentGates, peepholes: peepholes, range: range, seed: seed)
+    }
+
+    package static func random(
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, absentGates: Set<Int> = [],
+        peepholes: Bool = false, range: Double = 0.5, seed: UInt64
+    ) -> OracleModel {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         var parameters: [String: [Double]] = [:]
         let shapes = shapes(
-            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
-            peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, peepholes: peepholes)
         for (name, shape) in shapes {
             parameters[name] = numbers.uniforms(shape.reduce(1, *), range: range)
         }
         return OracleModel(
-            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
-            absentGates: absentGates, peepholes: peepholes, parameters: parameters)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, absentGates: absentGates,
+            peepholes: peepholes, parameters: parameters)
     }
 
     /// In the order of PyTorch's state_dict.
     package var parameterShapes: [(name: String, shape: [Int])] {
         Self.shapes(
-            cell: cell, layers: layers, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied,
-            peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, peepholes: peepholes)
     }
 
     private static func shapes(
-        cell: OracleCell, layers: Int, vocabulary: Int, embedding: Int, hidden: Int, tied: Bool, peepholes: Bool
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, peepholes: Bool
     ) -> [(name: String, shape: [Int])] {
-        let rows = cell.gates * hidden
+        let widths = widths(embedding: embedding, hidden: hidden)
         var shapes = [("encoder.weight", [vocabulary, embedding])]
-        for layer in 0..<layers {
+        for (layer, h) in hidden.enumerated() {
             shapes += [
-                ("rnn.weight_ih_l\(layer)", [rows, layer == 0 ? embedding : hidden]),
-                ("rnn.weight_hh_l\(layer)", [rows, hidden]),
-                ("rnn.bias_ih_l\(layer)", [rows]),
-                ("rnn.bias_hh_l\(layer)", [rows]),
+                ("rnn.weight_ih_l\(layer)", [cell.gates * h, widths[layer]]),
+                ("rnn.weight_hh_l\(layer)", [cell.gates * h, h]),
+                ("rnn.bias_ih_l\(layer)", [cell.gates * h]),
+                ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
             ]
-            if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, hidden])) }
+            if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, h])) }
         }
-        if !tied { shapes.append(("decoder.weight", [vocabulary, hidden])) }
+        if !tied { shapes.append(("decoder.weight", [vocabulary, widths.last!])) }
         shapes.append(("decoder.bias", [vocabulary]))
         return shapes.map { (name: $0.0, shape: $0.1) }
     }
 
+    /// Width of what layer `index` reads; for `layers`, of what the output layer reads.
+    package func width(belowLayer index: Int) -> Int {
+        Self.widths(embedding: embedding, hidden: hidden)[index]
+    }
+
+    private static func widths(embedding: Int, hidden: [Int]) -> [Int] {
+        hidden.reduce(into: [embedding]) { widths, h in widths.append(h) }
+    }
+
     /// The state every stream starts an epoch with, one element per layer.
     package func zeroState(batch: Int) -> [OracleState] {
-        let zeros = Array(repeating: 0.0, count: batch * hidden)
-        return Array(repeating: OracleState(hidden: zeros, cell: cell == .lstm ? zeros : []), count: layers)
+        hidden.map { h in
+            let zeros = Array(repeating: 0.0, count: batch * h)
+            return OracleState(hidden: zeros, cell: cell == .lstm ? zeros : [])
+        }
     }
 
     /// Forward and backward through one chunk.
@@ -93,7 +122,7 @@ package struct OracleModel: Sendable {
         var layers = (0..<layers).map { layer in
             let peepholes = parameters["rnn.weight_ch_l\(layer)"] ?? []
             return OracleLayer(
-                cell: cell, hidden: hidden,
+                cell: cell, hidden: hidden[layer],
                 input: OracleAffine(
                     weight: parameters["rnn.weight_ih_l\(layer)"]!, bias: parameters["rnn.bias_ih_l\(layer)"]!),
                 recurrent: OracleAffine(
@@ -200,7 +229,7 @@ package struct OracleModel: Sendable {
         precondition(chunk.initialState.map(\.shape) == shape, "initial state is not [L][B, H]")
         precondition(chunk.finalStateWeights.map { $0.map(\.shape) == shape } ?? true, "weights are not [L][B, H]")
         if let dropout = chunk.dropout {
-            let sizes = [embedding] + Array(repeating: hidden, count: layers)
+            let sizes = (0...layers).map(width(belowLayer:))
             precondition(dropout.map(\.count) == sizes.map { $0 * positions }, "dropout sites are not [T, B, E or H]")
         }
     }

@@ -10,7 +10,11 @@ package struct ParityFixture: Decodable, Sendable {
         package var vocabularySize: Int
         package var embedding: Int
         package var hidden: Int
+        /// Of each layer, where they differ.
+        package var hiddenSizes: [Int]?
         package var tied: Bool
+
+        package var sizes: [Int] { hiddenSizes ?? Array(repeating: hidden, count: layers) }
     }
 
     package struct Tensor: Decodable, Sendable {
@@ -37,7 +41,9 @@ package struct ParityFixture: Decodable, Sendable {
     package var gradientNormsFloat64: [Double]
 
     /// The runs there are: each is `parity-NAME.json` in the fixture folder.
-    package static let names = ["elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam"]
+    package static let names = [
+        "elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam", "lstm-sizes",
+    ]
 
     package static func load(_ name: String, from folder: URL) throws -> ParityFixture {
         try decode(folder.appending(path: "parity-\(name).json"))

@@ -31,8 +31,7 @@ package struct RealTimeRecurrentLearning {
     /// - Parameter truncation: steps after which the state's sensitivities are forgotten, as truncated back-propagation
     ///   does at the end of a chunk; nil: never.
     package func run(inputs: [Int], targets: [Int], truncation: Int? = nil) -> (loss: Double, gradients: [String: [Double]]) {
-        let zero = Array(repeating: Dual(0), count: model.hidden)
-        var hidden = Array(repeating: zero, count: model.layers)
+        var hidden = model.hidden.map { Array(repeating: Dual(0), count: $0) }
         var cell = hidden
         var loss = Dual(0)
         for t in inputs.indices {
@@ -54,7 +53,7 @@ package struct RealTimeRecurrentLearning {
     }
 
     private func step(_ layer: Int, _ x: [Dual], _ h: [Dual], _ c: [Dual]) -> (hidden: [Dual], cell: [Dual]) {
-        let size = model.hidden
+        let size = model.hidden[layer]
         func weights(_ name: String) -> [Dual] { parameters["rnn.\(name)_l\(layer)"]! }
         let a = product(weights("weight_ih"), x, plus: weights("bias_ih"))
         let u = product(weights("weight_hh"), h, plus: weights("bias_hh"))

@@ -131,7 +131,7 @@ import Training
     @Test(arguments: [500, 40_000], [false, true]) func memoryIsKnown(vocabulary: Int, tied: Bool) throws {
         var options = run("", tokens: []).options
         options.unroll = UnrollPlan(fixed: 35)
-        options.model.hidden = 200
+        options.model.hidden = [200, 200]
         options.model.embedding = tied ? 200 : options.model.embedding
         options.model.vocabulary = vocabulary
         options.model.tied = tied

@@ -20,7 +20,7 @@ from torch import nn
 
 ROOT = Path(__file__).resolve().parents[2]
 sys.path.insert(0, str(ROOT / "launch"))
-from pytorch_model import LanguageModel, arrange, detached  # noqa: E402
+from pytorch_model import LanguageModel, arrange, detached, lockstep_name  # noqa: E402
 
 FIXTURES = ROOT / "Tests/TrainingTests/Fixtures"
 VOCABULARY, EMBEDDING, HIDDEN, LAYERS, STREAMS, UNROLL, STEPS = 13, 6, 7, 2, 4, 5, 10
@@ -64,12 +64,14 @@ def write(name, fields):
     (FIXTURES / name).write_text("{\n" + lines + "\n}\n")
 
 
-def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip):
+def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, sizes=None):
     generator = torch.Generator().manual_seed(1)
     shape = dict(
         vocabulary_size=VOCABULARY, cell=cell, layers=LAYERS, embedding=EMBEDDING,
-        hidden=EMBEDDING if tied else HIDDEN, activation="tanh", tied=tied,
+        hidden=EMBEDDING if tied and not sizes else HIDDEN, activation="tanh", tied=tied,
     )
+    if sizes:
+        shape.update(hidden_sizes=sizes, hidden=sizes[0], layers=len(sizes))
     weights = LanguageModel(**shape).state_dict()
     for weight in weights.values():
         weight.copy_(torch.randint(-512, 513, weight.shape, generator=generator) / 1024)
@@ -79,7 +81,7 @@ def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip):
     run = (shape, weights, tokens, optimizer, learning_rate, clip)
     double_losses, double_norms = train(*run, torch.float64)
     single_losses, _ = train(*run, torch.float32)
-    stored = {name: weight for name, weight in weights.items() if not (tied and name == "decoder.weight")}
+    stored = {lockstep_name(key): weight for key, weight in weights.items() if not (tied and key == "decoder.weight")}
     write(f"parity-{name}.json", {
         "made_by": f"make_parity_fixture.py, PyTorch {torch.__version__}",
         "model": shape, "streams": STREAMS, "unroll": UNROLL,
@@ -130,4 +132,5 @@ if __name__ == "__main__":
     parity("gru_reset_after", "gru_reset_after", learning_rate=2.0, clip=0.45)
     parity("lstm-tied", "lstm", tied=True, learning_rate=4.0, clip=0.3)
     parity("lstm-adam", "lstm", optimizer="adam", learning_rate=0.03, clip=0.35)
+    parity("lstm-sizes", "lstm", tied=True, sizes=[9, 5, EMBEDDING], learning_rate=4.0, clip=0.3)
     optimizers()

@@ -1,0 +1,70 @@
+import Checkpoints
+import Corpus
+import Optimization
+import Recurrent
+import TestSupport
+import Testing
+import Training
+
+/// Whatever the sizes of the layers, ranks, resumes and shards change nothing.
+@Suite struct ModelVariantTests {
+    struct Variant: Sendable, CustomTestStringConvertible {
+        let testDescription: String
+        let model: ModelConfiguration
+
+        init(_ name: String, _ cell: Cell, embedding: Int = 11, hidden: [Int] = [11, 11], tied: Bool = false) {
+            testDescription = name
+            model = ModelConfiguration(
+                cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, dropout: 0.2, tied: tied,
+                initialRange: 0.3)
+        }
+    }
+
+    static let variants = [
+        Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("untied", .gruResetAfter, embedding: 7, hidden: [9, 13]),
+    ]
+
+    private func run(_ variant: Variant, _ folder: String, streams: Int = 12, shards: Int? = nil) -> SmallRun {
+        var run = SmallRun(
+            tokens: source.sample(streams * 83 + 5, seed: 1), validation: source.sample(300, seed: 2), folder: folder, streams: streams, steps: 40,
+            learningRate: 0.02)
+        run.options.model = variant.model
+        run.options.reproducibleShards = shards
+        return run
+    }
+
+    @Test(arguments: variants) func everyRankCountTakesTheSameSteps(variant: Variant) throws {
+        let records = try [1, 2, 3, 7].map { ranks in
+            try withTemporaryFolder { folder in
+                let (run, recorder) = (run(variant, folder), Recorder())
+                _ = try withThreadRanks(ranks) { try run.train(on: $0, reporter: recorder) }
+                return recorder.training.flatMap { [$0.loss, $0.gradientNorm] } + recorder.validation.map(\.loss)
+            }
+        }
+        #expect(records[0].count == 83 && records[0][78] < records[0][0] - 0.2, "training must change the loss, or equality shows nothing")
+        for other in records.dropFirst() {
+            for (a, b) in zip(records[0], other) { #expect(abs(a - b) < 1e-4 * a) }
+        }
+    }
+
+    @Test(arguments: variants, [1, 17, 18]) func resumedRunsEndInTheSameBytes(variant: Variant, stop: Int) throws {
+        try withTemporaryFolder { folder in
+            let (whole, parted) = (run(variant, "\(folder)/whole"), run(variant, "\(folder)/parted"))
+            try whole.train()
+            #expect(try parted.train(stopAfter: stop).step == stop)
+            try parted.train(resume: true)
+            #expect(try whole.bytes(ofStep: 40) == parted.bytes(ofStep: 40))
+        }
+    }
+
+    @Test(arguments: variants) func shardsGiveTheSameBytesOnAnyNumberOfRanks(variant: Variant) throws {
+        try withTemporaryFolder { folder in
+            let bytes = try [1, 2, 3, 6].map { ranks in
+                let run = run(variant, "\(folder)/\(ranks)", shards: 6)
+                _ = try withThreadRanks(ranks, ranksPerMachine: ranks == 6 ? 3 : nil) { try run.train(on: $0) }
+                return try run.bytes(ofStep: 40)
+            }
+            for other in bytes.dropFirst() { #expect(other == bytes[0]) }
+        }
+    }
+}
