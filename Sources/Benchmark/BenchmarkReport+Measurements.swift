@@ -23,7 +23,7 @@ extension BenchmarkReport {
             cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
             hidden: sizes[0], hiddenSizes: Set(sizes).count > 1 ? sizes : nil,
             vocabulary: training.model.vocabulary, tied: training.model.tied,
-            dropout: Double("\(training.model.dropout)")!, parameters: ParameterLayout(training.model).parameters,
+            dropouts: Dropouts(training.model.dropout), parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
         phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }
         ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
@@ -190,3 +190,12 @@ extension BenchmarkReport.Scaling {
 }
 
 private func mean(_ values: [Double]) -> Double { values.reduce(0, +) / Double(values.count) }
+
+extension BenchmarkReport.Dropouts {
+    /// In the digits of the configuration.
+    fileprivate init(_ rates: DropoutRates) {
+        func rate(_ value: Float) -> Double { Double("\(value)") ?? Double(value) }
+        self.init(
+            embedding: rate(rates.embedding), input: rate(rates.input), hidden: rate(rates.hidden), output: rate(rates.output))
+    }
+}

@@ -44,12 +44,20 @@ package struct BenchmarkReport: Codable, Sendable {
         package var hiddenSizes: [Int]?
         package var vocabulary: Int
         package var tied: Bool
-        package var dropout: Double
+        package var dropouts: Dropouts
         package var parameters: Int
         package var optimizer: String
         /// S and T.
         package var streams: Int
         package var unroll: Int
+    }
+
+    /// Rates by site.
+    package struct Dropouts: Codable, Sendable {
+        package var embedding: Double
+        package var input: Double
+        package var hidden: Double
+        package var output: Double
     }
 
     /// All ranks together.

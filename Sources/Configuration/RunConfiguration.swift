@@ -36,8 +36,9 @@ package struct RunConfiguration: Sendable, Equatable {
         package var embedding = 128
         /// Size `H` of each layer's state.
         package var hidden: LayerSizes = 256
-        /// Probability that a value between two layers is dropped in training.
+        /// Probability that a value between two layers is dropped in training: the short form of `dropouts`.
         package var dropout = 0.0
+        package var dropouts = Dropouts()
         /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.
@@ -45,6 +46,15 @@ package struct RunConfiguration: Sendable, Equatable {
         /// The same for the embedding alone; nil: as the other weights. PyTorch's embeddings start with a standard
         /// deviation of 1, which is a range of 1.73.
         package var initialEmbeddingRange: Double?
+    }
+
+    /// Dropout by site; nil: `Model.dropout`.
+    package struct Dropouts: Sendable, Equatable {
+        /// Of whole words.
+        package var embedding = 0.0
+        package var input: Double?
+        package var hidden: Double?
+        package var output: Double?
     }
 
     package struct Training: Sendable, Equatable {

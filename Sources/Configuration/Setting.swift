@@ -76,7 +76,19 @@ extension RunConfiguration {
             "Size H of each layer's state. With a list, as in `[1150, 1150, 400]`, layers differ; the last one may then have the size that `model.tied` needs (Merity et al. 2018)."),
         Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
-            "The probability that training drops a value of the embedding or of a layer's output. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
+            "The probability that training drops a value of the embedding's output or of a layer's output: the short form of `input`, `hidden` and `output` of `model.dropouts`. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
+        Setting(
+            "model.dropouts.embedding", \.model.dropouts.embedding, .belowOne, unit: "probability",
+            "The probability that a step drops a word: its whole vector, wherever it is read (Gal and Ghahramani 2016). `model.dropout` does not set it."),
+        Setting(
+            "model.dropouts.input", \.model.dropouts.input, .nullOr(.belowOne), unit: "probability",
+            "Of the values of the embedding's output, which the lowest layer reads; null: `model.dropout`."),
+        Setting(
+            "model.dropouts.hidden", \.model.dropouts.hidden, .nullOr(.belowOne), unit: "probability",
+            "Of the values that one layer passes to the next; null: `model.dropout`."),
+        Setting(
+            "model.dropouts.output", \.model.dropouts.output, .nullOr(.belowOne), unit: "probability",
+            "Of the values that the output layer reads; null: `model.dropout`."),
         Setting(
             "model.tied", \.model.tied, .any, structural: true,
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),

@@ -26,12 +26,18 @@ package struct Dropout {
         key = SIMD2(mixed.x, mixed.y)
     }
 
-    /// The multiplier (0 or 1 / (1 - rate)) of one value, for checks.
+    /// The multiplier (0 or 1 / (1 - rate)) of one value.
     package func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
         let block = Philox(key: key).block(
             Philox.Block(UInt32(column / 64 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
         let word = block[column % 64 / 16]
         return (column % 16 < 8 ? word & 0xFFFF : word >> 16) < threshold ? 0 : scale
+    }
+
+    /// Multiplies a token's vector by the token's multiplier: one for all of it, wherever it is read.
+    package func apply(to vector: UnsafeMutablePointer<Float>, count: Int, site: Int, token: Int) {
+        let multiplier = multiplier(site: site, stream: token, time: 0, column: 0)
+        for (j, lanes) in LaneBlocks(count) { vector.store(vector.load(j) * multiplier, j, lanes) }
     }
 
     /// Multiplies `source` [T*B, width] by the mask into `result` (which may be the same memory).

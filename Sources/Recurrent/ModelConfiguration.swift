@@ -42,9 +42,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var embedding: Int
     /// H of each layer, from the bottom.
     package var hidden: [Int]
-    /// Probability of zeroing a value between embedding, layers and output (Zaremba et al. 2014: not within a layer's
-    /// recurrence).
-    package var dropout: Float
+    package var dropout: DropoutRates
     /// The output layer's weights are the embedding's (Press and Wolf 2017); needs its width at the top.
     package var tied: Bool
     /// Weights start uniform in (-range, range); biases at zero.
@@ -57,7 +55,7 @@ package struct ModelConfiguration: Sendable, Equatable {
 
     package init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: [Int],
-        dropout: Float = 0, tied: Bool = false,
+        dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
         initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
         self.cell = cell
@@ -81,7 +79,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     ) {
         self.init(
             cell: cell, activation: activation, vocabulary: vocabulary, embedding: embedding,
-            hidden: Array(repeating: hidden, count: layers), dropout: dropout,
+            hidden: Array(repeating: hidden, count: layers), dropout: DropoutRates(dropout),
             tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
     }
 

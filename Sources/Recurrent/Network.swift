@@ -27,7 +27,7 @@ package final class Network {
     private let layers: [any Layer]
     private let head: any Head
     private let embedded: Buffer  // [T, B, E], after dropout
-    private let dropped: [Buffer]  // each layer's output after dropout, [T, B, H]; empty without dropout
+    private let dropped: [Buffer?]  // each layer's output after dropout, [T, B, H]; nil without
     private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
 
     private let dropout: DropoutPlan
@@ -78,9 +78,8 @@ package final class Network {
         let rows = chunk.rows
         inputs = Integers(count: rows)
         embedded = Buffer(count: rows * configuration.embedding)
-        let drops = chunk.training && dropout.dropsAny
-        dropped = (0..<(drops ? configuration.layers : 0)).map {
-            Buffer(count: rows * configuration.width(belowLayer: $0 + 1))
+        dropped = (1...configuration.layers).map { [dropout] site in
+            chunk.training && dropout.drops(at: site) ? Buffer(count: rows * configuration.width(belowLayer: site)) : nil
         }
         gradientBuffers = (0..<(chunk.training ? 2 : 0)).map { _ in Buffer(count: rows * configuration.widest) }
         try packWeights()
@@ -91,7 +90,8 @@ package final class Network {
         var width = 1 + Double(model.embedding)  // tokens, and their vectors
         if chunk.training {
             width += 2 * Double(model.widest)
-            if DropoutPlan(model).dropsAny { for layer in 1...model.layers { width += Double(model.width(belowLayer: layer)) } }
+            let dropout = DropoutPlan(model)
+            for site in 1...model.layers where dropout.drops(at: site) { width += Double(model.width(belowLayer: site)) }
         }
         return width * chunk.values
     }
@@ -120,18 +120,17 @@ package final class Network {
         if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
         self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
-        self.context = dropped.isEmpty ? nil : context
+        self.context = dropout.dropsAny && !gradientBuffers.isEmpty ? context : nil
         clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         embedding.forward(inputs, into: embedded)
+        dropWords(embedded)
         drop(embedded, into: embedded, site: 0)
         for (index, layer) in layers.enumerated() {
             try layer.forward(input(ofLayer: index), steps: steps)
-            if self.context != nil {
-                drop(
-                    Matrix(layer.output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1)),
-                    into: input(ofLayer: index + 1), site: index + 1)
-            }
+            drop(
+                Matrix(layer.output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1)),
+                into: input(ofLayer: index + 1), site: index + 1)
         }
     }
 
@@ -173,6 +172,7 @@ package final class Network {
         }
         drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
+        dropWords(above)
         embedding.backward(inputs.base, outputGradient: above)
         try observer?.completed(layers.count + 1)
         return loss
@@ -189,13 +189,18 @@ package final class Network {
 
     /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.
     private func input(ofLayer index: Int) -> Matrix {
-        let base = index == 0 ? embedded.base : context == nil ? layers[index - 1].output : dropped[index - 1].base
+        let dropped = index == 0 ? embedded : context == nil ? nil : self.dropped[index - 1]
+        let base = dropped?.base ?? layers[index - 1].output
         return Matrix(base, rows: steps * batch, columns: configuration.width(belowLayer: index))
     }
 
     private func drop(_ source: Matrix, into result: Matrix, site: Int) {
-        guard let context else { return }
+        guard let context, dropout.drops(at: site) else { return }
         clock.enter(.dropout)
         dropout.mask(site, context).apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+    }
+
+    private func dropWords(_ vectors: Matrix) {
+        if let context { dropout.dropWords(inputs.base, vectors, context) }
     }
 }

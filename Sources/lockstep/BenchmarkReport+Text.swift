@@ -42,7 +42,7 @@ extension BenchmarkReport {
             ["products", hardware.products],
             ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds, \(giga(hardware.cachedProductPerCore)) in a product that stays in the second-level cache, between the steps\(together)"],
             ["memory", "\(gigabytes(hardware.readBandwidth)) GB/s read, \(gigabytes(hardware.triadBandwidth)) GB/s triad, for each rank\(together)"],
-            ["model", "\(model.shape.text), dropout \(model.dropout), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
+            ["model", "\(model.shape.text), dropout \(model.dropouts.text), \(model.optimizer): \(Formatting.count(model.parameters)) parameters"],
             ["step", "\(model.streams) x \(model.unroll) tokens: median \(milliseconds(step.medianSeconds)) ms of \(step.measured), best \(milliseconds(step.bestSeconds)) ms"],
             ["speed", "\(Formatting.count(Int(step.tokensPerSecond.rounded()))) tokens/s"],
             ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP per step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
@@ -137,5 +137,13 @@ extension BenchmarkReport.Model {
         ModelSummary(
             cell: cell, activation: "", embedding: embedding, hidden: hiddenSizes ?? Array(repeating: hidden, count: layers),
             tied: tied, vocabularySize: vocabulary)
+    }
+}
+
+extension BenchmarkReport.Dropouts {
+    /// One number where it is one.
+    fileprivate var text: String {
+        embedding == 0 && input == hidden && hidden == output
+            ? "\(hidden)" : "(embedding \(embedding), input \(input), hidden \(hidden), output \(output))"
     }
 }

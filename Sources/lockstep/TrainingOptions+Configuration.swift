@@ -42,10 +42,21 @@ extension ModelConfiguration {
         guard let sizes = model.hidden.sizes(layers: model.layers) else { preconditionFailure("not validated") }
         self.init(
             cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: sizes,
-            dropout: Float(model.dropout), tied: model.tied,
+            dropout: DropoutRates(model), tied: model.tied,
             initialRange: Float(model.initialRange), initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
         gates = model.gates
         peepholes = model.peepholes
+    }
+}
+
+extension DropoutRates {
+    init(_ model: RunConfiguration.Model) {
+        self.init(Float(model.dropout))
+        let sites = model.dropouts
+        embedding = Float(sites.embedding)
+        input = sites.input.map(Float.init) ?? input
+        hidden = sites.hidden.map(Float.init) ?? hidden
+        output = sites.output.map(Float.init) ?? output
     }
 }
 

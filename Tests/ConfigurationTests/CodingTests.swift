@@ -13,6 +13,10 @@ import Testing
         it.model.embedding = 7
         it.model.hidden = [7, 7, 7]
         it.model.dropout = 0.1 + 0.2
+        it.model.dropouts.embedding = 0.25
+        it.model.dropouts.input = 0
+        it.model.dropouts.hidden = 1e-3
+        it.model.dropouts.output = 0.5
         it.model.tied = true
         it.model.initialRange = 1e-30
         it.model.initialEmbeddingRange = 1.73
@@ -98,6 +102,11 @@ import Testing
                   embedding: 128
                   hidden: 256
                   dropout: 0
+                  dropouts:
+                    embedding: 0
+                    input: null
+                    hidden: null
+                    output: null
                   tied: false
                   initial_range: 0.1
                   initial_embedding_range: null
@@ -163,7 +172,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 11)
+        #expect((json?["model"] as? [String: Any])?.count == 12)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

@@ -177,6 +177,8 @@ import Testing
             "model.hidden", ["0", "-1", "65537", "9223372036854775807", "[10, 0]", "[65537]", "[]", "[1.5, 2]"],
             "a whole number from 1 to 65536, or a list of them, one for each layer"
         ),
+        ("model.dropouts.embedding", ["1", "-0.1"], "a number of at least 0 and below 1"),
+        ("model.dropouts.output", ["1", "-0.1"], "a number of at least 0 and below 1, or null"),
         ("model.dropout", ["-0.1", "1", "1.5", "nan"], "a number of at least 0 and below 1"),
         ("model.initial_range", ["0", "-0.1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38)"),
         ("training.clip.norm", ["0", "-1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38), or null"),

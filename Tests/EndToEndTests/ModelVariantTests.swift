@@ -3,10 +3,10 @@ import TestSupport
 import Testing
 
 extension CommandTests {
-    /// Layers of several sizes, from the configuration to every command that opens a model.
+    /// Layers of several sizes and dropout by site, from the configuration to every command that opens a model.
     struct ModelVariantTests {
         static let variants: [(model: String, shown: String)] = [
-            ("{layers: 2, embedding: 8, hidden: [24, 8], tied: true}", "lstm 2 x (24, 8), embedding 8"),
+            ("{layers: 2, embedding: 8, hidden: [24, 8], tied: true, dropouts: {embedding: 0.1, output: 0.4}}", "lstm 2 x (24, 8), embedding 8"),
             ("{cell: elman, layers: 3, embedding: 8, hidden: [16, 12, 8]}", "elman 3 x (16, 12, 8), embedding 8"),
         ]
 

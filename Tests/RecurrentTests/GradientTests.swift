@@ -10,12 +10,12 @@ import Testing
         /// H of each layer.
         let hidden: [Int]
         let tied: Bool
-        var dropout: Float = 0
+        var dropout = DropoutRates(0)
         var testDescription: String {
-            "\(cell) \(hidden)\(tied ? " tied" : "")\(dropout == 0 ? "" : " dropout")"
+            "\(cell) \(hidden)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")"
         }
 
-        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, dropout: Float = 0) {
+        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, dropout: DropoutRates = DropoutRates(0)) {
             (self.cell, self.hidden, self.tied, self.dropout) = (cell, hidden, tied, dropout)
         }
     }
@@ -28,10 +28,26 @@ import Testing
     static let cells: [OracleCell] = OracleCell.allCases
     static let cases =
         cells.flatMap { cell in (1...3).flatMap { layers in [false, true].map { Case(cell, sizes(layers), tied: $0) } } }
-        + cells.map { Case($0, sizes(2), tied: false, dropout: 0.4) }
+        + cells.map { Case($0, sizes(2), tied: false, dropout: DropoutRates(0.4)) }
 
     static let unequal = cells.flatMap { cell in
         [Case(cell, [hidden, 9], tied: false), Case(cell, [9, 17, embedding], tied: true), Case(cell, [5, hidden, 7], tied: false)]
+    }
+
+    /// A rate for each site, and each site alone.
+    static let sites = [
+        rates(0.3, 0.1, 0.5, 0.2), rates(0.4, 0, 0, 0), rates(0, 0.4, 0, 0), rates(0, 0, 0.4, 0), rates(0, 0, 0, 0.4),
+    ].flatMap { rates in
+        [false, true].map { Case(.lstm, sizes(3), tied: $0, dropout: rates) } + [
+            Case(.gruResetAfter, sizes(2), tied: true, dropout: rates), Case(.elmanTanh, [9, 17], tied: false, dropout: rates),
+            Case(.lstm, sizes(1), tied: true, dropout: rates),
+        ]
+    }
+
+    static func rates(_ embedding: Float, _ input: Float, _ hidden: Float, _ output: Float) -> DropoutRates {
+        var rates = DropoutRates(0)
+        (rates.embedding, rates.input, rates.hidden, rates.output) = (embedding, input, hidden, output)
+        return rates
     }
 
     static func configuration(_ test: Case) -> ModelConfiguration {
@@ -50,18 +66,18 @@ import Testing
             dropout: test.dropout, tied: test.tied)
     }
 
-    @Test(arguments: cases + unequal) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + unequal + sites) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
             cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
             tied: test.tied, seed: 42)
         var chunk = OracleChunk.random(for: oracle, steps: Self.steps, batch: Self.batch, seed: 7)
-        let context = test.dropout == 0 ? nil : StepContext(seed: 3, step: 99)
+        let context = test.dropout == DropoutRates(0) ? nil : StepContext(seed: 3, step: 99)
         let firstStream = 5
         if let context {
-            let mask = Dropout(rate: test.dropout, seed: context.seed, step: context.step)
+            let plan = DropoutPlan(configuration)
             chunk.dropout = (0...test.hidden.count).map { site in
-                let width = oracle.width(belowLayer: site)
+                let (mask, width) = (plan.mask(site, context), oracle.width(belowLayer: site))
                 return (0..<Self.steps * Self.batch * width).map { index in
                     let row = index / width
                     return Double(
@@ -69,6 +85,10 @@ import Testing
                             site: site, stream: firstStream + row % Self.batch, time: row / Self.batch,
                             column: index % width))
                 }
+            }
+            let words = Dropout(rate: test.dropout.embedding, seed: context.seed, step: context.step)
+            chunk.wordDropout = (0..<Self.vocabulary).map {
+                Double(words.multiplier(site: DropoutPlan.wordSite, stream: $0, time: 0, column: 0))
             }
         }
         let expected = oracle.run(chunk)

@@ -6,21 +6,22 @@ import Testing
     struct Case: Sendable, CustomTestStringConvertible {
         var cell: Cell
         var training = true
-        var dropout: Float = 0
+        var dropout = DropoutRates(0)
         var tied = false
         var hidden = [61, 61]
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
-        var testDescription: String { "\(cell.rawValue) \(hidden)\(training ? "" : " evaluated")\(tied ? " tied" : ""), dropout \(dropout), \(nodes)" }
+        var testDescription: String { "\(cell.rawValue) \(hidden)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes)" }
     }
 
     static let cases =
         Cell.allCases.flatMap { cell in
             [
-                Case(cell: cell), Case(cell: cell, training: false), Case(cell: cell, dropout: 0.5),
+                Case(cell: cell), Case(cell: cell, training: false), Case(cell: cell, dropout: DropoutRates(0.5)),
                 Case(cell: cell, nodes: [4]), Case(cell: cell, nodes: [2, 1]), Case(cell: cell, nodes: [1]),
                 Case(cell: cell, tied: true), Case(cell: cell, tied: true, nodes: [3, 1]),
                 Case(cell: cell, tied: true, hidden: [90, 61]), Case(cell: cell, hidden: [90, 13, 61], nodes: [2, 1]),
+                Case(cell: cell, dropout: GradientTests.rates(0.1, 0.2, 0, 0.3), hidden: [90, 13, 61]),
             ]
         }
 

@@ -39,6 +39,8 @@ package struct OracleChunk: Sendable {
     /// Explicit multipliers by site: 0 is the embedding's output [T, B, E], l is the output of layer l [T, B, H]
     /// (l = 1 ... L; the last one feeds the output layer). Nil: no dropout.
     package var dropout: [[Double]]?
+    /// A multiplier of each word's vector [V], before those. Nil: none.
+    package var wordDropout: [Double]?
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
     package var finalStateWeights: [OracleState]?
 

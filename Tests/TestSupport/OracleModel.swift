@@ -147,8 +147,8 @@ package struct OracleModel: Sendable {
             for t in 0..<chunk.steps {
                 let position = t * chunk.batch + stream
                 let token = Int(chunk.inputs[position])
-                var x = dropped(
-                    Array(encoder[token * embedding..<(token + 1) * embedding]), chunk, site: 0, position: position)
+                let word = encoder[token * embedding..<(token + 1) * embedding].map { $0 * (chunk.wordDropout?[token] ?? 1) }
+                var x = dropped(word, chunk, site: 0, position: position)
                 trace.append([])
                 for layer in layers.indices {
                     let step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
@@ -181,7 +181,7 @@ package struct OracleModel: Sendable {
                 }
                 dx = dropped(dx, chunk, site: 0, position: position)
                 let token = Int(chunk.inputs[position])
-                for column in 0..<embedding { encoderGradient[token * embedding + column] += dx[column] }
+                for column in 0..<embedding { encoderGradient[token * embedding + column] += dx[column] * (chunk.wordDropout?[token] ?? 1) }
             }
             for layer in layers.indices {
                 result.initialStateGradients[layer].setRow(stream, to: stateGradient[layer])

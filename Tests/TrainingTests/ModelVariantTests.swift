@@ -6,7 +6,7 @@ import TestSupport
 import Testing
 import Training
 
-/// Whatever the sizes of the layers, ranks, resumes and shards change nothing.
+/// Whatever the sizes of the layers and the sites of dropout, ranks, resumes and shards change nothing.
 @Suite struct ModelVariantTests {
     struct Variant: Sendable, CustomTestStringConvertible {
         let testDescription: String
@@ -14,14 +14,16 @@ import Training
 
         init(_ name: String, _ cell: Cell, embedding: Int = 11, hidden: [Int] = [11, 11], tied: Bool = false) {
             testDescription = name
+            var rates = DropoutRates(0.2)
+            (rates.embedding, rates.hidden) = (0.1, 0.3)
             model = ModelConfiguration(
-                cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, dropout: 0.2, tied: tied,
+                cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, dropout: rates, tied: tied,
                 initialRange: 0.3)
         }
     }
 
     static let variants = [
-        Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("untied", .gruResetAfter, embedding: 7, hidden: [9, 13]),
+        Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("dropouts", .gruResetAfter, embedding: 7),
     ]
 
     private func run(_ variant: Variant, _ folder: String, streams: Int = 12, shards: Int? = nil) -> SmallRun {
