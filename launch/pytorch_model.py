@@ -46,15 +46,22 @@ def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0):
 
 
 class LayerStack(nn.Module):
-    """What one module of PyTorch is not: layers of several sizes."""
+    """What one module of PyTorch is not: layers of several sizes, or with connections around them.
 
-    def __init__(self, cell, activation, inputs, sizes, dropout=0.0):
+    Residual, x + h; highway, t h + (1 - t) x with t = sigmoid(W x + b); dense, [x; h].
+    """
+
+    def __init__(self, cell, activation, inputs, sizes, connections, dropout=0.0):
         super().__init__()
+        self.connections = connections
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList()
+        self.gates = nn.ModuleList()
         for hidden in sizes:
             self.layers.append(recurrent(cell, activation, inputs, hidden))
-            inputs = hidden
+            if connections == "highway":
+                self.gates.append(nn.Linear(inputs, hidden))
+            inputs = inputs + hidden if connections == "dense" else hidden
         self.width = inputs  # of the output
 
     def forward(self, x, state=None):
@@ -62,8 +69,17 @@ class LayerStack(nn.Module):
         after = []
         for index, layer in enumerate(self.layers):
             x = x if index == 0 else self.dropout(x)
-            x, end = layer(x, None if state is None else state[index])
+            h, end = layer(x, None if state is None else state[index])
             after.append(end)
+            if self.connections == "residual":
+                x = x + h
+            elif self.connections == "highway":
+                t = torch.sigmoid(self.gates[index](x))
+                x = t * h + (1 - t) * x
+            elif self.connections == "dense":
+                x = torch.cat([x, h], dim=2)
+            else:
+                x = h
         return x, after
 
 
@@ -72,6 +88,8 @@ def lockstep_name(name):
     parts = name.split(".")
     if parts[:2] == ["rnn", "layers"]:
         return f"rnn.{parts[3].removesuffix('_l0')}_l{parts[2]}"
+    if parts[:2] == ["rnn", "gates"]:
+        return f"rnn.highway_{parts[3]}_l{parts[2]}"
     return name
 
 
@@ -83,12 +101,12 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
-        hidden_sizes=None,
+        hidden_sizes=None, connections="none",
     ):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
-        if hidden_sizes:
-            self.rnn = LayerStack(cell, activation, embedding, hidden_sizes, dropout)
+        if hidden_sizes or connections != "none":
+            self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout)
         else:
             self.rnn = recurrent(cell, activation, embedding, hidden, layers, between)
         self.encoder = nn.Embedding(vocabulary_size, embedding)
@@ -115,8 +133,11 @@ def load_checkpoint(folder):
     folder = Path(folder)
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
-    optional = {field: shape[field] for field in ("hidden_sizes",) if shape.get(field)}
-    model = LanguageModel(**{field: shape[field] for field in fields}, **optional)
+    options = dict(shape.get("options") or {})
+    if others := options.keys() - {"connections"}:
+        raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
+    model = LanguageModel(
+        **{field: shape[field] for field in fields}, hidden_sizes=shape.get("hidden_sizes"), connections=options.get("connections", "none"))
     tensors = load_file(folder / "model.safetensors")
     if shape["tied"]:  # stored once; PyTorch lists it under both names
         tensors.setdefault("decoder.weight", tensors["encoder.weight"])

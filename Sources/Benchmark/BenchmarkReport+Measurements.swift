@@ -22,7 +22,7 @@ extension BenchmarkReport {
         model = Model(
             cell: training.model.cell.rawValue, layers: training.model.layers, embedding: training.model.embedding,
             hidden: sizes[0], hiddenSizes: Set(sizes).count > 1 ? sizes : nil,
-            vocabulary: training.model.vocabulary, tied: training.model.tied,
+            connections: training.model.connections == .none ? nil : training.model.connections.rawValue, vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropouts: Dropouts(training.model.dropout), parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
         phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }

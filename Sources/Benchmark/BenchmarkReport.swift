@@ -42,6 +42,8 @@ package struct BenchmarkReport: Codable, Sendable {
         package var hidden: Int
         /// Of each layer, where they differ.
         package var hiddenSizes: [Int]?
+        /// Nil for none.
+        package var connections: String?
         package var vocabulary: Int
         package var tied: Bool
         package var dropouts: Dropouts

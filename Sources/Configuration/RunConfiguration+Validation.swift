@@ -28,6 +28,16 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "model.hidden", expected: "one number, or one for each of model.layers \(model.layers)", found: model.hidden.scalar)
         }
+        if model.connections.needsEqualWidths, sizes.contains(where: { $0 != model.embedding }) {
+            throw ConfigurationError.contradiction(
+                "model.connections", expected: "model.embedding equal to every model.hidden for \(model.connections.scalar)",
+                found: "\(model.embedding) and \(model.hidden.scalar)")
+        }
+        if model.tied, model.connections == .dense {
+            throw ConfigurationError.contradiction(
+                "model.tied", expected: "false with model.connections dense, where the output layer reads more than one layer",
+                found: "true")
+        }
         if model.tied, model.embedding != sizes.last {
             throw ConfigurationError.contradiction(
                 "model.tied", expected: "model.embedding equal to \(sizes.count > 1 && Set(sizes).count > 1 ? "the last of " : "")model.hidden",

@@ -36,6 +36,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var embedding = 128
         /// Size `H` of each layer's state.
         package var hidden: LayerSizes = 256
+        /// How each layer's output is connected with its input.
+        package var connections = Connections.none
         /// Probability that a value between two layers is dropped in training: the short form of `dropouts`.
         package var dropout = 0.0
         package var dropouts = Dropouts()

@@ -75,6 +75,9 @@ extension RunConfiguration {
             "model.hidden", \.model.hidden, .from(1, to: 65536), structural: true, unit: "values",
             "Size H of each layer's state. With a list, as in `[1150, 1150, 400]`, layers differ; the last one may then have the size that `model.tied` needs (Merity et al. 2018)."),
         Setting(
+            "model.connections", \.model.connections, .any, structural: true,
+            "What the layers above read of a layer with input x and output h. `none`: h. `residual`: x + h. `highway`: t h + (1 - t) x with a gate t of its own (Srivastava et al. 2015). `dense`: [x; h], so that each layer and the output layer read everything below (Huang et al. 2017). `residual` and `highway` need `model.embedding` equal to every `model.hidden`. [Formulas](mathematics.md#connections-around-layers)."),
+        Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
             "The probability that training drops a value of the embedding's output or of a layer's output: the short form of `input`, `hidden` and `output` of `model.dropouts`. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
         Setting(

@@ -7,6 +7,7 @@ import Recurrent
 extension Cell: SettingChoice {}
 extension Activation: SettingChoice {}
 extension Peepholes: SettingChoice {}
+extension Connections: SettingChoice {}
 extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}
 extension LearningRateSchedule.Name: SettingChoice {}

@@ -23,9 +23,10 @@ extension ModelFile {
     /// - Parameters:
     ///   - cell: for shapes that several cells have.
     ///   - activation: that of an Elman network, which no shape shows.
+    ///   - connections: nil for those that shapes and names show, which `residual` is not.
     /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`.
     package static func configuration(
-        of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh
+        of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh, connections: Connections? = nil
     ) throws -> ModelConfiguration {
         let cells = try cells(in: file)
         guard let cell = cell ?? (cells.count == 1 ? cells[0] : nil) else {
@@ -55,21 +56,35 @@ extension ModelFile {
             }
             return shape[1]
         }
-        guard !tied || shape[1] == sizes.last else {
+        let found = try connections ?? self.connections(in: file, embedding: shape[1], sizes)
+        guard !tied || found != .dense && shape[1] == sizes.last else {
             throw ModelFileError.notInFile(file: file.path, tensor: prefix + (matrices[0] == encoder ? decoder : encoder))
         }
+        guard !found.needsEqualWidths || sizes.allSatisfy({ $0 == shape[1] }) else {
+            throw SafetensorsError.otherShape(
+                file: file.path, tensor: prefix + "rnn.weight_hh_l0", expected: [cell.gates * shape[1], shape[1]],
+                found: [cell.gates * hidden, hidden])
+        }
         let model = ModelConfiguration(
-            cell: cell, activation: activation, vocabulary: shape[0], embedding: shape[1], hidden: sizes, tied: tied)
+            cell: cell, activation: activation, vocabulary: shape[0], embedding: shape[1], hidden: sizes, connections: found, tied: tied)
         try check(file, model: model)
         return model
+    }
+
+    /// A highway has weights of its own; with dense connections, what reads the lowest layer reads the embedding, too.
+    private static func connections(in file: SafetensorsFile, embedding: Int, _ sizes: [Int]) throws -> Connections {
+        let prefix = prefix(of: file)
+        if file.names.contains(prefix + "rnn.highway_weight_l0") { return .highway }
+        let reader = prefix + (sizes.count > 1 ? "rnn.weight_ih_l1" : decoder)
+        return try file.names.contains(reader) && file.shape(of: reader).last == embedding + sizes[0] ? .dense : .none
     }
 
     /// The model that a file describes, with its parameters.
     /// - Throws: as `configuration` and `load`.
     package static func load(
-        _ file: SafetensorsFile, cell: Cell?, activation: Activation
+        _ file: SafetensorsFile, cell: Cell?, activation: Activation, connections: Connections?
     ) throws -> (ModelConfiguration, Arena) {
-        let model = try configuration(of: file, cell: cell, activation: activation)
+        let model = try configuration(of: file, cell: cell, activation: activation, connections: connections)
         let parameters = Arena(ParameterLayout(model))
         try load(file, into: parameters, model: model)
         return (model, parameters)

@@ -102,16 +102,15 @@ package enum ModelFile {
         }
         guard summary.layers <= file.tensors.count else { throw ModelFileError.inconsistent(file: place) }
         let hidden = summary.hiddenSizes ?? Array(repeating: summary.hidden, count: summary.layers)
-        guard hidden.count == summary.layers, !summary.tied || summary.embedding == hidden.last else {
-            throw ModelFileError.inconsistent(file: place)
-        }
+        guard hidden.count == summary.layers else { throw ModelFileError.inconsistent(file: place) }
         var model = ModelConfiguration(
-            cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding,
-            hidden: hidden, tied: summary.tied)
+            cell: cell, activation: activation, vocabulary: summary.vocabularySize, embedding: summary.embedding, hidden: hidden)
+        model.tied = summary.tied
         for (name, value) in (summary.options ?? [:]).sorted(by: { $0.key < $1.key }) where !model.set(name, to: value) {
             throw ModelFileError.unknown(
                 what: "model option", file: place, found: "\(name): \(value)", known: ModelOption.all.map(\.name))
         }
+        guard model.widthsFit else { throw ModelFileError.inconsistent(file: place) }
         // Before these sizes are added up or allocated: the file must really have tensors of these sizes.
         for parameter in model.plans(.token).flatMap(\.parameters) { try file.require(parameter.name, parameter.shape) }
         let layout = ParameterLayout(model)

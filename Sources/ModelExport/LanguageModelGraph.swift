@@ -144,10 +144,29 @@ struct LanguageModelGraph {
         var after: [GraphBuilder.LayerState] = []
         for layer in 0..<model.layers {
             let result = graph.recurrentLayer(layer, output, state: states?[layer], cell, model, parameters)
-            output = graph.node("Squeeze", "output_l\(layer)", [result.output, directions])  // [T, N, H]
+            let hidden = graph.node("Squeeze", "output_l\(layer)", [result.output, directions])  // [T, N, H]
+            output = connect(output, hidden, layer)
             after.append(result.state)
         }
         return (output, after)
+    }
+
+    /// What the layers above read of a layer's input x [T, N, in] and output h [T, N, H]; docs/mathematics.md, "Connections around layers".
+    private mutating func connect(_ x: Value, _ h: Value, _ layer: Int) -> Value {
+        let name = "connected_l\(layer)"
+        switch model.connections {
+        case .none: return h
+        case .residual: return graph.node("Add", name, [x, h])
+        case .dense: return graph.node("Concat", name, [x, h], [.integer("axis", 2)])
+        case .highway:
+            let weights = graph.node("Transpose", "highway_columns_l\(layer)", [matrix("rnn.highway_weight_l\(layer)")])  // [in, H]
+            let product = graph.node("MatMul", "highway_product_l\(layer)", [x, weights])
+            let sum = graph.node("Add", "highway_sum_l\(layer)", [product, matrix("rnn.highway_bias_l\(layer)")])
+            let gate = graph.node("Sigmoid", "highway_gate_l\(layer)", [sum])
+            let difference = graph.node("Sub", "highway_difference_l\(layer)", [h, x])
+            let share = graph.node("Mul", "highway_share_l\(layer)", [gate, difference])
+            return graph.node("Add", name, [x, share])
+        }
     }
 
     /// - Parameter hidden: [T, N, H].

@@ -96,7 +96,7 @@ package struct ModelExport {
             ("comment", form == .step ? "rnnlm with state" : "rnnlm without state"),
             ("sos_id", "\(frame.start)"), ("eos_id", "\(frame.end)"), ("vocab_size", "\(model.vocabulary)"),
             ("num_layers", "\(model.layers)"), ("hidden_size", Set(model.hidden).count == 1 ? "\(model.hidden[0])" : model.hidden.map(String.init).joined(separator: ",")),
-            ("embedding_dim", "\(model.embedding)"), ("cell", model.cell.rawValue),
+            ("embedding_dim", "\(model.embedding)"), ("cell", model.cell.rawValue), ("connections", model.connections.rawValue),
         ]
     }
 }

@@ -113,7 +113,7 @@ package struct LayerShape {
 extension ModelConfiguration {
     /// Of each recurrent layer, from the bottom.
     package func layerPlans(_ chunk: ChunkShape) -> [LayerPlan] {
-        (0..<layers).map { cell.layer.plan(LayerShape(model: self, index: $0, chunk: chunk)) }
+        (0..<layers).map { layer.plan(LayerShape(model: self, index: $0, chunk: chunk)) }
     }
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.

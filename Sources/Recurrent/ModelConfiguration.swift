@@ -42,6 +42,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var embedding: Int
     /// H of each layer, from the bottom.
     package var hidden: [Int]
+    package var connections: Connections
     package var dropout: DropoutRates
     /// The output layer's weights are the embedding's (Press and Wolf 2017); needs its width at the top.
     package var tied: Bool
@@ -55,7 +56,7 @@ package struct ModelConfiguration: Sendable, Equatable {
 
     package init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: [Int],
-        dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
+        connections: Connections = .none, dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
         initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
         self.cell = cell
@@ -63,23 +64,24 @@ package struct ModelConfiguration: Sendable, Equatable {
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
+        self.connections = connections
         self.dropout = dropout
         self.tied = tied
         self.initialRange = initialRange
         self.initialEmbeddingRange = initialEmbeddingRange
         precondition(vocabulary > 0 && embedding > 0 && !hidden.isEmpty && hidden.allSatisfy { $0 > 0 })
-        precondition(!tied || embedding == width(belowLayer: layers), "tied weights need the embedding's width at the top")
+        precondition(widthsFit, "tied weights need the embedding's width at the top, some connections everywhere")
     }
 
     /// Layers of one size.
     package init(
         cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
-        dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
+        connections: Connections = .none, dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
         initialEmbeddingRange: Float? = nil
     ) {
         self.init(
             cell: cell, activation: activation, vocabulary: vocabulary, embedding: embedding,
-            hidden: Array(repeating: hidden, count: layers), dropout: DropoutRates(dropout),
+            hidden: Array(repeating: hidden, count: layers), connections: connections, dropout: DropoutRates(dropout),
             tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
     }
 
@@ -87,7 +89,15 @@ package struct ModelConfiguration: Sendable, Equatable {
 
     /// Width of what layer `index` reads, which is the embedding or the output of the layer below; for `layers`, of what
     /// the head reads.
-    package func width(belowLayer index: Int) -> Int { index == 0 ? embedding : hidden[index - 1] }
+    package func width(belowLayer index: Int) -> Int {
+        if connections == .dense { return hidden[..<index].reduce(embedding, +) }
+        return index == 0 ? embedding : hidden[index - 1]
+    }
+
+    /// Whether tied weights have the embedding's width at the top, and layers with connections that need it one width.
+    package var widthsFit: Bool {
+        (!tied || embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || hidden.allSatisfy { $0 == embedding })
+    }
 
     /// The widest of these.
     var widest: Int { (0...layers).map(width(belowLayer:)).max()! }

@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes]
+    package static let all = [gates, peepholes, connections]
 
     package let name: String
     /// Nil for the default.
@@ -22,6 +22,14 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let peepholes = Peepholes(rawValue: value) else { return false }
         model.peepholes = peepholes
+        return true
+    }
+
+    private static let connections = ModelOption(name: "connections") { model in
+        model.connections == .none ? nil : model.connections.rawValue
+    } set: { model, value in
+        guard let connections = Connections(rawValue: value) else { return false }
+        model.connections = connections
         return true
     }
 }

@@ -71,7 +71,7 @@ package final class Network {
         embedding = Embedding(chunk, parameters: parameters, sums: sums)
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
-            return try configuration.cell.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
+            return try configuration.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
         head = try configuration.head.init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
         dropout = DropoutPlan(configuration)

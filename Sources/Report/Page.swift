@@ -52,7 +52,8 @@ package struct Page {
         guard let cell = run.setting("model.cell"), let layers = run.setting("model.layers"),
             let hidden = run.setting("model.hidden")
         else { return "?" }
-        return "\(cell) \(layers) × \(hidden)"
+        let connections = run.setting("model.connections").map { $0 == "none" ? "" : " \($0)" } ?? ""
+        return "\(cell) \(layers) × \(hidden)\(connections)"
     }
 
     private var cutShort: HTML {

@@ -136,7 +136,7 @@ extension BenchmarkReport.Model {
     fileprivate var shape: ModelSummary {
         ModelSummary(
             cell: cell, activation: "", embedding: embedding, hidden: hiddenSizes ?? Array(repeating: hidden, count: layers),
-            tied: tied, vocabularySize: vocabulary)
+            tied: tied, vocabularySize: vocabulary, options: connections.map { ["connections": $0] })
     }
 }
 

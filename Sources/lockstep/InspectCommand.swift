@@ -30,8 +30,8 @@ struct InspectCommand: TaskCommand {
     var json = false
 
     func run() throws {
-        if Folder.isFolder(path), vocabulary != nil || shape.cell != nil || shape.activation != nil {
-            throw UsageError("--vocabulary, --cell and --activation are for a .safetensors file", location: path, remedy: "leave them out")
+        if Folder.isFolder(path), vocabulary != nil || shape.cell != nil || shape.activation != nil || shape.connections != nil {
+            throw UsageError("--vocabulary, --cell, --activation and --connections are for a .safetensors file", location: path, remedy: "leave them out")
         }
         let inspection = try Inspection(of: Folder.withoutSlash(path), shape, vocabulary: vocabulary)
         print(json ? try JSONText.page(inspection) : inspection.text)

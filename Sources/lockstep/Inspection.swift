@@ -22,7 +22,7 @@ enum Inspection: Encodable {
             let file = try SafetensorsFile(path)
             // Without a vocabulary any tensors may be looked at, whether or not they are a model's.
             let model =
-                vocabulary == nil && shape.cell == nil
+                vocabulary == nil && shape.cell == nil && shape.connections == nil
                 ? try? WeightsSketch(file, shape, vocabulary: nil) : try WeightsSketch(file, shape, vocabulary: vocabulary)
             self = .tensors(path: path, try TensorSummary.all(in: file), metadata: file.metadata, model: model)
         } else if Folder.exists("\(path)/dataset.json") {

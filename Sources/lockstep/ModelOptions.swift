@@ -19,7 +19,11 @@ struct ShapeOptions: ParsableArguments {
 
     @Option(help: ArgumentHelp("The activation of an Elman network in a .safetensors file. (default: tanh)", valueName: "name"))
     var activation: Activation?
+
+    @Option(help: ArgumentHelp("The connections around the layers of a .safetensors file, if residual; the others show.", valueName: "name"))
+    var connections: Connections?
 }
 
 extension Cell: ExpressibleByArgument {}
 extension Activation: ExpressibleByArgument {}
+extension Connections: ExpressibleByArgument {}

@@ -43,7 +43,8 @@ struct OpenedModel {
             checkpoint = nil
             path = given
             let (configuration, parameters) = try ModelFile.load(
-                file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh)
+                file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh,
+                connections: options.shape.connections)
             predictor = RecurrentPredictor(configuration, parameters: parameters)
             if configuration.cell == .elman, options.shape.activation == nil {
                 note("\(given): an Elman network, read with tanh; --activation says another")
@@ -68,7 +69,7 @@ struct OpenedModel {
     private static func refuseFileOptions(_ options: ModelOptions) throws {
         let given = [
             ("--vocabulary", options.vocabulary != nil), ("--cell", options.shape.cell != nil),
-            ("--activation", options.shape.activation != nil),
+            ("--activation", options.shape.activation != nil), ("--connections", options.shape.connections != nil),
         ]
         guard Folder.exists(options.checkpoint), let (name, _) = given.first(where: \.1) else { return }
         throw UsageError(

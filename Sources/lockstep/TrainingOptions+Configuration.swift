@@ -42,7 +42,7 @@ extension ModelConfiguration {
         guard let sizes = model.hidden.sizes(layers: model.layers) else { preconditionFailure("not validated") }
         self.init(
             cell: model.cell, activation: model.activation, vocabulary: vocabularySize, embedding: model.embedding, hidden: sizes,
-            dropout: DropoutRates(model), tied: model.tied,
+            connections: model.connections, dropout: DropoutRates(model), tied: model.tied,
             initialRange: Float(model.initialRange), initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
         gates = model.gates
         peepholes = model.peepholes

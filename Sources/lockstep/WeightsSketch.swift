@@ -13,6 +13,7 @@ struct WeightsSketch: Encodable {
     let hidden: Int
     /// Where they differ.
     let hiddenSizes: [Int]?
+    let options: [String: String]?
     let tied: Bool
     let vocabularySize: Int
     let vocabulary: VocabularySketch?
@@ -26,12 +27,12 @@ struct WeightsSketch: Encodable {
     /// - Throws: `SafetensorsError`, `ModelFileError` where the file holds no model; `OtherSize`; as `Vocabulary.open`.
     init(_ file: SafetensorsFile, _ shape: ShapeOptions, vocabulary: String?) throws {
         let candidates = try shape.cell.map { [$0] } ?? ModelFile.cells(in: file)
-        let model = try ModelFile.configuration(of: file, cell: candidates[0])
+        let model = try ModelFile.configuration(of: file, cell: candidates[0], connections: shape.connections)
         cells = candidates.map(\.rawValue)
         let summary = ModelSummary(model)
         layers = model.layers
         embedding = model.embedding
-        (hidden, hiddenSizes) = (summary.hidden, summary.hiddenSizes)
+        (hidden, hiddenSizes, options) = (summary.hidden, summary.hiddenSizes, summary.options)
         tied = model.tied
         vocabularySize = model.vocabulary
         self.vocabulary = try vocabulary.map { path in
@@ -46,7 +47,8 @@ struct WeightsSketch: Encodable {
     var text: String {
         let model = ModelSummary(
             cell: cells.joined(separator: " or "), activation: "", embedding: embedding,
-            hidden: hiddenSizes ?? Array(repeating: hidden, count: layers), tied: tied, vocabularySize: vocabularySize)
+            hidden: hiddenSizes ?? Array(repeating: hidden, count: layers), tied: tied, vocabularySize: vocabularySize,
+            options: options)
         let fit = vocabulary.map { [["fits", "a vocabulary of level \($0.level), SHA-256 \($0.hash)"]] } ?? []
         return table([["model", model.text]] + fit, textColumns: [0, 1])
     }

@@ -12,6 +12,7 @@ import Testing
         it.model.layers = 3
         it.model.embedding = 7
         it.model.hidden = [7, 7, 7]
+        it.model.connections = .residual
         it.model.dropout = 0.1 + 0.2
         it.model.dropouts.embedding = 0.25
         it.model.dropouts.input = 0
@@ -101,6 +102,7 @@ import Testing
                   layers: 2
                   embedding: 128
                   hidden: 256
+                  connections: none
                   dropout: 0
                   dropouts:
                     embedding: 0
@@ -172,7 +174,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 12)
+        #expect((json?["model"] as? [String: Any])?.count == 13)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {
@@ -205,7 +207,8 @@ import Testing
         let structural = Self.unusual.differences(from: RunConfiguration()).filter(\.isStructural).map(\.path)
         #expect(
             structural == [
-                "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.tied",
+                "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.connections",
+                "model.tied",
                 "training.streams", "training.optimizer.name", "training.seed",
             ])
     }

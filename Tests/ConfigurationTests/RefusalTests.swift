@@ -179,6 +179,7 @@ import Testing
         ),
         ("model.dropouts.embedding", ["1", "-0.1"], "a number of at least 0 and below 1"),
         ("model.dropouts.output", ["1", "-0.1"], "a number of at least 0 and below 1, or null"),
+        ("model.connections", ["skip", "null"], "none, residual, highway or dense"),
         ("model.dropout", ["-0.1", "1", "1.5", "nan"], "a number of at least 0 and below 1"),
         ("model.initial_range", ["0", "-0.1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38)"),
         ("training.clip.norm", ["0", "-1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38), or null"),
@@ -230,8 +231,16 @@ import Testing
             "model.tied does not fit the other settings; expected model.embedding equal to the last of model.hidden, found 10 and [10, 20]"
         ),
         (
+            "model: {tied: true, embedding: 10, hidden: 10, connections: dense}",
+            "model.tied does not fit the other settings; expected false with model.connections dense, where the output layer reads more than one layer, found true"
+        ),
+        (
             "model: {hidden: [10, 20, 30]}",
             "model.hidden does not fit the other settings; expected one number, or one for each of model.layers 2, found [10, 20, 30]"
+        ),
+        (
+            "model: {embedding: 10, hidden: [10, 20], connections: highway}",
+            "model.connections does not fit the other settings; expected model.embedding equal to every model.hidden for highway, found 10 and [10, 20]"
         ),
         (
             "training: {clip: {norm: 1, value: 2}}",

@@ -33,6 +33,13 @@ enum ONNXRuntime {
                 }
             }
         }
+    } + Connections.allCases.dropFirst().flatMap { connections in
+        [Cell.lstm, .gru].map { cell in
+            let model = ModelConfiguration(
+                cell: cell, vocabulary: vocabulary, embedding: 19, hidden: 19, layers: 2, connections: connections,
+                tied: connections != .dense, initialRange: 0.6)
+            return ("\(cell.rawValue)-\(connections.rawValue)", model)
+        }
     }
 
     /// Biases included, which start at zero in training.

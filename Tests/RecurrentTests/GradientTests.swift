@@ -10,13 +10,14 @@ import Testing
         /// H of each layer.
         let hidden: [Int]
         let tied: Bool
+        var connections = Connections.none
         var dropout = DropoutRates(0)
         var testDescription: String {
-            "\(cell) \(hidden)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")"
+            "\(cell) \(hidden) \(connections)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")"
         }
 
-        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, dropout: DropoutRates = DropoutRates(0)) {
-            (self.cell, self.hidden, self.tied, self.dropout) = (cell, hidden, tied, dropout)
+        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, _ connections: Connections = .none, dropout: DropoutRates = DropoutRates(0)) {
+            (self.cell, self.hidden, self.tied, self.connections, self.dropout) = (cell, hidden, tied, connections, dropout)
         }
     }
 
@@ -30,6 +31,16 @@ import Testing
         cells.flatMap { cell in (1...3).flatMap { layers in [false, true].map { Case(cell, sizes(layers), tied: $0) } } }
         + cells.map { Case($0, sizes(2), tied: false, dropout: DropoutRates(0.4)) }
 
+    /// Sums of input and output need equal widths; what a dense network's head reads is wider than the embedding.
+    static let connected = cells.flatMap { cell in
+        (1...3).flatMap { layers in
+            [
+                Case(cell, sizes(layers), tied: layers == 2, .residual), Case(cell, sizes(layers), tied: layers == 2, .highway),
+                Case(cell, [hidden, 9, 17].suffix(layers), tied: false, .dense),
+            ]
+        }
+    }
+
     static let unequal = cells.flatMap { cell in
         [Case(cell, [hidden, 9], tied: false), Case(cell, [9, 17, embedding], tied: true), Case(cell, [5, hidden, 7], tied: false)]
     }
@@ -39,8 +50,8 @@ import Testing
         rates(0.3, 0.1, 0.5, 0.2), rates(0.4, 0, 0, 0), rates(0, 0.4, 0, 0), rates(0, 0, 0.4, 0), rates(0, 0, 0, 0.4),
     ].flatMap { rates in
         [false, true].map { Case(.lstm, sizes(3), tied: $0, dropout: rates) } + [
-            Case(.gruResetAfter, sizes(2), tied: true, dropout: rates), Case(.elmanTanh, [9, 17], tied: false, dropout: rates),
-            Case(.lstm, sizes(1), tied: true, dropout: rates),
+            Case(.gruResetAfter, sizes(2), tied: true, .highway, dropout: rates), Case(.elmanTanh, [9, 17], tied: false, .dense, dropout: rates),
+            Case(.lstm, sizes(1), tied: true, .residual, dropout: rates),
         ]
     }
 
@@ -62,15 +73,15 @@ import Testing
             }
         return ModelConfiguration(
             cell: cell, activation: activation, vocabulary: vocabulary,
-            embedding: test.tied ? test.hidden.last! : embedding, hidden: test.hidden,
-            dropout: test.dropout, tied: test.tied)
+            embedding: test.tied || test.connections.needsEqualWidths ? test.hidden.last! : embedding, hidden: test.hidden,
+            connections: test.connections, dropout: test.dropout, tied: test.tied)
     }
 
-    @Test(arguments: cases + unequal + sites) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + connected + unequal + sites) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
             cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
-            tied: test.tied, seed: 42)
+            connections: OracleConnections(rawValue: test.connections.rawValue)!, tied: test.tied, seed: 42)
         var chunk = OracleChunk.random(for: oracle, steps: Self.steps, batch: Self.batch, seed: 7)
         let context = test.dropout == DropoutRates(0) ? nil : StepContext(seed: 3, step: 99)
         let firstStream = 5

@@ -9,9 +9,10 @@ import Testing
         var dropout = DropoutRates(0)
         var tied = false
         var hidden = [61, 61]
+        var connections = Connections.none
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
-        var testDescription: String { "\(cell.rawValue) \(hidden)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes)" }
+        var testDescription: String { "\(cell.rawValue) \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes)" }
     }
 
     static let cases =
@@ -24,12 +25,21 @@ import Testing
                 Case(cell: cell, dropout: GradientTests.rates(0.1, 0.2, 0, 0.3), hidden: [90, 13, 61]),
             ]
         }
+        + Connections.allCases.flatMap { connections in
+            [Cell.elman, .lstm].flatMap { cell in
+                [
+                    Case(cell: cell, connections: connections), Case(cell: cell, training: false, connections: connections),
+                    Case(cell: cell, dropout: DropoutRates(0.5), connections: connections),
+                    Case(cell: cell, connections: connections, nodes: [2, 1]),
+                ]
+            }
+        }
 
     /// Odd sizes, so that rounding shows.
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
         let model = ModelConfiguration(
-            cell: test.cell, vocabulary: 3001, embedding: test.tied ? 61 : 97, hidden: test.hidden,
-            dropout: test.dropout, tied: test.tied)
+            cell: test.cell, vocabulary: 3001, embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
+            connections: test.connections, dropout: test.dropout, tied: test.tied)
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)
         let memory = try #require(

@@ -10,15 +10,16 @@ struct OracleTests {
         var layers: Int
         var tied: Bool
         var dropoutRate = 0.0
+        var connections = OracleConnections.none
         /// H of each layer; nil: of one size.
         var sizes: [Int]?
-        var testDescription: String { "\(cell), layers \(layers), tied \(tied), dropout \(dropoutRate), \(sizes ?? [])" }
+        var testDescription: String { "\(cell), layers \(layers), tied \(tied), dropout \(dropoutRate), \(connections), \(sizes ?? [])" }
 
         /// Odd, unequal sizes, so that a transposed matrix shows.
         func model() -> OracleModel {
             .random(
-                cell: cell, vocabulary: 11, embedding: tied ? 6 : 4,
-                hidden: sizes ?? Array(repeating: 6, count: layers), tied: tied, seed: 1)
+                cell: cell, vocabulary: 11, embedding: tied || connections != .none ? 6 : 4,
+                hidden: sizes ?? Array(repeating: 6, count: layers), connections: connections, tied: tied, seed: 1)
         }
 
         static let all = OracleCell.allCases.flatMap { cell in
@@ -27,6 +28,9 @@ struct OracleTests {
                 Case(cell: cell, layers: 2, tied: false), Case(cell: cell, layers: 2, tied: true, dropoutRate: 0.4),
                 Case(cell: cell, layers: 3, tied: false, dropoutRate: 0.4), Case(cell: cell, layers: 3, tied: true),
                 Case(cell: cell, layers: 2, tied: true, sizes: [5, 6]), Case(cell: cell, layers: 3, tied: false, sizes: [5, 3, 7]),
+                Case(cell: cell, layers: 2, tied: true, dropoutRate: 0.4, connections: .residual),
+                Case(cell: cell, layers: 2, tied: false, dropoutRate: 0.4, connections: .highway),
+                Case(cell: cell, layers: 3, tied: false, dropoutRate: 0.4, connections: .dense, sizes: [5, 3, 7]),
             ]
         }
     }

@@ -9,6 +9,7 @@ package struct OracleModel: Sendable {
     package var embedding: Int
     /// H of each layer.
     package var hidden: [Int]
+    package var connections: OracleConnections
     /// The output weights are the embedding; there is no `decoder.weight`. Needs what it reads to have the embedding's width.
     package var tied: Bool
     /// LSTM: blocks of i, f, g, o that are left out.
@@ -31,10 +32,11 @@ package struct OracleModel: Sendable {
     }
 
     package init(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, absentGates: Set<Int> = [],
-        peepholes: Bool = false, parameters: [String: [Double]]
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, tied: Bool,
+        absentGates: Set<Int> = [], peepholes: Bool = false, parameters: [String: [Double]]
     ) {
         self.cell = cell
+        self.connections = connections
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
@@ -59,31 +61,34 @@ package struct OracleModel: Sendable {
     }
 
     package static func random(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, absentGates: Set<Int> = [],
-        peepholes: Bool = false, range: Double = 0.5, seed: UInt64
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, tied: Bool,
+        absentGates: Set<Int> = [], peepholes: Bool = false, range: Double = 0.5, seed: UInt64
     ) -> OracleModel {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         var parameters: [String: [Double]] = [:]
         let shapes = shapes(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
+            peepholes: peepholes)
         for (name, shape) in shapes {
             parameters[name] = numbers.uniforms(shape.reduce(1, *), range: range)
         }
         return OracleModel(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, absentGates: absentGates,
-            peepholes: peepholes, parameters: parameters)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
+            absentGates: absentGates, peepholes: peepholes, parameters: parameters)
     }
 
     /// In the order of PyTorch's state_dict.
     package var parameterShapes: [(name: String, shape: [Int])] {
         Self.shapes(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, tied: tied, peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
+            peepholes: peepholes)
     }
 
     private static func shapes(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], tied: Bool, peepholes: Bool
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections, tied: Bool,
+        peepholes: Bool
     ) -> [(name: String, shape: [Int])] {
-        let widths = widths(embedding: embedding, hidden: hidden)
+        let widths = widths(embedding: embedding, hidden: hidden, connections: connections)
         var shapes = [("encoder.weight", [vocabulary, embedding])]
         for (layer, h) in hidden.enumerated() {
             shapes += [
@@ -93,6 +98,9 @@ package struct OracleModel: Sendable {
                 ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
             ]
             if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, h])) }
+            if connections == .highway {
+                shapes += [("rnn.highway_weight_l\(layer)", [h, widths[layer]]), ("rnn.highway_bias_l\(layer)", [h])]
+            }
         }
         if !tied { shapes.append(("decoder.weight", [vocabulary, widths.last!])) }
         shapes.append(("decoder.bias", [vocabulary]))
@@ -101,11 +109,11 @@ package struct OracleModel: Sendable {
 
     /// Width of what layer `index` reads; for `layers`, of what the output layer reads.
     package func width(belowLayer index: Int) -> Int {
-        Self.widths(embedding: embedding, hidden: hidden)[index]
+        Self.widths(embedding: embedding, hidden: hidden, connections: connections)[index]
     }
 
-    private static func widths(embedding: Int, hidden: [Int]) -> [Int] {
-        hidden.reduce(into: [embedding]) { widths, h in widths.append(h) }
+    private static func widths(embedding: Int, hidden: [Int], connections: OracleConnections) -> [Int] {
+        hidden.reduce(into: [embedding]) { widths, h in widths.append(connections == .dense ? widths.last! + h : h) }
     }
 
     /// The state every stream starts an epoch with, one element per layer.
@@ -129,6 +137,13 @@ package struct OracleModel: Sendable {
                     weight: parameters["rnn.weight_hh_l\(layer)"]!, bias: parameters["rnn.bias_hh_l\(layer)"]!),
                 absentGates: absentGates, peepholes: peepholes,
                 peepholeGradient: Array(repeating: 0, count: peepholes.count))
+        }
+        var joins = layers.indices.map { layer in
+            OracleConnection(
+                kind: connections,
+                gate: parameters["rnn.highway_weight_l\(layer)"].map {
+                    OracleAffine(weight: $0, bias: parameters["rnn.highway_bias_l\(layer)"]!)
+                })
         }
         var decoder = OracleAffine(
             weight: parameters[tied ? "encoder.weight" : "decoder.weight"]!, bias: parameters["decoder.bias"]!)
@@ -154,7 +169,7 @@ package struct OracleModel: Sendable {
                     let step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
                     trace[t].append(step)
                     state[layer] = OracleState(hidden: step.hidden, cell: step.cell)
-                    x = dropped(step.hidden, chunk, site: layer + 1, position: position)
+                    x = dropped(joins[layer].forward(x, step.hidden), chunk, site: layer + 1, position: position)
                 }
                 let target = Int(chunk.targets[position])
                 let (loss, gradient) = crossEntropy(decoder(x), target: target)
@@ -170,14 +185,16 @@ package struct OracleModel: Sendable {
                 .map { $0.row(stream, of: chunk.batch) }
             for t in (0..<chunk.steps).reversed() {
                 let position = t * chunk.batch + stream
-                let top = dropped(trace[t].last!.hidden, chunk, site: layers.count, position: position)
+                let last = trace[t].last!
+                let top = dropped(joins.last!.forward(last.input, last.hidden), chunk, site: layers.count, position: position)
                 var dx = decoder.backward(logitGradients[t], top)
                 for layer in layers.indices.reversed() {
                     dx = dropped(dx, chunk, site: layer + 1, position: position)
-                    let dh = zip(stateGradient[layer].hidden, dx).map { $0 + $1 }
+                    let parts = joins[layer].backward(dx, trace[t][layer].input, trace[t][layer].hidden)
+                    let dh = zip(stateGradient[layer].hidden, parts.hidden).map { $0 + $1 }
                     let gradient = layers[layer].backward(trace[t][layer], hidden: dh, cell: stateGradient[layer].cell)
                     stateGradient[layer] = OracleState(hidden: gradient.hidden, cell: gradient.cell)
-                    dx = gradient.input
+                    dx = zip(gradient.input, parts.past).map { $0 + $1 }
                 }
                 dx = dropped(dx, chunk, site: 0, position: position)
                 let token = Int(chunk.inputs[position])
@@ -194,6 +211,10 @@ package struct OracleModel: Sendable {
             result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
             result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
             if peepholes { result.gradients["rnn.weight_ch_l\(index)"] = layer.peepholeGradient }
+            if let gate = joins[index].gate {
+                result.gradients["rnn.highway_weight_l\(index)"] = gate.weightGradient
+                result.gradients["rnn.highway_bias_l\(index)"] = gate.biasGradient
+            }
         }
         if tied {
             encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }

@@ -12,6 +12,8 @@ package struct ParityFixture: Decodable, Sendable {
         package var hidden: Int
         /// Of each layer, where they differ.
         package var hiddenSizes: [Int]?
+        /// Nil for none.
+        package var connections: String?
         package var tied: Bool
 
         package var sizes: [Int] { hiddenSizes ?? Array(repeating: hidden, count: layers) }
@@ -42,7 +44,7 @@ package struct ParityFixture: Decodable, Sendable {
 
     /// The runs there are: each is `parity-NAME.json` in the fixture folder.
     package static let names = [
-        "elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam", "lstm-sizes",
+        "elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam", "lstm-sizes", "lstm-residual", "gru-highway", "elman-dense",
     ]
 
     package static func load(_ name: String, from folder: URL) throws -> ParityFixture {

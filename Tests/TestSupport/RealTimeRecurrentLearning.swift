@@ -31,6 +31,7 @@ package struct RealTimeRecurrentLearning {
     /// - Parameter truncation: steps after which the state's sensitivities are forgotten, as truncated back-propagation
     ///   does at the end of a chunk; nil: never.
     package func run(inputs: [Int], targets: [Int], truncation: Int? = nil) -> (loss: Double, gradients: [String: [Double]]) {
+        precondition(model.connections == .none, "not written here")
         var hidden = model.hidden.map { Array(repeating: Dual(0), count: $0) }
         var cell = hidden
         var loss = Dual(0)

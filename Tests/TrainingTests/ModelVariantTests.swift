@@ -6,23 +6,24 @@ import TestSupport
 import Testing
 import Training
 
-/// Whatever the sizes of the layers and the sites of dropout, ranks, resumes and shards change nothing.
+/// Whatever stands around the layers and whatever their sizes, ranks, resumes and shards change nothing.
 @Suite struct ModelVariantTests {
     struct Variant: Sendable, CustomTestStringConvertible {
         let testDescription: String
         let model: ModelConfiguration
 
-        init(_ name: String, _ cell: Cell, embedding: Int = 11, hidden: [Int] = [11, 11], tied: Bool = false) {
+        init(_ name: String, _ cell: Cell, embedding: Int = 11, hidden: [Int] = [11, 11], _ connections: Connections = .none, tied: Bool = false) {
             testDescription = name
             var rates = DropoutRates(0.2)
             (rates.embedding, rates.hidden) = (0.1, 0.3)
             model = ModelConfiguration(
-                cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, dropout: rates, tied: tied,
+                cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, connections: connections, dropout: rates, tied: tied,
                 initialRange: 0.3)
         }
     }
 
     static let variants = [
+        Variant("residual", .lstm, .residual, tied: true), Variant("highway", .gru, .highway), Variant("dense", .elman, embedding: 7, hidden: [11, 5, 9], .dense),
         Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("dropouts", .gruResetAfter, embedding: 7),
     ]
 

@@ -13,7 +13,8 @@ struct OracleParityTests {
         let cells = ["elman": OracleCell.elmanTanh, "lstm": .lstm, "gru_reset_after": .gruResetAfter]
         var model = OracleModel(
             cell: try #require(cells[fixture.model.cell]), vocabulary: fixture.model.vocabularySize,
-            embedding: fixture.model.embedding, hidden: fixture.model.sizes, tied: fixture.model.tied, parameters: fixture.parameters.mapValues(\.values))
+            embedding: fixture.model.embedding, hidden: fixture.model.sizes,
+            connections: try #require(OracleConnections(rawValue: fixture.model.connections ?? "none")), tied: fixture.model.tied, parameters: fixture.parameters.mapValues(\.values))
         var optimizer = OracleOptimizer(fixture.optimizer == "adam" ? .adam() : .sgd)
 
         let length = (fixture.tokens.count - 1) / fixture.streams

@@ -64,14 +64,16 @@ def write(name, fields):
     (FIXTURES / name).write_text("{\n" + lines + "\n}\n")
 
 
-def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, sizes=None):
+def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, sizes=None, connections="none"):
     generator = torch.Generator().manual_seed(1)
     shape = dict(
         vocabulary_size=VOCABULARY, cell=cell, layers=LAYERS, embedding=EMBEDDING,
-        hidden=EMBEDDING if tied and not sizes else HIDDEN, activation="tanh", tied=tied,
+        hidden=EMBEDDING if tied and not sizes or connections in ("residual", "highway") else HIDDEN, activation="tanh", tied=tied,
     )
     if sizes:
         shape.update(hidden_sizes=sizes, hidden=sizes[0], layers=len(sizes))
+    if connections != "none":
+        shape["connections"] = connections
     weights = LanguageModel(**shape).state_dict()
     for weight in weights.values():
         weight.copy_(torch.randint(-512, 513, weight.shape, generator=generator) / 1024)
@@ -133,4 +135,7 @@ if __name__ == "__main__":
     parity("lstm-tied", "lstm", tied=True, learning_rate=4.0, clip=0.3)
     parity("lstm-adam", "lstm", optimizer="adam", learning_rate=0.03, clip=0.35)
     parity("lstm-sizes", "lstm", tied=True, sizes=[9, 5, EMBEDDING], learning_rate=4.0, clip=0.3)
+    parity("lstm-residual", "lstm", connections="residual", learning_rate=2.0, clip=0.3)
+    parity("gru-highway", "gru_reset_after", connections="highway", learning_rate=2.0, clip=0.3)
+    parity("elman-dense", "elman", sizes=[7, 4, 5], connections="dense", learning_rate=1.0, clip=0.5)
     optimizers()
