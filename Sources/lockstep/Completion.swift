@@ -1,9 +1,13 @@
 import ArgumentParser
 import Configuration
+import Platform
 
 extension CompletionKind {
     /// What `--set` takes, up to the value.
-    static var settings: CompletionKind { .list(RunConfiguration().values.map { $0.path + "=" }) }
+    /// Asked for whenever a command is parsed, and so by doctor on a processor that cannot run the modules which the defaults come from.
+    static var settings: CompletionKind {
+        .list(Machine.missingInstructions == nil ? RunConfiguration().values.map { $0.path + "=" } : [])
+    }
 }
 
 /// What the parser prints and then exits with 0: help, version and completion scripts.
