@@ -34,7 +34,7 @@ final class CeilingSampler {
         operands = Buffer(count: (Self.rows + Self.side) * Self.side)
         result = Buffer(count: Self.rows * Self.side)
         operands.fill(0.5)
-        try product.pack(operands.base + Self.rows * Self.side)
+        product.pack(operands.base + Self.rows * Self.side)
         let rates = Ceiling.widths.map { width in
             (rate: Self.rate(of: CLOCK_THREAD_CPUTIME_ID) { lockstep_fma(Int32(width), Self.rounds(width)) }, width: width)
         }

@@ -74,7 +74,7 @@ extension CommandTests {
             let mapped = "/dev/shm/vader_segment.\(host).\(user).\(tag).2"
             let (deadSession, liveSession) = ("\(sessions)/pid.999999999", "\(sessions)/pid.\(getpid())")
             defer { for path in [dead, new, mapped, deadSession, liveSession] { try? FileManager.default.removeItem(atPath: path) } }
-            for path in [dead, new, mapped] { FileManager.default.createFile(atPath: path, contents: Data(count: 4096)) }
+            for path in [dead, new, mapped] { try Data(count: 4096).write(to: URL(filePath: path)) }
             for path in [deadSession, liveSession] { try FileManager.default.createDirectory(atPath: path, withIntermediateDirectories: true) }
             let descriptor = open(mapped, O_RDWR)
             let page = mmap(nil, 4096, PROT_READ, MAP_SHARED, descriptor, 0)

@@ -46,8 +46,8 @@ import Testing
 
     /// For any values, a scale has a few ordered ticks within it, and positions from 0 to 1.
     @Test(arguments: [
-        [], [0], [5], [-5], [1, 1], [1e308, -1e308], [1e100, -1e100], [1e-320, 2e-320], [.nan], [.infinity, 1], [1, 1 + 1e-15],
-        [1e15, 1e15 + 2], [-7, -7], [0.1, 0.3], [1e-100, 1e100], [1e-99, 1.0001e-99],
+        [], [0], [5], [-5], [1, 1], [1e308, -1e308], [1e100, -1e100], [.nan], [.infinity, 1], [1, 1 + 1e-15],
+        [.leastNonzeroMagnitude, 2 * .leastNonzeroMagnitude], [1e15, 1e15 + 2], [-7, -7], [0.1, 0.3], [1e-100, 1e100], [1e-99, 1.0001e-99],
     ] as [[Double]])
     func anyValues(_ values: [Double]) {
         let scales = [
