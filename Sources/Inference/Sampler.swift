@@ -28,7 +28,7 @@ package struct Sampler {
     }
 
     /// - Parameters:
-    ///   - logits: [V]; overwritten.
+    ///   - logits: [V], in a `Buffer`, since vectors are loaded beyond the last one; overwritten.
     ///   - excluded: a token never to draw.
     package mutating func draw(_ logits: UnsafeMutableBufferPointer<Float>, excluded: Int?) -> Int {
         let values = logits.baseAddress!

@@ -31,7 +31,7 @@ package func crossEntropy(
     return Elementary.logarithm(sum) - Double(chosen - largest)
 }
 
-/// Replaces logits by softmax(logits).
+/// Replaces logits, which are in a `Buffer`, by softmax(logits).
 package func softmax(_ logits: UnsafeMutablePointer<Float>, count: Int) {
     let largest = UnsafeBufferPointer(start: logits, count: count).max() ?? 0
     let scale = 1 / Float(exponentiate(logits, count: count, minus: largest))
