@@ -125,10 +125,25 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     package var vocabularySize: Int
     /// Further choices about the layers, by name, where they differ from the default; nil if none does.
     package var options: [String: String]?
+    /// Nil if the state is carried over line ends.
+    package var lineEnd: LineEnd?
+
+    /// What happens where a line ends.
+    package struct LineEnd: Codable, Equatable, Sendable {
+        /// "cut" or "reset", as `training.line_end`.
+        package var rule: String
+        /// The id of the token that ends a line.
+        package var token: Int
+
+        package init(rule: String, token: Int) {
+            self.rule = rule
+            self.token = token
+        }
+    }
 
     package init(
         cell: String, activation: String, embedding: Int, hidden: [Int], tied: Bool, vocabularySize: Int,
-        options: [String: String]? = nil
+        options: [String: String]? = nil, lineEnd: LineEnd? = nil
     ) {
         self.cell = cell
         self.activation = activation
@@ -139,12 +154,14 @@ package struct ModelSummary: Codable, Equatable, Sendable {
         self.tied = tied
         self.vocabularySize = vocabularySize
         self.options = options
+        self.lineEnd = lineEnd
     }
 
     private enum CodingKeys: String, CodingKey {
         case cell, activation, layers, embedding, hidden, tied, options
         case hiddenSizes = "hidden_sizes"
         case vocabularySize = "vocabulary_size"
+        case lineEnd = "line_end"
     }
 }
 

@@ -66,6 +66,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var unroll = 64
         /// Draws each chunk's length around `unroll` (Merity et al. 2018, section 5), the same on all ranks.
         package var randomUnroll = false
+        /// What happens to the state of a stream after a token that ends a line.
+        package var lineEnd = LineEnd.Rule.carry
         package var epochs = 10
         /// Training ends at this step, whatever `epochs` says; nil means by epochs.
         package var steps: Int?

@@ -112,6 +112,9 @@ extension RunConfiguration {
             "training.random_unroll", \.training.randomUnroll, .any,
             "Draw the length of each chunk at random around `training.unroll`, and scale its learning rate by length / unroll (Merity et al. 2018)."),
         Setting(
+            "training.line_end", \.training.lineEnd, .any, structural: true,
+            "What happens where a line ends: `carry`, nothing; `cut`, the state is carried on but no gradient passes; `reset`, every line starts from the zero state, in evaluation and generation too. For texts whose lines are sentences. A line ends with `<eos>` or a newline; the dataset's vocabulary must have one. [Formulas](mathematics.md#truncated-back-propagation-through-time)."),
+        Setting(
             "training.epochs", \.training.epochs, .from(1, to: 1_000_000), unit: "epochs",
             "Passes over the training text."),
         Setting(

@@ -8,6 +8,7 @@ extension Cell: SettingChoice {}
 extension Activation: SettingChoice {}
 extension Peepholes: SettingChoice {}
 extension Connections: SettingChoice {}
+extension LineEnd.Rule: SettingChoice {}
 extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}
 extension LearningRateSchedule.Name: SettingChoice {}

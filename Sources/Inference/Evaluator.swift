@@ -26,6 +26,9 @@ package struct Evaluation: Sendable, Equatable {
 
 /// Scores every prediction of a text once, without dropout, on one or many ranks.
 ///
+/// A model whose state is reset at line ends first reads one, without predicting it, so that the first line is read as all others
+/// are: with S = 1, the result is then the sum of the lines' scores (`Scorer`) but for the first token's.
+///
 /// The text is cut into S streams; with S = 1, the default of `lockstep evaluate`, the result is that of reading it from
 /// left to right. The result is the same to the bit for any number of ranks: a prediction's loss does not depend on the
 /// streams beside it, a stream's losses are added up in order, and then the streams.
@@ -106,6 +109,10 @@ package final class Evaluator {
         if !groups.isEmpty { try predictor.refresh() }
         for group in groups {
             predictor.reset(streams: group.count)
+            if let start = predictor.lineStart {
+                for stream in group.indices { inputs[stream - group.lowerBound] = start }
+                try predictor.read(inputs, steps: 1)
+            }
             var chunks = try ChunkIterator(tokens, partition: partition, streams: group)
             while chunks.position.epoch == 0, sums[3 * streams] == 0 {
                 if isStopping() { sums[3 * streams] = 1 }

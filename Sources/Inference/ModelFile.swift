@@ -113,6 +113,14 @@ package enum ModelFile {
         guard model.widthsFit else { throw ModelFileError.inconsistent(file: place) }
         // Before these sizes are added up or allocated: the file must really have tensors of these sizes.
         for parameter in model.plans(.token).flatMap(\.parameters) { try file.require(parameter.name, parameter.shape) }
+        if let lineEnd = summary.lineEnd {
+            guard let rule = LineEnd.Rule(rawValue: lineEnd.rule) else {
+                throw ModelFileError.unknown(
+                    what: "rule for line ends", file: place, found: lineEnd.rule, known: LineEnd.Rule.allCases.map(\.rawValue))
+            }
+            guard (0..<summary.vocabularySize).contains(lineEnd.token) else { throw ModelFileError.inconsistent(file: place) }
+            model.lineEnd = LineEnd(token: Int32(lineEnd.token), rule: rule)
+        }
         let layout = ParameterLayout(model)
         let parameters = Arena(layout)
         try load(file, into: parameters, model: model)
@@ -139,7 +147,8 @@ extension ModelSummary {
     package init(_ model: ModelConfiguration) {
         self.init(
             cell: model.cell.rawValue, activation: model.activation.rawValue, embedding: model.embedding, hidden: model.hidden,
-            tied: model.tied, vocabularySize: model.vocabulary, options: model.options.isEmpty ? nil : model.options)
+            tied: model.tied, vocabularySize: model.vocabulary, options: model.options.isEmpty ? nil : model.options,
+            lineEnd: model.lineEnd.map { .init(rule: $0.rule.rawValue, token: Int($0.token)) })
     }
 }
 

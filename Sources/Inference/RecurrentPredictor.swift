@@ -15,6 +15,7 @@ package final class RecurrentPredictor: TokenPredictor {
     }
 
     package var vocabularySize: Int { configuration.vocabulary }
+    package var lineStart: Int32? { configuration.lineEnd.flatMap { $0.rule == .reset ? $0.token : nil } }
 
     /// Bytes that `reserve` allocates; nil on overflow.
     package static func memory(_ configuration: ModelConfiguration, streams: Int, steps: Int) -> Int? {

@@ -9,6 +9,10 @@ package protocol TokenPredictor: AnyObject {
     /// V.
     var vocabularySize: Int { get }
 
+    /// The token that every text starts with for a model that reads each line by itself: the one that ends lines. Nil for a
+    /// model to which a line end is a token like others.
+    var lineStart: Int32? { get }
+
     /// Makes room for up to `streams` texts side by side and chunks of up to `steps` tokens. Called before all else.
     /// - Throws: `KernelError`.
     func reserve(streams: Int, steps: Int) throws
@@ -36,4 +40,8 @@ package protocol TokenPredictor: AnyObject {
     /// all: [V], for the text at `stream`. Valid until the next call; the caller may overwrite them.
     /// - Throws: `KernelError`.
     func logits(ofStream stream: Int) throws -> UnsafeMutableBufferPointer<Float>
+}
+
+extension TokenPredictor {
+    package var lineStart: Int32? { nil }
 }

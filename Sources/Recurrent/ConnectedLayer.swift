@@ -33,6 +33,10 @@ package class ConnectedLayer {
         get { inner.batch }
         set { inner.batch = newValue }
     }
+    package final var lines: LineStarts? {
+        get { inner.lines }
+        set { inner.lines = newValue }
+    }
     package final var output: UnsafeMutablePointer<Float> { joined.base }
     package final var state: [Buffer] { inner.state }
     package final func rewind() { inner.rewind() }

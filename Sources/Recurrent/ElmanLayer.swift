@@ -45,15 +45,13 @@ final class ElmanLayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: output)
         clock.enter(.recurrence)
-        for t in 0..<steps {
+        try forEachStep(steps) { t in
             let h = current(t)
             try recurrent.run(previous(t), into: h, rows: batch)
             for b in 0..<batch { activate(h + b * hidden) }
         }
-        copy(previous(steps), to: state[0].base, count: block)
     }
 
     private func activate(_ row: UnsafeMutablePointer<Float>) {
@@ -74,11 +72,9 @@ final class ElmanLayer: GatedLayer, Layer {
     ) throws {
         guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
-        hiddenGradient.fill(0)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
-        for t in (0..<steps).reversed() {
-            try pause()
+        try forEachStepBackward(steps, passing: hiddenGradient, pause: pause) { t in
             let d = delta + t * block
             let h = current(t)
             let next = hiddenGradient.base

@@ -84,11 +84,10 @@ final class GRULayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: gates.base)
         clock.enter(.recurrence)
         let (size, bias) = (hidden, bias.base)
-        for t in 0..<steps {
+        try forEachStep(steps) { t in
             let gate = gates.base + t * 3 * block
             let reset = resetStates.base + t * block
             try gateProduct.run(previous(t), into: gate, rows: batch)
@@ -111,7 +110,6 @@ final class GRULayer: GatedLayer, Layer {
                 }
             }
         }
-        copy(previous(steps), to: state[0].base, count: block)
     }
 
     func backward(
@@ -121,11 +119,8 @@ final class GRULayer: GatedLayer, Layer {
             preconditionFailure("a layer made for evaluation")
         }
         clock.enter(.recurrenceBackward)
-        hiddenGradient.fill(0)
-        directGradient.fill(0)
         let size = hidden
-        for t in (0..<steps).reversed() {
-            try pause()
+        try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
             let gate = gates.base + t * 3 * block
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)

@@ -50,10 +50,9 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        copy(state[0].base, to: hiddenStates.base, count: block)
         try project(input, into: gates.base)
         clock.enter(.recurrence)
-        for t in 0..<steps {
+        try forEachStep(steps) { t in
             let product = products.base + t * 3 * block
             try recurrent.run(previous(t), into: product, rows: batch)
             for b in 0..<batch {
@@ -63,7 +62,6 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
                     after: current(t) + b * hidden)
             }
         }
-        copy(previous(steps), to: state[0].base, count: block)
     }
 
     private func step(
@@ -91,10 +89,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     ) throws {
         guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
-        hiddenGradient.fill(0)
-        directGradient.fill(0)
-        for t in (0..<steps).reversed() {
-            try pause()
+        try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 stepBackward(

@@ -16,22 +16,20 @@ final class LSTMLayer: GatedLayer, Layer {
     private let absent: [Gate]
     private let peepholes: LSTMPeepholes?
     private let gates: Buffer  // i f g o after their nonlinearities, [T, B, 4H]; in the backward pass their deltas
-    private let cells: Buffer  // c before each step and after the last, [T+1, B, H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
     private let cellGradient: Buffer  // dL/dc_{t-1} from step t, [B, H]
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let block = Double(chunk.batch) * Double(h)
-        var plan = plan(gates: 4, absent: shape.model.absentGates.map(\.block), shape)
-        plan.state.append(StatePlan("c", width: h))
+        var plan = plan(gates: 4, absent: shape.model.absentGates.map(\.block), states: ["h", "c"], shape)
         plan.products += [
             ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
             ProductPlan(.recurrenceBackward, chunk.batch, h, 4 * h, times: chunk.steps - 1),
             ProductPlan(.weightGradients, 4 * h, h, chunk.rows),
         ]
         plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
-        plan.values += (5 * Double(chunk.steps) + 2) * block  // gates, c, and c carried
+        plan.values += 4 * Double(chunk.steps) * block  // gates
         if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
         LSTMPeepholes.extend(&plan, shape)
         return plan
@@ -47,11 +45,13 @@ final class LSTMLayer: GatedLayer, Layer {
         absent = shape.model.absentGates
         peepholes = shape.model.peepholes == .none ? nil : LSTMPeepholes(shape, parameters, sums)
         gates = Buffer(count: chunk.steps * b * 4 * h)
-        cells = Buffer(count: (chunk.steps + 1) * b * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         cellGradient = Buffer(count: training ? b * h : 0)
         try super.init(gates: 4, states: 2, shape, parameters, sums, clock)
     }
+
+    /// c before each step and after the last, [T+1, B, H].
+    private var cells: Buffer { states[1] }
 
     override func packWeights() throws {
         try super.packWeights()
@@ -66,11 +66,10 @@ final class LSTMLayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        copy(state[0].base, to: hiddenStates.base, count: block)
-        copy(state[1].base, to: cells.base, count: block)
         try project(input, into: gates.base)
         clock.enter(.recurrence)
-        for t in 0..<steps {
+        let cells = cells
+        try forEachStep(steps) { t in
             let gate = gates.base + t * 4 * block
             try recurrent.run(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
@@ -82,13 +81,6 @@ final class LSTMLayer: GatedLayer, Layer {
                 }
             }
         }
-        copy(previous(steps), to: state[0].base, count: block)
-        copy(cells.base + steps * block, to: state[1].base, count: block)
-    }
-
-    override func rewind() {
-        super.rewind()
-        copy(cells.base, to: state[1].base, count: block)
     }
 
     /// One row: pre-activations become gates, c and h follow.
@@ -118,10 +110,8 @@ final class LSTMLayer: GatedLayer, Layer {
     ) throws {
         guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
-        hiddenGradient.fill(0)
-        cellGradient.fill(0)
-        for t in (0..<steps).reversed() {
-            try pause()
+        let cells = cells
+        try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let gate = gates.base + t * 4 * block
             for b in 0..<batch {
                 let offset = b * hidden

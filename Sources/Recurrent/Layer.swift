@@ -20,6 +20,8 @@ package protocol Layer: AnyObject, SendableMetatype {
     var output: UnsafeMutablePointer<Float> { get }
     /// Carried state [B, width], as the plan lists it. Input of the next `forward`, replaced by it.
     var state: [Buffer] { get }
+    /// Where lines start in the chunk that `forward` and `backward` are about to read; nil where state and gradient pass everywhere.
+    var lines: LineStarts? { get set }
 
     /// Packs the weights; call after every change of the parameters.
     func packWeights() throws
@@ -68,14 +70,20 @@ package class GatedLayer {
     let weights: GateParameters
     let gradients: LayerGradients?
     private let projection: PackedProduct  // [T*B, in] x W^T
-    /// h before each step and after the last, [T+1, B, H]: row block 0 is the carried state.
-    let hiddenStates: Buffer
+    /// Each vector of the state before each step and after the last, [T+1, B, H]: h, and for the LSTM c. Row block 0 is the carried
+    /// state.
+    let states: [Buffer]
     package let state: [Buffer]
+    var lines: LineStarts?
+    /// Rows of `states` that are zero during a step, but still needed as the output of the step before; empty unless lines reset.
+    private let aside: [Buffer]  // [B, H]
     let clock: PhaseClock
 
     /// What every cell of `gates` times H rows has. The recurrent products are the cell's own.
-    /// - Parameter absent: blocks of H rows that belong to no gate.
-    static func plan(gates: Int, absent: [Int] = [], _ shape: LayerShape) -> LayerPlan {
+    /// - Parameters:
+    ///   - absent: blocks of H rows that belong to no gate.
+    ///   - states: the vectors of carried state, h first.
+    static func plan(gates: Int, absent: [Int] = [], states: [String] = ["h"], _ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let rows = gates * h
         let weights = InitialValues.uniform(shape.model.initialRange)
@@ -87,13 +95,14 @@ package class GatedLayer {
             ParameterPlan(shape.name("bias_ih"), [rows], .constant(0)),
             ParameterPlan(shape.name("bias_hh"), [rows], .constant(0)),
         ]
-        plan.state = [StatePlan("h", width: h)]
+        plan.state = states.map { StatePlan($0, width: h) }
         plan.products = [
             ProductPlan(.projection, chunk.rows, rows, shape.inputs),
             ProductPlan(.weightGradients, rows, shape.inputs, chunk.rows),
             ProductPlan(.projectionBackward, chunk.rows, shape.inputs, rows),
         ]
-        plan.values = (chunk.values + 2 * Double(chunk.batch)) * Double(h)  // h and the carried state
+        let blocks = shape.model.lineEnd?.rule == .reset ? 3.0 : 2  // before the first step, carried, set aside
+        plan.values = (chunk.values + blocks * Double(chunk.batch)) * Double(h) * Double(states.count)
         plan.values += PackedProduct.count(inputs: shape.inputs, outputs: rows)
         return plan
     }
@@ -110,8 +119,10 @@ package class GatedLayer {
         weights = GateParameters(parameters, shape)
         gradients = sums.map { LayerGradients($0, shape) }
         self.clock = clock
-        hiddenStates = Buffer(count: (chunk.steps + 1) * chunk.batch * shape.hidden)
-        state = (0..<states).map { _ in Buffer(count: chunk.batch * shape.hidden) }
+        let block = chunk.batch * shape.hidden
+        self.states = (0..<states).map { _ in Buffer(count: (chunk.steps + 1) * block) }
+        state = (0..<states).map { _ in Buffer(count: block) }
+        aside = shape.model.lineEnd?.rule == .reset ? (0..<states).map { _ in Buffer(count: block) } : []
     }
 
     package func packWeights() throws { projection.pack(weights.inputWeights.base) }
@@ -148,14 +159,82 @@ package class GatedLayer {
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
     }
 
+    // MARK: Step by step
+
+    /// Runs `step` for each time step, from and to the carried state. Where a line starts and the state is reset, it is zero
+    /// before the step.
+    final func forEachStep(_ steps: Int, _ step: (_ t: Int) throws -> Void) rethrows {
+        for index in states.indices { copy(state[index].base, to: states[index].base, count: block) }
+        for t in 0..<steps {
+            clearLineStarts(t)
+            try step(t)
+            restoreLineStarts(t)
+        }
+        for index in states.indices { copy(states[index].base + steps * block, to: state[index].base, count: block) }
+    }
+
+    /// Runs `step` for each time step from the last to the first. Where a line starts, no gradient passes to the step before.
+    /// - Parameters:
+    ///   - passed: what each step leaves to the one before it, [B, H] each; zero at the end of the chunk.
+    ///   - pause: called before each step.
+    final func forEachStepBackward(
+        _ steps: Int, passing passed: Buffer, _ other: Buffer? = nil, pause: () throws -> Void, _ step: (_ t: Int) throws -> Void
+    ) rethrows {
+        passed.fill(0)
+        other?.fill(0)
+        for t in (0..<steps).reversed() {
+            try pause()
+            clearLineStarts(t)
+            try step(t)
+            restoreLineStarts(t)
+            forEachLineStart(t) { b in
+                (passed.base + b * hidden).update(repeating: 0, count: hidden)
+                if let other { (other.base + b * hidden).update(repeating: 0, count: hidden) }
+            }
+        }
+    }
+
+    private func clearLineStarts(_ t: Int) {
+        if aside.isEmpty { return }
+        forEachLineStart(t) { b in
+            for (state, aside) in zip(states, aside) {
+                let row = state.base + t * block + b * hidden
+                copy(row, to: aside.base + b * hidden, count: hidden)
+                row.update(repeating: 0, count: hidden)
+            }
+        }
+    }
+
+    private func restoreLineStarts(_ t: Int) {
+        if aside.isEmpty { return }
+        forEachLineStart(t) { b in
+            for (state, aside) in zip(states, aside) {
+                copy(aside.base + b * hidden, to: state.base + t * block + b * hidden, count: hidden)
+            }
+        }
+    }
+
+    /// - Parameter body: gets each stream that starts a line at step t.
+    @inline(__always) private func forEachLineStart(_ t: Int, _ body: (_ b: Int) -> Void) {
+        guard let lines else { return }
+        for b in 0..<batch where lines.marks[t * batch + b] != 0 { body(b) }
+    }
+
     /// Floats of one [B, H] block.
     final var block: Int { batch * hidden }
-    package final var output: UnsafeMutablePointer<Float> { hiddenStates.base + block }
+    package final var output: UnsafeMutablePointer<Float> { states[0].base + block }
     /// h before step t, [B, H].
-    final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + t * block }
+    final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + t * block }
     /// h after step t, [B, H].
-    final func current(_ t: Int) -> UnsafeMutablePointer<Float> { hiddenStates.base + (t + 1) * block }
-    package func rewind() { copy(hiddenStates.base, to: state[0].base, count: block) }
-    /// h before every step, [steps*B, H]: the recurrent product's input.
-    final func previousStates(_ steps: Int) -> Matrix { Matrix(hiddenStates.base, rows: steps * batch, columns: hidden) }
+    final func current(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + (t + 1) * block }
+    package final func rewind() {
+        for index in states.indices { copy(states[index].base, to: state[index].base, count: block) }
+    }
+
+    /// h before every step, as the recurrent product read it, [steps*B, H]. Call it after the steps of a backward pass, when nobody
+    /// needs the outputs any more: where a line starts, the output of the step before becomes zero.
+    final func previousStates(_ steps: Int) -> Matrix {
+        for t in 0..<steps { clearLineStarts(t) }
+        return Matrix(states[0].base, rows: steps * batch, columns: hidden)
+    }
 }

@@ -50,6 +50,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var initialRange: Float
     /// The same for the embedding alone; nil: `initialRange`.
     package var initialEmbeddingRange: Float?
+    /// Nil: the state is carried over line ends.
+    package var lineEnd: LineEnd?
 
     /// The default of `initialRange`, in double precision as a configuration has it.
     package static let defaultRange = 0.1

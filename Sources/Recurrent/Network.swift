@@ -34,6 +34,7 @@ package final class Network {
     /// Of the chunk at hand; nil without dropout.
     private var context: StepContext?
     private let inputs: Integers  // [T, B], a copy: the backward pass needs them again
+    private let lineMarks: Integers  // [T, B], of `LineStarts`; empty where the state is carried over line ends
     private var steps = 0
 
     /// - Parameters:
@@ -77,6 +78,7 @@ package final class Network {
         dropout = DropoutPlan(configuration)
         let rows = chunk.rows
         inputs = Integers(count: rows)
+        lineMarks = Integers(count: configuration.lineEnd == nil ? 0 : rows)
         embedded = Buffer(count: rows * configuration.embedding)
         dropped = (1...configuration.layers).map { [dropout] site in
             chunk.training && dropout.drops(at: site) ? Buffer(count: rows * configuration.width(belowLayer: site)) : nil
@@ -88,6 +90,7 @@ package final class Network {
     /// Values of four bytes that are the network's own, beside those of its layers.
     static func values(_ model: ModelConfiguration, _ chunk: ChunkShape) -> Double {
         var width = 1 + Double(model.embedding)  // tokens, and their vectors
+        if model.lineEnd != nil { width += 1 }
         if chunk.training {
             width += 2 * Double(model.widest)
             let dropout = DropoutPlan(model)
@@ -109,7 +112,7 @@ package final class Network {
         for buffer in state { buffer.fill(0) }
     }
 
-    /// Runs a chunk from the carried state and carries the new state.
+    /// Runs a chunk from the carried state and carries the new state; where a line ends, as the configuration says.
     /// - Parameters:
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
@@ -126,7 +129,9 @@ package final class Network {
         embedding.forward(inputs, into: embedded)
         dropWords(embedded)
         drop(embedded, into: embedded, site: 0)
+        let lines = configuration.lineEnd.map { LineStarts($0, inputs: inputs, count: steps * batch, marks: lineMarks) }
         for (index, layer) in layers.enumerated() {
+            layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
             drop(
                 Matrix(layer.output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1)),

@@ -81,7 +81,10 @@ struct BenchCommand: JobCommand {
             let file = try dataset?.tokens(of: .train)
             let vocabulary = dataset?.vocabulary.count ?? vocabulary ?? 10_000
             let count = try file?.count ?? randomTokens(configuration)
-            var training = try TrainingOptions(configuration, vocabularySize: vocabulary, trainingTokens: count)
+            // Random text has lines, too.
+            let lineEnd = dataset.map(\.vocabulary.lineEnd) ?? 0
+            var training = try TrainingOptions(
+                configuration, vocabularySize: vocabulary, lineEnd: lineEnd, trainingTokens: count)
             // So that all steps are alike.
             training.unroll = UnrollPlan(fixed: training.unroll.base)
             if let shards = training.reproducibleShards {

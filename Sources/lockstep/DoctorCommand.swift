@@ -103,7 +103,8 @@ struct DoctorCommand: JobCommand {
         }
         let dataset = try Dataset(folder: folder)
         let training = try TrainingOptions(
-            configuration, vocabularySize: dataset.vocabulary.count, trainingTokens: dataset.tokens(of: .train).count)
+            configuration, vocabularySize: dataset.vocabulary.count, lineEnd: dataset.vocabulary.lineEnd,
+            trainingTokens: dataset.tokens(of: .train).count)
         if let memory = ModelMemory(
             training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
             optimizerSlots: training.optimizer.name.slots.count)

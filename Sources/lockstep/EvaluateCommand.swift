@@ -6,6 +6,7 @@ import Diagnostics
 import Files
 import Glibc
 import Inference
+import Recurrent
 import Reporting
 
 struct EvaluateCommand: JobCommand {
@@ -89,6 +90,8 @@ private struct EvaluationReport: Encodable {
     let split: String?
     let streams: Int
     let state: String
+    /// What happens to the state where a line ends: "carry", "cut" (which shows in training alone) or "reset".
+    let lineEnd: String
     /// `<unk>` tokens in the text, including the first token.
     let unknownTokens: Int
     /// The number of predictions of `<unk>`, and their share of `nllSum`.
@@ -113,7 +116,12 @@ private struct EvaluationReport: Encodable {
         unit = model.vocabulary.level.rawValue
         split = text.split?.rawValue
         streams = evaluation.streams
-        state = evaluation.streams == 1 ? "zero at the start, carried to the end" : "zero at the start of each stream, carried to its end"
+        let rule = model.checkpoint?.manifest.model.lineEnd?.rule
+        lineEnd = rule ?? LineEnd.Rule.carry.rawValue
+        state =
+            rule == LineEnd.Rule.reset.rawValue
+            ? "zero at the start of each line"
+            : evaluation.streams == 1 ? "zero at the start, carried to the end" : "zero at the start of each stream, carried to its end"
         unknownTokens = text.unknown
         unknownPredictions = evaluation.unknownTokens
         unknownNllSum = evaluation.unknownTotal

@@ -76,7 +76,7 @@ extension RunSketch {
 extension ModelSummary {
     var text: String {
         let sizes = hiddenSizes.map { "(\($0.map(String.init).joined(separator: ", ")))" } ?? "\(hidden)"
-        return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)"
+        return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)\(lineEnd.map { ", line ends \($0.rule.printable)" } ?? "")"
     }
 
     /// As in ", gates forget, peepholes diagonal".

@@ -6,8 +6,11 @@ import Training
 
 extension TrainingOptions {
     /// The run that a configuration describes, for a vocabulary and a corpus of known size.
-    /// - Parameter trainingTokens: determines the number of steps.
-    init(_ configuration: RunConfiguration, vocabularySize: Int, trainingTokens: Int) throws {
+    /// - Parameters:
+    ///   - lineEnd: the token that ends lines; nil if the text has none.
+    ///   - trainingTokens: determines the number of steps.
+    /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none.
+    init(_ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, trainingTokens: Int) throws {
         let training = configuration.training
         let unroll =
             training.randomUnroll
@@ -30,6 +33,15 @@ extension TrainingOptions {
                 everySteps: configuration.validation.everySteps, everyEpoch: configuration.validation.everyEpoch,
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
+        if training.lineEnd != .carry {
+            guard let lineEnd else {
+                throw UsageError(
+                    "the vocabulary has no token that ends a line", location: "training.line_end",
+                    expected: "<eos>, or a newline among characters or bytes", found: training.lineEnd.rawValue,
+                    remedy: "set it to carry, or prepare a text with lines")
+            }
+            model.lineEnd = LineEnd(token: lineEnd, rule: training.lineEnd)
+        }
         verifyEverySteps = training.verifyEverySteps
         exchange = configuration.exchange
         reproducibleShards = training.reproducibleShards

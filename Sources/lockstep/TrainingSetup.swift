@@ -98,7 +98,8 @@ struct TrainingSetup {
     ) throws -> TrainingOptions {
         let vocabulary = data.dataset.vocabulary
         var options = try TrainingOptions(
-            configuration, vocabularySize: vocabulary.count, trainingTokens: data.training.count)
+            configuration, vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd,
+            trainingTokens: data.training.count)
         if let shards = options.reproducibleShards {
             _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
         }

@@ -24,6 +24,7 @@ import Testing
         it.training.streams = 65536
         it.training.unroll = 1
         it.training.randomUnroll = true
+        it.training.lineEnd = .reset
         it.training.epochs = 1
         it.training.steps = 1_000_000_000_000
         it.training.loss = .perStream
@@ -116,6 +117,7 @@ import Testing
                   streams: 32
                   unroll: 64
                   random_unroll: false
+                  line_end: carry
                   epochs: 10
                   steps: null
                   loss: per_token
@@ -209,7 +211,7 @@ import Testing
             structural == [
                 "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.connections",
                 "model.tied",
-                "training.streams", "training.optimizer.name", "training.seed",
+                "training.streams", "training.line_end", "training.optimizer.name", "training.seed",
             ])
     }
 }

@@ -208,6 +208,54 @@ private func network(_ parameters: Arena) -> RecurrentPredictor { RecurrentPredi
     }
 }
 
+@Suite struct LineEndTests {
+    static let lines: [[Int32]] =
+        [[5, 1, 2, 0], [0], [4, 0], source.sample(150, seed: 1).map { $0 == 0 ? 1 : $0 } + [0]]
+        + (1..<40).map { [$0 % 12 + 1, $0 * 5 % 12 + 1, 0] }
+
+    /// A model that reads each line by itself: the text's loss is the sum of the lines' scores but for the first token, which a
+    /// text's loss does not have.
+    @Test(arguments: Cell.allCases) func theScoresOfTheLinesAreTheLossOfTheText(cell: Cell) throws {
+        var model = configuration
+        model.cell = cell
+        let parameters = Arena(ParameterLayout(model))
+        parameters.initialise(seed: 4)
+        func loss() throws -> Double {
+            let text = TokenStore(Array(Self.lines.joined()))
+            return try Evaluator(
+                RecurrentPredictor(model, parameters: parameters), tokens: text, streams: 1, communicator: SingleRank()
+            ).run().total
+        }
+        func scores(carriesState: Bool) throws -> [LineScore] {
+            let scorer = try Scorer(RecurrentPredictor(model, parameters: parameters), start: 0, carriesState: carriesState)
+            return try scorer.score(Self.lines, keepingParts: true)
+        }
+        let carried = try loss()
+        model.lineEnd = LineEnd(token: 0, rule: .cut)
+        #expect(try loss() == carried)
+        model.lineEnd = LineEnd(token: 0, rule: .reset)
+        let reset = try scores(carriesState: false)
+        let sum = reset.reduce(0) { $0 + $1.logProbability }
+        let whole = try loss()
+        #expect(abs(whole + sum - reset[0].parts[0]) < 1e-9 * whole)
+        #expect(abs(whole - carried) > 1e-2)
+        // A line does not see the one before it, even if it could.
+        #expect(try scores(carriesState: true) == reset)
+    }
+
+    /// Each line of a generated text is one that a new text could be.
+    @Test func generatedLinesStartAfresh() throws {
+        var model = configuration
+        model.lineEnd = LineEnd(token: 0, rule: .reset)
+        let parameters = trainedParameters(model)
+        func continuation(of prompt: [Int32]) throws -> [Candidate] {
+            try Predictor(RecurrentPredictor(model, parameters: parameters)).candidates(after: prompt) { _ in true }
+        }
+        #expect(try continuation(of: [4, 5, 6, 0, 7, 8]) == continuation(of: [0, 7, 8]))
+        #expect(try continuation(of: [4, 5, 6, 7, 8]) != continuation(of: [0, 7, 8]))
+    }
+}
+
 @Suite struct ExtremeNumberTests {
     /// Finite weights whose output is not: no number and no text, but an error.
     @Test func outputThatIsNotFiniteIsAnError() throws {

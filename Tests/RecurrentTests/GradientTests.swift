@@ -12,12 +12,16 @@ import Testing
         let tied: Bool
         var connections = Connections.none
         var dropout = DropoutRates(0)
+        var lineEnd = LineEnd.Rule.carry
         var testDescription: String {
-            "\(cell) \(hidden) \(connections)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")"
+            "\(cell) \(hidden) \(connections)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")\(lineEnd == .carry ? "" : ", \(lineEnd)")"
         }
 
-        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, _ connections: Connections = .none, dropout: DropoutRates = DropoutRates(0)) {
+        init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, _ connections: Connections = .none, dropout: DropoutRates = DropoutRates(0),
+            lineEnd: LineEnd.Rule = .carry
+        ) {
             (self.cell, self.hidden, self.tied, self.connections, self.dropout) = (cell, hidden, tied, connections, dropout)
+            self.lineEnd = lineEnd
         }
     }
 
@@ -61,6 +65,19 @@ import Testing
         return rates
     }
 
+    static let lineEnd: Int32 = 4
+
+    static let lines = [LineEnd.Rule.cut, .reset].flatMap { rule in
+        cells.flatMap { cell in
+            (1...3).map { layers in
+                Case(cell, sizes(layers), tied: layers == 1, dropout: DropoutRates(layers == 3 ? 0.4 : 0), lineEnd: rule)
+            }
+        } + [
+            Case(.lstm, sizes(2), tied: false, .residual, lineEnd: rule), Case(.gruResetBefore, sizes(3), tied: true, .highway, lineEnd: rule),
+            Case(.elmanTanh, [9, 17], tied: false, .dense, lineEnd: rule),
+        ]
+    }
+
     static func configuration(_ test: Case) -> ModelConfiguration {
         let (cell, activation): (Cell, Activation) =
             switch test.cell {
@@ -71,13 +88,15 @@ import Testing
             case .gruResetBefore: (.gru, .tanh)
             case .gruResetAfter: (.gruResetAfter, .tanh)
             }
-        return ModelConfiguration(
+        var model = ModelConfiguration(
             cell: cell, activation: activation, vocabulary: vocabulary,
             embedding: test.tied || test.connections.needsEqualWidths ? test.hidden.last! : embedding, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
+        model.lineEnd = LineEnd(token: lineEnd, rule: test.lineEnd)
+        return model
     }
 
-    @Test(arguments: cases + connected + unequal + sites) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + connected + unequal + sites + lines) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
             cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
@@ -101,6 +120,15 @@ import Testing
             chunk.wordDropout = (0..<Self.vocabulary).map {
                 Double(words.multiplier(site: DropoutPlan.wordSite, stream: $0, time: 0, column: 0))
             }
+        }
+        if test.lineEnd != .carry {
+            // At the start and the end of the chunk, in the midst of it, and twice in a row.
+            let places = [1, 4, 6, 9, 14]  // t * B + b
+            for row in chunk.inputs.indices {
+                chunk.inputs[row] = places.contains(row) ? Self.lineEnd : chunk.inputs[row] == Self.lineEnd ? 0 : chunk.inputs[row]
+            }
+            chunk.lineStarts = chunk.inputs.map { $0 == Self.lineEnd }
+            chunk.resets = test.lineEnd == .reset
         }
         let expected = oracle.run(chunk)
 

@@ -12,7 +12,8 @@ import Testing
         var connections = Connections.none
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
-        var testDescription: String { "\(cell.rawValue) \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes)" }
+        var lineEnd = LineEnd.Rule.carry
+        var testDescription: String { "\(cell.rawValue) \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)" }
     }
 
     static let cases =
@@ -23,6 +24,7 @@ import Testing
                 Case(cell: cell, tied: true), Case(cell: cell, tied: true, nodes: [3, 1]),
                 Case(cell: cell, tied: true, hidden: [90, 61]), Case(cell: cell, hidden: [90, 13, 61], nodes: [2, 1]),
                 Case(cell: cell, dropout: GradientTests.rates(0.1, 0.2, 0, 0.3), hidden: [90, 13, 61]),
+                Case(cell: cell, lineEnd: .reset), Case(cell: cell, training: false, lineEnd: .reset), Case(cell: cell, lineEnd: .cut),
             ]
         }
         + Connections.allCases.flatMap { connections in
@@ -37,9 +39,10 @@ import Testing
 
     /// Odd sizes, so that rounding shows.
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
-        let model = ModelConfiguration(
+        var model = ModelConfiguration(
             cell: test.cell, vocabulary: 3001, embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
+        model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)
         let memory = try #require(

@@ -41,6 +41,10 @@ package struct OracleChunk: Sendable {
     package var dropout: [[Double]]?
     /// A multiplier of each word's vector [V], before those. Nil: none.
     package var wordDropout: [Double]?
+    /// Where a line starts, [T, B]; nil: nowhere.
+    package var lineStarts: [Bool]?
+    /// Whether the state is zero there; else only no gradient passes.
+    package var resets = false
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
     package var finalStateWeights: [OracleState]?
 

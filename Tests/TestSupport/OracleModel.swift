@@ -162,6 +162,7 @@ package struct OracleModel: Sendable {
             for t in 0..<chunk.steps {
                 let position = t * chunk.batch + stream
                 let token = Int(chunk.inputs[position])
+                if chunk.resets, chunk.lineStarts?[position] == true { state = zeroState(batch: 1) }
                 let word = encoder[token * embedding..<(token + 1) * embedding].map { $0 * (chunk.wordDropout?[token] ?? 1) }
                 var x = dropped(word, chunk, site: 0, position: position)
                 trace.append([])
@@ -196,6 +197,7 @@ package struct OracleModel: Sendable {
                     stateGradient[layer] = OracleState(hidden: gradient.hidden, cell: gradient.cell)
                     dx = zip(gradient.input, parts.past).map { $0 + $1 }
                 }
+                if chunk.lineStarts?[position] == true { stateGradient = zeroState(batch: 1) }
                 dx = dropped(dx, chunk, site: 0, position: position)
                 let token = Int(chunk.inputs[position])
                 for column in 0..<embedding { encoderGradient[token * embedding + column] += dx[column] * (chunk.wordDropout?[token] ?? 1) }
