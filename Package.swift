@@ -75,16 +75,20 @@ let package = Package(
         // Records in, a page out
         .target(name: "Report", dependencies: ["Reporting", "Diagnostics"], swiftSettings: testable),
 
+        // n-gram models: counting, Kneser-Ney, ARPA files
+        .target(name: "NGram", dependencies: ["Corpus", "Collectives", "Elementary", "Files", "Diagnostics"]),
         // A trained model at work: evaluate, score, generate, complete; its file
         .target(
             name: "Inference",
-            dependencies: ["Recurrent", "Checkpoints", "Corpus", "Collectives", "Kernels", "Randomness", "Elementary", "Diagnostics"],
+            dependencies: [
+                "Recurrent", "NGram", "Checkpoints", "Corpus", "Collectives", "Kernels", "Randomness", "Elementary", "Diagnostics",
+            ],
             swiftSettings: vectorised),
         .target(
             name: "Training",
             dependencies: [
-                "Inference", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Platform", "Files",
-                "Randomness", "Elementary", "Diagnostics",
+                "Inference", "Recurrent", "NGram", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels",
+                "Platform", "Files", "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
         // A model as other programs' files
@@ -107,8 +111,8 @@ let package = Package(
         .executableTarget(
             name: "lockstep",
             dependencies: [
-                "Benchmark", "Doctor", "Training", "Inference", "ModelExport", "Recurrent", "Optimization", "Checkpoints", "Corpus",
-                "Collectives", "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
+                "Benchmark", "Doctor", "Training", "Inference", "ModelExport", "Recurrent", "NGram", "Optimization", "Checkpoints",
+                "Corpus", "Collectives", "MPITransport", "Configuration", "Reporting", "Report", "Kernels", "Platform", "Files", "Randomness", "Elementary",
                 "Diagnostics", "CProcessor",
                 .product(name: "ArgumentParser", package: "swift-argument-parser"),
                 .product(name: "Logging", package: "swift-log"),
@@ -136,17 +140,19 @@ let package = Package(
         .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
         .testTarget(
+            name: "NGramTests", dependencies: ["NGram", "Corpus", "Collectives", "Files", "Diagnostics", "TestSupport"]),
+        .testTarget(
             name: "InferenceTests",
             dependencies: [
-                "Inference", "Recurrent", "Checkpoints", "Corpus", "Collectives", "Kernels", "Files", "Randomness", "Diagnostics",
-                "TestSupport",
+                "Inference", "Recurrent", "NGram", "Checkpoints", "Corpus", "Collectives", "Kernels", "Files", "Randomness",
+                "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "TrainingTests",
             dependencies: [
-                "Training", "Inference", "Recurrent", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels",
-                "Files", "Randomness", "Diagnostics", "TestSupport",
+                "Training", "Inference", "Recurrent", "NGram", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting",
+                "Kernels", "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
@@ -161,7 +167,7 @@ let package = Package(
         .executableTarget(
             name: "lockstep-fuzz",
             dependencies: [
-                "Corpus", "Checkpoints", "Configuration", "Training", "Inference", "Recurrent", "Reporting", "Report", "Files",
+                "Corpus", "Checkpoints", "Configuration", "Training", "Inference", "Recurrent", "NGram", "Reporting", "Report", "Files",
                 "Randomness", "Diagnostics", "TestSupport",
             ],
             path: "Tests/Fuzz"),

@@ -6,7 +6,10 @@ enum CheckpointFile {
     static let model = "model.safetensors"
     static let state = "state.safetensors"
     static let vocabulary = "vocabulary.json"
-    static let all = [model, state, vocabulary]
+    /// The same model as text, for other programs; of n-gram models only.
+    static let arpa = "model.arpa"
+
+    static func all(of kind: String) -> [String] { [model, state, vocabulary] + (kind == Manifest.ngram ? [arpa] : []) }
 }
 
 /// The content of a checkpoint to be saved.
@@ -18,12 +21,18 @@ package struct CheckpointContent {
     package var state: [NamedTensor]
     /// Path of the dataset's `vocabulary.json`.
     package var vocabularyPath: String
+    /// Writes `model.arpa`, piece by piece; for n-gram models.
+    package var arpa: ((_ write: @escaping (UnsafeRawBufferPointer) throws -> Void) throws -> Void)?
 
-    package init(manifest: Manifest, model: [NamedTensor], state: [NamedTensor], vocabularyPath: String) {
+    package init(
+        manifest: Manifest, model: [NamedTensor], state: [NamedTensor], vocabularyPath: String,
+        arpa: ((_ write: @escaping (UnsafeRawBufferPointer) throws -> Void) throws -> Void)? = nil
+    ) {
         self.manifest = manifest
         self.model = model
         self.state = state
         self.vocabularyPath = vocabularyPath
+        self.arpa = arpa
     }
 
     /// Fills an empty folder with durable files, the manifest last.
@@ -36,8 +45,24 @@ package struct CheckpointContent {
             CheckpointFile.state: try SafetensorsWriter.write(state, to: "\(folder)/\(CheckpointFile.state)"),
             CheckpointFile.vocabulary: try copyVocabulary(to: folder),
         ]
+        if let arpa { manifest.files[CheckpointFile.arpa] = try CheckpointContent.write(arpa, to: "\(folder)/\(CheckpointFile.arpa)") }
         try ManifestFile.write(manifest, in: folder)
         try Folder.sync(folder)
+    }
+
+    private static func write(
+        _ content: (@escaping (UnsafeRawBufferPointer) throws -> Void) throws -> Void, to path: String
+    ) throws -> FileRecord {
+        let file = try File.open(path, .createNew)
+        let digest = Digest()
+        try content {
+            try file.write($0)
+            digest.update($0)
+        }
+        try file.sync()
+        let size = try file.size()
+        try file.close()
+        return FileRecord(size: size, sha256: digest.hexadecimal())
     }
 
     private func copyVocabulary(to folder: String) throws -> FileRecord {
@@ -71,7 +96,7 @@ package struct LoadedCheckpoint: Sendable {
     package var stateHash: String { manifest.files[CheckpointFile.state]?.sha256 ?? "" }
 
     /// Bytes of all files but the manifest.
-    package var size: Int { CheckpointFile.all.reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
+    package var size: Int { CheckpointFile.all(of: manifest.kind).reduce(0) { $0 + (manifest.files[$1]?.size ?? 0) } }
 
     /// Opens the folder. Sizes and headers are always checked.
     /// - Parameters:
@@ -81,7 +106,7 @@ package struct LoadedCheckpoint: Sendable {
     package init(folder: String, verifying: Bool = true, finite: Bool = true) throws {
         self.folder = folder
         manifest = try ManifestFile.read(in: folder)
-        for name in CheckpointFile.all {
+        for name in CheckpointFile.all(of: manifest.kind) {
             try Self.check("\(folder)/\(name)", against: manifest.files[name], verifying: verifying)
         }
         model = try SafetensorsFile("\(folder)/\(CheckpointFile.model)")

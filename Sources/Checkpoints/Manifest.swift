@@ -12,6 +12,7 @@ package struct Manifest: Codable, Equatable, Sendable {
     package var kind: String { statedKind ?? Manifest.recurrent }
     private var statedKind: String?
     package static let recurrent = "recurrent"
+    package static let ngram = "ngram"
     package var model: ModelSummary
     /// The complete configuration, as YAML.
     package var configuration: String
@@ -101,10 +102,11 @@ package struct Manifest: Codable, Equatable, Sendable {
             ("step", step), ("epoch", epoch), ("offset", offset), ("tokens", tokens), ("sequence", sequence),
             ("best.step", best?.step ?? 0),
         ]
-        let sizes = [
-            ("ranks", ranks), ("model.layers", model.layers), ("model.embedding", model.embedding),
-            ("model.hidden", model.hidden), ("model.vocabulary_size", model.vocabularySize),
-        ] + (model.hiddenSizes ?? []).map { ("model.hidden_sizes", $0) }
+        let layers = [("model.layers", model.layers), ("model.embedding", model.embedding), ("model.hidden", model.hidden)]
+            + (model.hiddenSizes ?? []).map { ("model.hidden_sizes", $0) }
+        let sizes =
+            [("ranks", ranks), ("model.vocabulary_size", model.vocabularySize)]
+            + (kind == Manifest.ngram ? [("model.order", model.order ?? 0)] : layers)
         let found =
             counters.first { !(0...1 << 60).contains($0.1) } ?? sizes.first { !(1...Int(Int32.max)).contains($0.1) }
         return found.map { "\($0.0) \($0.1)" }
@@ -141,6 +143,15 @@ package struct ModelSummary: Codable, Equatable, Sendable {
         }
     }
 
+    /// The length of the longest n-grams; nil for a network. An n-gram model has no layers, and 0 for their sizes.
+    package var order: Int?
+
+    package init(ngramOrder order: Int, vocabularySize: Int) {
+        self.init(cell: Manifest.ngram, activation: "", embedding: 0, hidden: [0], tied: false, vocabularySize: vocabularySize)
+        layers = 0
+        self.order = order
+    }
+
     package init(
         cell: String, activation: String, embedding: Int, hidden: [Int], tied: Bool, vocabularySize: Int,
         options: [String: String]? = nil, lineEnd: LineEnd? = nil
@@ -158,7 +169,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case cell, activation, layers, embedding, hidden, tied, options
+        case cell, activation, layers, embedding, hidden, tied, options, order
         case hiddenSizes = "hidden_sizes"
         case vocabularySize = "vocabulary_size"
         case lineEnd = "line_end"

@@ -21,6 +21,8 @@ package enum SafetensorsError: DiagnosedError, Equatable {
     case missingTensor(file: String, tensor: String, nearest: String?)
     case otherShape(file: String, tensor: String, expected: [Int], found: [Int])
     case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
+    /// Elements at addresses that are no multiples of their size.
+    case notAligned(file: String, tensor: String)
 
     package enum OtherFormat: String, Sendable {
         case pickle = "a file from torch.save"
@@ -88,6 +90,8 @@ package enum SafetensorsError: DiagnosedError, Equatable {
             return Diagnosis(
                 "the tensor has another dtype", file: file, location: tensor.printable, expected: expected.rawValue,
                 found: found.rawValue, remedy: "convert the file")
+        case .notAligned(let file, let tensor):
+            return damaged("elements that are not aligned", file, at: tensor.printable)
         }
     }
 

@@ -14,6 +14,11 @@ extension RunConfiguration {
                 "model.activation", expected: "tanh, or model.cell elman",
                 found: "\(model.activation.scalar) with \(model.cell.scalar)")
         }
+        if model.order != RunConfiguration().model.order, model.kind != .ngram {
+            throw ConfigurationError.contradiction(
+                "model.order", expected: "\(RunConfiguration().model.order), or model.cell ngram",
+                found: "\(model.order) with \(model.kind.scalar)")
+        }
         if model.gates != Set(Gate.allCases), model.cell != .lstm {
             throw ConfigurationError.contradiction(
                 "model.gates", expected: "\(Set(Gate.allCases).scalar), or model.cell lstm",

@@ -25,6 +25,10 @@ package struct RunConfiguration: Sendable, Equatable {
 
     package struct Model: Sendable, Equatable {
         package var cell = Cell.lstm
+        /// An n-gram model, which has no cell: `kind` says both.
+        package var isNGram = false
+        /// The length of an n-gram model's longest n-grams.
+        package var order = 5
         /// The Elman cell's nonlinearity; the other cells have their own.
         package var activation = Activation.tanh
         /// LSTM only: a missing gate is 1.

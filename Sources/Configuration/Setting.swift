@@ -55,8 +55,11 @@ extension RunConfiguration {
             "The dataset folder that `lockstep prepare` made, relative to the folder in which lockstep is started. `--data FOLDER` sets it too."),
 
         Setting(
-            "model.cell", \.model.cell, .any, structural: true,
-            "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). [Formulas](mathematics.md)."),
+            "model.cell", \.model.kind, .any, structural: true,
+            "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). [Formulas](mathematics.md). `ngram` is no network but an [n-gram model](mathematics.md#n-gram-models): of the other keys it uses `model.order`, `data.path`, `metrics.tensorboard` and `watchdog.seconds`, and it names those that it ignores."),
+        Setting(
+            "model.order", \.model.order, .from(1, to: 16), structural: true, unit: "tokens",
+            "For `ngram` only: the length of the longest n-grams."),
         Setting(
             "model.activation", \.model.activation, .any, structural: true,
             "The nonlinearity of `elman`. The other cells have their own and accept only `tanh`."),

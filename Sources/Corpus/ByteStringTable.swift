@@ -3,7 +3,7 @@ import Glibc
 /// Byte strings, numbered in order of insertion. Their bytes are in one arena, found through an open-addressing hash table
 /// with linear probing. No allocation per string, and `String` (whose equality is that of canonical Unicode
 /// equivalence, not of bytes) is not used.
-struct ByteStringTable: Sendable {
+package struct ByteStringTable: Sendable {
     /// A string's length and, up to eight bytes, its content, which are compared without looking at the arena; for longer strings
     /// the key is a hash.
     private struct Slot {
@@ -20,17 +20,20 @@ struct ByteStringTable: Sendable {
     /// Random for each table, so that nobody can construct a file whose strings all collide.
     private let seeds = (UInt64.random(in: 0 ... .max), UInt64.random(in: 0 ... .max) | 1)
 
-    var count: Int { ends.count }
+    package init() {}
 
-    subscript(_ number: Int) -> ArraySlice<UInt8> { arena[start(of: number)..<ends[number]] }
+    package var count: Int { ends.count }
+    package var indices: Range<Int> { 0..<count }
 
-    func find(_ string: UnsafeBufferPointer<UInt8>) -> Int? {
+    package subscript(_ number: Int) -> ArraySlice<UInt8> { arena[start(of: number)..<ends[number]] }
+
+    package func find(_ string: UnsafeBufferPointer<UInt8>) -> Int? {
         let number = slots[place(of: string, key: key(of: string))].number
         return number == 0 ? nil : Int(number) - 1
     }
 
     /// The string's number and whether it is new.
-    mutating func insert(_ string: UnsafeBufferPointer<UInt8>) -> (number: Int, isNew: Bool) {
+    package mutating func insert(_ string: UnsafeBufferPointer<UInt8>) -> (number: Int, isNew: Bool) {
         let key = key(of: string)
         let place = place(of: string, key: key)
         if slots[place].number != 0 { return (Int(slots[place].number) - 1, false) }
@@ -41,7 +44,7 @@ struct ByteStringTable: Sendable {
         return (count - 1, true)
     }
 
-    mutating func insert(_ string: some Sequence<UInt8>) -> (number: Int, isNew: Bool) {
+    package mutating func insert(_ string: some Sequence<UInt8>) -> (number: Int, isNew: Bool) {
         Array(string).withUnsafeBufferPointer { insert($0) }
     }
 

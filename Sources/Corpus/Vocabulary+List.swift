@@ -24,6 +24,25 @@ extension Vocabulary {
     }
 }
 
+extension Vocabulary {
+    /// The vocabulary of a word model of another program.
+    /// - Parameters:
+    ///   - words: by id, no two the same; those of the end of a line and of unknown words are spelled in whatever way.
+    package init(words: [[UInt8]], endOfSentence: Int, unknown: Int) {
+        var tokens = ByteStringTable()
+        for (id, word) in words.enumerated() {
+            let isNew =
+                switch id {
+                case endOfSentence: tokens.insert(Vocabulary.endOfSentenceToken.utf8).isNew
+                case unknown: tokens.insert(Vocabulary.unknownToken.utf8).isNew
+                default: tokens.insert(word).isNew
+                }
+            precondition(isNew, "two words with the same spelling")
+        }
+        self.init(level: .word, tokens: tokens, occurrences: [Int](repeating: 0, count: tokens.count))
+    }
+}
+
 /// A list of tokens that cannot be a vocabulary.
 package enum TokenListError: DiagnosedError, Equatable {
     case empty(file: String)

@@ -17,7 +17,8 @@ extension Vocabulary {
         return table
     }
 
-    private func symbol(_ id: Int) -> String {
+    /// A token as such a line has it.
+    package func symbol(_ id: Int) -> String {
         let bytes = bytes(of: id)
         let isPlain = { (scalar: Unicode.Scalar) in
             !scalar.properties.isWhitespace && ![.control, .format, .surrogate].contains(scalar.properties.generalCategory)

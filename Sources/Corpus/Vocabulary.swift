@@ -246,9 +246,7 @@ package struct Vocabulary: Sendable {
 }
 
 extension ByteStringTable {
-    var indices: Range<Int> { 0..<count }
-
-    func find(_ string: String) -> Int? { Array(string.utf8).withUnsafeBufferPointer { find($0) } }
+    package func find(_ string: String) -> Int? { Array(string.utf8).withUnsafeBufferPointer { find($0) } }
 }
 
 extension Digest {

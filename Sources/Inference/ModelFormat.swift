@@ -5,6 +5,8 @@ import Diagnostics
 package enum ModelFormat: String, CaseIterable {
     /// A recurrent network: parameters in `model.safetensors`.
     case recurrent
+    /// Counts of n-grams, as probabilities: `NGramFile`.
+    case ngram
 
     /// - Throws: `ModelFileError.unknown` for a kind of a later version.
     package init(of checkpoint: LoadedCheckpoint) throws {
@@ -17,12 +19,13 @@ package enum ModelFormat: String, CaseIterable {
     }
 
     /// The model of a checkpoint.
-    /// - Throws: `ModelFileError`, `SafetensorsError`.
+    /// - Throws: `ModelFileError`, `NGramModelError`, `SafetensorsError`.
     package static func open(_ checkpoint: LoadedCheckpoint) throws -> any TokenPredictor {
         switch try ModelFormat(of: checkpoint) {
         case .recurrent:
             let (configuration, parameters) = try ModelFile.load(checkpoint)
             return RecurrentPredictor(configuration, parameters: parameters)
+        case .ngram: return NGramPredictor(try NGramFile.load(checkpoint))
         }
     }
 }

@@ -44,11 +44,13 @@ package struct Page {
 
     private var subtitle: HTML {
         guard runs.count == 1, let start = runs[0].history.starts.last else { return "" }
-        return "<p class=\"lead\">\(model(runs[0])), \(Formatting.count(start.parameters)) parameters, on \(Formatting.count(start.data.trainingTokens)) \(start.data.level) tokens of \(start.data.folder)</p>"
+        let parameters = start.parameters == 0 ? "" : ", \(Formatting.count(start.parameters)) parameters"
+        return "<p class=\"lead\">\(model(runs[0]))\(parameters), on \(Formatting.count(start.data.trainingTokens)) \(start.data.level) tokens of \(start.data.folder)</p>"
     }
 
-    /// "lstm 2 x 200".
+    /// "lstm 2 x 200", "5-gram".
     func model(_ run: Run) -> String {
+        if run.setting("model.cell") == "ngram", let order = run.setting("model.order") { return "\(order)-gram" }
         guard let cell = run.setting("model.cell"), let layers = run.setting("model.layers"),
             let hidden = run.setting("model.hidden")
         else { return "?" }
@@ -117,7 +119,7 @@ package struct Page {
                 let fact = facts.first { $0.name == name }
                 return "<td title=\"\(fact?.note ?? "")\">\(fact?.value ?? "")</td>"
             }
-            let parameters = run.history.starts.last.map { Label.number(Double($0.parameters)) } ?? ""
+            let parameters = run.history.starts.last.map { $0.parameters == 0 ? "" : Label.number(Double($0.parameters)) } ?? ""
             return """
                 <tr><th scope="row">\(swatch(index))\(run.name)</th><td class="text">\(model(run))</td><td>\(parameters)</td>\
                 \(cell("best validation perplexity"))\(cell("last training perplexity"))\(cell("tokens trained"))\

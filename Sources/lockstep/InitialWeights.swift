@@ -18,6 +18,10 @@ struct InitialWeights {
         let path = Folder.withoutSlash(path)
         if Folder.isFolder(path) {
             let checkpoint = try CheckpointStore.resolve(path, note: note)
+            guard checkpoint.manifest.kind == Manifest.recurrent else {
+                throw UsageError(
+                    "an n-gram model has no weights to start from", location: path, remedy: "give a run of a recurrent network")
+            }
             file = checkpoint.model
             try InitialWeights.compare(checkpoint.manifest.vocabularyHash, of: checkpoint.vocabularyPath, with: dataset)
         } else {

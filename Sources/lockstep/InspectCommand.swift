@@ -5,7 +5,7 @@ import Files
 struct InspectCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "inspect",
-        abstract: "Show what a dataset, run or checkpoint folder, or a safetensors file, contains.",
+        abstract: "Show what a dataset, run or checkpoint folder, or a safetensors or ARPA file, contains.",
         discussion: """
             Verifies datasets and checkpoints. Whatever is damaged is named with the reason, and the exit code is 65. For \
             each tensor it shows the smallest and largest value, the mean, the root mean square, and how many elements \
@@ -18,7 +18,7 @@ struct InspectCommand: TaskCommand {
               lockstep inspect weights.safetensors --vocabulary data/news
             """)
 
-    @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors file.", valueName: "path"), completion: .file())
+    @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors or ARPA file.", valueName: "path"), completion: .file())
     var path: String
 
     @Option(help: ArgumentHelp("Whether this vocabulary (a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line) fits a .safetensors file.", valueName: "path"), completion: .file())

@@ -24,6 +24,7 @@ extension Inspection {
             state
             \(TensorSummary.table(state))
             """
+        case .arpa(let path, let sketch): "ARPA file \(path)\n\n" + sketch.text
         case .tensors(let path, let tensors, let metadata, let model):
             "Safetensors \(path)\n\n" + (model.map { $0.text + "\n\n" } ?? "") + TensorSummary.table(tensors)
                 + metadata.sorted { $0.key < $1.key }.map { "\n\nmetadata  \($0.key.printable): \($0.value.printable)" }.joined()
@@ -75,6 +76,7 @@ extension RunSketch {
 
 extension ModelSummary {
     var text: String {
+        if let order { return "\(order)-gram, vocabulary \(Formatting.count(vocabularySize))" }
         let sizes = hiddenSizes.map { "(\($0.map(String.init).joined(separator: ", ")))" } ?? "\(hidden)"
         return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)\(lineEnd.map { ", line ends \($0.rule.printable)" } ?? "")"
     }
@@ -105,12 +107,13 @@ extension Manifest {
         // Tied weights are in the file under both names.
         let own = tensors.filter { !(model.tied && $0.name == "decoder.weight") }
         let parameters = own.reduce(0) { $0 + $1.shape.reduce(1, *) }
+        let ngrams = (1...16).compactMap { n in tensors.first { $0.name == "ngram.\(n).log_probability" }?.shape.first }
         func loss(_ nats: Double) -> String { "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(Elementary.exponential(nats)))" }
         var rows = [
             ["saved", "\(created.printable) by lockstep \(programVersion.printable) on \(ranks) rank\(ranks == 1 ? "" : "s")"],
             [
                 "model",
-                "\(model.text): \(Formatting.count(parameters)) parameters",
+                "\(model.text): \(kind == Manifest.ngram ? NGramSketch.text(ngrams) : "\(Formatting.count(parameters)) parameters")",
             ],
             [
                 "trained",

@@ -4,21 +4,25 @@ import Corpus
 import Diagnostics
 import Files
 import FoundationEssentials
+import NGram
 
 /// What `lockstep inspect` finds at a path.
 enum Inspection: Encodable {
     case dataset(path: String, DatasetSummary)
     case run(path: String, [CheckpointSummary], RunSketch?)
     case checkpoint(path: String, Manifest, model: [TensorSummary], state: [TensorSummary])
+    case arpa(path: String, NGramSketch)
     case tensors(path: String, [TensorSummary], metadata: [String: String], model: WeightsSketch?)
 
     /// - Parameters:
     ///   - shape: of a .safetensors file.
     ///   - vocabulary: the one that should go with such a file.
-    /// - Throws: `InspectionError`, `FileError`, `CheckpointError`, `SafetensorsError`; as `WeightsSketch`.
+    /// - Throws: `InspectionError`, `FileError`, `CheckpointError`, `SafetensorsError`, `ARPAError`; as `WeightsSketch`.
     init(of path: String, _ shape: ShapeOptions, vocabulary: String?) throws {
         guard Folder.exists(path) else { throw FileError(operation: "open", path: path) }
-        if !Folder.isFolder(path) {
+        if !Folder.isFolder(path), ARPAFile.isARPA(path) {
+            self = .arpa(path: path, NGramSketch(try ARPAFile(path)))
+        } else if !Folder.isFolder(path) {
             let file = try SafetensorsFile(path)
             // Without a vocabulary any tensors may be looked at, whether or not they are a model's.
             let model =
@@ -53,7 +57,7 @@ enum Inspection: Encodable {
         case .checkpoint(let path, _, let model, let state):
             let tensor = (model + state).first { $0.statistics.notFinite > 0 }
             if let tensor { throw CheckpointError.notFinite(file: path, tensor: tensor.name) }
-        case .tensors: break
+        case .arpa, .tensors: break
         }
     }
 
@@ -79,6 +83,10 @@ enum Inspection: Encodable {
             try container.encode(manifest, forKey: .manifest)
             try container.encode(model, forKey: .model)
             try container.encode(state, forKey: .state)
+        case .arpa(let path, let sketch):
+            try container.encode("arpa", forKey: .kind)
+            try container.encode(path.legible, forKey: .path)
+            try container.encode(sketch, forKey: .model)
         case .tensors(let path, let tensors, let metadata, let model):
             try container.encode("safetensors", forKey: .kind)
             try container.encode(path.legible, forKey: .path)

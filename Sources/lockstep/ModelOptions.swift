@@ -3,7 +3,7 @@ import Recurrent
 
 /// Which model a command opens.
 struct ModelOptions: ParsableArguments {
-    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest; or with --vocabulary a .safetensors file with PyTorch's names.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("A checkpoint folder, or a run folder: then its best checkpoint, else the latest; an ARPA file, which may be gzip; or with --vocabulary a .safetensors file with PyTorch's names.", valueName: "path"), completion: .file())
     var checkpoint: String
 
     @Option(help: ArgumentHelp("The vocabulary of a .safetensors file: a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line in the order of the ids.", valueName: "path"), completion: .file())

@@ -4,13 +4,14 @@ import Corpus
 import Diagnostics
 import Files
 import Inference
+import NGram
 import Recurrent
 
 /// A model and its vocabulary in memory, for evaluate, generate, complete and score.
 struct OpenedModel {
-    /// A checkpoint folder, or a file of weights.
+    /// A checkpoint folder, a file of weights or an ARPA file.
     let path: String
-    /// Nil for a file of weights.
+    /// Nil for a file.
     let checkpoint: LoadedCheckpoint?
     /// SHA-256 of the file that holds the weights.
     let modelHash: String
@@ -33,6 +34,15 @@ struct OpenedModel {
             modelHash = checkpoint.modelHash
             predictor = try ModelFormat.open(checkpoint)
             vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
+        } else if ARPAFile.isARPA(given) {
+            try OpenedModel.refuseFileOptions(options)
+            let file = try ARPAFile(given)
+            file.notes.forEach(note)
+            checkpoint = nil
+            path = given
+            predictor = NGramPredictor(file.model)
+            modelHash = try Digest.sha256(ofFile: given)
+            vocabulary = file.vocabulary
         } else {
             let file = try SafetensorsFile(given)
             guard let vocabularyPath else {
@@ -73,11 +83,11 @@ struct OpenedModel {
         ]
         guard Folder.exists(options.checkpoint), let (name, _) = given.first(where: \.1) else { return }
         throw UsageError(
-            "\(name) is for a .safetensors file; a checkpoint folder says it itself", location: options.checkpoint,
+            "\(name) is for a .safetensors file; a checkpoint folder and an ARPA file say it themselves", location: options.checkpoint,
             remedy: "leave it out")
     }
 
-    /// Updates made when it was saved; nil for a file of weights.
+    /// Updates made when it was saved; nil for a file.
     var step: Int? { checkpoint?.manifest.step }
 
     /// Where the training data was, from the configuration in the manifest; for a file of weights, the dataset that its
@@ -85,7 +95,7 @@ struct OpenedModel {
     func dataFolder() throws -> String {
         guard let checkpoint else {
             guard let vocabularyPath, Folder.exists("\(vocabularyPath)/dataset.json") else {
-                throw UsageError("a file of weights has no data of its own", location: path, remedy: "give --data FOLDER or --text FILE")
+                throw UsageError("a model's file has no data of its own", location: path, remedy: "give --data FOLDER or --text FILE")
             }
             return vocabularyPath
         }
@@ -158,5 +168,12 @@ struct UnreadableText: DiagnosedError {
         diagnosis.file = file
         diagnosis.location = [line.map { "line \($0)" }, diagnosis.location].compactMap { $0 }.joined(separator: ", ")
         return diagnosis
+    }
+}
+
+extension ARPAFile {
+    /// The words, with `<eos>` for `</s>`.
+    var vocabulary: Vocabulary {
+        Vocabulary(words: words, endOfSentence: Int(model.wordSet.end), unknown: Int(model.wordSet.unknown))
     }
 }

@@ -25,9 +25,9 @@ struct RunEnding: Encodable {
     /// - Throws: `FileError`.
     static func clear(_ folder: String) throws { try Folder.remove(path(folder)) }
 
-    static func write(_ result: TrainingResult, to folder: String) {
-        let code = result.finished ? 0 : FailureKind.stopped.rawValue
+    static func write(finished: Bool, step: Int, to folder: String) {
+        let code = finished ? 0 : FailureKind.stopped.rawValue
         // The checkpoint is safe; without this file, the supervisor only makes one unnecessary attempt.
-        try? File.publish("\(code) step \(result.step)\n", at: path(folder))
+        try? File.publish("\(code) step \(step)\n", at: path(folder))
     }
 }

@@ -108,14 +108,16 @@ struct RunSummary {
     }
 
     /// The last lines of a finished run.
-    static func ending(_ result: TrainingResult, dataset: Dataset) -> String {
+    /// - Parameter deed: what was done, for a run other than of steps.
+    static func ending(_ result: TrainingResult, dataset: Dataset, deed: String? = nil) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
         var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
+        if let deed { lines = ["\(deed) in \(Formatting.duration(seconds: result.seconds))"] }
         if result.steps == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
             lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
         }
-        if let best = result.best {
+        if let best = result.best, deed == nil {
             lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(Elementary.exponential(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
         let folder = result.folder.shellWord

@@ -6,18 +6,17 @@ import Inference
 import Kernels
 import MPITransport
 import Platform
-import Recurrent
 import Reporting
-import Training
 
 extension StartRecord {
     /// Collective. What this session trains, and where.
     /// - Parameters:
+    ///   - parameters: 0 for a model without weights.
     ///   - tokens: numbers of tokens in the training and the validation part.
     ///   - step: the step from which the session starts.
     /// - Throws: transport errors.
     init(
-        _ options: TrainingOptions, dataset: Dataset, tokens: (training: Int, validation: Int?), step: Int,
+        parameters: Int, totalSteps: Int, dataset: Dataset, tokens: (training: Int, validation: Int?), step: Int,
         _ communicator: any Communicator
     ) throws {
         let hosts = try communicator.allGather(Array(Host.name.utf8)).map { String(decoding: $0, as: UTF8.self) }
@@ -26,7 +25,7 @@ extension StartRecord {
             hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Job.threads,
             processor: Machine.this.processorName, cores: Machine.this.processorCount,
             libraries: [Arithmetic.products] + (MPISession.isLaunched ? [MPILibrary.version] : []),
-            parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps,
+            parameters: parameters, totalSteps: totalSteps,
             data: Data(
                 folder: dataset.folder, level: dataset.vocabulary.level.rawValue, vocabulary: dataset.vocabulary.count,
                 trainingTokens: tokens.training, validationTokens: tokens.validation, hash: dataset.hash))

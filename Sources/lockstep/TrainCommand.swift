@@ -1,4 +1,5 @@
 import ArgumentParser
+import Configuration
 import Diagnostics
 import Glibc
 import Training
@@ -64,7 +65,12 @@ struct TrainCommand: JobCommand {
         }
         try watchdog.watch()
         let finished = try Job.run { communicator in
-            let setup = try TrainingSetup(self, communicator, heartbeat, watchdog)
+            let beginning = try RunBeginning(self, communicator, heartbeat)
+            if beginning.configuration.model.kind == .ngram {
+                let run = try NGramRun(self, beginning, communicator, heartbeat, watchdog)
+                return dryRun ? true : try run.train()
+            }
+            let setup = try TrainingSetup(self, beginning, communicator, heartbeat, watchdog)
             return dryRun ? true : try setup.train()
         }
         // So that whoever started the run knows to start it again.

@@ -1,5 +1,6 @@
 import Configuration
 import Corpus
+import Diagnostics
 import Optimization
 import Recurrent
 import Training
@@ -11,6 +12,7 @@ extension TrainingOptions {
     ///   - trainingTokens: determines the number of steps.
     /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none.
     init(_ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, trainingTokens: Int) throws {
+        try configuration.requireNetwork()
         let training = configuration.training
         let unroll =
             training.randomUnroll
@@ -45,6 +47,16 @@ extension TrainingOptions {
         verifyEverySteps = training.verifyEverySteps
         exchange = configuration.exchange
         reproducibleShards = training.reproducibleShards
+    }
+}
+
+extension RunConfiguration {
+    /// - Throws: `UsageError` for an n-gram model.
+    func requireNetwork() throws {
+        guard model.kind == .ngram else { return }
+        throw UsageError(
+            "an n-gram model is counted, not trained step by step", location: "model.cell", found: "ngram",
+            remedy: "use lockstep train, evaluate, score, generate, complete and inspect with it, or choose a recurrent cell")
     }
 }
 

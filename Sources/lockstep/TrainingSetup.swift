@@ -13,35 +13,24 @@ import Training
 /// Goes from the command line to a trainer that is ready to start, on all ranks together.
 struct TrainingSetup {
     private let communicator: any Communicator
-    private let plan: RunPlan
-    private let dataset: Dataset
+    private let beginning: RunBeginning
     private let trainer: Trainer
     private let reporter: RunReporter?
     private let lock: RunLock?
 
     /// Collective. Finds all errors before the run folder is touched.
     init(
-        _ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat, _ watchdog: Watchdog
+        _ command: TrainCommand, _ beginning: RunBeginning, _ communicator: any Communicator, _ heartbeat: Heartbeat,
+        _ watchdog: Watchdog
     ) throws {
         self.communicator = communicator
-        heartbeat.beat()
+        self.beginning = beginning
+        let (plan, configuration, data, dataset) = (
+            beginning.plan, beginning.configuration, beginning.data, beginning.data.dataset
+        )
         let isFirst = communicator.rank == 0
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
 
-        plan = try RunPlan(command, communicator)
-        let configuration = try communicator.together("reading the configuration") { [plan] in
-            try plan.configuration(command)
-        }
-        try communicator.agreeOnProgram()
-        try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
-
-        let data = try TrainingData(
-            folder: configuration.data.path, recipe: command.options.config, continuing: plan.checkpoint, communicator)
-        dataset = data.dataset
-        heartbeat.beat()
-        if command.dryRun {
-            try communicator.together("checking the dataset's checksums") { try data.dataset.verifyChecksums() }
-        }
         let options = try communicator.together("planning the run") {
             try TrainingSetup.options(configuration, data, communicator)
         }
@@ -51,28 +40,26 @@ struct TrainingSetup {
         }
         try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the initial weights", kind: .data)
 
-        (lock, reporter) = try communicator.together("opening the run folder") { [plan] in
+        (lock, reporter) = try communicator.together("opening the run folder") {
             if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
             guard isFirst, !command.dryRun else { return (nil, nil) }
-            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: options.totalSteps)
+            let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
+            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: options.totalSteps, totalEpochs: epochs)
         }
         if !command.dryRun {
             watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
         }
         heartbeat.beat()
         let start = try StartRecord(
-            options, dataset: dataset, tokens: (data.training.count, data.validation?.count),
+            parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, dataset: dataset,
+            tokens: (data.training.count, data.validation?.count),
             step: plan.checkpoint?.manifest.step ?? 0, communicator)
         reporter?.begins(start)
 
-        let identity = RunIdentity(
-            folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
-            vocabularyPath: dataset.vocabularyPath, vocabularyHash: dataset.vocabulary.hash,
-            datasetFiles: dataset.hashes)
-        trainer = try communicator.together("building the model") { [plan, reporter] in
+        trainer = try communicator.together("building the model") { [reporter] in
             let trainer = try Trainer(
                 options, communicator: communicator, training: data.training, validation: data.validation,
-                identity: identity, heartbeat: heartbeat, reporter: reporter, note: note)
+                identity: beginning.identity, heartbeat: heartbeat, reporter: reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
             if let weights { try trainer.initialise(from: weights.file) }
             return trainer
@@ -119,8 +106,8 @@ struct TrainingSetup {
     }
 
     /// Called by rank 0 alone.
-    private static func openFolder(
-        of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int
+    static func openFolder(
+        of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int, totalEpochs: Int?
     ) throws -> (RunLock, RunReporter) {
         try Folder.create(plan.folder)
         let lock = try RunLock(runFolder: plan.folder)
@@ -131,8 +118,7 @@ struct TrainingSetup {
         try File.publish(configuration.yaml, at: plan.configurationPath)
         let reporter = try RunReporter(
             runFolder: plan.folder, keepingThrough: plan.checkpoint?.manifest.step ?? 0,
-            events: configuration.metrics.tensorboard, totalSteps: totalSteps,
-            totalEpochs: configuration.training.steps == nil ? configuration.training.epochs : nil)
+            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs)
         return (lock, reporter)
     }
 
@@ -149,10 +135,10 @@ struct TrainingSetup {
         return withExtendedLifetime(lock) {
             reporter?.finished()
             guard communicator.rank == 0 else { return result.finished }
-            RunEnding.write(result, to: plan.folder)
-            Watchdog.tidy(plan.folder)
+            RunEnding.write(finished: result.finished, step: result.step, to: result.folder)
+            Watchdog.tidy(result.folder)
             if result.finished {
-                print(RunSummary.ending(result, dataset: dataset))
+                print(RunSummary.ending(result, dataset: beginning.data.dataset))
             } else {
                 Failure.say("lockstep: \(RunSummary.stopped(result, ranks: communicator.size))")
             }

@@ -84,6 +84,7 @@ struct VerifyCommand: ParsableCommand {
         // More ranks than cores are normal here: waiting ranks must not keep the others from computing.
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
         let configuration = try options.load()
+        try configuration.requireNetwork()
         let ranks = try numbersOfRanks(configuration.training)
         // Reported once, here, and not by the first job in its log.
         _ = try Dataset(folder: configuration.data.path, recipe: options.config)

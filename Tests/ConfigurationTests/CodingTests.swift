@@ -66,8 +66,8 @@ import Testing
     @Test func theUnusualConfigurationDiffersInEveryKey() throws {
         try Self.unusual.validate()
         let all = RunConfiguration().values.map(\.path)
-        // No cell has every setting: gates and peepholes are the LSTM's.
-        let ofOtherCells = ["model.gates", "model.peepholes"]
+        // No cell has every setting: gates and peepholes are the LSTM's, the order is that of n-grams.
+        let ofOtherCells = ["model.order", "model.gates", "model.peepholes"]
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
 
@@ -97,6 +97,7 @@ import Testing
                   path: "data/kinematics"
                 model:
                   cell: lstm
+                  order: 5
                   activation: tanh
                   gates: [input, forget, output]
                   peepholes: none
@@ -176,7 +177,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 13)
+        #expect((json?["model"] as? [String: Any])?.count == 14)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

@@ -74,7 +74,7 @@ import Testing
         ),
         (
             "model: {cell: LSTM2}",
-            "config.yaml, line 1, column 15: model.cell cannot have this value; expected elman, lstm, gru or gru_reset_after, found LSTM2"
+            "config.yaml, line 1, column 15: model.cell cannot have this value; expected elman, lstm, gru, gru_reset_after or ngram, found LSTM2"
         ),
         (
             "training: {clip: 5}",

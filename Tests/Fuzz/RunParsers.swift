@@ -10,7 +10,7 @@ import Training
 extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
-        "report", "events", "gzip",
+        "report", "events", "gzip", "arpa", "ngram",
     ]
 
     /// - Parameter folder: the folder for valid and damaged files.
@@ -29,6 +29,8 @@ extension Parser {
         case "report": report(in: folder)
         case "events": try events(in: folder)
         case "gzip": try gzip(in: folder)
+        case "arpa": arpa(in: folder)
+        case "ngram": try ngram(in: folder)
         default: name.hasPrefix("test-") ? faulty(String(name.dropFirst(5)), in: folder) : nil
         }
     }
@@ -107,12 +109,16 @@ extension Parser {
 
     /// Weights that a manifest vouches for.
     private static func checkpoint(in folder: String) throws -> Parser {
-        let saved = try save(in: folder)
+        try weights(of: save(in: folder), named: "checkpoint", words: [])
+    }
+
+    /// The weights of a checkpoint.
+    static func weights(of saved: String, named name: String, words: [String]) throws -> Parser {
         let path = "\(saved)/model.safetensors"
         let original = try File.contents(of: path)
         let manifest = String(decoding: unsealed(try File.contents(of: "\(saved)/manifest.json")), as: UTF8.self)
         let hash = original.withUnsafeBytes { Digest.sha256($0) }
-        var parser = Parser("checkpoint", [original], words: json + safetensorsWords, at: path) { try open(saved) }
+        var parser = Parser(name, [original], words: json + safetensorsWords + words, at: path) { try open(saved) }
         parser.finish = { bytes, _ in
             let record = manifest.replacing(hash, with: bytes.withUnsafeBytes { Digest.sha256($0) })
                 .replacing("\"size\" : \(original.count),", with: "\"size\" : \(bytes.count),")
@@ -130,8 +136,7 @@ extension Parser {
     private static func open(_ folder: String) throws {
         let checkpoint = try LoadedCheckpoint(folder: folder, verifying: false)
         _ = try RunConfiguration.load(yaml: checkpoint.manifest.configuration, name: "manifest.json")
-        let (model, parameters) = try ModelFile.load(checkpoint)
-        precondition(parameters.layout.entries[0].shape == [model.vocabulary, model.embedding])
+        use(try ModelFormat.open(checkpoint))
     }
 
     private static let zeros = [UInt8](repeating: UInt8(ascii: "0"), count: 64)

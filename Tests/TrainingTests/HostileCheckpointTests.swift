@@ -70,7 +70,7 @@ import Training
             #expect(try ModelFormat.open(latest(folder)).vocabularySize == 13)
             try edit(checkpoint.folder, [("  \"model\" : {", "  \"kind\" : \"later\",\n  \"model\" : {")])
             let error = #expect(throws: ModelFileError.self) { try ModelFormat.open(latest(folder)) }
-            #expect("\(error!)".contains("unknown kind of model; expected recurrent, found 'later'"), "\(error!)")
+            #expect("\(error!)".contains("unknown kind of model; expected recurrent, ngram, found 'later'"), "\(error!)")
         }
     }
 

@@ -1,0 +1,125 @@
+import Checkpoints
+import Collectives
+import Corpus
+import Diagnostics
+import Files
+import Inference
+import NGram
+import Reporting
+import Training
+
+/// A run of an n-gram model, ready to start on all ranks together.
+struct NGramRun {
+    private let communicator: any Communicator
+    private let beginning: RunBeginning
+    private let trainer: NGramTrainer
+    private let reporter: RunReporter?
+    private let lock: RunLock?
+
+    /// Collective. Finds all errors before the run folder is touched.
+    init(
+        _ command: TrainCommand, _ beginning: RunBeginning, _ communicator: any Communicator, _ heartbeat: Heartbeat,
+        _ watchdog: Watchdog
+    ) throws {
+        self.communicator = communicator
+        self.beginning = beginning
+        let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
+        let isFirst = communicator.rank == 0
+        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
+        let model = try communicator.together("planning the run") { try NGramRun.plan(command, beginning) }
+        let ignored = configuration.ignoredByNGrams
+        if !ignored.isEmpty { note("an n-gram model ignores \(ignored.joined(separator: ", "))") }
+
+        (lock, reporter) = try communicator.together("opening the run folder") {
+            if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
+            guard isFirst, !command.dryRun else { return (nil, nil) }
+            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: 1, totalEpochs: 1)
+        }
+        if !command.dryRun {
+            watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
+        }
+        heartbeat.beat()
+        let start = try StartRecord(
+            parameters: 0, totalSteps: 1, dataset: data.dataset, tokens: (data.training.count, data.validation?.count),
+            step: plan.checkpoint?.manifest.step ?? 0, communicator)
+        reporter?.begins(start)
+        trainer = NGramTrainer(
+            model, communicator: communicator, training: data.training, validation: data.validation, identity: beginning.identity,
+            heartbeat: heartbeat, reporter: reporter, note: note)
+
+        let placement = try Placement(communicator, threads: 1)
+        if !isFirst { return }
+        let summary = NGramRun.summary(model, beginning, placement)
+        if command.dryRun {
+            print(summary + "\ndry run     all of this is valid, and nothing has been written")
+        } else {
+            Failure.say(summary)
+        }
+    }
+
+    /// The model that a configuration describes for a dataset.
+    private static func plan(_ command: TrainCommand, _ beginning: RunBeginning) throws -> NGramPlan {
+        let vocabulary = beginning.data.dataset.vocabulary
+        guard command.initFrom == nil else {
+            throw UsageError("an n-gram model starts without weights", location: "--init-from", remedy: "leave it out")
+        }
+        for word in [ARPAFile.begin, ARPAFile.end] where vocabulary.level.isSpaced && vocabulary.id(spelled: word) != nil {
+            throw UsageError(
+                "the vocabulary has a token \(word), which n-gram models use for the \(word == ARPAFile.begin ? "start" : "end") of a line",
+                location: beginning.data.dataset.vocabularyPath,
+                remedy: "remove \(word) from the text (lockstep prepare marks the ends of lines itself), and prepare it again")
+        }
+        return NGramPlan(
+            order: beginning.configuration.model.order,
+            wordSet: WordSet(
+                vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd, unknown: vocabulary.unknown.map { Int32($0) })
+        ) { Array(vocabulary.symbol($0).utf8) }
+    }
+
+    private static func summary(_ model: NGramPlan, _ beginning: RunBeginning, _ placement: Placement) -> String {
+        let (plan, data) = (beginning.plan, beginning.data)
+        let validation = data.validation.map { ", \(Formatting.count($0.count)) to validate" } ?? ", none to validate"
+        let most = NGramCounts.memory(tokens: data.training.count, order: model.order, ranks: placement.ranksHere)
+        var rows = [
+            ("model", "\(model.order)-gram, interpolated modified Kneser-Ney, vocabulary \(Formatting.count(model.wordSet.vocabularySize))"),
+            ("data", "\(data.dataset.folder): \(Formatting.count(data.training.count)) tokens (\(data.dataset.vocabulary.level.rawValue)s)\(validation)"),
+            ("ranks", placement.ranksText),
+            ("cores", placement.binding),
+            ("run folder", plan.folder),
+        ]
+        if let use = placement.memory(rank: most, shared: 0) {
+            rows.insert(("memory", "at most \(Formatting.bytes(most)) per rank; \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"), at: 4)
+        }
+        if let warning = placement.warning { rows.append(("warning", warning)) }
+        return rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
+    }
+
+    /// Collective. Estimates the model, and reports how the run ended.
+    /// - Returns: false if it stopped on request.
+    func train() throws -> Bool {
+        defer { reporter?.finished() }
+        if let checkpoint = beginning.plan.checkpoint {
+            if communicator.rank == 0 {
+                RunEnding.write(finished: true, step: checkpoint.manifest.step, to: beginning.plan.folder)
+                Watchdog.tidy(beginning.plan.folder)
+                print("nothing to do: the model is complete, in \(checkpoint.folder)")
+            }
+            return true
+        }
+        let requests = SignalledRequests { [reporter] in reporter?.note("stopping; another Ctrl-C ends at once") }
+        let result = try trainer.run(requests)
+        return withExtendedLifetime(lock) {
+            reporter?.finished()
+            guard communicator.rank == 0 else { return result.finished }
+            RunEnding.write(finished: result.finished, step: result.step, to: result.folder)
+            Watchdog.tidy(result.folder)
+            if result.finished {
+                let deed = "estimated from \(Formatting.count(result.tokens)) tokens"
+                print(RunSummary.ending(result, dataset: beginning.data.dataset, deed: deed))
+            } else {
+                Failure.say("lockstep: \(result.folder): stopped on request before the model was complete; start the same command again")
+            }
+            return result.finished
+        }
+    }
+}
