@@ -26,9 +26,13 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
+from pytorch_cells import Window
 
-def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0):
-    """PyTorch's module of a cell. Raises ValueError if there is none."""
+
+def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None):
+    """PyTorch's module of a cell, or its equivalent. Raises ValueError if there is none."""
+    if cell == "window":
+        return Window(inputs, hidden, layers, window, activation, dropout)
     if cell == "lstm":
         return nn.LSTM(inputs, hidden, layers, dropout=dropout)
     if cell == "gru_reset_after":
@@ -51,14 +55,14 @@ class LayerStack(nn.Module):
     Residual, x + h; highway, t h + (1 - t) x with t = sigmoid(W x + b); dense, [x; h].
     """
 
-    def __init__(self, cell, activation, inputs, sizes, connections, dropout=0.0):
+    def __init__(self, cell, activation, inputs, sizes, connections, dropout=0.0, **options):
         super().__init__()
         self.connections = connections
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList()
         self.gates = nn.ModuleList()
         for hidden in sizes:
-            self.layers.append(recurrent(cell, activation, inputs, hidden))
+            self.layers.append(recurrent(cell, activation, inputs, hidden, **options))
             if connections == "highway":
                 self.gates.append(nn.Linear(inputs, hidden))
             inputs = inputs + hidden if connections == "dense" else hidden
@@ -101,14 +105,14 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
-        hidden_sizes=None, connections="none",
+        hidden_sizes=None, connections="none", **options,
     ):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
         if hidden_sizes or connections != "none":
-            self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout)
+            self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout, **options)
         else:
-            self.rnn = recurrent(cell, activation, embedding, hidden, layers, between)
+            self.rnn = recurrent(cell, activation, embedding, hidden, layers, between, **options)
         self.encoder = nn.Embedding(vocabulary_size, embedding)
         self.decoder = nn.Linear(getattr(self.rnn, "width", hidden), vocabulary_size)
         if tied:
@@ -134,10 +138,11 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections"}:
+    if others := options.keys() - {"connections", "window"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
-    model = LanguageModel(
-        **{field: shape[field] for field in fields}, hidden_sizes=shape.get("hidden_sizes"), connections=options.get("connections", "none"))
+    if "window" in options:
+        options["window"] = int(options["window"])
+    model = LanguageModel(**{field: shape[field] for field in fields}, hidden_sizes=shape.get("hidden_sizes"), **options)
     tensors = load_file(folder / "model.safetensors")
     if shape["tied"]:  # stored once; PyTorch lists it under both names
         tensors.setdefault("decoder.weight", tensors["encoder.weight"])

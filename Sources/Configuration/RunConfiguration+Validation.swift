@@ -9,9 +9,9 @@ extension RunConfiguration {
             throw ConfigurationError.wrongValue(
                 setting.dotted, expected: setting.expected, found: setting.scalar(self), nil)
         }
-        if model.activation != .tanh, model.cell != .elman {
+        if model.activation != .tanh, !model.cell.choosesActivation {
             throw ConfigurationError.contradiction(
-                "model.activation", expected: "tanh, or model.cell elman",
+                "model.activation", expected: "tanh, or model.cell elman or window",
                 found: "\(model.activation.scalar) with \(model.cell.scalar)")
         }
         if model.order != RunConfiguration().model.order, model.kind != .ngram {
@@ -28,6 +28,11 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "model.peepholes", expected: "none, or model.cell lstm",
                 found: "\(model.peepholes.scalar) with \(model.cell.scalar)")
+        }
+        if (model.window != nil) != (model.cell == .window) {
+            throw ConfigurationError.contradiction(
+                "model.window", expected: model.cell == .window ? "a number of inputs for model.cell window" : "null, or model.cell window",
+                found: "\(model.window.scalar) with \(model.cell.scalar)")
         }
         guard let sizes = model.hidden.sizes(layers: model.layers) else {
             throw ConfigurationError.contradiction(

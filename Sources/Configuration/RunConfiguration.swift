@@ -29,12 +29,14 @@ package struct RunConfiguration: Sendable, Equatable {
         package var isNGram = false
         /// The length of an n-gram model's longest n-grams.
         package var order = 5
-        /// The Elman cell's nonlinearity; the other cells have their own.
+        /// The nonlinearity of `elman` and `window`; the other cells have their own.
         package var activation = Activation.tanh
         /// LSTM only: a missing gate is 1.
         package var gates = Set(Gate.allCases)
         /// LSTM only.
         package var peepholes = Peepholes.none
+        /// Inputs that a step of `window` reads; nil for the other cells.
+        package var window: Int?
         package var layers = 2
         /// Size `E` of a token's vector.
         package var embedding = 128

@@ -1,3 +1,5 @@
+import Recurrent
+
 /// One key of the configuration: its place in the file and in `RunConfiguration`, its permitted values and its meaning.
 struct Setting: Sendable {
     /// `training.clip.norm` is `["training", "clip", "norm"]`.
@@ -56,13 +58,16 @@ extension RunConfiguration {
 
         Setting(
             "model.cell", \.model.kind, .any, structural: true,
-            "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). [Formulas](mathematics.md). `ngram` is no network but an [n-gram model](mathematics.md#n-gram-models): of the other keys it uses `model.order`, `data.path`, `metrics.tensorboard` and `watchdog.seconds`, and it names those that it ignores."),
+            "The recurrent cell. `gru` applies the reset gate before the matrix product (Cho et al. 2014), `gru_reset_after` after it (PyTorch, cuDNN). `window` is no recurrence: it reads the last `model.window` inputs (Bengio et al. 2003). [Formulas](mathematics.md). `ngram` is no network but an [n-gram model](mathematics.md#n-gram-models): of the other keys it uses `model.order`, `data.path`, `metrics.tensorboard` and `watchdog.seconds`, and it names those that it ignores."),
         Setting(
             "model.order", \.model.order, .from(1, to: 16), structural: true, unit: "tokens",
             "For `ngram` only: the length of the longest n-grams."),
         Setting(
             "model.activation", \.model.activation, .any, structural: true,
-            "The nonlinearity of `elman`. The other cells have their own and accept only `tanh`."),
+            "The nonlinearity of `elman` and `window`. The other cells have their own and accept only `tanh`."),
+        Setting(
+            "model.window", \.model.window, .nullOr(.from(ModelConfiguration.windows.lowerBound, to: ModelConfiguration.windows.upperBound)), structural: true, unit: "inputs",
+            "For `window`, which needs it: the number of inputs that each step reads, its own and those before it. For the first layer these are tokens, for others the outputs of the layer below."),
         Setting(
             "model.gates", \.model.gates, .any, structural: true,
             "The gates of `lstm`. One that is left out is 1, as in the ladder from a gateless network to all gates (Greff et al. 2017)."),

@@ -2,43 +2,65 @@ import Checkpoints
 import Recurrent
 
 extension ModelFile {
-    /// The cells that a file's recurrent weights may belong to, by their shape.
-    /// - Throws: `SafetensorsError.missingTensor`; `ModelFileError.otherCell`.
-    package static func cells(in file: SafetensorsFile) throws -> [Cell] {
-        let name = prefix(of: file) + "rnn.weight_hh_l0"  // [G, H]
-        let shape = try file.shape(of: name)
-        guard shape.count == 2, shape[1] > 0 else {
-            throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [4, 1], found: shape)
+    /// The cells that a file's weights may belong to, by their shape.
+    /// - Throws: as `CellWeights`.
+    package static func cells(in file: SafetensorsFile) throws -> [Cell] { try CellWeights(of: 0, in: file).cells }
+
+    /// What the weights of a layer that has nothing but its cell tell.
+    private struct CellWeights {
+        let name: String
+        let shape: [Int]
+        /// More than one where the shape does not tell.
+        let cells: [Cell]
+        let hidden: Int
+
+        /// - Throws: `SafetensorsError.missingTensor`; `ModelFileError.otherCell`.
+        init(of layer: Int, in file: SafetensorsFile) throws {
+            let prefix = prefix(of: file)
+            let windowed = "\(prefix)rnn.weight_l\(layer)"
+            let isWindow = file.names.contains(windowed)
+            name = isWindow ? windowed : "\(prefix)rnn.weight_hh_l\(layer)"
+            shape = try file.shape(of: name)  // [H, n*in], or [G, H]
+            guard shape.count == 2, shape[0] > 0, shape[1] > 0, shape.max()! <= Int(Int32.max) else {
+                throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [4, 1], found: shape)
+            }
+            let (rows, columns) = (shape[0], shape[1])
+            hidden = isWindow ? rows : columns
+            cells =
+                isWindow
+                ? [.window] : Cell.allCases.filter { cell in cell.gates.map { $0 * columns == rows } ?? false }
+            guard !cells.isEmpty else {
+                throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [4 * columns, columns], found: shape)
+            }
         }
-        let (rows, hidden) = (shape[0], shape[1])
-        let found = Cell.allCases.filter { rows % hidden == 0 && rows / hidden == $0.gates }
-        guard !found.isEmpty else {
-            throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [4 * hidden, hidden], found: shape)
+
+        static func exist(for layer: Int, in file: SafetensorsFile) -> Bool {
+            let prefix = prefix(of: file)
+            return ["weight_hh", "weight"].contains { file.names.contains("\(prefix)rnn.\($0)_l\(layer)") }
         }
-        return found
+
+        /// The error of a layer that is not of this cell.
+        func other(than cell: Cell, _ file: SafetensorsFile) -> ModelFileError {
+            .otherCell(file: file.path, tensor: name, expected: [(cell.gates ?? 1) * hidden, hidden], found: shape)
+        }
     }
 
     /// The model whose parameters a file holds, as its names and shapes tell. Weights are tied where there is only one
     /// matrix for embedding and output.
     /// - Parameters:
     ///   - cell: for shapes that several cells have.
-    ///   - activation: that of an Elman network, which no shape shows.
+    ///   - activation: that of an Elman network or a window, which no shape shows.
     ///   - connections: nil for those that shapes and names show, which `residual` is not.
     /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`.
     package static func configuration(
         of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh, connections: Connections? = nil
     ) throws -> ModelConfiguration {
-        let cells = try cells(in: file)
-        guard let cell = cell ?? (cells.count == 1 ? cells[0] : nil) else {
-            throw ModelFileError.unclearCell(file: file.path, cells: cells.map(\.rawValue))
+        let first = try CellWeights(of: 0, in: file)
+        guard let cell = cell ?? (first.cells.count == 1 ? first.cells[0] : nil) else {
+            throw ModelFileError.unclearCell(file: file.path, cells: first.cells.map(\.rawValue))
         }
-        let prefix = prefix(of: file)
-        let hidden = try file.shape(of: prefix + "rnn.weight_hh_l0")[1]
-        guard cells.contains(cell) else {
-            throw ModelFileError.otherCell(
-                file: file.path, tensor: prefix + "rnn.weight_hh_l0", expected: [cell.gates * hidden, hidden],
-                found: try file.shape(of: prefix + "rnn.weight_hh_l0"))
-        }
+        let (prefix, hidden) = (prefix(of: file), first.hidden)
+        guard first.cells.contains(cell) else { throw first.other(than: cell, file) }
         let names = Set(file.names)
         let matrices = [encoder, decoder].filter { names.contains(prefix + $0) }
         let shape = try file.shape(of: prefix + (matrices.first ?? encoder))  // [V, E]
@@ -47,36 +69,41 @@ extension ModelFile {
                 file: file.path, tensor: prefix + (matrices.first ?? encoder), expected: [max(shape.first ?? 1, 1), hidden], found: shape)
         }
         let tied = matrices.count == 1
-        let layers = (1...).first { !names.contains(prefix + "rnn.weight_hh_l\($0)") }!
+        let layers = (1...).first { !CellWeights.exist(for: $0, in: file) }!
         let sizes = try (0..<layers).map { layer in
-            let name = prefix + "rnn.weight_hh_l\(layer)"
-            let shape = try file.shape(of: name)  // [G, H]
-            guard shape.count == 2, shape[1] > 0, shape[1] <= Int(Int32.max), shape[0] == cell.gates * shape[1] else {
-                throw ModelFileError.otherCell(file: file.path, tensor: name, expected: [cell.gates * hidden, hidden], found: shape)
-            }
-            return shape[1]
+            let weights = try CellWeights(of: layer, in: file)
+            guard weights.cells.contains(cell) else { throw weights.other(than: cell, file) }
+            return weights.hidden
         }
-        let found = try connections ?? self.connections(in: file, embedding: shape[1], sizes)
+        guard cell != .window || first.shape[1] % shape[1] == 0 && ModelConfiguration.windows.contains(first.shape[1] / shape[1]) else {
+            throw ModelFileError.otherCell(file: file.path, tensor: first.name, expected: [hidden, shape[1]], found: first.shape)
+        }
+        let window = cell == .window ? first.shape[1] / shape[1] : 1
+        let found = try connections ?? self.connections(in: file, embedding: shape[1], sizes, window: window)
         guard !tied || found != .dense && shape[1] == sizes.last else {
             throw ModelFileError.notInFile(file: file.path, tensor: prefix + (matrices[0] == encoder ? decoder : encoder))
         }
         guard !found.needsEqualWidths || sizes.allSatisfy({ $0 == shape[1] }) else {
             throw SafetensorsError.otherShape(
-                file: file.path, tensor: prefix + "rnn.weight_hh_l0", expected: [cell.gates * shape[1], shape[1]],
-                found: [cell.gates * hidden, hidden])
+                file: file.path, tensor: first.name, expected: [(cell.gates ?? 1) * shape[1], shape[1]], found: first.shape)
         }
         let model = ModelConfiguration(
-            cell: cell, activation: activation, vocabulary: shape[0], embedding: shape[1], hidden: sizes, connections: found, tied: tied)
+            cell: cell, activation: activation, window: window, vocabulary: shape[0], embedding: shape[1], hidden: sizes,
+            connections: found, tied: tied)
         try check(file, model: model)
         return model
     }
 
     /// A highway has weights of its own; with dense connections, what reads the lowest layer reads the embedding, too.
-    private static func connections(in file: SafetensorsFile, embedding: Int, _ sizes: [Int]) throws -> Connections {
+    private static func connections(
+        in file: SafetensorsFile, embedding: Int, _ sizes: [Int], window: Int
+    ) throws -> Connections {
         let prefix = prefix(of: file)
         if file.names.contains(prefix + "rnn.highway_weight_l0") { return .highway }
-        let reader = prefix + (sizes.count > 1 ? "rnn.weight_ih_l1" : decoder)
-        return try file.names.contains(reader) && file.shape(of: reader).last == embedding + sizes[0] ? .dense : .none
+        let second = ["rnn.weight_ih_l1", "rnn.weight_l1"].map { prefix + $0 }.first(where: file.names.contains)
+        let reader = second ?? prefix + decoder
+        let width = (embedding + sizes[0]) * (second == nil ? 1 : window)
+        return try file.names.contains(reader) && file.shape(of: reader).last == width ? .dense : .none
     }
 
     /// The model that a file describes, with its parameters.

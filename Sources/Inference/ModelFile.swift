@@ -201,7 +201,7 @@ package enum ModelFileError: DiagnosedError, Equatable {
                 "not the recurrent weights of such a cell", file: file, location: tensor.printable,
                 expected: "[\(expected.map(String.init).joined(separator: ", "))]",
                 found: "[\(found.map(String.init).joined(separator: ", "))]".printable,
-                remedy: "lstm has 4 H rows, gru and gru_reset_after 3 H, elman H, for H columns")
+                remedy: "lstm has 4 H rows, gru and gru_reset_after 3 H, elman H, for H columns; window has n columns for each value of its input")
         case .notInFile(let file, let tensor):
             Diagnosis(
                 "the file lacks this tensor of the model as configured", file: file, location: tensor.printable,

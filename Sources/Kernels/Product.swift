@@ -101,8 +101,13 @@ package final class PackedProduct {
     private var panels: Int { lockstep_panel_count(kernels, outputs) }
 
     /// - Parameter weights: [k, n], or [n, k] if `transposed`, without gaps between rows; read only during this call.
-    package func pack(_ weights: UnsafePointer<Float>) {
-        lockstep_pack(kernels, weights, transposed ? inputs : outputs, transposed, inputs, outputs, 0, panels, packed.base)
+    package func pack(_ weights: UnsafePointer<Float>) { pack(weights, stride: transposed ? inputs : outputs) }
+
+    /// The same for weights that may be some columns of a wider matrix.
+    package func pack(_ weights: Matrix) { pack(weights.base, stride: weights.stride) }
+
+    private func pack(_ weights: UnsafePointer<Float>, stride: Int) {
+        lockstep_pack(kernels, weights, stride, transposed, inputs, outputs, 0, panels, packed.base)
     }
 
     /// - Parameter rows: rows of `a` and `c`, if different from those that the product was created for.

@@ -56,15 +56,7 @@ final class ElmanLayer: GatedLayer, Layer {
 
     private func activate(_ row: UnsafeMutablePointer<Float>) {
         let bias = bias.base
-        switch activation {
-        case .tanh:
-            for (j, n) in LaneBlocks(hidden) { row.store(hyperbolicTangent(row.load(j) + bias.load(j)), j, n) }
-        case .sigmoid:
-            for (j, n) in LaneBlocks(hidden) { row.store(logistic(row.load(j) + bias.load(j)), j, n) }
-        case .relu:
-            // max(0, x) in this order keeps a NaN visible.
-            for (j, n) in LaneBlocks(hidden) { row.store(maximum(row.load(j) + bias.load(j), Lanes.zero), j, n) }
-        }
+        for (j, n) in LaneBlocks(hidden) { row.store(activation(row.load(j) + bias.load(j)), j, n) }
     }
 
     func backward(
@@ -78,22 +70,8 @@ final class ElmanLayer: GatedLayer, Layer {
             let d = delta + t * block
             let h = current(t)
             let next = hiddenGradient.base
-            switch activation {
-            case .tanh:
-                for (j, n) in LaneBlocks(block) {
-                    let y = h.load(j)
-                    d.store((d.load(j) + next.load(j)) * (1 - y * y), j, n)
-                }
-            case .sigmoid:
-                for (j, n) in LaneBlocks(block) {
-                    let y = h.load(j)
-                    d.store((d.load(j) + next.load(j)) * y * (1 - y), j, n)
-                }
-            case .relu:
-                for (j, n) in LaneBlocks(block) {
-                    let sum = d.load(j) + next.load(j)
-                    d.store(sum.replacing(with: 0, where: h.load(j) .<= 0), j, n)
-                }
+            for (j, n) in LaneBlocks(block) {
+                d.store(activation.backward(d.load(j) + next.load(j), at: h.load(j)), j, n)
             }
             if t > 0 { try recurrentBackward.run(d, into: next, rows: batch) }
         }
@@ -104,5 +82,5 @@ final class ElmanLayer: GatedLayer, Layer {
 
 extension Cell {
     /// Elman 1990: `h = g(W x + U h + b)`.
-    package static let elman = Cell("elman", ElmanLayer.self)
+    package static let elman = Cell("elman", ElmanLayer.self, choosesActivation: true)
 }

@@ -103,6 +103,20 @@ package final class GradientSums {
         product.multiply(a, by: b, leaves, into: result)
     }
 
+    /// Where the gradient of a parameter goes, one matrix for each node.
+    package func gradients(of parameter: String) -> [Matrix] { nodes.map { $0.gradients.matrix(parameter) } }
+
+    /// The gradient of the weights that made `deltas` [T*B, G] of `input` [T*B, in]: `deltas^T input`, into one matrix [G, in] for
+    /// each node.
+    package func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix]) throws {
+        for node in results.indices { try multiply(deltas, by: input, node: node, into: results[node]) }
+    }
+
+    /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.
+    package func sumRows(_ deltas: Matrix, into results: [Matrix]) {
+        for node in results.indices { sumRows(deltas, node: node, into: results[node].base) }
+    }
+
     private func leaves(ofNode index: Int, rows: Int) -> Leaves {
         Leaves(nodes[index].shards.count, steps: rows / batch, width: width, batch: batch)
     }
@@ -125,16 +139,13 @@ struct LayerGradients {
         recurrentBias = nodes.map(\.recurrentBias)
     }
 
-    /// The gradient of the weights that made `deltas` [T*B, G] of `input` [T*B, in]: `deltas^T input`, into one matrix [G, in] for
-    /// each node.
+    /// As in `GradientSums`.
     func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix]) throws {
-        for node in results.indices { try sums.multiply(deltas, by: input, node: node, into: results[node]) }
+        try sums.multiply(deltas, by: input, into: results)
     }
 
-    /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.
-    func sumRows(_ deltas: Matrix, into results: [Matrix]) {
-        for node in results.indices { sums.sumRows(deltas, node: node, into: results[node].base) }
-    }
+    /// As in `GradientSums`.
+    func sumRows(_ deltas: Matrix, into results: [Matrix]) { sums.sumRows(deltas, into: results) }
 
     /// Where both biases are added to the same sum, so that their gradients are equal.
     func sumRowsIntoBothBiases(_ deltas: Matrix) {

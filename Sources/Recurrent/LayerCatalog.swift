@@ -4,14 +4,17 @@
 /// its place in the catalog.
 package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
     /// The catalog, in the order in which users see it.
-    package static let allCases: [Cell] = [.elman, .lstm, .gru, .gruResetAfter]
+    package static let allCases: [Cell] = [.elman, .lstm, .gru, .gruResetAfter, .window]
 
     package let rawValue: String
     let layer: any Layer.Type
+    /// Whether `ModelConfiguration.activation` is the cell's nonlinearity.
+    package let choosesActivation: Bool
 
-    package init(_ name: String, _ layer: any Layer.Type) {
+    package init(_ name: String, _ layer: any Layer.Type, choosesActivation: Bool = false) {
         rawValue = name
         self.layer = layer
+        self.choosesActivation = choosesActivation
     }
 
     /// The cell of this name in the catalog.
@@ -23,10 +26,10 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
     package static func == (a: Cell, b: Cell) -> Bool { a.rawValue == b.rawValue }
     package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
 
-    /// Rows of the recurrent weights in units of H.
-    package var gates: Int {
+    /// Rows of the recurrent weights in units of H; nil for a cell without them.
+    package var gates: Int? {
         let model = ModelConfiguration(cell: self, vocabulary: 1, embedding: 1, hidden: 1, layers: 1)
-        return ParameterLayout(model)["rnn.weight_hh_l0"].shape[0]
+        return ParameterLayout(model).entries.first { $0.name == "rnn.weight_hh_l0" }?.shape[0]
     }
 }
 

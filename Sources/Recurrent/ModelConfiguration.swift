@@ -3,11 +3,6 @@
 //   E  embedding size      H  hidden size     L  layers                    G  gate rows: Elman H, GRU 3H, LSTM 4H
 // Activations are time-major: [T, B, H], one time step is contiguous.
 
-/// The Elman cell's nonlinearity.
-package enum Activation: String, Sendable, CaseIterable {
-    case tanh, sigmoid, relu
-}
-
 /// A gate of the LSTM. A missing one is 1 (Greff et al. 2017 call these variants NIG, NFG and NOG).
 package enum Gate: String, Sendable, CaseIterable {
     case input, forget, output
@@ -32,12 +27,15 @@ package enum Peepholes: String, Sendable, CaseIterable {
 /// What defines a language model's shape and initial values.
 package struct ModelConfiguration: Sendable, Equatable {
     package var cell: Cell
-    /// Elman only.
+    /// Of the cells that leave the choice, `elman` and `window`.
     package var activation: Activation
     /// LSTM only.
     package var gates = Set(Gate.allCases)
     /// LSTM only.
     package var peepholes = Peepholes.none
+    /// n, inputs that a step of a `window` cell reads; 1 in every other model.
+    package var window: Int
+    package static let windows = 1...1024
     package var vocabulary: Int
     package var embedding: Int
     /// H of each layer, from the bottom.
@@ -57,12 +55,13 @@ package struct ModelConfiguration: Sendable, Equatable {
     package static let defaultRange = 0.1
 
     package init(
-        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: [Int],
+        cell: Cell, activation: Activation = .tanh, window: Int = 1, vocabulary: Int, embedding: Int, hidden: [Int],
         connections: Connections = .none, dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
         initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
         self.cell = cell
         self.activation = activation
+        self.window = window
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
@@ -71,18 +70,18 @@ package struct ModelConfiguration: Sendable, Equatable {
         self.tied = tied
         self.initialRange = initialRange
         self.initialEmbeddingRange = initialEmbeddingRange
-        precondition(vocabulary > 0 && embedding > 0 && !hidden.isEmpty && hidden.allSatisfy { $0 > 0 })
+        precondition(window > 0 && vocabulary > 0 && embedding > 0 && !hidden.isEmpty && hidden.allSatisfy { $0 > 0 })
         precondition(widthsFit, "tied weights need the embedding's width at the top, some connections everywhere")
     }
 
     /// Layers of one size.
     package init(
-        cell: Cell, activation: Activation = .tanh, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
+        cell: Cell, activation: Activation = .tanh, window: Int = 1, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
         connections: Connections = .none, dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
         initialEmbeddingRange: Float? = nil
     ) {
         self.init(
-            cell: cell, activation: activation, vocabulary: vocabulary, embedding: embedding,
+            cell: cell, activation: activation, window: window, vocabulary: vocabulary, embedding: embedding,
             hidden: Array(repeating: hidden, count: layers), connections: connections, dropout: DropoutRates(dropout),
             tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
     }

@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes, connections]
+    package static let all = [gates, peepholes, window, connections]
 
     package let name: String
     /// Nil for the default.
@@ -22,6 +22,14 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let peepholes = Peepholes(rawValue: value) else { return false }
         model.peepholes = peepholes
+        return true
+    }
+
+    private static let window = ModelOption(name: "window") { model in
+        model.window == 1 ? nil : "\(model.window)"
+    } set: { model, value in
+        guard let window = Int(value), ModelConfiguration.windows.contains(window) else { return false }
+        model.window = window
         return true
     }
 

@@ -56,8 +56,8 @@ struct OpenedModel {
                 file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh,
                 connections: options.shape.connections)
             predictor = RecurrentPredictor(configuration, parameters: parameters)
-            if configuration.cell == .elman, options.shape.activation == nil {
-                note("\(given): an Elman network, read with tanh; --activation says another")
+            if configuration.cell.choosesActivation, options.shape.activation == nil {
+                note("\(given): the cell is \(configuration.cell.rawValue), read with tanh; --activation says another")
             }
             modelHash = try Digest.sha256(ofFile: given)
             vocabulary = try Vocabulary.open(vocabularyPath, note: note)

@@ -7,8 +7,9 @@ import Testing
     static let unusual: RunConfiguration = {
         var it = RunConfiguration()
         it.data.path = "a \"b\"\n: #c\\ null é🙂 {" + String(repeating: "long ", count: 40)
-        it.model.cell = .elman
+        it.model.cell = .window
         it.model.activation = .sigmoid
+        it.model.window = 5
         it.model.layers = 3
         it.model.embedding = 7
         it.model.hidden = [7, 7, 7]
@@ -99,6 +100,7 @@ import Testing
                   cell: lstm
                   order: 5
                   activation: tanh
+                  window: null
                   gates: [input, forget, output]
                   peepholes: none
                   layers: 2
@@ -177,7 +179,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 14)
+        #expect((json?["model"] as? [String: Any])?.count == 15)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {
@@ -210,7 +212,7 @@ import Testing
         let structural = Self.unusual.differences(from: RunConfiguration()).filter(\.isStructural).map(\.path)
         #expect(
             structural == [
-                "model.cell", "model.activation", "model.layers", "model.embedding", "model.hidden", "model.connections",
+                "model.cell", "model.activation", "model.window", "model.layers", "model.embedding", "model.hidden", "model.connections",
                 "model.tied",
                 "training.streams", "training.line_end", "training.optimizer.name", "training.seed",
             ])

@@ -74,7 +74,7 @@ import Testing
         ),
         (
             "model: {cell: LSTM2}",
-            "config.yaml, line 1, column 15: model.cell cannot have this value; expected elman, lstm, gru, gru_reset_after or ngram, found LSTM2"
+            "config.yaml, line 1, column 15: model.cell cannot have this value; expected elman, lstm, gru, gru_reset_after, window or ngram, found LSTM2"
         ),
         (
             "training: {clip: 5}",
@@ -248,7 +248,15 @@ import Testing
         ),
         (
             "model: {activation: relu}",
-            "model.activation does not fit the other settings; expected tanh, or model.cell elman, found relu with lstm"
+            "model.activation does not fit the other settings; expected tanh, or model.cell elman or window, found relu with lstm"
+        ),
+        (
+            "model: {window: 3}",
+            "model.window does not fit the other settings; expected null, or model.cell window, found 3 with lstm"
+        ),
+        (
+            "model: {cell: window}",
+            "model.window does not fit the other settings; expected a number of inputs for model.cell window, found null with window"
         ),
         (
             "training: {streams: 12, reproducible_shards: 5}",

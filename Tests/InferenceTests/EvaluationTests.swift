@@ -218,6 +218,7 @@ private func network(_ parameters: Arena) -> RecurrentPredictor { RecurrentPredi
     @Test(arguments: Cell.allCases) func theScoresOfTheLinesAreTheLossOfTheText(cell: Cell) throws {
         var model = configuration
         model.cell = cell
+        model.window = cell == .window ? 3 : 1
         let parameters = Arena(ParameterLayout(model))
         parameters.initialise(seed: 4)
         func loss() throws -> Double {

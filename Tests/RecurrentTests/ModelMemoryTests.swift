@@ -40,7 +40,8 @@ import Testing
     /// Odd sizes, so that rounding shows.
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
         var model = ModelConfiguration(
-            cell: test.cell, vocabulary: 3001, embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
+            cell: test.cell, window: test.cell == .window ? 5 : 1, vocabulary: 3001,
+            embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
         let (batch, steps) = (12, 20)

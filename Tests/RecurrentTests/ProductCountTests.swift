@@ -43,4 +43,14 @@ import Testing
         let after = ModelConfiguration(cell: .gruResetAfter, vocabulary: 5, embedding: 7, hidden: 11, layers: 1)
         #expect(ProductCount(after, batch: 2, steps: 3)[.recurrenceBackward] == 2 * (2 * 2 * 33 * 11))
     }
+
+    /// A window of 5 inputs is longer than the chunk.
+    @Test func window() {
+        let model = ModelConfiguration(cell: .window, window: 5, vocabulary: 5, embedding: 7, hidden: 11, layers: 1)
+        let count = ProductCount(model, batch: 2, steps: 3)
+        #expect(count[.projection] == 2 * 6 * 11 * 35)
+        #expect(count[.weightGradients] == 2 * 11 * 35 * 6)
+        #expect(count[.projectionBackward] == 2 * (6 + 4 + 2) * 7 * 11)
+        #expect(model.productWeightBytes == 4 * (11 * 35 + 5 * 11))
+    }
 }

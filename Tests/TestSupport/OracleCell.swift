@@ -9,11 +9,16 @@ package enum OracleCell: String, CaseIterable, Sendable {
     case gruResetBefore
     /// r, z, n; PyTorch and cuDNN: the reset gate acts on the product.
     case gruResetAfter
+    /// A layer with tanh over the last `window` inputs.
+    case window
+
+    /// Inputs that a step of a window reads.
+    package static let windowLength = 3
 
     /// Blocks of `hidden` rows in a layer's weights.
     package var gates: Int {
         switch self {
-        case .elmanTanh, .elmanSigmoid, .elmanReLU: 1
+        case .elmanTanh, .elmanSigmoid, .elmanReLU, .window: 1
         case .lstm: 4
         case .gruResetBefore, .gruResetAfter: 3
         }
@@ -28,7 +33,7 @@ struct OracleAffine {
     var biasGradient: [Double]
 
     init(weight: [Double], bias: [Double]) {
-        precondition(weight.count % bias.count == 0, "weight is not [\(bias.count), inputs]")
+        precondition(weight.isEmpty || weight.count % bias.count == 0, "weight is not [\(bias.count), inputs]")
         self.weight = weight
         self.bias = bias
         weightGradient = Array(repeating: 0, count: weight.count)
@@ -82,12 +87,23 @@ struct OracleLayer {
         var hidden: [Double] = []
         /// Empty unless `lstm`.
         var cell: [Double] = []
+        /// The inputs that the next step reads; empty unless `window`.
+        var carriedInputs: [Double] = []
+
+        /// What the next step starts from.
+        var state: OracleState { OracleState(hidden: carriedInputs.isEmpty ? hidden : carriedInputs, cell: cell) }
     }
 
     func forward(_ x: [Double], hidden h: [Double], cell c: [Double]) -> Step {
         var step = Step(input: x, previousHidden: h, previousCell: c)
+        if cell == .window {
+            step.hidden = input(h + x).map { tanh($0) }
+            step.carriedInputs = Array((h + x).dropFirst(x.count))
+            return step
+        }
         let a = blocks(input(x))
         switch cell {
+        case .window: break
         case .elmanTanh, .elmanSigmoid, .elmanReLU:
             step.hidden = combine(a[0], recurrent(h)) { activate($0 + $1) }
             step.gates = [step.hidden]
@@ -123,14 +139,24 @@ struct OracleLayer {
         return step
     }
 
-    /// Takes dL/dh and dL/dc (empty unless `lstm`) at the end of `step`; adds to the weights' gradients and returns the
-    /// gradients of the step's input and of the state it started from.
-    mutating func backward(_ step: Step, hidden dh: [Double], cell dc: [Double])
+    /// Takes dL/d(output) from above, dL/dh and dL/dc (empty unless `lstm`) from step t+1; adds to the weights' gradients and
+    /// returns the gradients of the step's input and of the state it started from.
+    mutating func backward(_ step: Step, above: [Double], hidden dState: [Double], cell dc: [Double])
         -> (input: [Double], hidden: [Double], cell: [Double])
     {
         let h = step.previousHidden
+        if cell == .window {
+            let da = combine(above, step.hidden) { $0 * slope(atOutput: $1) }
+            let read = input.backward(da, h + step.input)
+            let size = step.input.count
+            // All inputs but the first are carried on.
+            let all = read.indices.map { $0 < size ? read[$0] : read[$0] + dState[$0 - size] }
+            return (Array(all.suffix(size)), Array(all.dropLast(size)), [])
+        }
+        let dh = combine(above, dState, +)
         let gates = step.gates
         switch cell {
+        case .window: return ([], [], [])
         case .elmanTanh, .elmanSigmoid, .elmanReLU:
             let da = combine(dh, step.hidden) { $0 * slope(atOutput: $1) }
             return (input.backward(da, step.input), recurrent.backward(da, h), [])

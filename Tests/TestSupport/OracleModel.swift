@@ -91,12 +91,16 @@ package struct OracleModel: Sendable {
         let widths = widths(embedding: embedding, hidden: hidden, connections: connections)
         var shapes = [("encoder.weight", [vocabulary, embedding])]
         for (layer, h) in hidden.enumerated() {
-            shapes += [
-                ("rnn.weight_ih_l\(layer)", [cell.gates * h, widths[layer]]),
-                ("rnn.weight_hh_l\(layer)", [cell.gates * h, h]),
-                ("rnn.bias_ih_l\(layer)", [cell.gates * h]),
-                ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
-            ]
+            if cell == .window {
+                shapes += [("rnn.weight_l\(layer)", [h, OracleCell.windowLength * widths[layer]]), ("rnn.bias_l\(layer)", [h])]
+            } else {
+                shapes += [
+                    ("rnn.weight_ih_l\(layer)", [cell.gates * h, widths[layer]]),
+                    ("rnn.weight_hh_l\(layer)", [cell.gates * h, h]),
+                    ("rnn.bias_ih_l\(layer)", [cell.gates * h]),
+                    ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
+                ]
+            }
             if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, h])) }
             if connections == .highway {
                 shapes += [("rnn.highway_weight_l\(layer)", [h, widths[layer]]), ("rnn.highway_bias_l\(layer)", [h])]
@@ -118,8 +122,9 @@ package struct OracleModel: Sendable {
 
     /// The state every stream starts an epoch with, one element per layer.
     package func zeroState(batch: Int) -> [OracleState] {
-        hidden.map { h in
-            let zeros = Array(repeating: 0.0, count: batch * h)
+        hidden.enumerated().map { layer, h in
+            let width = cell == .window ? (OracleCell.windowLength - 1) * self.width(belowLayer: layer) : h
+            let zeros = Array(repeating: 0.0, count: batch * width)
             return OracleState(hidden: zeros, cell: cell == .lstm ? zeros : [])
         }
     }
@@ -129,13 +134,13 @@ package struct OracleModel: Sendable {
         check(chunk)
         var layers = (0..<layers).map { layer in
             let peepholes = parameters["rnn.weight_ch_l\(layer)"] ?? []
+            let affine = { (weight: String, bias: String) in
+                OracleAffine(weight: parameters["rnn.\(weight)_l\(layer)"] ?? [], bias: parameters["rnn.\(bias)_l\(layer)"] ?? [])
+            }
             return OracleLayer(
                 cell: cell, hidden: hidden[layer],
-                input: OracleAffine(
-                    weight: parameters["rnn.weight_ih_l\(layer)"]!, bias: parameters["rnn.bias_ih_l\(layer)"]!),
-                recurrent: OracleAffine(
-                    weight: parameters["rnn.weight_hh_l\(layer)"]!, bias: parameters["rnn.bias_hh_l\(layer)"]!),
-                absentGates: absentGates, peepholes: peepholes,
+                input: cell == .window ? affine("weight", "bias") : affine("weight_ih", "bias_ih"),
+                recurrent: affine("weight_hh", "bias_hh"), absentGates: absentGates, peepholes: peepholes,
                 peepholeGradient: Array(repeating: 0, count: peepholes.count))
         }
         var joins = layers.indices.map { layer in
@@ -169,7 +174,7 @@ package struct OracleModel: Sendable {
                 for layer in layers.indices {
                     let step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
                     trace[t].append(step)
-                    state[layer] = OracleState(hidden: step.hidden, cell: step.cell)
+                    state[layer] = step.state
                     x = dropped(joins[layer].forward(x, step.hidden), chunk, site: layer + 1, position: position)
                 }
                 let target = Int(chunk.targets[position])
@@ -192,8 +197,8 @@ package struct OracleModel: Sendable {
                 for layer in layers.indices.reversed() {
                     dx = dropped(dx, chunk, site: layer + 1, position: position)
                     let parts = joins[layer].backward(dx, trace[t][layer].input, trace[t][layer].hidden)
-                    let dh = zip(stateGradient[layer].hidden, parts.hidden).map { $0 + $1 }
-                    let gradient = layers[layer].backward(trace[t][layer], hidden: dh, cell: stateGradient[layer].cell)
+                    let gradient = layers[layer].backward(
+                        trace[t][layer], above: parts.hidden, hidden: stateGradient[layer].hidden, cell: stateGradient[layer].cell)
                     stateGradient[layer] = OracleState(hidden: gradient.hidden, cell: gradient.cell)
                     dx = zip(gradient.input, parts.past).map { $0 + $1 }
                 }
@@ -208,10 +213,15 @@ package struct OracleModel: Sendable {
         }
 
         for (index, layer) in layers.enumerated() {
-            result.gradients["rnn.weight_ih_l\(index)"] = layer.input.weightGradient
-            result.gradients["rnn.weight_hh_l\(index)"] = layer.recurrent.weightGradient
-            result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
-            result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
+            if cell == .window {
+                result.gradients["rnn.weight_l\(index)"] = layer.input.weightGradient
+                result.gradients["rnn.bias_l\(index)"] = layer.input.biasGradient
+            } else {
+                result.gradients["rnn.weight_ih_l\(index)"] = layer.input.weightGradient
+                result.gradients["rnn.weight_hh_l\(index)"] = layer.recurrent.weightGradient
+                result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
+                result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
+            }
             if peepholes { result.gradients["rnn.weight_ch_l\(index)"] = layer.peepholeGradient }
             if let gate = joins[index].gate {
                 result.gradients["rnn.highway_weight_l\(index)"] = gate.weightGradient

@@ -3,9 +3,10 @@ import FoundationEssentials
 /// A training run as PyTorch computed it: Tests/pytorch/make_parity_fixture.py writes the files and explains them.
 package struct ParityFixture: Decodable, Sendable {
     package struct Model: Decodable, Sendable {
-        /// lockstep's names: `elman`, `lstm`, `gru_reset_after`.
+        /// lockstep's names.
         package var cell: String
         package var activation: String
+        package var window: Int?
         package var layers: Int
         package var vocabularySize: Int
         package var embedding: Int
@@ -45,6 +46,7 @@ package struct ParityFixture: Decodable, Sendable {
     /// The runs there are: each is `parity-NAME.json` in the fixture folder.
     package static let names = [
         "elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam", "lstm-sizes", "lstm-residual", "gru-highway", "elman-dense",
+        "window",
     ]
 
     package static func load(_ name: String, from folder: URL) throws -> ParityFixture {

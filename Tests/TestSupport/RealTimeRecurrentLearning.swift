@@ -34,6 +34,11 @@ package struct RealTimeRecurrentLearning {
         precondition(model.connections == .none, "not written here")
         var hidden = model.hidden.map { Array(repeating: Dual(0), count: $0) }
         var cell = hidden
+        if model.cell == .window {  // the inputs that are carried
+            cell = (0..<model.layers).map { layer in
+                Array(repeating: Dual(0), count: (OracleCell.windowLength - 1) * model.width(belowLayer: layer))
+            }
+        }
         var loss = Dual(0)
         for t in inputs.indices {
             if let truncation, t % truncation == 0 {
@@ -56,6 +61,10 @@ package struct RealTimeRecurrentLearning {
     private func step(_ layer: Int, _ x: [Dual], _ h: [Dual], _ c: [Dual]) -> (hidden: [Dual], cell: [Dual]) {
         let size = model.hidden[layer]
         func weights(_ name: String) -> [Dual] { parameters["rnn.\(name)_l\(layer)"]! }
+        if model.cell == .window {
+            let hidden = product(weights("weight"), c + x, plus: weights("bias")).map(tangent)
+            return (hidden, Array((c + x).dropFirst(x.count)))
+        }
         let a = product(weights("weight_ih"), x, plus: weights("bias_ih"))
         let u = product(weights("weight_hh"), h, plus: weights("bias_hh"))
         func each(_ body: (Int) -> Dual) -> [Dual] { (0..<size).map(body) }
@@ -81,6 +90,7 @@ package struct RealTimeRecurrentLearning {
                 n = each { tangent(a[2 * size + $0] + candidate[$0]) }
             }
             return (each { n[$0] + z[$0] * (h[$0] - n[$0]) }, c)
+        case .window: preconditionFailure("handled above")
         }
     }
 

@@ -10,7 +10,7 @@ struct OracleParityTests {
     @Test(arguments: ParityFixture.names)
     func lossesAreThoseOfPyTorch(fixture name: String) throws {
         let fixture = try ParityFixture.load(name, from: folder)
-        let cells = ["elman": OracleCell.elmanTanh, "lstm": .lstm, "gru_reset_after": .gruResetAfter]
+        let cells = ["elman": OracleCell.elmanTanh, "lstm": .lstm, "gru_reset_after": .gruResetAfter, "window": .window]
         var model = OracleModel(
             cell: try #require(cells[fixture.model.cell]), vocabulary: fixture.model.vocabularySize,
             embedding: fixture.model.embedding, hidden: fixture.model.sizes,

@@ -25,7 +25,7 @@ struct SmallRun: Sendable {
     ) {
         options = TrainingOptions(
             model: ModelConfiguration(
-                cell: cell, vocabulary: vocabulary, embedding: tied ? hidden : embedding, hidden: hidden, layers: layers,
+                cell: cell, window: cell == .window ? 4 : 1, vocabulary: vocabulary, embedding: tied ? hidden : embedding, hidden: hidden, layers: layers,
                 dropout: dropout, tied: tied, initialRange: 0.3),
             streams: streams, unroll: unroll, totalSteps: steps, loss: .perToken, clip: clip, optimizer: optimizer,
             schedule: LearningRateSchedule(schedule, base: learningRate, steps: steps), seed: seed,

@@ -64,7 +64,7 @@ def write(name, fields):
     (FIXTURES / name).write_text("{\n" + lines + "\n}\n")
 
 
-def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, sizes=None, connections="none"):
+def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, sizes=None, connections="none", further={}):
     generator = torch.Generator().manual_seed(1)
     shape = dict(
         vocabulary_size=VOCABULARY, cell=cell, layers=LAYERS, embedding=EMBEDDING,
@@ -74,6 +74,7 @@ def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, size
         shape.update(hidden_sizes=sizes, hidden=sizes[0], layers=len(sizes))
     if connections != "none":
         shape["connections"] = connections
+    shape |= further
     weights = LanguageModel(**shape).state_dict()
     for weight in weights.values():
         weight.copy_(torch.randint(-512, 513, weight.shape, generator=generator) / 1024)
@@ -138,4 +139,5 @@ if __name__ == "__main__":
     parity("lstm-residual", "lstm", connections="residual", learning_rate=2.0, clip=0.3)
     parity("gru-highway", "gru_reset_after", connections="highway", learning_rate=2.0, clip=0.3)
     parity("elman-dense", "elman", sizes=[7, 4, 5], connections="dense", learning_rate=1.0, clip=0.5)
+    parity("window", "window", further={"window": 3}, learning_rate=1.0, clip=0.5)
     optimizers()
