@@ -3,10 +3,86 @@ import torch
 from torch import nn
 
 
+def normalized(a, gain):
+    """Layer normalisation over the last dimension."""
+    return nn.functional.layer_norm(a, gain.shape, gain)
+
+
+class NormalizedCells(nn.Module):
+    """Recurrent layers with layer normalisation (Ba et al. 2016), step by step; the state is a tuple of [B, H] for each layer."""
+
+    GATES = {"elman": 1, "lstm": 4, "gru": 3, "gru_reset_after": 3}
+
+    def __init__(self, cell, inputs, hidden, layers, activation, dropout):
+        super().__init__()
+        self.cell, self.hidden, self.activation = cell, hidden, getattr(torch, activation)
+        self.layers, self.dropout = range(layers), nn.Dropout(dropout)
+        rows = self.GATES[cell] * hidden
+        for layer in self.layers:
+            def add(name, *shape, value=0.0):
+                setattr(self, f"{name}_l{layer}", nn.Parameter(torch.full(shape, value)))
+            add("weight_ih", rows, hidden if layer else inputs)
+            add("weight_hh", rows, hidden)
+            add("bias_ih", rows)
+            add("bias_hh", rows)
+            if cell == "elman":
+                add("gain", rows, value=1.0)
+            else:
+                add("gain_ih", rows, value=1.0)
+                add("gain_hh", rows, value=1.0)
+            if cell == "lstm":
+                add("gain_c", hidden, value=1.0)
+                add("bias_c", hidden)
+
+    def step(self, layer, x, state):
+        def own(name):
+            return getattr(self, f"{name}_l{layer}")
+        h, size = state[0], self.hidden
+        wx = x @ own("weight_ih").t()
+        if self.cell == "elman":
+            a = wx + h @ own("weight_hh").t()
+            return (self.activation(normalized(a, own("gain")) + own("bias_ih") + own("bias_hh")),)
+        if self.cell == "lstm":
+            uh = h @ own("weight_hh").t()
+            a = normalized(wx, own("gain_ih")) + own("bias_ih") + normalized(uh, own("gain_hh")) + own("bias_hh")
+            i, f, g, o = a.chunk(4, dim=1)
+            c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
+            return o.sigmoid() * (normalized(c, own("gain_c")) + own("bias_c")).tanh(), c
+        # A GRU: r and z are normalised together, n by itself.
+        gates, candidate = slice(0, 2 * size), slice(2 * size, 3 * size)
+
+        def part(product, side, rows):
+            return normalized(product, own("gain_" + side)[rows]) + own("bias_" + side)[rows]
+        u = own("weight_hh").t()
+        r, z = (part(wx[:, gates], "ih", gates) + part(h @ u[:, gates], "hh", gates)).sigmoid().chunk(2, dim=1)
+        if self.cell == "gru":
+            recurrent = part((r * h) @ u[:, candidate], "hh", candidate)
+        else:
+            recurrent = r * part(h @ u[:, candidate], "hh", candidate)
+        n = (part(wx[:, candidate], "ih", candidate) + recurrent).tanh()
+        return ((1 - z) * n + z * h,)
+
+    def forward(self, x, state=None):
+        """x [T, B, in] and the state (None: zero) -> outputs [T, B, H] of the last layer and the new state."""
+        count = 2 if self.cell == "lstm" else 1
+        state = state or (x.new_zeros(x.shape[1], self.hidden),) * (count * len(self.layers))
+        after = []
+        for layer in self.layers:
+            own, outputs = state[count * layer : count * (layer + 1)], []
+            for step in x:
+                own = self.step(layer, step, own)
+                outputs.append(own[0])
+            after += own
+            x = torch.stack(outputs)
+            if layer < self.layers[-1]:
+                x = self.dropout(x)
+        return x, tuple(after)
+
+
 class Window(nn.Module):
     """Layers over the last `window` inputs each (Bengio et al. 2003); the state is each layer's last `window - 1` inputs."""
 
-    def __init__(self, inputs, hidden, layers, window, activation, dropout):
+    def __init__(self, inputs, hidden, layers, window, activation, dropout, normalize):
         super().__init__()
         self.window, self.activation, self.dropout = window, getattr(torch, activation), nn.Dropout(dropout)
         self.layers = range(layers)
@@ -14,6 +90,9 @@ class Window(nn.Module):
             linear = nn.Linear(window * (hidden if layer else inputs), hidden)
             self.register_parameter(f"weight_l{layer}", linear.weight)
             self.register_parameter(f"bias_l{layer}", linear.bias)
+            if normalize:
+                self.register_parameter(f"gain_l{layer}", nn.Parameter(torch.ones(hidden)))
+        self.normalize = normalize
 
     def forward(self, x, state=None):
         """x [T, B, in] and the state -> outputs [T, B, H] of the last layer and the new state."""
@@ -24,8 +103,10 @@ class Window(nn.Module):
             x = torch.cat([before, x])  # [n-1+T, B, in]
             after.append(x[steps:])
             x = torch.cat([x[k : k + steps] for k in range(self.window)], dim=2)
-            x = nn.functional.linear(x, getattr(self, f"weight_l{layer}"), getattr(self, f"bias_l{layer}"))
-            x = self.activation(x)
+            x = nn.functional.linear(x, getattr(self, f"weight_l{layer}"))
+            if self.normalize:
+                x = normalized(x, getattr(self, f"gain_l{layer}"))
+            x = self.activation(x + getattr(self, f"bias_l{layer}"))
             if layer < self.layers[-1]:
                 x = self.dropout(x)
         return x, tuple(after)

@@ -26,13 +26,15 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from pytorch_cells import Window
+from pytorch_cells import NormalizedCells, Window
 
 
-def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None):
+def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None, normalization="none"):
     """PyTorch's module of a cell, or its equivalent. Raises ValueError if there is none."""
     if cell == "window":
-        return Window(inputs, hidden, layers, window, activation, dropout)
+        return Window(inputs, hidden, layers, window, activation, dropout, normalization == "layer")
+    if normalization == "layer" and cell in NormalizedCells.GATES:
+        return NormalizedCells(cell, inputs, hidden, layers, activation, dropout)
     if cell == "lstm":
         return nn.LSTM(inputs, hidden, layers, dropout=dropout)
     if cell == "gru_reset_after":
@@ -138,7 +140,7 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections", "window"}:
+    if others := options.keys() - {"connections", "window", "normalization"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
     if "window" in options:
         options["window"] = int(options["window"])

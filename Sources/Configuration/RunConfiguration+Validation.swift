@@ -34,6 +34,11 @@ extension RunConfiguration {
                 "model.window", expected: model.cell == .window ? "a number of inputs for model.cell window" : "null, or model.cell window",
                 found: "\(model.window.scalar) with \(model.cell.scalar)")
         }
+        if model.normalization != .none, model.gates != Set(Gate.allCases) || model.peepholes != .none {
+            throw ConfigurationError.contradiction(
+                "model.normalization", expected: "none, or an LSTM with all gates and no peepholes",
+                found: "\(model.normalization.scalar) with model.gates \(model.gates.scalar), model.peepholes \(model.peepholes.scalar)")
+        }
         guard let sizes = model.hidden.sizes(layers: model.layers) else {
             throw ConfigurationError.contradiction(
                 "model.hidden", expected: "one number, or one for each of model.layers \(model.layers)", found: model.hidden.scalar)

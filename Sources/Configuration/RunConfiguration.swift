@@ -37,6 +37,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var peepholes = Peepholes.none
         /// Inputs that a step of `window` reads; nil for the other cells.
         package var window: Int?
+        /// What is normalised within a layer.
+        package var normalization = Normalization.none
         package var layers = 2
         /// Size `E` of a token's vector.
         package var embedding = 128

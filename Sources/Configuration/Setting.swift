@@ -69,6 +69,9 @@ extension RunConfiguration {
             "model.window", \.model.window, .nullOr(.from(ModelConfiguration.windows.lowerBound, to: ModelConfiguration.windows.upperBound)), structural: true, unit: "inputs",
             "For `window`, which needs it: the number of inputs that each step reads, its own and those before it. For the first layer these are tokens, for others the outputs of the layer below."),
         Setting(
+            "model.normalization", \.model.normalization, .any, structural: true,
+            "`layer`: layer normalisation of each layer's pre-activations, and of an LSTM's cell state on its way out, with gains that start at 1 (Ba et al. 2016). [Formulas](mathematics.md#layer-normalisation)."),
+        Setting(
             "model.gates", \.model.gates, .any, structural: true,
             "The gates of `lstm`. One that is left out is 1, as in the ladder from a gateless network to all gates (Greff et al. 2017)."),
         Setting(

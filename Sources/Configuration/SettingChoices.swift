@@ -6,6 +6,7 @@ import Recurrent
 
 extension Cell: SettingChoice {}
 extension Activation: SettingChoice {}
+extension Normalization: SettingChoice {}
 extension Peepholes: SettingChoice {}
 extension Connections: SettingChoice {}
 extension LineEnd.Rule: SettingChoice {}

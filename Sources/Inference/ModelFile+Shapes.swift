@@ -88,8 +88,9 @@ extension ModelFile {
                 file: file.path, tensor: first.name, expected: [(cell.gates ?? 1) * shape[1], shape[1]], found: first.shape)
         }
         let model = ModelConfiguration(
-            cell: cell, activation: activation, window: window, vocabulary: shape[0], embedding: shape[1], hidden: sizes,
-            connections: found, tied: tied)
+            cell: cell, activation: activation, window: window,
+            normalization: names.contains { $0.hasPrefix(prefix + "rnn.gain") } ? .layer : .none, vocabulary: shape[0],
+            embedding: shape[1], hidden: sizes, connections: found, tied: tied)
         try check(file, model: model)
         return model
     }

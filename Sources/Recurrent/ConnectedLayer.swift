@@ -14,7 +14,7 @@ package class ConnectedLayer {
 
     /// - Parameter width: of y.
     static func plan(_ shape: LayerShape, width: Int) -> LayerPlan {
-        var plan = shape.model.cell.layer.plan(shape)
+        var plan = shape.model.cell.layer(shape.model).plan(shape)
         plan.values += shape.chunk.values * Double(width)
         return plan
     }
@@ -22,7 +22,7 @@ package class ConnectedLayer {
     init(
         width: Int, _ shape: LayerShape, _ parameters: Arena, _ sums: GradientSums?, _ clock: PhaseClock
     ) throws {
-        inner = try shape.model.cell.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
+        inner = try shape.model.cell.layer(shape.model).init(shape, parameters: parameters, sums: sums, clock: clock)
         inputs = shape.inputs
         hidden = shape.hidden
         joined = Buffer(count: shape.chunk.rows * width)

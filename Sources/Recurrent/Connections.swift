@@ -19,5 +19,5 @@ package enum Connections: String, Sendable, CaseIterable {
 
 extension ModelConfiguration {
     /// What each layer is: the cell's, or the connection around it.
-    var layer: any Layer.Type { connections.wrapper ?? cell.layer }
+    var layer: any Layer.Type { connections.wrapper ?? cell.layer(self) }
 }

@@ -4,13 +4,15 @@ import Kernels
 /// Derivation: docs/mathematics.md (7) to (12).
 ///
 /// The input projection W x is one product over all T*B rows, written straight into the place of h; then step by step
-/// U h is added, and bias and g are applied in one pass.
+/// U h is added, and bias and g are applied in one pass. With layer normalisation both products are summed in the normaliser's rows,
+/// and `g = g(gain * (a - mean) / deviation + b_ih + b_hh)` of `a = W x + U h`; (n5).
 final class ElmanLayer: GatedLayer, Layer {
     private let activation: Activation
     private let recurrent: PackedProduct  // [B, H] x U^T, accumulating
     private let recurrentBackward: PackedProduct?  // [B, H] x U
     private let bias: Buffer  // b_ih + b_hh, [H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
+    private let normalizer: RowNormalizer?  // of W x + U h
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
@@ -22,6 +24,7 @@ final class ElmanLayer: GatedLayer, Layer {
         ]
         plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(h)
         if chunk.training { plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(chunk.batch) * Double(h) }
+        RowNormalizer.add(to: &plan, shape, gain: "gain", parts: [h])
         return plan
     }
 
@@ -33,6 +36,7 @@ final class ElmanLayer: GatedLayer, Layer {
             training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
         bias = Buffer(count: h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
+        normalizer = RowNormalizer(shape, gain: "gain", parts: [h], parameters, sums)
         try super.init(gates: 1, shape, parameters, sums, clock)
     }
 
@@ -45,11 +49,12 @@ final class ElmanLayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        try project(input, into: output)
+        try project(input, into: normalizer?.row(0) ?? output)
         clock.enter(.recurrence)
         try forEachStep(steps) { t in
             let h = current(t)
-            try recurrent.run(previous(t), into: h, rows: batch)
+            try recurrent.run(previous(t), into: normalizer?.row(t * batch) ?? h, rows: batch)
+            normalizer?.forward(t * batch..<(t + 1) * batch, into: h)
             for b in 0..<batch { activate(h + b * hidden) }
         }
     }
@@ -73,10 +78,16 @@ final class ElmanLayer: GatedLayer, Layer {
             for (j, n) in LaneBlocks(block) {
                 d.store(activation.backward(d.load(j) + next.load(j), at: h.load(j)), j, n)
             }
-            if t > 0 { try recurrentBackward.run(d, into: next, rows: batch) }
+            normalizer?.backward(t * batch..<(t + 1) * batch, d)
+            if t > 0 { try recurrentBackward.run(normalizer?.delta(t * batch) ?? d, into: next, rows: batch) }
         }
-        let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
-        try finishBackward(deltas, input, inputGradient: inputGradient, steps: steps, pause: pause)
+        let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
+        let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas
+        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
+            gradients.sumRowsIntoBothBiases(biasDeltas)
+            normalizer?.sumGains(rows: steps * batch)
+        }
     }
 }
 

@@ -7,7 +7,8 @@ import Kernels
 ///     n = tanh(W_n x + b_in + U_n (r h) + b_hn)
 ///     h_t = (1 - z) n + z h_{t-1}
 ///
-/// Derivation: docs/mathematics.md (19) to (25).
+/// Layer normalisation is of `W x`, and of `U h` and `U_n (r h)`, before the biases, of r and z together and of n by itself.
+/// Derivation: docs/mathematics.md (19) to (25) and (n7).
 final class GRULayer: GatedLayer, Layer {
     private let gateProduct: PackedProduct  // [B, H] x U_rz^T, accumulating into the first 2H columns of the gates
     private let candidateProduct: PackedProduct  // [B, H] x U_n^T, accumulating into the last H columns
@@ -19,6 +20,7 @@ final class GRULayer: GatedLayer, Layer {
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U_rz, [B, H]
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h and r h, [B, H]
     private let resetGradient: Buffer  // dL/d(r h_{t-1}), [B, H]
+    private let normalizers: GateNormalizers?
     private var gateGradients: [Matrix] = []  // of U_rz, [2H, H] for each node
     private var candidateGradients: [Matrix] = []  // of U_n, [H, H] for each node
 
@@ -40,16 +42,19 @@ final class GRULayer: GatedLayer, Layer {
             plan.values += PackedProduct.count(inputs: 2 * h, outputs: h) + PackedProduct.count(inputs: h, outputs: h)
             plan.values += 3 * block
         }
+        GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
         return plan
     }
 
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
         let b = chunk.batch
+        normalizers = GateNormalizers(shape, parts: [2 * h, h], parameters, sums)
+        let accumulate = normalizers == nil
         gateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: true)
+            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: accumulate)
         candidateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: true)
+            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: accumulate)
         if training {
             gateBackward = try PackedProduct(
                 rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
@@ -84,13 +89,17 @@ final class GRULayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        try project(input, into: gates.base)
+        try project(input, into: normalizers?.input.row(0) ?? gates.base)
+        normalizers?.input.forward(0..<steps * batch, into: gates.base)
         clock.enter(.recurrence)
         let (size, bias) = (hidden, bias.base)
         try forEachStep(steps) { t in
             let gate = gates.base + t * 3 * block
             let reset = resetStates.base + t * block
-            try gateProduct.run(previous(t), into: gate, rows: batch)
+            let rows = t * batch..<(t + 1) * batch
+            let product = normalizers?.recurrent.row(rows.lowerBound) ?? gate
+            try gateProduct.run(previous(t), into: product, rows: batch)
+            normalizers?.recurrent.forward(rows, part: 0, into: gate, accumulate: true)
             for b in 0..<batch {
                 let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
                 for (j, k) in LaneBlocks(size) {
@@ -100,7 +109,8 @@ final class GRULayer: GatedLayer, Layer {
                     rh.store(r * h.load(j), j, k)
                 }
             }
-            try candidateProduct.run(reset, into: gate + 2 * size, rows: batch)
+            try candidateProduct.run(reset, into: product + 2 * size, rows: batch)
+            normalizers?.recurrent.forward(rows, part: 1, into: gate, accumulate: true)
             for b in 0..<batch {
                 let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
                 for (j, k) in LaneBlocks(size) {
@@ -135,7 +145,10 @@ final class GRULayer: GatedLayer, Layer {
                     direct.store(dh * z, j, k)
                 }
             }
-            try candidateBackward.run(gate + 2 * size, into: resetGradient.base, rows: batch)
+            let rows = t * batch..<(t + 1) * batch
+            let delta = normalizers?.recurrent.delta(rows.lowerBound) ?? gate
+            normalizers?.recurrent.backward(rows, part: 1, gate)
+            try candidateBackward.run(delta + 2 * size, into: resetGradient.base, rows: batch)
             for b in 0..<batch {
                 let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
                 let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
@@ -146,14 +159,20 @@ final class GRULayer: GatedLayer, Layer {
                     direct.store(direct.load(j).addingProduct(d, r), j, k)
                 }
             }
-            if t > 0 { try gateBackward.run(gate, into: hiddenGradient.base, rows: batch) }
+            normalizers?.recurrent.backward(rows, part: 0, gate)
+            if t > 0 { try gateBackward.run(delta, into: hiddenGradient.base, rows: batch) }
         }
-        let deltas = Matrix(gates.base, rows: steps * batch, columns: 3 * size)
-        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+        let rows = steps * batch
+        let biasDeltas = Matrix(gates.base, rows: rows, columns: 3 * size)
+        normalizers?.input.backward(0..<rows, gates.base)
+        let inputDeltas = normalizers?.input.deltas(rows: rows) ?? biasDeltas
+        let deltas = normalizers?.recurrent.deltas(rows: rows) ?? biasDeltas
+        try finishBackward(inputDeltas, input, inputGradient: inputGradient, pause: pause) { gradients in
             try gradients.multiply(deltas.columns(0, count: 2 * size), by: previousStates(steps), into: gateGradients)
-            let reset = Matrix(resetStates.base, rows: steps * batch, columns: size)
+            let reset = Matrix(resetStates.base, rows: rows, columns: size)
             try gradients.multiply(deltas.columns(2 * size, count: size), by: reset, into: candidateGradients)
-            gradients.sumRowsIntoBothBiases(deltas)
+            gradients.sumRowsIntoBothBiases(biasDeltas)
+            normalizers?.sumGains(rows: rows)
         }
     }
 }

@@ -6,7 +6,8 @@ import Kernels
 ///     n = tanh(W_n x + b_in + r (U_n h + b_hn))
 ///     h_t = (1 - z) n + z h_{t-1}
 ///
-/// Derivation: docs/mathematics.md (19) to (21) and (26) to (28).
+/// Layer normalisation is of `W x` and of `U h`, before the biases, of r and z together and of n by itself.
+/// Derivation: docs/mathematics.md (19) to (21), (26) to (28) and (n7).
 final class GRUResetAfterLayer: GatedLayer, Layer {
     private let recurrent: PackedProduct  // [B, H] x U^T
     private let recurrentBackward: PackedProduct?  // [B, 3H] x U
@@ -14,6 +15,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     private let products: Buffer  // U h (n part: + b_hn), [T, B, 3H]; in the backward pass dL/d(U h + b_hh)
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U, [B, H]
     private let directGradient: Buffer  // dL/dh_{t-1} from step t by way of z h, [B, H]
+    private let normalizers: GateNormalizers?
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
@@ -26,6 +28,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         ]
         plan.values += PackedProduct.count(inputs: h, outputs: 3 * h) + 6 * Double(chunk.steps) * block  // gates and U h
         if chunk.training { plan.values += PackedProduct.count(inputs: 3 * h, outputs: h) + 2 * block }
+        GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
         return plan
     }
 
@@ -39,6 +42,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         products = Buffer(count: chunk.steps * b * 3 * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         directGradient = Buffer(count: training ? b * h : 0)
+        normalizers = GateNormalizers(shape, parts: [2 * h, h], parameters, sums)
         try super.init(gates: 3, shape, parameters, sums, clock)
     }
 
@@ -50,11 +54,13 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
 
     func forward(_ input: Matrix, steps: Int) throws {
         clock.enter(.projection)
-        try project(input, into: gates.base)
+        try project(input, into: normalizers?.input.row(0) ?? gates.base)
+        normalizers?.input.forward(0..<steps * batch, into: gates.base)
         clock.enter(.recurrence)
         try forEachStep(steps) { t in
             let product = products.base + t * 3 * block
-            try recurrent.run(previous(t), into: product, rows: batch)
+            try recurrent.run(previous(t), into: normalizers?.recurrent.row(t * batch) ?? product, rows: batch)
+            normalizers?.recurrent.forward(t * batch..<(t + 1) * batch, into: product)
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 step(
@@ -97,14 +103,24 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
                     above: outputGradient.base + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.base + b * hidden,
                     directGradient: directGradient.base + b * hidden)
             }
-            if t > 0 { try recurrentBackward.run(products.base + t * 3 * block, into: hiddenGradient.base, rows: batch) }
+            let product = products.base + t * 3 * block
+            normalizers?.recurrent.backward(t * batch..<(t + 1) * batch, product)
+            if t > 0 {
+                try recurrentBackward.run(
+                    normalizers?.recurrent.delta(t * batch) ?? product, into: hiddenGradient.base, rows: batch)
+            }
         }
-        let inputDeltas = Matrix(gates.base, rows: steps * batch, columns: 3 * hidden)
-        let recurrentDeltas = Matrix(products.base, rows: steps * batch, columns: 3 * hidden)
+        let rows = steps * batch
+        let inputBiasDeltas = Matrix(gates.base, rows: rows, columns: 3 * hidden)
+        let recurrentBiasDeltas = Matrix(products.base, rows: rows, columns: 3 * hidden)
+        normalizers?.input.backward(0..<rows, gates.base)
+        let inputDeltas = normalizers?.input.deltas(rows: rows) ?? inputBiasDeltas
+        let recurrentDeltas = normalizers?.recurrent.deltas(rows: rows) ?? recurrentBiasDeltas
         try finishBackward(inputDeltas, input, inputGradient: inputGradient, pause: pause) { gradients in
             try gradients.multiply(recurrentDeltas, by: previousStates(steps), into: gradients.recurrentWeights)
-            gradients.sumRows(inputDeltas, into: gradients.inputBias)
-            gradients.sumRows(recurrentDeltas, into: gradients.recurrentBias)
+            gradients.sumRows(inputBiasDeltas, into: gradients.inputBias)
+            gradients.sumRows(recurrentBiasDeltas, into: gradients.recurrentBias)
+            normalizers?.sumGains(rows: rows)
         }
     }
 

@@ -159,5 +159,5 @@ final class LSTMLayer: GatedLayer, Layer {
 
 extension Cell {
     /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
-    package static let lstm = Cell("lstm", LSTMLayer.self)
+    package static let lstm = Cell("lstm", LSTMLayer.self, normalized: NormalizedLSTMLayer.self)
 }

@@ -7,13 +7,18 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
     package static let allCases: [Cell] = [.elman, .lstm, .gru, .gruResetAfter, .window]
 
     package let rawValue: String
-    let layer: any Layer.Type
+    private let layer: any Layer.Type
+    private let normalizedLayer: any Layer.Type
     /// Whether `ModelConfiguration.activation` is the cell's nonlinearity.
     package let choosesActivation: Bool
 
-    package init(_ name: String, _ layer: any Layer.Type, choosesActivation: Bool = false) {
+    /// - Parameter normalized: the layer with layer normalisation, where it is another class.
+    package init(
+        _ name: String, _ layer: any Layer.Type, normalized: (any Layer.Type)? = nil, choosesActivation: Bool = false
+    ) {
         rawValue = name
         self.layer = layer
+        normalizedLayer = normalized ?? layer
         self.choosesActivation = choosesActivation
     }
 
@@ -25,6 +30,9 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
 
     package static func == (a: Cell, b: Cell) -> Bool { a.rawValue == b.rawValue }
     package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
+
+    /// The class of a model's layers.
+    func layer(_ model: ModelConfiguration) -> any Layer.Type { model.normalization == .layer ? normalizedLayer : layer }
 
     /// Rows of the recurrent weights in units of H; nil for a cell without them.
     package var gates: Int? {

@@ -24,6 +24,13 @@ package enum Peepholes: String, Sendable, CaseIterable {
     case diagonal
 }
 
+/// What is normalised within a layer.
+package enum Normalization: String, Sendable, CaseIterable {
+    case none
+    /// The pre-activations of each step, over the layer's values (Ba, Kiros and Hinton 2016).
+    case layer
+}
+
 /// What defines a language model's shape and initial values.
 package struct ModelConfiguration: Sendable, Equatable {
     package var cell: Cell
@@ -36,6 +43,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     /// n, inputs that a step of a `window` cell reads; 1 in every other model.
     package var window: Int
     package static let windows = 1...1024
+    package var normalization: Normalization
     package var vocabulary: Int
     package var embedding: Int
     /// H of each layer, from the bottom.
@@ -55,13 +63,15 @@ package struct ModelConfiguration: Sendable, Equatable {
     package static let defaultRange = 0.1
 
     package init(
-        cell: Cell, activation: Activation = .tanh, window: Int = 1, vocabulary: Int, embedding: Int, hidden: [Int],
+        cell: Cell, activation: Activation = .tanh, window: Int = 1, normalization: Normalization = .none, vocabulary: Int,
+        embedding: Int, hidden: [Int],
         connections: Connections = .none, dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
         initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
         self.cell = cell
         self.activation = activation
         self.window = window
+        self.normalization = normalization
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
@@ -76,12 +86,14 @@ package struct ModelConfiguration: Sendable, Equatable {
 
     /// Layers of one size.
     package init(
-        cell: Cell, activation: Activation = .tanh, window: Int = 1, vocabulary: Int, embedding: Int, hidden: Int, layers: Int,
+        cell: Cell, activation: Activation = .tanh, window: Int = 1, normalization: Normalization = .none, vocabulary: Int,
+        embedding: Int, hidden: Int, layers: Int,
         connections: Connections = .none, dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
         initialEmbeddingRange: Float? = nil
     ) {
         self.init(
-            cell: cell, activation: activation, window: window, vocabulary: vocabulary, embedding: embedding,
+            cell: cell, activation: activation, window: window, normalization: normalization, vocabulary: vocabulary,
+            embedding: embedding,
             hidden: Array(repeating: hidden, count: layers), connections: connections, dropout: DropoutRates(dropout),
             tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
     }

@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes, window, connections]
+    package static let all = [gates, peepholes, window, normalization, connections]
 
     package let name: String
     /// Nil for the default.
@@ -30,6 +30,14 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let window = Int(value), ModelConfiguration.windows.contains(window) else { return false }
         model.window = window
+        return true
+    }
+
+    private static let normalization = ModelOption(name: "normalization") { model in
+        model.normalization == .none ? nil : model.normalization.rawValue
+    } set: { model, value in
+        guard let normalization = Normalization(rawValue: value) else { return false }
+        model.normalization = normalization
         return true
     }
 

@@ -7,7 +7,8 @@ import Kernels
 /// The inputs before the first are zero. Derivation: docs/mathematics.md (w1) to (w4).
 ///
 /// The inputs of all steps lie one after another, the carried ones first. So the k-th block of W's columns, [H, in], is a product
-/// over all T*B rows that begins k steps later, and each element of W [...] is one chain of sums over all n blocks.
+/// over all T*B rows that begins k steps later, and each element of W [...] is one chain of sums over all n blocks. Layer normalisation
+/// is of `W [...]`, before the bias.
 final class WindowLayer: Layer {
     var batch: Int
     var lines: LineStarts?
@@ -25,6 +26,7 @@ final class WindowLayer: Layer {
     private let history: Buffer  // x, from n-1 steps before the chunk, [n-1+T, B, in]
     private let outputs: Buffer  // h, [T, B, H]
     private let masked: Buffer  // inputs or deltas without those of other lines, [T*B, in or H]; empty unless lines are told apart
+    private let normalizer: RowNormalizer?  // of W [...]
     private let clock: PhaseClock
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
@@ -47,6 +49,7 @@ final class WindowLayer: Layer {
         plan.values = chunk.values * Double(inputs + h + (shape.model.lineEnd == nil ? 0 : max(inputs, h)))
         plan.values += 2 * Double(chunk.batch) * Double(carried)
         plan.values += Double(n) * PackedProduct.count(inputs: inputs, outputs: h)
+        RowNormalizer.add(to: &plan, shape, gain: "gain", parts: [h])
         return plan
     }
 
@@ -67,6 +70,7 @@ final class WindowLayer: Layer {
         outputs = Buffer(count: chunk.rows * shape.hidden)
         masked = Buffer(count: shape.model.lineEnd == nil ? 0 : chunk.rows * max(shape.inputs, shape.hidden))
         state = n > 1 ? [Buffer(count: chunk.batch * (n - 1) * shape.inputs)] : []
+        normalizer = RowNormalizer(shape, gain: "gain", parts: [hidden], parameters, sums)
         self.clock = clock
     }
 
@@ -81,9 +85,10 @@ final class WindowLayer: Layer {
         forEachCarried { carried, place in copy(carried, to: history.base + place, count: inputs) }
         copy(input.base, to: history.base + (window - 1) * batch * inputs, count: steps * batch * inputs)
         for (k, projection) in projections.enumerated() {
-            try projection.run(self.input(ofBlock: k, steps).base, into: output, rows: steps * batch)
+            try projection.run(self.input(ofBlock: k, steps).base, into: normalizer?.row(0) ?? output, rows: steps * batch)
         }
         clock.enter(.recurrence)
+        normalizer?.forward(0..<steps * batch, into: output)
         for row in 0..<steps * batch {
             let h = output + row * hidden
             for (j, n) in LaneBlocks(hidden) { h.store(activation(h.load(j) + bias.base.load(j)), j, n) }
@@ -103,14 +108,17 @@ final class WindowLayer: Layer {
         for (j, n) in LaneBlocks(steps * batch * hidden) {
             delta.store(activation.backward(delta.load(j), at: output.load(j)), j, n)
         }
+        normalizer?.backward(0..<steps * batch, delta)
         clock.enter(.weightGradients)
-        let deltas = Matrix(delta, rows: steps * batch, columns: hidden)
+        let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
+        let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas
         for k in 0..<window {
             let results = weightGradients.map { $0.columns(k * inputs, count: inputs) }
             try sums.multiply(deltas, by: self.input(ofBlock: k, steps), into: results)
             try pause()
         }
-        sums.sumRows(deltas, into: biasGradients)
+        sums.sumRows(biasDeltas, into: biasGradients)
+        normalizer?.sumGains(rows: steps * batch)
         clock.enter(.projectionBackward)
         // An input is read by its own step and by the n-1 after it, as far as they are in this chunk.
         for later in 0..<min(window, steps) {

@@ -10,6 +10,7 @@ import Testing
         it.model.cell = .window
         it.model.activation = .sigmoid
         it.model.window = 5
+        it.model.normalization = .layer
         it.model.layers = 3
         it.model.embedding = 7
         it.model.hidden = [7, 7, 7]
@@ -101,6 +102,7 @@ import Testing
                   order: 5
                   activation: tanh
                   window: null
+                  normalization: none
                   gates: [input, forget, output]
                   peepholes: none
                   layers: 2
@@ -179,7 +181,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 15)
+        #expect((json?["model"] as? [String: Any])?.count == 16)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {
@@ -212,8 +214,8 @@ import Testing
         let structural = Self.unusual.differences(from: RunConfiguration()).filter(\.isStructural).map(\.path)
         #expect(
             structural == [
-                "model.cell", "model.activation", "model.window", "model.layers", "model.embedding", "model.hidden", "model.connections",
-                "model.tied",
+                "model.cell", "model.activation", "model.window", "model.normalization", "model.layers", "model.embedding",
+                "model.hidden", "model.connections", "model.tied",
                 "training.streams", "training.line_end", "training.optimizer.name", "training.seed",
             ])
     }

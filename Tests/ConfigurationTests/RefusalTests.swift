@@ -77,6 +77,10 @@ import Testing
             "config.yaml, line 1, column 15: model.cell cannot have this value; expected elman, lstm, gru, gru_reset_after, window or ngram, found LSTM2"
         ),
         (
+            "model: {normalization: batch}",
+            "config.yaml, line 1, column 24: model.normalization cannot have this value; expected none or layer, found batch"
+        ),
+        (
             "training: {clip: 5}",
             "config.yaml, line 1, column 18: training.clip cannot have this value; expected keys with values (norm, value), found 5"
         ),
@@ -253,6 +257,10 @@ import Testing
         (
             "model: {window: 3}",
             "model.window does not fit the other settings; expected null, or model.cell window, found 3 with lstm"
+        ),
+        (
+            "model: {normalization: layer, peepholes: diagonal}",
+            "model.normalization does not fit the other settings; expected none, or an LSTM with all gates and no peepholes, found layer with model.gates [input, forget, output], model.peepholes diagonal"
         ),
         (
             "model: {cell: window}",

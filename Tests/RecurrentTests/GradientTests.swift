@@ -80,17 +80,18 @@ import Testing
 
     static func configuration(_ test: Case) -> ModelConfiguration {
         let (cell, activation): (Cell, Activation) =
-            switch test.cell {
+            switch test.cell.base {
             case .elmanTanh: (.elman, .tanh)
             case .elmanSigmoid: (.elman, .sigmoid)
             case .elmanReLU: (.elman, .relu)
             case .lstm: (.lstm, .tanh)
             case .gruResetBefore: (.gru, .tanh)
             case .gruResetAfter: (.gruResetAfter, .tanh)
-            case .window: (.window, .tanh)
+            default: (.window, .tanh)
             }
         var model = ModelConfiguration(
-            cell: cell, activation: activation, window: cell == .window ? OracleCell.windowLength : 1, vocabulary: vocabulary,
+            cell: cell, activation: activation, window: cell == .window ? OracleCell.windowLength : 1,
+            normalization: test.cell.isNormalized ? .layer : .none, vocabulary: vocabulary,
             embedding: test.tied || test.connections.needsEqualWidths ? test.hidden.last! : embedding, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: lineEnd, rule: test.lineEnd)
@@ -183,9 +184,10 @@ import Testing
     }
 
     /// Two chunks in a row carry the state: the same losses as one long chunk. The second is shorter than the window.
-    @Test(arguments: Cell.allCases) func carriedStateContinuesTheSequence(cell: Cell) throws {
+    @Test(arguments: Cell.allCases, Normalization.allCases)
+    func carriedStateContinuesTheSequence(cell: Cell, normalization: Normalization) throws {
         let configuration = ModelConfiguration(
-            cell: cell, window: cell == .window ? 5 : 1, vocabulary: 9, embedding: 5, hidden: 7, layers: 2, initialRange: 0.5)
+            cell: cell, window: cell == .window ? 5 : 1, normalization: normalization, vocabulary: 9, embedding: 5, hidden: 7, layers: 2, initialRange: 0.5)
         let parameters = Arena(ParameterLayout(configuration))
         parameters.initialise(seed: 1)
         let tokens: [Int32] = (0..<24).map { Int32(($0 * 5 + $0 / 3) % 9) }  // [T=8, B=3]
@@ -227,9 +229,9 @@ import Testing
 }
 
 @Suite struct InitialisationTests {
-    @Test func weightsFillTheirRangesAndBiasesAreZero() {
+    @Test func weightsFillTheirRangesGainsAreOneAndBiasesZero() {
         let configuration = ModelConfiguration(
-            cell: .gru, vocabulary: 300, embedding: 40, hidden: 50, layers: 2, initialRange: 0.1, initialEmbeddingRange: 2)
+            cell: .gru, normalization: .layer, vocabulary: 300, embedding: 40, hidden: 50, layers: 2, initialRange: 0.1, initialEmbeddingRange: 2)
         let layout = ParameterLayout(configuration)
         let (one, same, other) = (Arena(layout), Arena(layout), Arena(layout))
         one.initialise(seed: 1)
@@ -237,6 +239,10 @@ import Testing
         other.initialise(seed: 2)
         for entry in layout.entries {
             let values = Array(one.values(entry))
+            if entry.name.contains("gain") {
+                #expect(values.allSatisfy { $0 == 1 })
+                continue
+            }
             let range: Float = entry.shape.count == 1 ? 0 : entry.name == "encoder.weight" ? 2 : 0.1
             #expect(values.allSatisfy { abs($0) <= range })
             #expect(abs(values.max()! - range) <= 0.01 * range && abs(values.min()! + range) <= 0.01 * range)

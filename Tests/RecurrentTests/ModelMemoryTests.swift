@@ -5,6 +5,7 @@ import Testing
 @Suite struct ModelMemoryTests {
     struct Case: Sendable, CustomTestStringConvertible {
         var cell: Cell
+        var normalization = Normalization.none
         var training = true
         var dropout = DropoutRates(0)
         var tied = false
@@ -13,7 +14,7 @@ import Testing
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
         var lineEnd = LineEnd.Rule.carry
-        var testDescription: String { "\(cell.rawValue) \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)" }
+        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)" }
     }
 
     static let cases =
@@ -25,6 +26,8 @@ import Testing
                 Case(cell: cell, tied: true, hidden: [90, 61]), Case(cell: cell, hidden: [90, 13, 61], nodes: [2, 1]),
                 Case(cell: cell, dropout: GradientTests.rates(0.1, 0.2, 0, 0.3), hidden: [90, 13, 61]),
                 Case(cell: cell, lineEnd: .reset), Case(cell: cell, training: false, lineEnd: .reset), Case(cell: cell, lineEnd: .cut),
+                Case(cell: cell, normalization: .layer), Case(cell: cell, normalization: .layer, training: false),
+                Case(cell: cell, normalization: .layer, nodes: [2, 1]),
             ]
         }
         + Connections.allCases.flatMap { connections in
@@ -40,7 +43,7 @@ import Testing
     /// Odd sizes, so that rounding shows.
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
         var model = ModelConfiguration(
-            cell: test.cell, window: test.cell == .window ? 5 : 1, vocabulary: 3001,
+            cell: test.cell, window: test.cell == .window ? 5 : 1, normalization: test.normalization, vocabulary: 3001,
             embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)

@@ -11,55 +11,42 @@ package enum OracleCell: String, CaseIterable, Sendable {
     case gruResetAfter
     /// A layer with tanh over the last `window` inputs.
     case window
+    /// With layer normalisation; the Elman cell and the window with tanh.
+    case elmanNormalized, lstmNormalized, gruResetBeforeNormalized, gruResetAfterNormalized, windowNormalized
+
+    /// The cell without its normalisation.
+    package var base: OracleCell {
+        switch self {
+        case .elmanNormalized: .elmanTanh
+        case .lstmNormalized: .lstm
+        case .gruResetBeforeNormalized: .gruResetBefore
+        case .gruResetAfterNormalized: .gruResetAfter
+        case .windowNormalized: .window
+        default: self
+        }
+    }
+    package var isNormalized: Bool { base != self }
+
+    /// Names of a layer's gains and further biases, and their blocks of `hidden` values.
+    var normalizations: [(name: String, blocks: Int)] {
+        switch self {
+        case .elmanNormalized, .windowNormalized: [("gain", 1)]
+        case .lstmNormalized: [("gain_ih", 4), ("gain_hh", 4), ("gain_c", 1), ("bias_c", 1)]
+        case .gruResetBeforeNormalized, .gruResetAfterNormalized: [("gain_ih", 3), ("gain_hh", 3)]
+        default: []
+        }
+    }
 
     /// Inputs that a step of a window reads.
     package static let windowLength = 3
 
     /// Blocks of `hidden` rows in a layer's weights.
     package var gates: Int {
-        switch self {
-        case .elmanTanh, .elmanSigmoid, .elmanReLU, .window: 1
+        switch base {
         case .lstm: 4
         case .gruResetBefore, .gruResetAfter: 3
+        default: 1
         }
-    }
-}
-
-/// y = W x + b for single vectors, and its gradients summed over every call of `backward`.
-struct OracleAffine {
-    let weight: [Double]  // [outputs, inputs]
-    let bias: [Double]  // [outputs]
-    var weightGradient: [Double]
-    var biasGradient: [Double]
-
-    init(weight: [Double], bias: [Double]) {
-        precondition(weight.isEmpty || weight.count % bias.count == 0, "weight is not [\(bias.count), inputs]")
-        self.weight = weight
-        self.bias = bias
-        weightGradient = Array(repeating: 0, count: weight.count)
-        biasGradient = Array(repeating: 0, count: bias.count)
-    }
-
-    /// Outputs `rows` only; all when nil.
-    func callAsFunction(_ x: [Double], rows: Range<Int>? = nil) -> [Double] {
-        (rows ?? bias.indices).map { row in
-            var sum = bias[row]
-            for column in x.indices { sum += weight[row * x.count + column] * x[column] }
-            return sum
-        }
-    }
-
-    /// Takes dL/dy of outputs `rows` and their x; returns dL/dx.
-    mutating func backward(_ dy: [Double], _ x: [Double], rows: Range<Int>? = nil) -> [Double] {
-        var dx = Array(repeating: 0.0, count: x.count)
-        for (row, d) in zip(rows ?? bias.indices, dy) {
-            biasGradient[row] += d
-            for column in x.indices {
-                weightGradient[row * x.count + column] += d * x[column]
-                dx[column] += d * weight[row * x.count + column]
-            }
-        }
-        return dx
     }
 }
 
@@ -69,6 +56,12 @@ struct OracleLayer {
     let hidden: Int
     var input: OracleAffine
     var recurrent: OracleAffine
+    /// Of W x + U h, `elmanNormalized` only.
+    var sumNormalization: OracleNormalization?
+    /// Of c, `lstmNormalized` only, and the bias after it.
+    var cellNormalization: OracleNormalization?
+    var cellBias: [Double] = []
+    var cellBiasGradient: [Double] = []
     /// LSTM: blocks of i, f, g, o that are left out, so that the gate is 1.
     var absentGates: Set<Int> = []
     /// LSTM: p_i, p_f, p_o, [3, H]; empty without.
@@ -96,14 +89,19 @@ struct OracleLayer {
 
     func forward(_ x: [Double], hidden h: [Double], cell c: [Double]) -> Step {
         var step = Step(input: x, previousHidden: h, previousCell: c)
-        if cell == .window {
+        if cell.base == .window {
             step.hidden = input(h + x).map { tanh($0) }
             step.carriedInputs = Array((h + x).dropFirst(x.count))
             return step
         }
+        if let sumNormalization {
+            let rows = 0..<hidden
+            let y = sumNormalization(combine(input.product(x, rows: rows), recurrent.product(h, rows: rows), +), rows: rows)
+            step.hidden = each { tanh(y[$0] + input.bias[$0] + recurrent.bias[$0]) }
+            return step
+        }
         let a = blocks(input(x))
-        switch cell {
-        case .window: break
+        switch cell.base {
         case .elmanTanh, .elmanSigmoid, .elmanReLU:
             step.hidden = combine(a[0], recurrent(h)) { activate($0 + $1) }
             step.gates = [step.hidden]
@@ -119,7 +117,7 @@ struct OracleLayer {
             step.cell = each { f[$0] * c[$0] + i[$0] * g[$0] }
             let o = gate(3, peephole: 2, step.cell)
             step.gates = [i, f, g, o]
-            step.hidden = combine(o, step.cell) { $0 * tanh($1) }
+            step.hidden = combine(o, squashed(step.cell), *)
         case .gruResetBefore:
             let u = blocks(recurrent(h, rows: 0..<2 * hidden))
             let r = combine(a[0], u[0]) { sigmoid($0 + $1) }
@@ -135,6 +133,7 @@ struct OracleLayer {
             step.gates = [r, z, n]
             step.resetProduct = u[2]
             step.hidden = each { (1 - z[$0]) * n[$0] + z[$0] * h[$0] }
+        default: preconditionFailure("handled above")
         }
         return step
     }
@@ -145,7 +144,7 @@ struct OracleLayer {
         -> (input: [Double], hidden: [Double], cell: [Double])
     {
         let h = step.previousHidden
-        if cell == .window {
+        if cell.base == .window {
             let da = combine(above, step.hidden) { $0 * slope(atOutput: $1) }
             let read = input.backward(da, h + step.input)
             let size = step.input.count
@@ -155,22 +154,34 @@ struct OracleLayer {
         }
         let dh = combine(above, dState, +)
         let gates = step.gates
-        switch cell {
-        case .window: return ([], [], [])
+        if sumNormalization != nil {
+            let rows = 0..<hidden
+            let dy = combine(dh, step.hidden) { $0 * slope(atOutput: $1) }
+            input.addBiasGradient(dy, rows: rows)
+            recurrent.addBiasGradient(dy, rows: rows)
+            let a = combine(input.product(step.input, rows: rows), recurrent.product(h, rows: rows), +)
+            let da = sumNormalization!.backward(dy, a, rows: rows)
+            return (input.backwardOfProduct(da, step.input, rows: rows), recurrent.backwardOfProduct(da, h, rows: rows), [])
+        }
+        switch cell.base {
         case .elmanTanh, .elmanSigmoid, .elmanReLU:
             let da = combine(dh, step.hidden) { $0 * slope(atOutput: $1) }
             return (input.backward(da, step.input), recurrent.backward(da, h), [])
 
         case .lstm:
             let (i, f, g, o) = (gates[0], gates[1], gates[2], gates[3])
-            let squashed = step.cell.map { tanh($0) }
+            let squashed = squashed(step.cell)
             let old = step.previousCell
             let p = peepholes.isEmpty ? Array(repeating: 0, count: 3 * hidden) : peepholes
             let absent = absentGates
             let slope = { (gate: Int, value: Double) in absent.contains(gate) ? 0 : value * (1 - value) }
             let dOut = each { dh[$0] * squashed[$0] * slope(3, o[$0]) }
-            let throughOutput = each { dh[$0] * o[$0] * (1 - squashed[$0] * squashed[$0]) + dOut[$0] * p[2 * hidden + $0] }
-            let dcTotal = each { dc[$0] + throughOutput[$0] }
+            var throughOutput = each { dh[$0] * o[$0] * (1 - squashed[$0] * squashed[$0]) }
+            if cellNormalization != nil {
+                cellBiasGradient = combine(cellBiasGradient, throughOutput, +)
+                throughOutput = cellNormalization!.backward(throughOutput, step.cell, rows: 0..<hidden)
+            }
+            let dcTotal = each { dc[$0] + throughOutput[$0] + dOut[$0] * p[2 * hidden + $0] }
             let di = each { dcTotal[$0] * g[$0] * slope(0, i[$0]) }
             let df = each { dcTotal[$0] * old[$0] * slope(1, f[$0]) }
             let dg = each { dcTotal[$0] * i[$0] * (1 - g[$0] * g[$0]) }
@@ -202,7 +213,14 @@ struct OracleLayer {
             let throughProduct = recurrent.backward(dr + dz + combine(dn, r, *), h)
             let dPrevious = each { throughProduct[$0] + dh[$0] * z[$0] }
             return (input.backward(dr + dz + dn, step.input), dPrevious, [])
+        default: preconditionFailure("handled above")
         }
+    }
+
+    /// tanh(c), or tanh(LN(c) + b).
+    private func squashed(_ c: [Double]) -> [Double] {
+        guard let cellNormalization else { return c.map { tanh($0) } }
+        return combine(cellNormalization(c, rows: 0..<hidden), cellBias) { tanh($0 + $1) }
     }
 
     private func each(_ element: (Int) -> Double) -> [Double] { (0..<hidden).map(element) }

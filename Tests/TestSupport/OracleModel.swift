@@ -91,7 +91,7 @@ package struct OracleModel: Sendable {
         let widths = widths(embedding: embedding, hidden: hidden, connections: connections)
         var shapes = [("encoder.weight", [vocabulary, embedding])]
         for (layer, h) in hidden.enumerated() {
-            if cell == .window {
+            if cell.base == .window {
                 shapes += [("rnn.weight_l\(layer)", [h, OracleCell.windowLength * widths[layer]]), ("rnn.bias_l\(layer)", [h])]
             } else {
                 shapes += [
@@ -101,6 +101,7 @@ package struct OracleModel: Sendable {
                     ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
                 ]
             }
+            shapes += cell.normalizations.map { ("rnn.\($0.name)_l\(layer)", [$0.blocks * h]) }
             if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, h])) }
             if connections == .highway {
                 shapes += [("rnn.highway_weight_l\(layer)", [h, widths[layer]]), ("rnn.highway_bias_l\(layer)", [h])]
@@ -123,9 +124,9 @@ package struct OracleModel: Sendable {
     /// The state every stream starts an epoch with, one element per layer.
     package func zeroState(batch: Int) -> [OracleState] {
         hidden.enumerated().map { layer, h in
-            let width = cell == .window ? (OracleCell.windowLength - 1) * self.width(belowLayer: layer) : h
+            let width = cell.base == .window ? (OracleCell.windowLength - 1) * self.width(belowLayer: layer) : h
             let zeros = Array(repeating: 0.0, count: batch * width)
-            return OracleState(hidden: zeros, cell: cell == .lstm ? zeros : [])
+            return OracleState(hidden: zeros, cell: cell.base == .lstm ? zeros : [])
         }
     }
 
@@ -134,14 +135,25 @@ package struct OracleModel: Sendable {
         check(chunk)
         var layers = (0..<layers).map { layer in
             let peepholes = parameters["rnn.weight_ch_l\(layer)"] ?? []
-            let affine = { (weight: String, bias: String) in
-                OracleAffine(weight: parameters["rnn.\(weight)_l\(layer)"] ?? [], bias: parameters["rnn.\(bias)_l\(layer)"] ?? [])
+            func values(_ name: String) -> [Double] { parameters["rnn.\(name)_l\(layer)"] ?? [] }
+            let hidden = hidden[layer]
+            let parts = cell.gates == 3 ? [0..<2 * hidden, 2 * hidden..<3 * hidden] : [0..<cell.gates * hidden]
+            func normalization(_ name: String, _ parts: [Range<Int>]) -> OracleNormalization? {
+                parameters["rnn.\(name)_l\(layer)"].map { OracleNormalization(gain: $0, parts: parts) }
             }
-            return OracleLayer(
-                cell: cell, hidden: hidden[layer],
-                input: cell == .window ? affine("weight", "bias") : affine("weight_ih", "bias_ih"),
-                recurrent: affine("weight_hh", "bias_hh"), absentGates: absentGates, peepholes: peepholes,
+            func affine(_ suffix: String, gain: String) -> OracleAffine {
+                OracleAffine(
+                    weight: values("weight" + suffix), bias: values("bias" + suffix), normalization: normalization(gain, parts))
+            }
+            var oracle = OracleLayer(
+                cell: cell, hidden: hidden, input: cell.base == .window ? affine("", gain: "gain") : affine("_ih", gain: "gain_ih"),
+                recurrent: affine("_hh", gain: "gain_hh"), absentGates: absentGates, peepholes: peepholes,
                 peepholeGradient: Array(repeating: 0, count: peepholes.count))
+            if cell == .elmanNormalized { oracle.sumNormalization = normalization("gain", parts) }
+            oracle.cellNormalization = normalization("gain_c", [0..<hidden])
+            oracle.cellBias = values("bias_c")
+            oracle.cellBiasGradient = oracle.cellBias.map { _ in 0 }
+            return oracle
         }
         var joins = layers.indices.map { layer in
             OracleConnection(
@@ -213,7 +225,13 @@ package struct OracleModel: Sendable {
         }
 
         for (index, layer) in layers.enumerated() {
-            if cell == .window {
+            let gains = [
+                "gain": layer.sumNormalization?.gainGradient ?? (cell.base == .window ? layer.input.normalization?.gainGradient : nil),
+                "gain_ih": layer.input.normalization?.gainGradient, "gain_hh": layer.recurrent.normalization?.gainGradient,
+                "gain_c": layer.cellNormalization?.gainGradient, "bias_c": layer.cellBiasGradient,
+            ]
+            for (name, _) in cell.normalizations { result.gradients["rnn.\(name)_l\(index)"] = gains[name]! }
+            if cell.base == .window {
                 result.gradients["rnn.weight_l\(index)"] = layer.input.weightGradient
                 result.gradients["rnn.bias_l\(index)"] = layer.input.biasGradient
             } else {

@@ -7,6 +7,7 @@ package struct ParityFixture: Decodable, Sendable {
         package var cell: String
         package var activation: String
         package var window: Int?
+        package var normalization: String?
         package var layers: Int
         package var vocabularySize: Int
         package var embedding: Int
@@ -47,6 +48,7 @@ package struct ParityFixture: Decodable, Sendable {
     package static let names = [
         "elman", "lstm", "gru_reset_after", "lstm-tied", "lstm-adam", "lstm-sizes", "lstm-residual", "gru-highway", "elman-dense",
         "window",
+        "elman-normalized", "lstm-normalized", "gru-normalized", "gru_reset_after-normalized", "window-normalized",
     ]
 
     package static func load(_ name: String, from folder: URL) throws -> ParityFixture {

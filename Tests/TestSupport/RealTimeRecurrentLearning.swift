@@ -34,7 +34,7 @@ package struct RealTimeRecurrentLearning {
         precondition(model.connections == .none, "not written here")
         var hidden = model.hidden.map { Array(repeating: Dual(0), count: $0) }
         var cell = hidden
-        if model.cell == .window {  // the inputs that are carried
+        if model.cell.base == .window {  // the inputs that are carried
             cell = (0..<model.layers).map { layer in
                 Array(repeating: Dual(0), count: (OracleCell.windowLength - 1) * model.width(belowLayer: layer))
             }
@@ -61,14 +61,32 @@ package struct RealTimeRecurrentLearning {
     private func step(_ layer: Int, _ x: [Dual], _ h: [Dual], _ c: [Dual]) -> (hidden: [Dual], cell: [Dual]) {
         let size = model.hidden[layer]
         func weights(_ name: String) -> [Dual] { parameters["rnn.\(name)_l\(layer)"]! }
-        if model.cell == .window {
-            let hidden = product(weights("weight"), c + x, plus: weights("bias")).map(tangent)
-            return (hidden, Array((c + x).dropFirst(x.count)))
+        /// W x + b, or LN(W x) + b with these gains.
+        func affine(_ name: String, _ x: [Dual], gain: String, rows: Range<Int>? = nil) -> [Dual] {
+            let bias = weights(name.replacing("weight", with: "bias"))
+            let rows = rows ?? bias.indices
+            let matrix = Array(weights(name)[rows.lowerBound * x.count..<rows.upperBound * x.count])
+            guard model.cell.isNormalized, model.cell != .elmanNormalized else { return product(matrix, x, plus: Array(bias[rows])) }
+            // The candidate of a GRU is normalised by itself.
+            let cuts = model.cell.gates == 3 ? [0..<2 * size, 2 * size..<3 * size] : [bias.indices]
+            let a = product(matrix, x, plus: rows.map { _ in Dual(0) })
+            let gains = weights(gain)
+            return cuts.filter { rows.contains($0.lowerBound) }.flatMap { cut in
+                normalized(cut.map { a[$0 - rows.lowerBound] }, Array(gains[cut]), plus: Array(bias[cut]))
+            }
         }
-        let a = product(weights("weight_ih"), x, plus: weights("bias_ih"))
-        let u = product(weights("weight_hh"), h, plus: weights("bias_hh"))
+        if model.cell.base == .window {
+            return (affine("weight", c + x, gain: "gain").map(tangent), Array((c + x).dropFirst(x.count)))
+        }
+        if model.cell == .elmanNormalized {
+            let zeros = Array(repeating: Dual(0), count: size)
+            let sums = zip(product(weights("weight_ih"), x, plus: zeros), product(weights("weight_hh"), h, plus: zeros)).map { $0 + $1 }
+            return (normalized(sums, weights("gain"), plus: zip(weights("bias_ih"), weights("bias_hh")).map { $0 + $1 }).map(tangent), c)
+        }
+        let a = affine("weight_ih", x, gain: "gain_ih")
+        let u = affine("weight_hh", h, gain: "gain_hh")
         func each(_ body: (Int) -> Dual) -> [Dual] { (0..<size).map(body) }
-        switch model.cell {
+        switch model.cell.base {
         case .elmanTanh: return (each { tangent(a[$0] + u[$0]) }, c)
         case .elmanSigmoid: return (each { sigmoid(a[$0] + u[$0]) }, c)
         case .elmanReLU:
@@ -76,21 +94,20 @@ package struct RealTimeRecurrentLearning {
         case .lstm:
             let gate = { (k: Int, j: Int) in a[k * size + j] + u[k * size + j] }
             let new = each { sigmoid(gate(1, $0)) * c[$0] + sigmoid(gate(0, $0)) * tangent(gate(2, $0)) }
-            return (each { sigmoid(gate(3, $0)) * tangent(new[$0]) }, new)
+            let seen = model.cell.isNormalized ? normalized(new, weights("gain_c"), plus: weights("bias_c")) : new
+            return (each { sigmoid(gate(3, $0)) * tangent(seen[$0]) }, new)
         case .gruResetBefore, .gruResetAfter:
             let r = each { sigmoid(a[$0] + u[$0]) }
             let z = each { sigmoid(a[size + $0] + u[size + $0]) }
             let n: [Dual]
-            if model.cell == .gruResetAfter {
+            if model.cell.base == .gruResetAfter {
                 n = each { tangent(a[2 * size + $0] + r[$0] * u[2 * size + $0]) }
             } else {
-                let rows = 2 * size * size..<3 * size * size
-                let candidate = product(
-                    Array(weights("weight_hh")[rows]), each { r[$0] * h[$0] }, plus: Array(weights("bias_hh")[2 * size..<3 * size]))
+                let candidate = affine("weight_hh", each { r[$0] * h[$0] }, gain: "gain_hh", rows: 2 * size..<3 * size)
                 n = each { tangent(a[2 * size + $0] + candidate[$0]) }
             }
             return (each { n[$0] + z[$0] * (h[$0] - n[$0]) }, c)
-        case .window: preconditionFailure("handled above")
+        default: preconditionFailure("handled above")
         }
     }
 
@@ -99,6 +116,16 @@ package struct RealTimeRecurrentLearning {
             x.indices.reduce(bias[row]) { $0 + weights[row * x.count + $1] * x[$1] }
         }
     }
+}
+
+/// `gain * (a - mean) / deviation + bias`.
+private func normalized(_ a: [Dual], _ gain: [Dual], plus bias: [Dual]) -> [Dual] {
+    let share = Dual(1 / Double(a.count))
+    let mean = a.reduce(Dual(0), +) * share
+    let distances = a.map { $0 - mean }
+    let variance = distances.reduce(Dual(0)) { $0 + $1 * $1 } * share + Dual(1e-5)
+    let scale = variance.mapped(to: 1 / variance.value.squareRoot(), slope: -0.5 / (variance.value * variance.value.squareRoot()))
+    return a.indices.map { gain[$0] * distances[$0] * scale + bias[$0] }
 }
 
 /// A number with its derivatives by all parameters; no slopes: it depends on none.

@@ -10,9 +10,13 @@ struct OracleParityTests {
     @Test(arguments: ParityFixture.names)
     func lossesAreThoseOfPyTorch(fixture name: String) throws {
         let fixture = try ParityFixture.load(name, from: folder)
-        let cells = ["elman": OracleCell.elmanTanh, "lstm": .lstm, "gru_reset_after": .gruResetAfter, "window": .window]
+        let cells: [String: OracleCell] = [
+            "elman": .elmanTanh, "lstm": .lstm, "gru_reset_after": .gruResetAfter, "window": .window,
+            "elman layer": .elmanNormalized, "lstm layer": .lstmNormalized, "gru layer": .gruResetBeforeNormalized,
+            "gru_reset_after layer": .gruResetAfterNormalized, "window layer": .windowNormalized,
+        ]
         var model = OracleModel(
-            cell: try #require(cells[fixture.model.cell]), vocabulary: fixture.model.vocabularySize,
+            cell: try #require(cells[fixture.model.cell + (fixture.model.normalization.map { " \($0)" } ?? "")]), vocabulary: fixture.model.vocabularySize,
             embedding: fixture.model.embedding, hidden: fixture.model.sizes,
             connections: try #require(OracleConnections(rawValue: fixture.model.connections ?? "none")), tied: fixture.model.tied, parameters: fixture.parameters.mapValues(\.values))
         var optimizer = OracleOptimizer(fixture.optimizer == "adam" ? .adam() : .sgd)

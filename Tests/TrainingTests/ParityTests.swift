@@ -21,7 +21,8 @@ import Training
     private func steps(_ fixture: ParityFixture, on communicator: any Communicator) throws -> [Double] {
         let model = ModelConfiguration(
             cell: Cell(rawValue: fixture.model.cell)!, activation: Activation(rawValue: fixture.model.activation)!,
-            window: fixture.model.window ?? 1, vocabulary: fixture.model.vocabularySize, embedding: fixture.model.embedding, hidden: fixture.model.sizes,
+            window: fixture.model.window ?? 1, normalization: Normalization(rawValue: fixture.model.normalization ?? "none")!,
+            vocabulary: fixture.model.vocabularySize, embedding: fixture.model.embedding, hidden: fixture.model.sizes,
             connections: Connections(rawValue: fixture.model.connections ?? "none")!, tied: fixture.model.tied)
         let options = TrainingOptions(
             model: model, streams: fixture.streams, unroll: UnrollPlan(fixed: fixture.unroll), totalSteps: 10,

@@ -22,6 +22,11 @@ import Training
         Variant("peepholes") { $0.peepholes = .diagonal },
         Variant("gateless, with peepholes that see nothing") { ($0.gates, $0.peepholes) = ([], .diagonal) },
         Variant("no forget gate") { $0.gates = [.input, .output] },
+        Variant("LSTM, normalised") { $0.normalization = .layer },
+        Variant("Elman, normalised") { ($0.cell, $0.normalization) = (.elman, .layer) },
+        Variant("GRU, normalised") { ($0.cell, $0.normalization) = (.gru, .layer) },
+        Variant("GRU, reset after, normalised") { ($0.cell, $0.normalization) = (.gruResetAfter, .layer) },
+        Variant("window, normalised") { ($0.cell, $0.window, $0.normalization) = (.window, 4, .layer) },
     ]
 
     private func run(_ folder: String, _ variant: Variant) -> SmallRun {

@@ -140,4 +140,10 @@ if __name__ == "__main__":
     parity("gru-highway", "gru_reset_after", connections="highway", learning_rate=2.0, clip=0.3)
     parity("elman-dense", "elman", sizes=[7, 4, 5], connections="dense", learning_rate=1.0, clip=0.5)
     parity("window", "window", further={"window": 3}, learning_rate=1.0, clip=0.5)
+    normalized = {"normalization": "layer"}
+    parity("elman-normalized", "elman", further=normalized, learning_rate=1.0, clip=0.5)
+    parity("lstm-normalized", "lstm", further=normalized, learning_rate=2.0, clip=0.3)
+    parity("gru-normalized", "gru", further=normalized, learning_rate=1.0, clip=0.45)
+    parity("gru_reset_after-normalized", "gru_reset_after", further=normalized, learning_rate=1.0, clip=0.45)
+    parity("window-normalized", "window", further={"window": 3} | normalized, learning_rate=1.0, clip=0.5)
     optimizers()

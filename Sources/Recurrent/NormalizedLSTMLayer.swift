@@ -1,0 +1,177 @@
+import Kernels
+
+/// The LSTM with layer normalisation, as in the supplement of Ba, Kiros and Hinton 2016, gate order i, f, g, o:
+///
+///     i, f, o = sigmoid(LN(W x) + b_ih + LN(U h) + b_hh)      g = tanh(LN(W x) + b_ih + LN(U h) + b_hh)
+///     c_t = f c_{t-1} + i g                                   h_t = o tanh(LN(c_t) + b_c)
+///
+/// `LN(a) = gain * (a - mean) / deviation`, over all 4H values of a product, and over the H of c. The state c is carried as it is.
+/// Derivation: docs/mathematics.md (n1) to (n4) and (n6).
+final class NormalizedLSTMLayer: GatedLayer, Layer {
+    private let recurrent: PackedProduct  // [B, H] x U^T
+    private let recurrentBackward: PackedProduct?  // [B, 4H] x U
+    private let bias: Buffer  // b_ih + b_hh, [4H]
+    private let gates: Buffer  // i f g o after their nonlinearities, [T, B, 4H]; in the backward pass dL/d(what they are of)
+    private let squashed: Buffer  // tanh(LN(c) + b_c), [T, B, H]; in the backward pass dL/d(LN(c) + b_c)
+    private let normalizers: GateNormalizers
+    private let cellNormalizer: RowNormalizer
+    private let cellBias: Matrix  // b_c, [1, H]
+    private let cellBiasGradients: [Matrix]
+    private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
+    private let cellGradient: Buffer  // dL/dc_{t-1} from step t, [B, H]
+
+    static func plan(_ shape: LayerShape) -> LayerPlan {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        let block = Double(chunk.batch) * Double(h)
+        var plan = plan(gates: 4, states: ["h", "c"], shape)
+        GateNormalizers.add(to: &plan, shape, parts: [4 * h])
+        RowNormalizer.add(to: &plan, shape, gain: "gain_c", parts: [h])
+        plan.parameters.append(ParameterPlan(shape.name("bias_c"), [h], .constant(0)))
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, 4 * h, times: chunk.steps - 1),
+            ProductPlan(.weightGradients, 4 * h, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
+        plan.values += 5 * Double(chunk.steps) * block  // gates, tanh of c
+        if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
+        return plan
+    }
+
+    init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
+        let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
+        let b = chunk.batch
+        guard let normalizers = GateNormalizers(shape, parts: [4 * h], parameters, sums),
+            let cellNormalizer = RowNormalizer(shape, gain: "gain_c", parts: [h], parameters, sums)
+        else { preconditionFailure("a model without normalisation") }
+        (self.normalizers, self.cellNormalizer) = (normalizers, cellNormalizer)
+        cellBias = parameters.matrix(shape.name("bias_c"))
+        cellBiasGradients = sums?.gradients(of: shape.name("bias_c")) ?? []
+        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: false)
+        recurrentBackward =
+            training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
+        bias = Buffer(count: 4 * h)
+        gates = Buffer(count: chunk.rows * 4 * h)
+        squashed = Buffer(count: chunk.rows * h)
+        hiddenGradient = Buffer(count: training ? b * h : 0)
+        cellGradient = Buffer(count: training ? b * h : 0)
+        try super.init(gates: 4, states: 2, shape, parameters, sums, clock)
+    }
+
+    /// c before each step and after the last, [T+1, B, H].
+    private var cells: Buffer { states[1] }
+
+    override func packWeights() throws {
+        try super.packWeights()
+        recurrent.pack(weights.recurrentWeights.base)
+        recurrentBackward?.pack(weights.recurrentWeights.base)
+        add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
+    }
+
+    func forward(_ input: Matrix, steps: Int) throws {
+        clock.enter(.projection)
+        try project(input, into: normalizers.input.row(0))
+        clock.enter(.recurrence)
+        normalizers.input.forward(0..<steps * batch, into: gates.base)
+        try forEachStep(steps) { t in
+            let rows = t * batch..<(t + 1) * batch
+            try recurrent.run(previous(t), into: normalizers.recurrent.row(rows.lowerBound), rows: batch)
+            normalizers.recurrent.forward(rows, into: gates.base + t * 4 * block, accumulate: true)
+            for row in rows { openGates(row) }
+            cellNormalizer.forward(rows, into: squashed.base + t * block)
+            for row in rows { expose(row) }
+        }
+    }
+
+    /// One row: pre-activations become gates, c follows.
+    private func openGates(_ row: Int) {
+        let (size, bias) = (hidden, bias.base)
+        let gate = gates.base + row * 4 * size
+        let (before, after) = (cells.base + row * size, cells.base + block + row * size)
+        let normalized = cellNormalizer.row(row)
+        for (j, n) in LaneBlocks(size) {
+            let i = logistic(gate.load(j) + bias.load(j))
+            let f = logistic(gate.load(j + size) + bias.load(j + size))
+            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
+            let o = logistic(gate.load(j + 3 * size) + bias.load(j + 3 * size))
+            let c = (i * g).addingProduct(f, before.load(j))
+            gate.store(i, j, n)
+            gate.store(f, j + size, n)
+            gate.store(g, j + 2 * size, n)
+            gate.store(o, j + 3 * size, n)
+            after.store(c, j, n)
+            normalized.store(c, j, n)
+        }
+    }
+
+    /// One row: LN(c) becomes tanh(LN(c) + b_c), h follows.
+    private func expose(_ row: Int) {
+        let size = hidden
+        let (output, squashed) = (gates.base + row * 4 * size + 3 * size, squashed.base + row * size)
+        let h = self.output + row * size
+        for (j, n) in LaneBlocks(size) {
+            let y = hyperbolicTangent(squashed.load(j) + cellBias.base.load(j))
+            squashed.store(y, j, n)
+            h.store(output.load(j) * y, j, n)
+        }
+    }
+
+    func backward(
+        _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
+    ) throws {
+        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
+        clock.enter(.recurrenceBackward)
+        try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
+            let rows = t * batch..<(t + 1) * batch
+            for row in rows { exposeBackward(row, above: outputGradient.row(row)) }
+            cellNormalizer.backward(rows, squashed.base + t * block)
+            for row in rows { gatesBackward(row) }
+            normalizers.recurrent.backward(rows, gates.base + t * 4 * block)
+            if t > 0 {
+                try recurrentBackward.run(
+                    normalizers.recurrent.delta(rows.lowerBound), into: hiddenGradient.base, rows: batch)
+            }
+        }
+        let rows = steps * batch
+        normalizers.input.backward(0..<rows, gates.base)
+        try finishBackward(normalizers.input.deltas(rows: rows), input, inputGradient: inputGradient, pause: pause) { gradients in
+            try gradients.multiply(
+                normalizers.recurrent.deltas(rows: rows), by: previousStates(steps), into: gradients.recurrentWeights)
+            gradients.sumRowsIntoBothBiases(Matrix(gates.base, rows: rows, columns: 4 * hidden))
+            gradients.sumRows(Matrix(squashed.base, rows: rows, columns: hidden), into: cellBiasGradients)
+            normalizers.sumGains(rows: rows)
+            cellNormalizer.sumGains(rows: rows)
+        }
+    }
+
+    /// One row: `squashed` and o become the gradients of what they are of.
+    private func exposeBackward(_ row: Int, above: UnsafePointer<Float>) {
+        let size = hidden
+        let (output, squashed) = (gates.base + row * 4 * size + 3 * size, squashed.base + row * size)
+        let next = hiddenGradient.base + row % batch * size
+        for (j, n) in LaneBlocks(size) {
+            let (o, y) = (output.load(j), squashed.load(j))
+            let dh = above.load(j) + next.load(j)
+            squashed.store(dh * o * (1 - y * y), j, n)
+            output.store(dh * y * o * (1 - o), j, n)
+        }
+    }
+
+    /// One row: i, f and g become the gradients of what they are of, `cellGradient` passes on to step t-1.
+    private func gatesBackward(_ row: Int) {
+        let size = hidden
+        let gate = gates.base + row * 4 * size
+        let (before, delta) = (cells.base + row * size, cellNormalizer.delta(row))
+        let cellGradient = cellGradient.base + row % batch * size
+        for (j, n) in LaneBlocks(size) {
+            let i = gate.load(j)
+            let f = gate.load(j + size)
+            let g = gate.load(j + 2 * size)
+            let dc = cellGradient.load(j) + delta.load(j)
+            gate.store(dc * g * i * (1 - i), j, n)
+            gate.store(dc * before.load(j) * f * (1 - f), j + size, n)
+            gate.store(dc * i * (1 - g * g), j + 2 * size, n)
+            cellGradient.store(dc * f, j, n)
+        }
+    }
+}
