@@ -41,3 +41,16 @@ package func add(
 ) {
     for (j, lanes) in LaneBlocks(count) { sum.store(a.load(j) + b.load(j), j, lanes) }
 }
+
+/// `sum = sources[0] + sources[1] + ...`, in this order, in `range`; `sum` may be one of them.
+package func add(_ sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>, _ range: Range<Int>, into sum: Buffer) {
+    // Blocks of 16 KiB stay in the first cache while all sources are added.
+    for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
+        let sums = sum.base + start
+        for (j, lanes) in LaneBlocks(min(4096, range.upperBound - start)) {
+            var sum = sources[0].load(start + j)
+            for source in 1..<sources.count { sum += sources[source].load(start + j) }
+            sums.store(sum, j, lanes)
+        }
+    }
+}

@@ -58,7 +58,7 @@ package final class Optimizer {
     package let rule: OptimizerRule
     /// In the order of `rule.name.slots`.
     package let slots: [Arena]
-    fileprivate let bases: [UnsafeMutablePointer<Float>]
+    fileprivate let rows: [Row]
 
     package convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
@@ -69,7 +69,7 @@ package final class Optimizer {
         precondition(slots.count == rule.name.slots.count)
         self.rule = rule
         self.slots = slots
-        bases = slots.map(\.buffer.base)
+        rows = slots.map { $0.buffer.row() }
     }
 
     /// What one step does to every parameter.
@@ -85,7 +85,7 @@ package final class Optimizer {
 /// Scaling, clipping and update in one pass over the memory.
 package struct OptimizerStep {
     private let rule: OptimizerRule
-    private let slots: [UnsafeMutablePointer<Float>]
+    private let slots: [Row]
     private let scale: Float
     private let limit: Lanes
     private let rate: Float
@@ -95,7 +95,7 @@ package struct OptimizerStep {
 
     fileprivate init(_ optimizer: Optimizer, learningRate: Double, scale: Float, limit: Float?, update: Int) {
         rule = optimizer.rule
-        slots = optimizer.bases
+        slots = optimizer.rows
         self.scale = scale
         self.limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
         rate = Float(learningRate)
@@ -106,37 +106,37 @@ package struct OptimizerStep {
     /// Updates the parameters in `range` of the arena; call it for each parameter once.
     package func apply(to parameters: Arena, gradients: Arena, range: Range<Int>) {
         let count = range.count
-        let p = parameters.buffer.base + range.lowerBound
-        let g = gradients.buffer.base + range.lowerBound
+        let p = parameters.buffer.row(at: range.lowerBound)
+        let g = gradients.buffer.row(at: range.lowerBound)
         let (scale, limit, rate, decay) = (scale, limit, rate, rule.weightDecay)
         /// The gradient as the rule sees it.
-        @inline(__always) func gradient(_ j: Int, decayed: Bool) -> Lanes {
-            let clipped = minimum(maximum(g.load(j) * scale, -limit), limit)
-            return decayed ? clipped + p.load(j) * decay : clipped
+        @inline(__always) func gradient(_ j: LaneBlocks.Element, decayed: Bool) -> Lanes {
+            let clipped = minimum(maximum(g[j] * scale, -limit), limit)
+            return decayed ? clipped + p[j] * decay : clipped
         }
         switch rule.name {
         case .sgd:
-            for (j, n) in LaneBlocks(count) { p.store(p.load(j) - gradient(j, decayed: true) * rate, j, n) }
+            for j in LaneBlocks(count) { p[j] = p[j] - gradient(j, decayed: true) * rate }
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
             let v = slots[0] + range.lowerBound
             let momentum = rule.momentum
             let nesterov = rule.nesterov
-            for (j, n) in LaneBlocks(count) {
+            for j in LaneBlocks(count) {
                 let d = gradient(j, decayed: true)
-                let velocity = v.load(j) * momentum + d
-                v.store(velocity, j, n)
-                p.store(p.load(j) - (nesterov ? d + velocity * momentum : velocity) * rate, j, n)
+                let velocity = v[j] * momentum + d
+                v[j] = velocity
+                p[j] = p[j] - (nesterov ? d + velocity * momentum : velocity) * rate
             }
         case .adagrad:
             // Duchi et al. 2011.
             let sums = slots[0] + range.lowerBound
             let epsilon = rule.epsilon
-            for (j, n) in LaneBlocks(count) {
+            for j in LaneBlocks(count) {
                 let d = gradient(j, decayed: true)
-                let sum = sums.load(j) + d * d
-                sums.store(sum, j, n)
-                p.store(p.load(j) - d * rate / (squareRoot(sum) + epsilon), j, n)
+                let sum = sums[j] + d * d
+                sums[j] = sum
+                p[j] = p[j] - d * rate / (squareRoot(sum) + epsilon)
             }
         case .adam, .adamw:
             // Kingma and Ba 2015, algorithm 1.
@@ -145,13 +145,13 @@ package struct OptimizerStep {
             let (stepSize, root) = (stepSize, root)
             let decoupled = rule.name == .adamw
             let shrink = decoupled ? 1 - rate * decay : 1
-            for (j, n) in LaneBlocks(count) {
+            for j in LaneBlocks(count) {
                 let d = gradient(j, decayed: !decoupled)
-                let mean = m.load(j) * beta1 + d * (1 - beta1)
-                let square = v.load(j) * beta2 + d * d * (1 - beta2)
-                m.store(mean, j, n)
-                v.store(square, j, n)
-                p.store(p.load(j) * shrink - mean * stepSize / (squareRoot(square) * root + epsilon), j, n)
+                let mean = m[j] * beta1 + d * (1 - beta1)
+                let square = v[j] * beta2 + d * d * (1 - beta2)
+                m[j] = mean
+                v[j] = square
+                p[j] = p[j] * shrink - mean * stepSize / (squareRoot(square) * root + epsilon)
             }
         }
     }

@@ -55,13 +55,13 @@ final class ElmanLayer: GatedLayer, Layer {
             let h = current(t)
             try recurrent.run(previous(t), into: normalizer?.row(t * batch) ?? h, rows: batch)
             normalizer?.forward(t * batch..<(t + 1) * batch, into: h)
-            for b in 0..<batch { activate(h + b * hidden) }
+            for b in 0..<batch { activate(after(t, b)) }
         }
     }
 
-    private func activate(_ row: UnsafeMutablePointer<Float>) {
-        let bias = bias.base
-        for (j, n) in LaneBlocks(hidden) { row.store(activation(row.load(j) + bias.load(j)), j, n) }
+    private func activate(_ row: Row) {
+        let bias = bias.row()
+        for j in LaneBlocks(hidden) { row[j] = activation(row[j] + bias[j]) }
     }
 
     func backward(
@@ -72,14 +72,15 @@ final class ElmanLayer: GatedLayer, Layer {
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
         try forEachStepBackward(steps, passing: hiddenGradient, pause: pause) { t in
-            let d = delta + t * block
-            let h = current(t)
-            let next = hiddenGradient.base
-            for (j, n) in LaneBlocks(block) {
-                d.store(activation.backward(d.load(j) + next.load(j), at: h.load(j)), j, n)
+            let d = Row(delta + t * block)
+            let h = Row(current(t))
+            let next = hiddenGradient.row()
+            for j in LaneBlocks(block) {
+                d[j] = activation.backward(d[j] + next[j], at: h[j])
             }
-            normalizer?.backward(t * batch..<(t + 1) * batch, d)
-            if t > 0 { try recurrentBackward.run(normalizer?.delta(t * batch) ?? d, into: next, rows: batch) }
+            normalizer?.backward(t * batch..<(t + 1) * batch, delta + t * block)
+            let product = normalizer?.delta(t * batch) ?? delta + t * block
+            if t > 0 { try recurrentBackward.run(product, into: hiddenGradient.base, rows: batch) }
         }
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
         let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas

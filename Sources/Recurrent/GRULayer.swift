@@ -92,7 +92,8 @@ final class GRULayer: GatedLayer, Layer {
         try project(input, into: normalizers?.input.row(0) ?? gates.base)
         normalizers?.input.forward(0..<steps * batch, into: gates.base)
         clock.enter(.recurrence)
-        let (size, bias) = (hidden, bias.base)
+        let size = hidden
+        let (br, bz, bn) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size))
         try forEachStep(steps) { t in
             let gate = gates.base + t * 3 * block
             let reset = resetStates.base + t * block
@@ -101,22 +102,24 @@ final class GRULayer: GatedLayer, Layer {
             try gateProduct.run(previous(t), into: product, rows: batch)
             normalizers?.recurrent.forward(rows, part: 0, into: gate, accumulate: true)
             for b in 0..<batch {
-                let (row, h, rh) = (gate + b * 3 * size, previous(t) + b * size, reset + b * size)
-                for (j, k) in LaneBlocks(size) {
-                    let r = logistic(row.load(j) + bias.load(j))
-                    row.store(r, j, k)
-                    row.store(logistic(row.load(j + size) + bias.load(j + size)), j + size, k)
-                    rh.store(r * h.load(j), j, k)
+                let (gr, gz) = (Row(gate) + b * 3 * size, Row(gate) + (b * 3 + 1) * size)
+                let (h, rh) = (before(t, b), Row(reset) + b * size)
+                for j in LaneBlocks(size) {
+                    let r = logistic(gr[j] + br[j])
+                    gr[j] = r
+                    gz[j] = logistic(gz[j] + bz[j])
+                    rh[j] = r * h[j]
                 }
             }
             try candidateProduct.run(reset, into: product + 2 * size, rows: batch)
             normalizers?.recurrent.forward(rows, part: 1, into: gate, accumulate: true)
             for b in 0..<batch {
-                let (row, h, after) = (gate + b * 3 * size, previous(t) + b * size, current(t) + b * size)
-                for (j, k) in LaneBlocks(size) {
-                    let n = hyperbolicTangent(row.load(j + 2 * size) + bias.load(j + 2 * size))
-                    row.store(n, j + 2 * size, k)
-                    after.store(n.addingProduct(row.load(j + size), h.load(j) - n), j, k)
+                let (gz, gn) = (Row(gate) + (b * 3 + 1) * size, Row(gate) + (b * 3 + 2) * size)
+                let (h, after) = (before(t, b), after(t, b))
+                for j in LaneBlocks(size) {
+                    let n = hyperbolicTangent(gn[j] + bn[j])
+                    gn[j] = n
+                    after[j] = n.addingProduct(gz[j], h[j] - n)
                 }
             }
         }
@@ -133,16 +136,15 @@ final class GRULayer: GatedLayer, Layer {
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
             let gate = gates.base + t * 3 * block
             for b in 0..<batch {
-                let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
-                let above = outputGradient.base + t * block + b * size
-                let (recurrent, direct) = (hiddenGradient.base + b * size, directGradient.base + b * size)
-                for (j, k) in LaneBlocks(size) {
-                    let z = row.load(j + size)
-                    let n = row.load(j + 2 * size)
-                    let dh = above.load(j) + recurrent.load(j) + direct.load(j)
-                    row.store(dh * (h.load(j) - n) * z * (1 - z), j + size, k)
-                    row.store(dh * (1 - z) * (1 - n * n), j + 2 * size, k)
-                    direct.store(dh * z, j, k)
+                let (gz, gn) = (Row(gate) + (b * 3 + 1) * size, Row(gate) + (b * 3 + 2) * size)
+                let (h, above) = (before(t, b), Row(outputGradient.base) + (t * batch + b) * size)
+                let (recurrent, direct) = (hiddenGradient.row(at: b * size), directGradient.row(at: b * size))
+                for j in LaneBlocks(size) {
+                    let (z, n) = (gz[j], gn[j])
+                    let dh = above[j] + recurrent[j] + direct[j]
+                    gz[j] = dh * (h[j] - n) * z * (1 - z)
+                    gn[j] = dh * (1 - z) * (1 - n * n)
+                    direct[j] = dh * z
                 }
             }
             let rows = t * batch..<(t + 1) * batch
@@ -150,13 +152,12 @@ final class GRULayer: GatedLayer, Layer {
             normalizers?.recurrent.backward(rows, part: 1, gate)
             try candidateBackward.run(delta + 2 * size, into: resetGradient.base, rows: batch)
             for b in 0..<batch {
-                let (row, h) = (gate + b * 3 * size, previous(t) + b * size)
-                let (drh, direct) = (resetGradient.base + b * size, directGradient.base + b * size)
-                for (j, k) in LaneBlocks(size) {
-                    let r = row.load(j)
-                    let d = drh.load(j)
-                    row.store(d * h.load(j) * r * (1 - r), j, k)
-                    direct.store(direct.load(j).addingProduct(d, r), j, k)
+                let (gr, h) = (Row(gate) + b * 3 * size, before(t, b))
+                let (drh, direct) = (resetGradient.row(at: b * size), directGradient.row(at: b * size))
+                for j in LaneBlocks(size) {
+                    let (r, d) = (gr[j], drh[j])
+                    gr[j] = d * h[j] * r * (1 - r)
+                    direct[j] = direct[j].addingProduct(d, r)
                 }
             }
             normalizers?.recurrent.backward(rows, part: 0, gate)

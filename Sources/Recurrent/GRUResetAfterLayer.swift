@@ -64,29 +64,26 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 step(
-                    gates.base + row, product: products.base + row, before: previous(t) + b * hidden,
-                    after: current(t) + b * hidden)
+                    gates.row(at: row), products: products.row(at: row), before: before(t, b), after: after(t, b))
             }
         }
     }
 
-    private func step(
-        _ gate: UnsafeMutablePointer<Float>, product: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>,
-        after: UnsafeMutablePointer<Float>
-    ) {
+    private func step(_ gates: Row, products: Row, before: Row, after: Row) {
         let size = hidden
-        let (bi, bh) = (weights.inputBias.base, weights.recurrentBias.base)
-        for (j, k) in LaneBlocks(size) {
-            let (jz, jn) = (j + size, j + 2 * size)
-            let r = logistic(gate.load(j) + product.load(j) + bi.load(j) + bh.load(j))
-            let z = logistic(gate.load(jz) + product.load(jz) + bi.load(jz) + bh.load(jz))
-            let q = product.load(jn) + bh.load(jn)
-            let n = hyperbolicTangent((gate.load(jn) + bi.load(jn)).addingProduct(r, q))
-            gate.store(r, j, k)
-            gate.store(z, jz, k)
-            gate.store(n, jn, k)
-            product.store(q, jn, k)
-            after.store(n.addingProduct(z, before.load(j) - n), j, k)
+        let (gr, gz, gn) = (gates, gates + size, gates + 2 * size)
+        let (pr, pz, pn) = (products, products + size, products + 2 * size)
+        let (input, recurrent) = (Row(weights.inputBias.base), Row(weights.recurrentBias.base))
+        let (br, bz, bn) = (input, input + size, input + 2 * size)
+        let (cr, cz, cn) = (recurrent, recurrent + size, recurrent + 2 * size)
+        for j in LaneBlocks(size) {
+            let r = logistic(gr[j] + pr[j] + br[j] + cr[j])
+            let z = logistic(gz[j] + pz[j] + bz[j] + cz[j])
+            let q = pn[j] + cn[j]
+            let n = hyperbolicTangent((gn[j] + bn[j]).addingProduct(r, q))
+            (gr[j], gz[j], gn[j]) = (r, z, n)
+            pn[j] = q
+            after[j] = n.addingProduct(z, before[j] - n)
         }
     }
 
@@ -99,9 +96,9 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
                 stepBackward(
-                    gates.base + row, product: products.base + row, before: previous(t) + b * hidden,
-                    above: outputGradient.base + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.base + b * hidden,
-                    directGradient: directGradient.base + b * hidden)
+                    gates.row(at: row), products: products.row(at: row), before: before(t, b),
+                    above: Row(outputGradient.base) + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.row(at: b * hidden),
+                    directGradient: directGradient.row(at: b * hidden))
             }
             let product = products.base + t * 3 * block
             normalizers?.recurrent.backward(t * batch..<(t + 1) * batch, product)
@@ -125,27 +122,20 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     }
 
     private func stepBackward(
-        _ gate: UnsafeMutablePointer<Float>, product: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>,
-        above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, directGradient: UnsafeMutablePointer<Float>
+        _ gates: Row, products: Row, before: Row, above: Row, hiddenGradient: Row, directGradient: Row
     ) {
         let size = hidden
-        for (j, k) in LaneBlocks(size) {
-            let (jz, jn) = (j + size, j + 2 * size)
-            let r = gate.load(j)
-            let z = gate.load(jz)
-            let n = gate.load(jn)
-            let q = product.load(jn)
-            let dh = above.load(j) + hiddenGradient.load(j) + directGradient.load(j)
+        let (gr, gz, gn) = (gates, gates + size, gates + 2 * size)
+        let (pr, pz, pn) = (products, products + size, products + 2 * size)
+        for j in LaneBlocks(size) {
+            let (r, z, n, q) = (gr[j], gz[j], gn[j], pn[j])
+            let dh = above[j] + hiddenGradient[j] + directGradient[j]
             let dn = dh * (1 - z) * (1 - n * n)
-            let dz = dh * (before.load(j) - n) * z * (1 - z)
+            let dz = dh * (before[j] - n) * z * (1 - z)
             let dr = dn * q * r * (1 - r)
-            gate.store(dr, j, k)
-            gate.store(dz, jz, k)
-            gate.store(dn, jn, k)
-            product.store(dr, j, k)
-            product.store(dz, jz, k)
-            product.store(dn * r, jn, k)
-            directGradient.store(dh * z, j, k)
+            (gr[j], gz[j], gn[j]) = (dr, dz, dn)
+            (pr[j], pz[j], pn[j]) = (dr, dz, dn * r)
+            directGradient[j] = dh * z
         }
     }
 }

@@ -54,20 +54,17 @@ final class HighwayLayer: ConnectedLayer, Layer {
         try projection.run(input.base, into: gate.base, rows: input.rows)
         for row in 0..<input.rows {
             join(
-                gate.base + row * hidden, input.row(row), inner.output + row * hidden, into: output + row * hidden)
+                gate.row(at: row * hidden), Row(input.row(row)), Row(inner.output + row * hidden), into: Row(output + row * hidden))
         }
     }
 
     /// One row: the pre-activation becomes t, and y follows.
-    private func join(
-        _ gate: UnsafeMutablePointer<Float>, _ x: UnsafePointer<Float>, _ h: UnsafePointer<Float>,
-        into y: UnsafeMutablePointer<Float>
-    ) {
-        let bias = bias.base
-        for (j, n) in LaneBlocks(hidden) {
-            let t = logistic(gate.load(j) + bias.load(j))
-            gate.store(t, j, n)
-            y.store(x.load(j).addingProduct(t, h.load(j) - x.load(j)), j, n)
+    private func join(_ gate: Row, _ x: Row, _ h: Row, into y: Row) {
+        let bias = Row(bias.base)
+        for j in LaneBlocks(hidden) {
+            let t = logistic(gate[j] + bias[j])
+            gate[j] = t
+            y[j] = x[j].addingProduct(t, h[j] - x[j])
         }
     }
 
@@ -78,8 +75,8 @@ final class HighwayLayer: ConnectedLayer, Layer {
         clock.enter(.projectionBackward)
         for row in 0..<input.rows {
             part(
-                outputGradient.row(row), gate: gate.base + row * hidden, x: input.row(row), h: inner.output + row * hidden,
-                past: joined.base + row * hidden)
+                Row(outputGradient.row(row)), gate: gate.row(at: row * hidden), x: Row(input.row(row)),
+                h: Row(inner.output + row * hidden), past: joined.row(at: row * hidden))
         }
         try inner.backward(
             input, outputGradient: outputGradient, inputGradient: inputGradient, steps: steps, pause: pause)
@@ -96,15 +93,12 @@ final class HighwayLayer: ConnectedLayer, Layer {
     }
 
     /// One row: dL/dy becomes dL/dh, t becomes dL/d(W_t x + b_t), and `past` what goes past the layer, (1 - t) dL/dy.
-    private func part(
-        _ gradient: UnsafeMutablePointer<Float>, gate: UnsafeMutablePointer<Float>, x: UnsafePointer<Float>,
-        h: UnsafePointer<Float>, past: UnsafeMutablePointer<Float>
-    ) {
-        for (j, n) in LaneBlocks(hidden) {
-            let (t, dy) = (gate.load(j), gradient.load(j))
-            gate.store(dy * (h.load(j) - x.load(j)) * t * (1 - t), j, n)
-            past.store(dy * (1 - t), j, n)
-            gradient.store(dy * t, j, n)
+    private func part(_ gradient: Row, gate: Row, x: Row, h: Row, past: Row) {
+        for j in LaneBlocks(hidden) {
+            let (t, dy) = (gate[j], gradient[j])
+            gate[j] = dy * (h[j] - x[j]) * t * (1 - t)
+            past[j] = dy * (1 - t)
+            gradient[j] = dy * t
         }
     }
 }

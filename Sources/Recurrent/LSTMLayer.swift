@@ -73,35 +73,32 @@ final class LSTMLayer: GatedLayer, Layer {
             let gate = gates.base + t * 4 * block
             try recurrent.run(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
-                let (before, after) = (cells.base + t * block + b * hidden, cells.base + (t + 1) * block + b * hidden)
+                let offset = t * block + b * hidden
+                let row = gates.row(at: 4 * offset)
+                let (before, after) = (cells.row(at: offset), cells.row(at: offset + block))
                 if let peepholes {
-                    peepholes.step(gate + b * 4 * hidden, bias.base, before: before, after: after, hidden: current(t) + b * hidden)
+                    peepholes.step(row, bias.row(), before: before, after: after, hidden: self.after(t, b))
                 } else {
-                    step(gate + b * 4 * hidden, before: before, after: after, hidden: current(t) + b * hidden)
+                    step(row, before: before, after: after, hidden: self.after(t, b))
                 }
             }
         }
     }
 
     /// One row: pre-activations become gates, c and h follow.
-    private func step(
-        _ gate: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>, after: UnsafeMutablePointer<Float>,
-        hidden h: UnsafeMutablePointer<Float>
-    ) {
-        let size = hidden
-        let bias = bias.base
-        for (j, n) in LaneBlocks(size) {
-            let i = logistic(gate.load(j) + bias.load(j))
-            let f = logistic(gate.load(j + size) + bias.load(j + size))
-            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
-            let o = logistic(gate.load(j + 3 * size) + bias.load(j + 3 * size))
-            let c = (i * g).addingProduct(f, before.load(j))
-            gate.store(i, j, n)
-            gate.store(f, j + size, n)
-            gate.store(g, j + 2 * size, n)
-            gate.store(o, j + 3 * size, n)
-            after.store(c, j, n)
-            h.store(o * hyperbolicTangent(c), j, n)
+    private func step(_ gates: Row, before: Row, after: Row, hidden: Row) {
+        let size = self.hidden
+        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
+        let (bi, bf, bg, bo) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size), bias.row(at: 3 * size))
+        for j in LaneBlocks(size) {
+            let i = logistic(gi[j] + bi[j])
+            let f = logistic(gf[j] + bf[j])
+            let g = hyperbolicTangent(gg[j] + bg[j])
+            let o = logistic(go[j] + bo[j])
+            let c = (i * g).addingProduct(f, before[j])
+            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
+            after[j] = c
+            hidden[j] = o * hyperbolicTangent(c)
         }
     }
 
@@ -114,17 +111,17 @@ final class LSTMLayer: GatedLayer, Layer {
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let gate = gates.base + t * 4 * block
             for b in 0..<batch {
-                let offset = b * hidden
-                let (before, after) = (cells.base + t * block + offset, cells.base + (t + 1) * block + offset)
-                let above = outputGradient.base + t * block + offset
+                let offset = t * block + b * hidden
+                let row = gates.row(at: 4 * offset)
+                let (before, after) = (cells.row(at: offset), cells.row(at: offset + block))
+                let above = Row(outputGradient.base) + offset
+                let (dh, dc) = (hiddenGradient.row(at: b * hidden), cellGradient.row(at: b * hidden))
                 if let peepholes {
                     peepholes.stepBackward(
-                        gate + 4 * offset, row: t * batch + b, before: before, after: after, above: above,
-                        hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+                        row, row: t * batch + b, before: before, after: after, above: above, hiddenGradient: dh,
+                        cellGradient: dc)
                 } else {
-                    stepBackward(
-                        gate + 4 * offset, before: before, after: after, above: above,
-                        hiddenGradient: hiddenGradient.base + offset, cellGradient: cellGradient.base + offset)
+                    stepBackward(row, before: before, after: after, above: above, hiddenGradient: dh, cellGradient: dc)
                 }
             }
             if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base, rows: batch) }
@@ -136,23 +133,20 @@ final class LSTMLayer: GatedLayer, Layer {
 
     /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
     private func stepBackward(
-        _ gate: UnsafeMutablePointer<Float>, before: UnsafePointer<Float>, after: UnsafePointer<Float>,
-        above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, cellGradient: UnsafeMutablePointer<Float>
+        _ gates: Row, before: Row, after: Row, above: Row, hiddenGradient: Row, cellGradient: Row
     ) {
         let size = hidden
-        for (j, n) in LaneBlocks(size) {
-            let i = gate.load(j)
-            let f = gate.load(j + size)
-            let g = gate.load(j + 2 * size)
-            let o = gate.load(j + 3 * size)
-            let y = hyperbolicTangent(after.load(j))
-            let dh = above.load(j) + hiddenGradient.load(j)
-            let dc = cellGradient.load(j).addingProduct(dh * o, 1 - y * y)
-            gate.store(dc * g * i * (1 - i), j, n)
-            gate.store(dc * before.load(j) * f * (1 - f), j + size, n)
-            gate.store(dc * i * (1 - g * g), j + 2 * size, n)
-            gate.store(dh * y * o * (1 - o), j + 3 * size, n)
-            cellGradient.store(dc * f, j, n)
+        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
+        for j in LaneBlocks(size) {
+            let (i, f, g, o) = (gi[j], gf[j], gg[j], go[j])
+            let y = hyperbolicTangent(after[j])
+            let dh = above[j] + hiddenGradient[j]
+            let dc = cellGradient[j].addingProduct(dh * o, 1 - y * y)
+            gi[j] = dc * g * i * (1 - i)
+            gf[j] = dc * before[j] * f * (1 - f)
+            gg[j] = dc * i * (1 - g * g)
+            go[j] = dh * y * o * (1 - o)
+            cellGradient[j] = dc * f
         }
     }
 }

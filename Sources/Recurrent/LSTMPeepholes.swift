@@ -33,57 +33,46 @@ final class LSTMPeepholes {
     }
 
     /// One row: pre-activations become gates, c and h follow.
-    func step(
-        _ gate: UnsafeMutablePointer<Float>, _ bias: UnsafePointer<Float>, before: UnsafePointer<Float>,
-        after: UnsafeMutablePointer<Float>, hidden h: UnsafeMutablePointer<Float>
-    ) {
-        let size = hidden
-        let (pi, pf, po) = (weights.row(0), weights.row(1), weights.row(2))
-        for (j, n) in LaneBlocks(size) {
-            let old = before.load(j)
-            let i = logistic((gate.load(j) + bias.load(j)).addingProduct(pi.load(j), old))
-            let f = logistic((gate.load(j + size) + bias.load(j + size)).addingProduct(pf.load(j), old))
-            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
+    func step(_ gates: Row, _ bias: Row, before: Row, after: Row, hidden: Row) {
+        let size = self.hidden
+        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
+        let (bi, bf, bg, bo) = (bias, bias + size, bias + 2 * size, bias + 3 * size)
+        let (pi, pf, po) = (Row(weights.row(0)), Row(weights.row(1)), Row(weights.row(2)))
+        for j in LaneBlocks(size) {
+            let old = before[j]
+            let i = logistic((gi[j] + bi[j]).addingProduct(pi[j], old))
+            let f = logistic((gf[j] + bf[j]).addingProduct(pf[j], old))
+            let g = hyperbolicTangent(gg[j] + bg[j])
             let c = (i * g).addingProduct(f, old)
-            let o = logistic((gate.load(j + 3 * size) + bias.load(j + 3 * size)).addingProduct(po.load(j), c))
-            gate.store(i, j, n)
-            gate.store(f, j + size, n)
-            gate.store(g, j + 2 * size, n)
-            gate.store(o, j + 3 * size, n)
-            after.store(c, j, n)
-            h.store(o * hyperbolicTangent(c), j, n)
+            let o = logistic((go[j] + bo[j]).addingProduct(po[j], c))
+            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
+            after[j] = c
+            hidden[j] = o * hyperbolicTangent(c)
         }
     }
 
     /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
     /// - Parameter row: t * B + b.
     func stepBackward(
-        _ gate: UnsafeMutablePointer<Float>, row: Int, before: UnsafePointer<Float>, after: UnsafePointer<Float>,
-        above: UnsafePointer<Float>, hiddenGradient: UnsafePointer<Float>, cellGradient: UnsafeMutablePointer<Float>
+        _ gates: Row, row: Int, before: Row, after: Row, above: Row, hiddenGradient: Row, cellGradient: Row
     ) {
         let size = hidden
-        let (pi, pf, po) = (weights.row(0), weights.row(1), weights.row(2))
-        let product = products.base + row * 3 * size
-        for (j, n) in LaneBlocks(size) {
-            let i = gate.load(j)
-            let f = gate.load(j + size)
-            let g = gate.load(j + 2 * size)
-            let o = gate.load(j + 3 * size)
-            let (old, c) = (before.load(j), after.load(j))
+        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
+        let (pi, pf, po) = (Row(weights.row(0)), Row(weights.row(1)), Row(weights.row(2)))
+        let product = products.row(at: row * 3 * size)
+        let (ri, rf, ro) = (product, product + size, product + 2 * size)
+        for j in LaneBlocks(size) {
+            let (i, f, g, o) = (gi[j], gf[j], gg[j], go[j])
+            let (old, c) = (before[j], after[j])
             let y = hyperbolicTangent(c)
-            let dh = above.load(j) + hiddenGradient.load(j)
+            let dh = above[j] + hiddenGradient[j]
             let dOutput = dh * y * o * (1 - o)
-            let dc = cellGradient.load(j).addingProduct(dh * o, 1 - y * y).addingProduct(dOutput, po.load(j))
+            let dc = cellGradient[j].addingProduct(dh * o, 1 - y * y).addingProduct(dOutput, po[j])
             let dInput = dc * g * i * (1 - i)
             let dForget = dc * old * f * (1 - f)
-            gate.store(dInput, j, n)
-            gate.store(dForget, j + size, n)
-            gate.store(dc * i * (1 - g * g), j + 2 * size, n)
-            gate.store(dOutput, j + 3 * size, n)
-            product.store(dInput * old, j, n)
-            product.store(dForget * old, j + size, n)
-            product.store(dOutput * c, j + 2 * size, n)
-            cellGradient.store((dc * f).addingProduct(dInput, pi.load(j)).addingProduct(dForget, pf.load(j)), j, n)
+            (gi[j], gf[j], gg[j], go[j]) = (dInput, dForget, dc * i * (1 - g * g), dOutput)
+            (ri[j], rf[j], ro[j]) = (dInput * old, dForget * old, dOutput * c)
+            cellGradient[j] = (dc * f).addingProduct(dInput, pi[j]).addingProduct(dForget, pf[j])
         }
     }
 

@@ -225,6 +225,10 @@ package class GatedLayer {
     package final var output: UnsafeMutablePointer<Float> { states[0].base + block }
     /// h before step t, [B, H].
     final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + t * block }
+    /// h of stream b before step t.
+    final func before(_ t: Int, _ b: Int) -> Row { Row(previous(t) + b * hidden) }
+    /// h of stream b after step t.
+    final func after(_ t: Int, _ b: Int) -> Row { Row(current(t) + b * hidden) }
     /// h after step t, [B, H].
     final func current(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + (t + 1) * block }
     package final func rewind() {

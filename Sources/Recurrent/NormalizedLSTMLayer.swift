@@ -85,34 +85,33 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
 
     /// One row: pre-activations become gates, c follows.
     private func openGates(_ row: Int) {
-        let (size, bias) = (hidden, bias.base)
-        let gate = gates.base + row * 4 * size
-        let (before, after) = (cells.base + row * size, cells.base + block + row * size)
-        let normalized = cellNormalizer.row(row)
-        for (j, n) in LaneBlocks(size) {
-            let i = logistic(gate.load(j) + bias.load(j))
-            let f = logistic(gate.load(j + size) + bias.load(j + size))
-            let g = hyperbolicTangent(gate.load(j + 2 * size) + bias.load(j + 2 * size))
-            let o = logistic(gate.load(j + 3 * size) + bias.load(j + 3 * size))
-            let c = (i * g).addingProduct(f, before.load(j))
-            gate.store(i, j, n)
-            gate.store(f, j + size, n)
-            gate.store(g, j + 2 * size, n)
-            gate.store(o, j + 3 * size, n)
-            after.store(c, j, n)
-            normalized.store(c, j, n)
+        let size = hidden
+        let gates = gates.row(at: row * 4 * size)
+        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
+        let (bi, bf, bg, bo) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size), bias.row(at: 3 * size))
+        let (before, after) = (cells.row(at: row * size), cells.row(at: block + row * size))
+        let normalized = Row(cellNormalizer.row(row))
+        for j in LaneBlocks(size) {
+            let i = logistic(gi[j] + bi[j])
+            let f = logistic(gf[j] + bf[j])
+            let g = hyperbolicTangent(gg[j] + bg[j])
+            let o = logistic(go[j] + bo[j])
+            let c = (i * g).addingProduct(f, before[j])
+            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
+            after[j] = c
+            normalized[j] = c
         }
     }
 
     /// One row: LN(c) becomes tanh(LN(c) + b_c), h follows.
     private func expose(_ row: Int) {
         let size = hidden
-        let (output, squashed) = (gates.base + row * 4 * size + 3 * size, squashed.base + row * size)
-        let h = self.output + row * size
-        for (j, n) in LaneBlocks(size) {
-            let y = hyperbolicTangent(squashed.load(j) + cellBias.base.load(j))
-            squashed.store(y, j, n)
-            h.store(output.load(j) * y, j, n)
+        let (output, squashed) = (gates.row(at: (row * 4 + 3) * size), squashed.row(at: row * size))
+        let (h, bias) = (Row(self.output + row * size), Row(cellBias.base))
+        for j in LaneBlocks(size) {
+            let y = hyperbolicTangent(squashed[j] + bias[j])
+            squashed[j] = y
+            h[j] = output[j] * y
         }
     }
 
@@ -123,7 +122,7 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let rows = t * batch..<(t + 1) * batch
-            for row in rows { exposeBackward(row, above: outputGradient.row(row)) }
+            for row in rows { exposeBackward(row, above: Row(outputGradient.row(row))) }
             cellNormalizer.backward(rows, squashed.base + t * block)
             for row in rows { gatesBackward(row) }
             normalizers.recurrent.backward(rows, gates.base + t * 4 * block)
@@ -145,33 +144,32 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
     }
 
     /// One row: `squashed` and o become the gradients of what they are of.
-    private func exposeBackward(_ row: Int, above: UnsafePointer<Float>) {
+    private func exposeBackward(_ row: Int, above: Row) {
         let size = hidden
-        let (output, squashed) = (gates.base + row * 4 * size + 3 * size, squashed.base + row * size)
-        let next = hiddenGradient.base + row % batch * size
-        for (j, n) in LaneBlocks(size) {
-            let (o, y) = (output.load(j), squashed.load(j))
-            let dh = above.load(j) + next.load(j)
-            squashed.store(dh * o * (1 - y * y), j, n)
-            output.store(dh * y * o * (1 - o), j, n)
+        let (output, squashed) = (gates.row(at: (row * 4 + 3) * size), squashed.row(at: row * size))
+        let next = hiddenGradient.row(at: row % batch * size)
+        for j in LaneBlocks(size) {
+            let (o, y) = (output[j], squashed[j])
+            let dh = above[j] + next[j]
+            squashed[j] = dh * o * (1 - y * y)
+            output[j] = dh * y * o * (1 - o)
         }
     }
 
     /// One row: i, f and g become the gradients of what they are of, `cellGradient` passes on to step t-1.
     private func gatesBackward(_ row: Int) {
         let size = hidden
-        let gate = gates.base + row * 4 * size
-        let (before, delta) = (cells.base + row * size, cellNormalizer.delta(row))
-        let cellGradient = cellGradient.base + row % batch * size
-        for (j, n) in LaneBlocks(size) {
-            let i = gate.load(j)
-            let f = gate.load(j + size)
-            let g = gate.load(j + 2 * size)
-            let dc = cellGradient.load(j) + delta.load(j)
-            gate.store(dc * g * i * (1 - i), j, n)
-            gate.store(dc * before.load(j) * f * (1 - f), j + size, n)
-            gate.store(dc * i * (1 - g * g), j + 2 * size, n)
-            cellGradient.store(dc * f, j, n)
+        let gates = gates.row(at: row * 4 * size)
+        let (gi, gf, gg) = (gates, gates + size, gates + 2 * size)
+        let (before, delta) = (cells.row(at: row * size), Row(cellNormalizer.delta(row)))
+        let cellGradient = cellGradient.row(at: row % batch * size)
+        for j in LaneBlocks(size) {
+            let (i, f, g) = (gi[j], gf[j], gg[j])
+            let dc = cellGradient[j] + delta[j]
+            gi[j] = dc * g * i * (1 - i)
+            gf[j] = dc * before[j] * f * (1 - f)
+            gg[j] = dc * i * (1 - g * g)
+            cellGradient[j] = dc * f
         }
     }
 }

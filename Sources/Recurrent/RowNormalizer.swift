@@ -66,11 +66,11 @@ final class RowNormalizer {
                 let columns = parts[part]
                 let row = row(index) + columns.lowerBound
                 scales.base[index * parts.count + part] = LayerNormalization.apply(to: row, count: columns.count)
-                let (y, gain) = (target + columns.lowerBound, gain.base + columns.lowerBound)
+                let (a, y, gain) = (Row(row), Row(target + columns.lowerBound), Row(gain.base + columns.lowerBound))
                 if accumulate {
-                    for (j, n) in LaneBlocks(columns.count) { y.store(y.load(j).addingProduct(row.load(j), gain.load(j)), j, n) }
+                    for j in LaneBlocks(columns.count) { y[j] = y[j].addingProduct(a[j], gain[j]) }
                 } else {
-                    for (j, n) in LaneBlocks(columns.count) { y.store(row.load(j) * gain.load(j), j, n) }
+                    for j in LaneBlocks(columns.count) { y[j] = a[j] * gain[j] }
                 }
             }
         }

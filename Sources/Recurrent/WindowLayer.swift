@@ -90,8 +90,8 @@ final class WindowLayer: Layer {
         clock.enter(.recurrence)
         normalizer?.forward(0..<steps * batch, into: output)
         for row in 0..<steps * batch {
-            let h = output + row * hidden
-            for (j, n) in LaneBlocks(hidden) { h.store(activation(h.load(j) + bias.base.load(j)), j, n) }
+            let (h, bias) = (outputs.row(at: row * hidden), Row(bias.base))
+            for j in LaneBlocks(hidden) { h[j] = activation(h[j] + bias[j]) }
         }
         carry(from: steps)
         if lines?.rule == .reset { forget(steps) }
@@ -105,9 +105,8 @@ final class WindowLayer: Layer {
         guard let sums else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         let delta = outputGradient.base
-        for (j, n) in LaneBlocks(steps * batch * hidden) {
-            delta.store(activation.backward(delta.load(j), at: output.load(j)), j, n)
-        }
+        let (d, h) = (Row(delta), outputs.row())
+        for j in LaneBlocks(steps * batch * hidden) { d[j] = activation.backward(d[j], at: h[j]) }
         normalizer?.backward(0..<steps * batch, delta)
         clock.enter(.weightGradients)
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)

@@ -126,16 +126,7 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
 
     /// `gradients = sum over this machine's ranks, in rank order`, in `range`.
     private func addRanks(_ range: Range<Int>) {
-        if sources.count == 1 { return }
-        // Blocks of 16 KiB stay in the first cache while all ranks' gradients are added.
-        for start in stride(from: range.lowerBound, to: range.upperBound, by: 4096) {
-            let sums = sum.buffer.base + start
-            for (j, lanes) in LaneBlocks(min(4096, range.upperBound - start)) {
-                var sum = sources[0].load(start + j)
-                for source in 1..<sources.count { sum += sources[source].load(start + j) }
-                sums.store(sum, j, lanes)
-            }
-        }
+        if sources.count > 1 { add(sources, range, into: sum.buffer) }
     }
 
     /// Sums the touched rows, as adjacent rows, together with the sums in progress.
