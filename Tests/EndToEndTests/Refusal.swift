@@ -138,7 +138,7 @@ struct Refusal: Sendable, CustomTestStringConvertible {
         Refusal("folder as configuration", ["train", "--config", "corpus"], 64, ["corpus"]),
         file("unknown key", "training:\n  streems: 4\n", ["line 2", "'training.streems'", "'training.streams'"]),
         file("wrong type", "model: {hidden: wide}\n", ["line 1", "model.hidden", "whole number", "found wide"]),
-        file("list for a number", "model:\n  hidden: [1, 2]\n", ["model.hidden", "line 2"]),
+        file("list for a number", "model:\n  embedding: [1, 2]\n", ["model.embedding", "line 2"]),
         file("not YAML", "model: {hidden: 3\n", ["not valid YAML"]),
         file("duplicate key", "model:\n  hidden: 3\n  hidden: 4\n", ["hidden", "more than once"]),
         Refusal("not text", ["train", "--config", "corpus/train.npy"], 64, ["corpus/train.npy"]),

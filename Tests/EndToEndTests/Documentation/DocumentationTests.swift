@@ -42,12 +42,14 @@ extension CommandTests {
                 lockstep train --config configs/quickstart.yaml --run given
                 cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors
                 """,
-            // A dataset, and the model and hypotheses of a recogniser.
+            // A dataset, the model and hypotheses of a recogniser, and another program's n-gram model: here it is lockstep's own.
             "docs/commands.md": """
                 lockstep prepare --input book.txt --level char --output data/book
                 lockstep prepare --train a.txt --valid b.txt --level word --output data/news
                 lockstep train --data data/news --run runs/news --set training.steps=8
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
+                lockstep train --data data/news --run given --set model.cell=ngram
+                cp given/checkpoints/*/model.arpa other.arpa && gzip -k other.arpa
                 """,
             "docs/cluster.md": "mkdir -p shared/runs && cp launch/hosts.example hosts",
             "docs/results/quickstart.md": "lockstep train --config configs/quickstart.yaml --run runs/quickstart",
