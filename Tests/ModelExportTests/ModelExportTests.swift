@@ -20,9 +20,9 @@ enum ONNXRuntime {
     static let vocabulary = 37
     static let frame = SentenceFrame(start: 3, end: 5)
 
-    /// Every cell, tied and untied, of one to three layers. Weights large enough for every gate to matter; smaller ones for
+    /// Every cell that ONNX has, tied and untied, of one to three layers. Weights large enough for every gate to matter; smaller ones for
     /// ReLU, which would grow without bound.
-    static let models: [(name: String, configuration: ModelConfiguration)] = Cell.allCases.flatMap { cell in
+    static let models: [(name: String, configuration: ModelConfiguration)] = Cell.allCases.filter { $0 != .window }.flatMap { cell in
         (cell == .elman ? Activation.allCases : [.tanh]).flatMap { activation in
             [false, true].flatMap { tied in
                 (1...3).map { layers in
@@ -135,6 +135,17 @@ enum ONNXRuntime {
         let export = try Self.export(model, Self.parameters(model))
         #expect(throws: ModelExportError.unequalLayers(sizes: [11, 19])) { try export.check(.step) }
         try export.check(.sentences)
+    }
+
+    @Test(arguments: [
+        (Cell.window, Normalization.none, "window, window 3"), (.lstm, .layer, "lstm, normalization layer"),
+        (.gru, .layer, "gru, normalization layer"),
+    ])
+    func whatONNXCannotComputeIsRefused(cell: Cell, normalization: Normalization, found: String) throws {
+        let model = ModelConfiguration(
+            cell: cell, window: cell == .window ? 3 : 1, normalization: normalization, vocabulary: Self.vocabulary, embedding: 11,
+            hidden: 19, layers: 1)
+        #expect(throws: ModelExportError.noOperator(cell: found)) { try Self.export(model, Arena(ParameterLayout(model))) }
     }
 
     @Test func theSameModelGivesTheSameBytes() throws {
