@@ -26,7 +26,7 @@ package enum LayerSizes: SettingValue, ExpressibleByIntegerLiteral, ExpressibleB
         }
     }
 
-    /// One for each of so many layers; nil for a list of another length.
+    /// One size for each layer; nil if the list has another length.
     package func sizes(layers: Int) -> [Int]? {
         switch self {
         case .all(let size): Array(repeating: size, count: layers)

@@ -114,7 +114,7 @@ package struct Vocabulary: Sendable {
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
     /// - Parameters:
     ///   - completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for
-    ///   a prompt that is to be continued.
+    ///   a prompt to continue.
     ///   - policy: for what a vocabulary without `<unk>` lacks.
     /// - Throws: `TextError` with the byte offset.
     package func encode(

@@ -1,4 +1,4 @@
-/// Words of which one is to be chosen: "1, 2 or 4".
+/// A choice in words: "1, 2 or 4".
 package func alternatives(_ words: some Collection<String>) -> String {
     words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " or " + Array(words).last!
 }

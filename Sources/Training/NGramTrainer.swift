@@ -6,7 +6,7 @@ import Inference
 import NGram
 import Reporting
 
-/// What is to be estimated, and how it is written.
+/// Which model to estimate, and how to write it.
 package struct NGramPlan: Sendable {
     package var order: Int
     package var wordSet: WordSet
