@@ -8,8 +8,7 @@ import Kernels
 /// and `g = g(gain * (a - mean) / deviation + b_ih + b_hh)` of `a = W x + U h`; (n5).
 final class ElmanLayer: GatedLayer, Layer {
     private let activation: Activation
-    private let recurrent: PackedProduct  // [B, H] x U^T, accumulating
-    private let recurrentBackward: PackedProduct?  // [B, H] x U
+    private let recurrent: RecurrentProduct  // added to the projection
     private let bias: Buffer  // b_ih + b_hh, [H]
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t, [B, H]
     private let normalizer: RowNormalizer?  // of W x + U h
@@ -17,13 +16,9 @@ final class ElmanLayer: GatedLayer, Layer {
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h) = (shape.chunk, shape.hidden)
         var plan = plan(gates: 1, shape)
-        plan.products += [
-            ProductPlan(.recurrence, chunk.batch, h, h, times: chunk.steps),
-            ProductPlan(.recurrenceBackward, chunk.batch, h, h, times: chunk.steps - 1),
-            ProductPlan(.weightGradients, h, h, chunk.rows),
-        ]
-        plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(h)
-        if chunk.training { plan.values += PackedProduct.count(inputs: h, outputs: h) + Double(chunk.batch) * Double(h) }
+        RecurrentProduct.extend(&plan, shape, rows: h)
+        plan.values += Double(h)  // biases
+        if chunk.training { plan.values += Double(chunk.batch) * Double(h) }
         RowNormalizer.add(to: &plan, shape, gain: "gain", parts: [h])
         return plan
     }
@@ -31,9 +26,7 @@ final class ElmanLayer: GatedLayer, Layer {
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         activation = shape.model.activation
         let (b, h, training) = (shape.chunk.batch, shape.hidden, shape.chunk.training)
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: h, transposed: true, accumulate: true)
-        recurrentBackward =
-            training ? try PackedProduct(rows: b, inputs: h, outputs: h, transposed: false, accumulate: false) : nil
+        recurrent = try RecurrentProduct(shape, rows: h, accumulate: true)
         bias = Buffer(count: h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         normalizer = RowNormalizer(shape, gain: "gain", parts: [h], parameters, sums)
@@ -43,7 +36,6 @@ final class ElmanLayer: GatedLayer, Layer {
     override func packWeights() throws {
         try super.packWeights()
         recurrent.pack(weights.recurrentWeights.base)
-        recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
     }
 
@@ -53,7 +45,7 @@ final class ElmanLayer: GatedLayer, Layer {
         clock.enter(.recurrence)
         try forEachStep(steps) { t in
             let h = current(t)
-            try recurrent.run(previous(t), into: normalizer?.row(t * batch) ?? h, rows: batch)
+            try recurrent.forward(previous(t), into: normalizer?.row(t * batch) ?? h, rows: batch)
             normalizer?.forward(t * batch..<(t + 1) * batch, into: h)
             for b in 0..<batch { activate(after(t, b)) }
         }
@@ -67,7 +59,6 @@ final class ElmanLayer: GatedLayer, Layer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
@@ -80,7 +71,7 @@ final class ElmanLayer: GatedLayer, Layer {
             }
             normalizer?.backward(t * batch..<(t + 1) * batch, delta + t * block)
             let product = normalizer?.delta(t * batch) ?? delta + t * block
-            if t > 0 { try recurrentBackward.run(product, into: hiddenGradient.base, rows: batch) }
+            if t > 0 { try recurrent.backward(product, into: hiddenGradient.base, rows: batch) }
         }
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
         let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas

@@ -10,10 +10,8 @@ import Kernels
 /// Layer normalisation is of `W x`, and of `U h` and `U_n (r h)`, before the biases, of r and z together and of n by itself.
 /// Derivation: docs/mathematics.md (19) to (25) and (n7).
 final class GRULayer: GatedLayer, Layer {
-    private let gateProduct: PackedProduct  // [B, H] x U_rz^T, accumulating into the first 2H columns of the gates
-    private let candidateProduct: PackedProduct  // [B, H] x U_n^T, accumulating into the last H columns
-    private let gateBackward: PackedProduct?  // [B, 2H] x U_rz
-    private let candidateBackward: PackedProduct?  // [B, H] x U_n
+    private let gateProduct: RecurrentProduct  // of U_rz, added to the first 2H columns of the gates
+    private let candidateProduct: RecurrentProduct  // of U_n, added to the last H columns
     private let bias: Buffer  // b_ih + b_hh, [3H]
     private let gates: Buffer  // r z n after their nonlinearities, [T, B, 3H]; in the backward pass their deltas
     private let resetStates: Buffer  // r h_{t-1}, [T, B, H]
@@ -28,20 +26,11 @@ final class GRULayer: GatedLayer, Layer {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let block = Double(chunk.batch) * Double(h)
         var plan = plan(gates: 3, shape)
-        plan.products += [
-            ProductPlan(.recurrence, chunk.batch, 3 * h, h, times: chunk.steps),
-            // The candidate's product reads r h, so that it is needed at the first step too.
-            ProductPlan(.recurrenceBackward, chunk.batch, h, 2 * h, times: chunk.steps - 1),
-            ProductPlan(.recurrenceBackward, chunk.batch, h, h, times: chunk.steps),
-            ProductPlan(.weightGradients, 2 * h, h, chunk.rows),
-            ProductPlan(.weightGradients, h, h, chunk.rows),
-        ]
-        plan.values += PackedProduct.count(inputs: h, outputs: 2 * h) + PackedProduct.count(inputs: h, outputs: h)
+        RecurrentProduct.extend(&plan, shape, rows: 2 * h)
+        // The candidate's product reads r h, so that its gradient is needed at the first step too.
+        RecurrentProduct.extend(&plan, shape, rows: h, backward: chunk.steps)
         plan.values += 3 * Double(h) + 4 * Double(chunk.steps) * block  // biases; gates and r h
-        if chunk.training {
-            plan.values += PackedProduct.count(inputs: 2 * h, outputs: h) + PackedProduct.count(inputs: h, outputs: h)
-            plan.values += 3 * block
-        }
+        if chunk.training { plan.values += 3 * block }
         GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
         return plan
     }
@@ -51,19 +40,8 @@ final class GRULayer: GatedLayer, Layer {
         let b = chunk.batch
         normalizers = GateNormalizers(shape, parts: [2 * h, h], parameters, sums)
         let accumulate = normalizers == nil
-        gateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: 2 * h, outputStride: 3 * h, transposed: true, accumulate: accumulate)
-        candidateProduct = try PackedProduct(
-            rows: b, inputs: h, outputs: h, outputStride: 3 * h, transposed: true, accumulate: accumulate)
-        if training {
-            gateBackward = try PackedProduct(
-                rows: b, inputs: 2 * h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
-            candidateBackward = try PackedProduct(
-                rows: b, inputs: h, outputs: h, inputStride: 3 * h, transposed: false, accumulate: false)
-        } else {
-            gateBackward = nil
-            candidateBackward = nil
-        }
+        gateProduct = try RecurrentProduct(shape, rows: 2 * h, stride: 3 * h, accumulate: accumulate)
+        candidateProduct = try RecurrentProduct(shape, rows: h, stride: 3 * h, accumulate: accumulate)
         bias = Buffer(count: 3 * h)
         gates = Buffer(count: chunk.steps * b * 3 * h)
         resetStates = Buffer(count: chunk.steps * b * h)
@@ -82,8 +60,6 @@ final class GRULayer: GatedLayer, Layer {
         try super.packWeights()
         gateProduct.pack(weights.recurrentWeights.base)
         candidateProduct.pack(candidateWeights)
-        gateBackward?.pack(weights.recurrentWeights.base)
-        candidateBackward?.pack(candidateWeights)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 3 * hidden)
     }
 
@@ -99,7 +75,7 @@ final class GRULayer: GatedLayer, Layer {
             let reset = resetStates.base + t * block
             let rows = t * batch..<(t + 1) * batch
             let product = normalizers?.recurrent.row(rows.lowerBound) ?? gate
-            try gateProduct.run(previous(t), into: product, rows: batch)
+            try gateProduct.forward(previous(t), into: product, rows: batch)
             normalizers?.recurrent.forward(rows, part: 0, into: gate, accumulate: true)
             for b in 0..<batch {
                 let (gr, gz) = (Row(gate) + b * 3 * size, Row(gate) + (b * 3 + 1) * size)
@@ -111,7 +87,7 @@ final class GRULayer: GatedLayer, Layer {
                     rh[j] = r * h[j]
                 }
             }
-            try candidateProduct.run(reset, into: product + 2 * size, rows: batch)
+            try candidateProduct.forward(reset, into: product + 2 * size, rows: batch)
             normalizers?.recurrent.forward(rows, part: 1, into: gate, accumulate: true)
             for b in 0..<batch {
                 let (gz, gn) = (Row(gate) + (b * 3 + 1) * size, Row(gate) + (b * 3 + 2) * size)
@@ -128,9 +104,6 @@ final class GRULayer: GatedLayer, Layer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let gateBackward, let candidateBackward else {
-            preconditionFailure("a layer made for evaluation")
-        }
         clock.enter(.recurrenceBackward)
         let size = hidden
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
@@ -150,7 +123,7 @@ final class GRULayer: GatedLayer, Layer {
             let rows = t * batch..<(t + 1) * batch
             let delta = normalizers?.recurrent.delta(rows.lowerBound) ?? gate
             normalizers?.recurrent.backward(rows, part: 1, gate)
-            try candidateBackward.run(delta + 2 * size, into: resetGradient.base, rows: batch)
+            try candidateProduct.backward(delta + 2 * size, into: resetGradient.base, rows: batch)
             for b in 0..<batch {
                 let (gr, h) = (Row(gate) + b * 3 * size, before(t, b))
                 let (drh, direct) = (resetGradient.row(at: b * size), directGradient.row(at: b * size))
@@ -161,7 +134,7 @@ final class GRULayer: GatedLayer, Layer {
                 }
             }
             normalizers?.recurrent.backward(rows, part: 0, gate)
-            if t > 0 { try gateBackward.run(delta, into: hiddenGradient.base, rows: batch) }
+            if t > 0 { try gateProduct.backward(delta, into: hiddenGradient.base, rows: batch) }
         }
         let rows = steps * batch
         let biasDeltas = Matrix(gates.base, rows: rows, columns: 3 * size)

@@ -9,8 +9,7 @@ import Kernels
 /// Layer normalisation is of `W x` and of `U h`, before the biases, of r and z together and of n by itself.
 /// Derivation: docs/mathematics.md (19) to (21), (26) to (28) and (n7).
 final class GRUResetAfterLayer: GatedLayer, Layer {
-    private let recurrent: PackedProduct  // [B, H] x U^T
-    private let recurrentBackward: PackedProduct?  // [B, 3H] x U
+    private let recurrent: RecurrentProduct
     private let gates: Buffer  // r z n after their nonlinearities, [T, B, 3H]; in the backward pass dL/d(W x + b_ih)
     private let products: Buffer  // U h (n part: + b_hn), [T, B, 3H]; in the backward pass dL/d(U h + b_hh)
     private let hiddenGradient: Buffer  // dL/dh_{t-1} from step t by way of U, [B, H]
@@ -21,13 +20,9 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let block = Double(chunk.batch) * Double(h)
         var plan = plan(gates: 3, shape)
-        plan.products += [
-            ProductPlan(.recurrence, chunk.batch, 3 * h, h, times: chunk.steps),
-            ProductPlan(.recurrenceBackward, chunk.batch, h, 3 * h, times: chunk.steps - 1),
-            ProductPlan(.weightGradients, 3 * h, h, chunk.rows),
-        ]
-        plan.values += PackedProduct.count(inputs: h, outputs: 3 * h) + 6 * Double(chunk.steps) * block  // gates and U h
-        if chunk.training { plan.values += PackedProduct.count(inputs: 3 * h, outputs: h) + 2 * block }
+        RecurrentProduct.extend(&plan, shape, rows: 3 * h)
+        plan.values += 6 * Double(chunk.steps) * block  // gates and U h
+        if chunk.training { plan.values += 2 * block }
         GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
         return plan
     }
@@ -35,9 +30,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
         let b = chunk.batch
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 3 * h, transposed: true, accumulate: false)
-        recurrentBackward =
-            training ? try PackedProduct(rows: b, inputs: 3 * h, outputs: h, transposed: false, accumulate: false) : nil
+        recurrent = try RecurrentProduct(shape, rows: 3 * h, accumulate: false)
         gates = Buffer(count: chunk.steps * b * 3 * h)
         products = Buffer(count: chunk.steps * b * 3 * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
@@ -49,7 +42,6 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     override func packWeights() throws {
         try super.packWeights()
         recurrent.pack(weights.recurrentWeights.base)
-        recurrentBackward?.pack(weights.recurrentWeights.base)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
@@ -59,7 +51,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         clock.enter(.recurrence)
         try forEachStep(steps) { t in
             let product = products.base + t * 3 * block
-            try recurrent.run(previous(t), into: normalizers?.recurrent.row(t * batch) ?? product, rows: batch)
+            try recurrent.forward(previous(t), into: normalizers?.recurrent.row(t * batch) ?? product, rows: batch)
             normalizers?.recurrent.forward(t * batch..<(t + 1) * batch, into: product)
             for b in 0..<batch {
                 let row = (t * batch + b) * 3 * hidden
@@ -90,7 +82,6 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
             for b in 0..<batch {
@@ -103,7 +94,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
             let product = products.base + t * 3 * block
             normalizers?.recurrent.backward(t * batch..<(t + 1) * batch, product)
             if t > 0 {
-                try recurrentBackward.run(
+                try recurrent.backward(
                     normalizers?.recurrent.delta(t * batch) ?? product, into: hiddenGradient.base, rows: batch)
             }
         }

@@ -34,8 +34,8 @@ final class HighwayLayer: ConnectedLayer, Layer {
         let (weightName, biasName) = (shape.name("highway_weight"), shape.name("highway_bias"))
         weights = parameters.matrix(weightName)
         bias = parameters.matrix(biasName)
-        weightGradients = sums?.nodes.map { $0.gradients.matrix(weightName) } ?? []
-        biasGradients = sums?.nodes.map { $0.gradients.matrix(biasName) } ?? []
+        weightGradients = sums?.gradients(of: weightName) ?? []
+        biasGradients = sums?.gradients(of: biasName) ?? []
         self.sums = sums
         projection = try PackedProduct(
             rows: shape.chunk.rows, inputs: shape.inputs, outputs: shape.hidden, transposed: true, accumulate: false)
@@ -82,10 +82,8 @@ final class HighwayLayer: ConnectedLayer, Layer {
             input, outputGradient: outputGradient, inputGradient: inputGradient, steps: steps, pause: pause)
         clock.enter(.weightGradients)
         let deltas = Matrix(gate.base, rows: input.rows, columns: hidden)
-        for node in sums.nodes.indices {
-            try sums.multiply(deltas, by: input, node: node, into: weightGradients[node])
-            sums.sumRows(deltas, node: node, into: biasGradients[node].base)
-        }
+        try sums.multiply(deltas, by: input, into: weightGradients)
+        sums.sumRows(deltas, into: biasGradients)
         try pause()
         clock.enter(.projectionBackward)
         add(inputGradient.base, joined.base, into: inputGradient.base, count: input.rows * hidden)

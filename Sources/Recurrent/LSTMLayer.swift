@@ -10,8 +10,7 @@ import Kernels
 ///
 /// Derivation: docs/mathematics.md (13) to (18).
 final class LSTMLayer: GatedLayer, Layer {
-    private let recurrent: PackedProduct  // [B, H] x U^T, accumulating into the projection
-    private let recurrentBackward: PackedProduct?  // [B, 4H] x U
+    private let recurrent: RecurrentProduct  // added to the projection
     private let bias: Buffer  // b_ih + b_hh, [4H]; of a missing gate, so large that its sigmoid is 1
     private let absent: [Gate]
     private let peepholes: LSTMPeepholes?
@@ -23,14 +22,9 @@ final class LSTMLayer: GatedLayer, Layer {
         let (chunk, h) = (shape.chunk, shape.hidden)
         let block = Double(chunk.batch) * Double(h)
         var plan = plan(gates: 4, absent: shape.model.absentGates.map(\.block), states: ["h", "c"], shape)
-        plan.products += [
-            ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
-            ProductPlan(.recurrenceBackward, chunk.batch, h, 4 * h, times: chunk.steps - 1),
-            ProductPlan(.weightGradients, 4 * h, h, chunk.rows),
-        ]
-        plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
-        plan.values += 4 * Double(chunk.steps) * block  // gates
-        if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
+        RecurrentProduct.extend(&plan, shape, rows: 4 * h)
+        plan.values += 4 * Double(h) + 4 * Double(chunk.steps) * block  // biases; gates
+        if chunk.training { plan.values += 2 * block }
         LSTMPeepholes.extend(&plan, shape)
         return plan
     }
@@ -38,9 +32,7 @@ final class LSTMLayer: GatedLayer, Layer {
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
         let b = chunk.batch
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: true)
-        recurrentBackward =
-            training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
+        recurrent = try RecurrentProduct(shape, rows: 4 * h, accumulate: true)
         bias = Buffer(count: 4 * h)
         absent = shape.model.absentGates
         peepholes = shape.model.peepholes == .none ? nil : LSTMPeepholes(shape, parameters, sums)
@@ -56,7 +48,6 @@ final class LSTMLayer: GatedLayer, Layer {
     override func packWeights() throws {
         try super.packWeights()
         recurrent.pack(weights.recurrentWeights.base)
-        recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
         for gate in absent { (bias.base + gate.block * hidden).update(repeating: LSTMLayer.open, count: hidden) }
     }
@@ -71,7 +62,7 @@ final class LSTMLayer: GatedLayer, Layer {
         let cells = cells
         try forEachStep(steps) { t in
             let gate = gates.base + t * 4 * block
-            try recurrent.run(previous(t), into: gate, rows: batch)
+            try recurrent.forward(previous(t), into: gate, rows: batch)
             for b in 0..<batch {
                 let offset = t * block + b * hidden
                 let row = gates.row(at: 4 * offset)
@@ -105,7 +96,6 @@ final class LSTMLayer: GatedLayer, Layer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         let cells = cells
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
@@ -124,11 +114,14 @@ final class LSTMLayer: GatedLayer, Layer {
                     stepBackward(row, before: before, after: after, above: above, hiddenGradient: dh, cellGradient: dc)
                 }
             }
-            if t > 0 { try recurrentBackward.run(gate, into: hiddenGradient.base, rows: batch) }
+            if t > 0 { try recurrent.backward(gate, into: hiddenGradient.base, rows: batch) }
         }
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
-        if let gradients { peepholes?.finishBackward(gradients, rows: steps * batch) }
-        try finishBackward(deltas, input, inputGradient: inputGradient, steps: steps, pause: pause)
+        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
+            gradients.sumRowsIntoBothBiases(deltas)
+            peepholes?.finishBackward(gradients, rows: steps * batch)
+        }
     }
 
     /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.

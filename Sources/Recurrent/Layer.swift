@@ -133,18 +133,7 @@ package class GatedLayer {
         try projection.run(input.base, into: result, rows: input.rows)
     }
 
-    /// The end of a backward pass in which `deltas` [steps*B, G] are both dL/d(W x) and dL/d(U h): gradients of weights and biases,
-    /// and dL/d(input).
-    final func finishBackward(
-        _ deltas: Matrix, _ input: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
-    ) throws {
-        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
-            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
-            gradients.sumRowsIntoBothBiases(deltas)
-        }
-    }
-
-    /// The same where `deltas` are dL/d(W x) only.
+    /// The end of a backward pass in which `deltas` [steps*B, G] are dL/d(W x): the gradient of the input weights, and dL/d(input).
     /// - Parameter recurrent: computes the gradients of recurrent weights and biases.
     final func finishBackward(
         _ deltas: Matrix, _ input: Matrix, inputGradient: Matrix, pause: () throws -> Void,

@@ -8,8 +8,7 @@ import Kernels
 /// `LN(a) = gain * (a - mean) / deviation`, over all 4H values of a product, and over the H of c. The state c is carried as it is.
 /// Derivation: docs/mathematics.md (n1) to (n4) and (n6).
 final class NormalizedLSTMLayer: GatedLayer, Layer {
-    private let recurrent: PackedProduct  // [B, H] x U^T
-    private let recurrentBackward: PackedProduct?  // [B, 4H] x U
+    private let recurrent: RecurrentProduct
     private let bias: Buffer  // b_ih + b_hh, [4H]
     private let gates: Buffer  // i f g o after their nonlinearities, [T, B, 4H]; in the backward pass dL/d(what they are of)
     private let squashed: Buffer  // tanh(LN(c) + b_c), [T, B, H]; in the backward pass dL/d(LN(c) + b_c)
@@ -27,14 +26,9 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         GateNormalizers.add(to: &plan, shape, parts: [4 * h])
         RowNormalizer.add(to: &plan, shape, gain: "gain_c", parts: [h])
         plan.parameters.append(ParameterPlan(shape.name("bias_c"), [h], .constant(0)))
-        plan.products += [
-            ProductPlan(.recurrence, chunk.batch, 4 * h, h, times: chunk.steps),
-            ProductPlan(.recurrenceBackward, chunk.batch, h, 4 * h, times: chunk.steps - 1),
-            ProductPlan(.weightGradients, 4 * h, h, chunk.rows),
-        ]
-        plan.values += PackedProduct.count(inputs: h, outputs: 4 * h) + 4 * Double(h)
-        plan.values += 5 * Double(chunk.steps) * block  // gates, tanh of c
-        if chunk.training { plan.values += PackedProduct.count(inputs: 4 * h, outputs: h) + 2 * block }
+        RecurrentProduct.extend(&plan, shape, rows: 4 * h)
+        plan.values += 4 * Double(h) + 5 * Double(chunk.steps) * block  // biases; gates, tanh of c
+        if chunk.training { plan.values += 2 * block }
         return plan
     }
 
@@ -47,9 +41,7 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         (self.normalizers, self.cellNormalizer) = (normalizers, cellNormalizer)
         cellBias = parameters.matrix(shape.name("bias_c"))
         cellBiasGradients = sums?.gradients(of: shape.name("bias_c")) ?? []
-        recurrent = try PackedProduct(rows: b, inputs: h, outputs: 4 * h, transposed: true, accumulate: false)
-        recurrentBackward =
-            training ? try PackedProduct(rows: b, inputs: 4 * h, outputs: h, transposed: false, accumulate: false) : nil
+        recurrent = try RecurrentProduct(shape, rows: 4 * h, accumulate: false)
         bias = Buffer(count: 4 * h)
         gates = Buffer(count: chunk.rows * 4 * h)
         squashed = Buffer(count: chunk.rows * h)
@@ -64,7 +56,6 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
     override func packWeights() throws {
         try super.packWeights()
         recurrent.pack(weights.recurrentWeights.base)
-        recurrentBackward?.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
     }
 
@@ -75,7 +66,7 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         normalizers.input.forward(0..<steps * batch, into: gates.base)
         try forEachStep(steps) { t in
             let rows = t * batch..<(t + 1) * batch
-            try recurrent.run(previous(t), into: normalizers.recurrent.row(rows.lowerBound), rows: batch)
+            try recurrent.forward(previous(t), into: normalizers.recurrent.row(rows.lowerBound), rows: batch)
             normalizers.recurrent.forward(rows, into: gates.base + t * 4 * block, accumulate: true)
             for row in rows { openGates(row) }
             cellNormalizer.forward(rows, into: squashed.base + t * block)
@@ -118,7 +109,6 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
-        guard let recurrentBackward else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let rows = t * batch..<(t + 1) * batch
@@ -127,7 +117,7 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
             for row in rows { gatesBackward(row) }
             normalizers.recurrent.backward(rows, gates.base + t * 4 * block)
             if t > 0 {
-                try recurrentBackward.run(
+                try recurrent.backward(
                     normalizers.recurrent.delta(rows.lowerBound), into: hiddenGradient.base, rows: batch)
             }
         }

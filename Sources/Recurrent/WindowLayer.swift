@@ -20,7 +20,7 @@ final class WindowLayer: Layer {
     private let weights: Matrix  // [H, n*in]
     private let bias: Matrix  // [1, H]
     private let sums: GradientSums?
-    private let weightGradients: [Matrix]  // [H, n*in] for each node
+    private let weightGradients: [[Matrix]]  // of each block W_k, [H, in] for each node
     private let biasGradients: [Matrix]  // [1, H] for each node
     private let projections: [PackedProduct]  // of each block [T*B, in] x W_k^T; all but the first accumulate
     private let history: Buffer  // x, from n-1 steps before the chunk, [n-1+T, B, in]
@@ -60,7 +60,10 @@ final class WindowLayer: Layer {
         weights = parameters.matrix(shape.name("weight"))
         bias = parameters.matrix(shape.name("bias"))
         self.sums = sums
-        weightGradients = sums?.gradients(of: shape.name("weight")) ?? []
+        let weightGradients = sums?.gradients(of: shape.name("weight")) ?? []
+        self.weightGradients = (0..<n).map { k in
+            weightGradients.map { $0.columns(k * shape.inputs, count: shape.inputs) }
+        }
         biasGradients = sums?.gradients(of: shape.name("bias")) ?? []
         projections = try (0..<n).map {
             try PackedProduct(
@@ -112,8 +115,7 @@ final class WindowLayer: Layer {
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
         let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas
         for k in 0..<window {
-            let results = weightGradients.map { $0.columns(k * inputs, count: inputs) }
-            try sums.multiply(deltas, by: self.input(ofBlock: k, steps), into: results)
+            try sums.multiply(deltas, by: self.input(ofBlock: k, steps), into: weightGradients[k])
             try pause()
         }
         sums.sumRows(biasDeltas, into: biasGradients)

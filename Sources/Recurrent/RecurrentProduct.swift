@@ -1,0 +1,57 @@
+import Kernels
+
+/// Recurrent weights U [G, H], or some rows of them, packed for the products of single time steps: `U h` in the forward pass and
+/// `dL/d(U h) U` in the backward pass.
+struct RecurrentProduct {
+    private let product: PackedProduct  // [B, H] x U^T
+    private let backwardProduct: PackedProduct?  // [B, G] x U
+
+    /// Adds what the product needs.
+    /// - Parameters:
+    ///   - rows: G.
+    ///   - times: products in a backward pass, if it is not that of every step but the first.
+    static func extend(_ plan: inout LayerPlan, _ shape: LayerShape, rows: Int, backward times: Int? = nil) {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        plan.products += [
+            ProductPlan(.recurrence, chunk.batch, rows, h, times: chunk.steps),
+            ProductPlan(.recurrenceBackward, chunk.batch, h, rows, times: times ?? chunk.steps - 1),
+            ProductPlan(.weightGradients, rows, h, chunk.rows),
+        ]
+        plan.values += PackedProduct.count(inputs: h, outputs: rows)
+        if chunk.training { plan.values += PackedProduct.count(inputs: rows, outputs: h) }
+    }
+
+    /// - Parameters:
+    ///   - rows: G.
+    ///   - stride: distance between rows of `U h` and of its gradient, if it is not G.
+    ///   - accumulate: add `U h` to its place instead of overwriting that.
+    /// - Throws: `VectorsError`.
+    init(_ shape: LayerShape, rows: Int, stride: Int? = nil, accumulate: Bool) throws {
+        let (chunk, h) = (shape.chunk, shape.hidden)
+        product = try PackedProduct(
+            rows: chunk.batch, inputs: h, outputs: rows, outputStride: stride, transposed: true, accumulate: accumulate)
+        backwardProduct =
+            chunk.training
+            ? try PackedProduct(
+                rows: chunk.batch, inputs: rows, outputs: h, inputStride: stride, transposed: false, accumulate: false) : nil
+    }
+
+    /// - Parameter weights: U, [G, H]; read only during this call.
+    func pack(_ weights: UnsafePointer<Float>) {
+        product.pack(weights)
+        backwardProduct?.pack(weights)
+    }
+
+    /// From h [rows, H] to `U h` [rows, G].
+    /// - Throws: `KernelError`.
+    func forward(_ hidden: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>, rows: Int) throws {
+        try product.run(hidden, into: result, rows: rows)
+    }
+
+    /// From `dL/d(U h)` [rows, G] to dL/dh [rows, H].
+    /// - Throws: `KernelError`.
+    func backward(_ deltas: UnsafePointer<Float>, into result: UnsafeMutablePointer<Float>, rows: Int) throws {
+        guard let backwardProduct else { preconditionFailure("a layer made for evaluation") }
+        try backwardProduct.run(deltas, into: result, rows: rows)
+    }
+}
