@@ -13,8 +13,7 @@ struct NGramRun {
     private let communicator: any Communicator
     private let beginning: RunBeginning
     private let trainer: NGramTrainer
-    private let reporter: RunReporter?
-    private let lock: RunLock?
+    private let folder: RunFolder
 
     /// Collective. Finds all errors before the run folder is touched.
     init(
@@ -23,38 +22,20 @@ struct NGramRun {
     ) throws {
         self.communicator = communicator
         self.beginning = beginning
-        let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
+        let (configuration, data) = (beginning.configuration, beginning.data)
         let isFirst = communicator.rank == 0
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
         let model = try communicator.together("planning the run") { try NGramRun.plan(command, beginning) }
         let ignored = configuration.ignoredByNGrams
         if !ignored.isEmpty { note("an n-gram model ignores \(ignored.joined(separator: ", "))") }
 
-        (lock, reporter) = try communicator.together("opening the run folder") {
-            if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
-            guard isFirst, !command.dryRun else { return (nil, nil) }
-            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: 1, totalEpochs: 1)
-        }
-        if !command.dryRun {
-            watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
-        }
-        heartbeat.beat()
-        let start = try StartRecord(
-            parameters: 0, totalSteps: 1, dataset: data.dataset, tokens: (data.training.count, data.validation?.count),
-            step: plan.checkpoint?.manifest.step ?? 0, communicator)
-        reporter?.begins(start)
+        folder = try RunFolder(
+            beginning, parameters: 0, totalSteps: 1, totalEpochs: 1, communicator, heartbeat, watchdog)
         trainer = NGramTrainer(
             model, communicator: communicator, training: data.training, validation: data.validation, identity: beginning.identity,
-            heartbeat: heartbeat, reporter: reporter, note: note)
+            heartbeat: heartbeat, reporter: folder.reporter, note: note)
 
-        let placement = try Placement(communicator, threads: 1)
-        if !isFirst { return }
-        let summary = NGramRun.summary(model, beginning, placement)
-        if command.dryRun {
-            print(summary + "\ndry run     all of this is valid, and nothing has been written")
-        } else {
-            Failure.say(summary)
-        }
+        folder.say(NGramRun.summary(model, beginning, try Placement(communicator, threads: 1)))
     }
 
     /// The model that a configuration describes for a dataset.
@@ -97,29 +78,23 @@ struct NGramRun {
     /// Collective. Estimates the model, and reports how the run ended.
     /// - Returns: false if it stopped on request.
     func train() throws -> Bool {
-        defer { reporter?.finished() }
+        defer { folder.reporter?.finished() }
         if let checkpoint = beginning.plan.checkpoint {
-            if communicator.rank == 0 {
-                RunEnding.write(finished: true, step: checkpoint.manifest.step, to: beginning.plan.folder)
-                Watchdog.tidy(beginning.plan.folder)
-                print("nothing to do: the model is complete, in \(checkpoint.folder)")
-            }
+            folder.end(
+                finished: true, step: checkpoint.manifest.step, "nothing to do: the model is complete, in \(checkpoint.folder)")
             return true
         }
-        let requests = SignalledRequests { [reporter] in reporter?.note("stopping; another Ctrl-C ends at once") }
+        let requests = SignalledRequests { [folder] in folder.reporter?.note("stopping; another Ctrl-C ends at once") }
         let result = try trainer.run(requests)
-        return withExtendedLifetime(lock) {
-            reporter?.finished()
-            guard communicator.rank == 0 else { return result.finished }
-            RunEnding.write(finished: result.finished, step: result.step, to: result.folder)
-            Watchdog.tidy(result.folder)
-            if result.finished {
-                let deed = "estimated from \(Formatting.count(result.tokens)) tokens"
-                print(RunSummary.ending(result, dataset: beginning.data.dataset, deed: deed))
-            } else {
-                Failure.say("lockstep: \(result.folder): stopped on request before the model was complete; start the same command again")
-            }
-            return result.finished
+        folder.end(finished: result.finished, step: result.step, lastWords(result))
+        return result.finished
+    }
+
+    private func lastWords(_ result: TrainingResult) -> String {
+        guard result.finished else {
+            return "\(result.folder): stopped on request before the model was complete; start the same command again"
         }
+        let deed = "estimated from \(Formatting.count(result.tokens)) tokens"
+        return RunSummary.ending(result, dataset: beginning.data.dataset, deed: deed)
     }
 }

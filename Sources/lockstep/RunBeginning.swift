@@ -7,6 +7,8 @@ struct RunBeginning {
     let plan: RunPlan
     let configuration: RunConfiguration
     let data: TrainingData
+    /// Whether the run only says what it would do.
+    let isDry: Bool
 
     /// Collective.
     init(_ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat) throws {
@@ -19,7 +21,8 @@ struct RunBeginning {
         data = try TrainingData(
             folder: configuration.data.path, recipe: command.options.config, continuing: plan.checkpoint, communicator)
         heartbeat.beat()
-        if command.dryRun {
+        isDry = command.dryRun
+        if isDry {
             try communicator.together("checking the dataset's checksums") { [data] in try data.dataset.verifyChecksums() }
         }
     }

@@ -15,8 +15,7 @@ struct TrainingSetup {
     private let communicator: any Communicator
     private let beginning: RunBeginning
     private let trainer: Trainer
-    private let reporter: RunReporter?
-    private let lock: RunLock?
+    private let folder: RunFolder
 
     /// Collective. Finds all errors before the run folder is touched.
     init(
@@ -40,26 +39,15 @@ struct TrainingSetup {
         }
         try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the initial weights", kind: .data)
 
-        (lock, reporter) = try communicator.together("opening the run folder") {
-            if isFirst, command.dryRun { try Folder.checkCreation(plan.folder) }
-            guard isFirst, !command.dryRun else { return (nil, nil) }
-            let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
-            return try TrainingSetup.openFolder(of: plan, configuration, totalSteps: options.totalSteps, totalEpochs: epochs)
-        }
-        if !command.dryRun {
-            watchdog.meet(in: plan.folder, ranks: communicator.size, limit: configuration.watchdog.seconds)
-        }
-        heartbeat.beat()
-        let start = try StartRecord(
-            parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, dataset: dataset,
-            tokens: (data.training.count, data.validation?.count),
-            step: plan.checkpoint?.manifest.step ?? 0, communicator)
-        reporter?.begins(start)
+        let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
+        folder = try RunFolder(
+            beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
+            communicator, heartbeat, watchdog)
 
-        trainer = try communicator.together("building the model") { [reporter] in
+        trainer = try communicator.together("building the model") { [folder] in
             let trainer = try Trainer(
                 options, communicator: communicator, training: data.training, validation: data.validation,
-                identity: beginning.identity, heartbeat: heartbeat, reporter: reporter, note: note)
+                identity: beginning.identity, heartbeat: heartbeat, reporter: folder.reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
             if let weights { try trainer.initialise(from: weights.file) }
             return trainer
@@ -69,12 +57,7 @@ struct TrainingSetup {
         let summary = RunSummary(
             options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
             ranks: communicator.size)
-        if !isFirst { return }
-        if command.dryRun {
-            print(summary.text + "\ndry run     all of this is valid, and nothing has been written")
-        } else {
-            Failure.say(summary.text)
-        }
+        folder.say(summary.text)
     }
 
     // MARK: Parts of the set-up
@@ -105,44 +88,20 @@ struct TrainingSetup {
         return options
     }
 
-    /// Called by rank 0 alone.
-    static func openFolder(
-        of plan: RunPlan, _ configuration: RunConfiguration, totalSteps: Int, totalEpochs: Int?
-    ) throws -> (RunLock, RunReporter) {
-        try Folder.create(plan.folder)
-        let lock = try RunLock(runFolder: plan.folder)
-        TemporaryItem.removeLeftovers(in: plan.folder)
-        CheckpointStore(runFolder: plan.folder, keep: 1) { Failure.say("note: \($0)") }.removeLeftovers()
-        try RunEnding.clear(plan.folder)
-        try Watchdog.prepare(plan.folder)
-        try File.publish(configuration.yaml, at: plan.configurationPath)
-        let reporter = try RunReporter(
-            runFolder: plan.folder, keepingThrough: plan.checkpoint?.manifest.step ?? 0,
-            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs)
-        return (lock, reporter)
-    }
-
     // MARK: Training
 
     /// Collective. Trains, and reports how the run ended.
     /// - Returns: false if it stopped on request, with its state safe.
     func train() throws -> Bool {
-        defer { reporter?.finished() }
-        let requests = SignalledRequests { [reporter] in
-            reporter?.note("stopping after saving a checkpoint; another Ctrl-C ends at once, without one")
+        defer { folder.reporter?.finished() }
+        let requests = SignalledRequests { [folder] in
+            folder.reporter?.note("stopping after saving a checkpoint; another Ctrl-C ends at once, without one")
         }
         let result = try trainer.run(requests)
-        return withExtendedLifetime(lock) {
-            reporter?.finished()
-            guard communicator.rank == 0 else { return result.finished }
-            RunEnding.write(finished: result.finished, step: result.step, to: result.folder)
-            Watchdog.tidy(result.folder)
-            if result.finished {
-                print(RunSummary.ending(result, dataset: beginning.data.dataset))
-            } else {
-                Failure.say("lockstep: \(RunSummary.stopped(result, ranks: communicator.size))")
-            }
-            return result.finished
-        }
+        folder.end(
+            finished: result.finished, step: result.step,
+            result.finished
+                ? RunSummary.ending(result, dataset: beginning.data.dataset) : RunSummary.stopped(result, ranks: communicator.size))
+        return result.finished
     }
 }
