@@ -1,0 +1,84 @@
+import Configuration
+import Testing
+
+/// Settings that are valid one by one, but not together.
+@Suite struct ContradictionTests {
+    @Test(arguments: [
+        (
+            "model: {cell: gru, gates: [input]}",
+            "model.gates does not fit the other settings; expected [input, forget, output], or model.cell lstm, found [input] with gru"
+        ),
+        (
+            "model: {cell: elman, peepholes: diagonal}",
+            "model.peepholes does not fit the other settings; expected none, or model.cell lstm, found diagonal with elman"
+        ),
+        (
+            "model: {tied: true, embedding: 10, hidden: 20}",
+            "model.tied does not fit the other settings; expected model.embedding equal to model.hidden, found 10 and 20"
+        ),
+        (
+            "model: {tied: true, embedding: 10, hidden: [10, 20]}",
+            "model.tied does not fit the other settings; expected model.embedding equal to the last of model.hidden, found 10 and [10, 20]"
+        ),
+        (
+            "model: {tied: true, embedding: 10, hidden: 10, connections: dense}",
+            "model.tied does not fit the other settings; expected false with model.connections dense, where the output layer reads more than one layer, found true"
+        ),
+        (
+            "model: {hidden: [10, 20, 30]}",
+            "model.hidden does not fit the other settings; expected one number, or one for each of model.layers 2, found [10, 20, 30]"
+        ),
+        (
+            "model: {embedding: 10, hidden: [10, 20], connections: highway}",
+            "model.connections does not fit the other settings; expected model.embedding equal to every model.hidden for highway, found 10 and [10, 20]"
+        ),
+        (
+            "training: {clip: {norm: 1, value: 2}}",
+            "training.clip does not fit the other settings; expected norm or value, found both norm 1 and value 2"
+        ),
+        (
+            "model: {activation: relu}",
+            "model.activation does not fit the other settings; expected tanh, or model.cell elman or window, found relu with lstm"
+        ),
+        (
+            "model: {window: 3}",
+            "model.window does not fit the other settings; expected null, or model.cell window, found 3 with lstm"
+        ),
+        (
+            "model: {normalization: layer, peepholes: diagonal}",
+            "model.normalization does not fit the other settings; expected none, or an LSTM with all gates and no peepholes, found layer with model.gates [input, forget, output], model.peepholes diagonal"
+        ),
+        (
+            "model: {cell: window}",
+            "model.window does not fit the other settings; expected a number of inputs for model.cell window, found null with window"
+        ),
+        (
+            "training: {streams: 12, reproducible_shards: 5}",
+            "training.reproducible_shards does not fit the other settings; expected a divisor of training.streams 12: 1, 2, 3, 4, 6 or 12, found 5"
+        ),
+        (
+            "training: {optimizer: {nesterov: true}}",
+            "training.optimizer.nesterov does not fit the other settings; expected training.optimizer.name momentum, found adam"
+        ),
+        (
+            "training: {schedule: {warmup_steps: 10}}",
+            "training.schedule.warmup_steps does not fit the other settings; expected training.schedule.name cosine, found decay"
+        ),
+        (
+            "training: {schedule: {minimum: 1}}",
+            "training.schedule.minimum does not fit the other settings; expected at most the learning rate 0.002, found 1"
+        ),
+        (
+            "training: {schedule: {name: plateau}}\nvalidation: {every_epoch: false}",
+            "training.schedule.name does not fit the other settings; expected validation.every_epoch or validation.every_steps for plateau, found no validation at all"
+        ),
+    ])
+    func contradictions(_ text: String, _ line: String) {
+        #expect(refusal(text) == line)
+    }
+
+    @Test func contradictionsAreJudgedAfterAllLayers() throws {
+        let text = "model: {tied: true, embedding: 10, hidden: 20}"
+        #expect(try load(text, overrides: ["model.embedding=20"]).model.embedding == 20)
+    }
+}
