@@ -40,11 +40,11 @@ extension BenchmarkReport {
         self.exchange = exchange.map {
             Exchange($0, volume, alone: machineAlone!.min()!, tokens: step.tokens, pieceBytes: options.pieceBytes)
         }
-        // A node is what was measured: all ranks, if they are on one machine.
-        let node = hardware.machines == 1 ? step.medianSeconds : median(machineAlone!)
+        // Seconds of all ranks, if they are on one machine.
+        let machineSeconds = hardware.machines == 1 ? step.medianSeconds : median(machineAlone!)
         let links = (self.exchange.map { [(name: "measured", model: $0.model)] } ?? []) + options.links
         scaling = links.map {
-            Scaling($0, volume, nodeSeconds: node, nodeTokens: step.tokens / hardware.machines, pieceBytes: options.pieceBytes)
+            Scaling($0, volume, machineSeconds: machineSeconds, machineTokens: step.tokens / hardware.machines, pieceBytes: options.pieceBytes)
         }
     }
 }
@@ -174,17 +174,17 @@ extension BenchmarkReport.Exchange {
 
 extension BenchmarkReport.Scaling {
     fileprivate init(
-        _ link: (name: String, model: AllReduceModel), _ volume: GradientVolume, nodeSeconds: Double, nodeTokens: Int,
+        _ link: (name: String, model: AllReduceModel), _ volume: GradientVolume, machineSeconds: Double, machineTokens: Int,
         pieceBytes: Int
     ) {
         self.init(
-            link: link.name, model: link.model, nodeSeconds: nodeSeconds,
-            nodes: (1...8).map { 1 << $0 }.map { nodes in
-                let tokens = nodes * nodeTokens
-                let exchange = volume.seconds(link.model, machines: nodes, tokens: tokens, pieceBytes: pieceBytes)
+            link: link.name, model: link.model, machineSeconds: machineSeconds,
+            points: (1...8).map { 1 << $0 }.map { machines in
+                let tokens = machines * machineTokens
+                let exchange = volume.seconds(link.model, machines: machines, tokens: tokens, pieceBytes: pieceBytes)
                 return Point(
-                    nodes: nodes, sentBytes: volume.dense + volume.touched(tokens: tokens), exchangeSeconds: exchange,
-                    stepSeconds: nodeSeconds + exchange, efficiency: nodeSeconds / (nodeSeconds + exchange))
+                    machines: machines, sentBytes: volume.dense + volume.touched(tokens: tokens), exchangeSeconds: exchange,
+                    stepSeconds: machineSeconds + exchange, efficiency: machineSeconds / (machineSeconds + exchange))
             })
     }
 }

@@ -154,22 +154,22 @@ package struct BenchmarkReport: Codable, Sendable {
         }
     }
 
-    /// The same work on every node, the gradient summed between the nodes, without overlap.
+    /// The same work on every machine, the gradient summed between the machines, without overlap.
     package struct Scaling: Codable, Sendable {
         /// "measured", or the assumption.
         package var link: String
         package var model: AllReduceModel
-        /// Seconds of a step of one node, without exchange between nodes.
-        package var nodeSeconds: Double
-        package var nodes: [Point]
+        /// Seconds of a step of one machine, without exchange between machines.
+        package var machineSeconds: Double
+        package var points: [Point]
 
         package struct Point: Codable, Sendable {
-            package var nodes: Int
-            /// The largest number of bytes that a node sends.
+            package var machines: Int
+            /// The largest number of bytes that a machine sends.
             package var sentBytes: Int
             package var exchangeSeconds: Double
             package var stepSeconds: Double
-            /// Tokens per second per node, as a share of those of a single node.
+            /// Tokens per second per machine, as a share of those of a single machine.
             package var efficiency: Double
         }
     }

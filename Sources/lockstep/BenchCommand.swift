@@ -14,7 +14,7 @@ struct BenchCommand: JobCommand {
         discussion: """
             Trains the model of the configuration for some steps, on the training part of --data or else on random tokens, and shows where the time goes: for each phase, in \
             products per second and as a share of the cores' peak, and for each rank, in computing, waiting and \
-            exchange. Then it measures sums over ranks, predicts the efficiency on more nodes, and measures evaluation \
+            exchange. Then it measures sums over ranks, predicts the efficiency on more machines, and measures evaluation \
             and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
 
             Examples:
@@ -119,7 +119,7 @@ struct BenchCommand: JobCommand {
     }
 }
 
-/// Bandwidth and latency of a network between nodes.
+/// Bandwidth and latency of a network between machines.
 struct NetworkLink: ExpressibleByArgument {
     let gigabits: Double
     let microseconds: Double

@@ -22,7 +22,7 @@ extension BenchmarkReport {
         guard let inference else { return parts.joined(separator: "\n\n") }
         parts.append(
             """
-            predicted efficiency on nodes like this one, the same streams for each, the gradient summed between them, nothing overlapped
+            predicted efficiency on machines like this one, the same streams for each, the gradient summed between them, nothing overlapped
             \(table(scalingRows, textColumns: numbers))
             """)
         parts.append(
@@ -106,8 +106,8 @@ extension BenchmarkReport {
     }
 
     private var scalingRows: [[String]] {
-        [["link"] + (scaling.first?.nodes ?? []).map { "\($0.nodes)" }]
-            + scaling.map { [$0.link] + $0.nodes.map { percent($0.efficiency) } }
+        [["link"] + (scaling.first?.points ?? []).map { "\($0.machines)" }]
+            + scaling.map { [$0.link] + $0.points.map { percent($0.efficiency) } }
     }
 
     private func inferenceRows(_ inference: Inference) -> [[String]] {

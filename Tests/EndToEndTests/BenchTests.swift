@@ -70,14 +70,14 @@ extension CommandTests {
 
             #expect(report.scaling.count == (p > 1 ? 4 : 3))
             for prediction in report.scaling {
-                #expect(prediction.nodes.map(\.nodes) == [2, 4, 8, 16, 32, 64, 128, 256])
-                #expect(prediction.nodes.allSatisfy { isClose($0.efficiency, prediction.nodeSeconds / $0.stepSeconds) })
-                #expect(zip(prediction.nodes, prediction.nodes.dropFirst()).allSatisfy { $0.efficiency >= $1.efficiency })
-                #expect(prediction.nodes[0].efficiency < 1)
+                #expect(prediction.points.map(\.machines) == [2, 4, 8, 16, 32, 64, 128, 256])
+                #expect(prediction.points.allSatisfy { isClose($0.efficiency, prediction.machineSeconds / $0.stepSeconds) })
+                #expect(zip(prediction.points, prediction.points.dropFirst()).allSatisfy { $0.efficiency >= $1.efficiency })
+                #expect(prediction.points[0].efficiency < 1)
                 // 256 times 192 tokens touch all rows; the text is random and the sample may lack one.
                 let whole = 4 * (301 * 40 + 8 + 256 * (40 + 64 + 2) + 256 * (64 + 64 + 2) + 301 * 64 + 304)
-                #expect(prediction.nodes[0].sentBytes < prediction.nodes[7].sentBytes)
-                #expect((whole - 10 * 160...whole).contains(prediction.nodes[7].sentBytes))
+                #expect(prediction.points[0].sentBytes < prediction.points[7].sentBytes)
+                #expect((whole - 10 * 160...whole).contains(prediction.points[7].sentBytes))
             }
 
             #expect((report.exchange != nil) == (p > 1) && (step.efficiency != nil) == (p > 1))
@@ -101,7 +101,7 @@ extension CommandTests {
 
         private func isClose(_ a: Double, _ b: Double) -> Bool { abs(a - b) <= 1e-9 * max(1, abs(b)) }
 
-        /// Two machines, played by one: the gradient goes between them, and what is a node is measured, too.
+        /// Two machines, played by one: the gradient goes between them, and the step of one machine is measured, too.
         @Test(arguments: [1, 2]) func severalMachines(ranksPerMachine: Int) throws {
             let outcome = try Launch.mpirun(
                 ranks: 2 * ranksPerMachine, Launch.product("lockstep"),
@@ -115,8 +115,8 @@ extension CommandTests {
             // What the model predicts knows no overlap: with it, steps without it are measured as well.
             #expect((exchange.check.measuredSeconds == report.step.bestSeconds) == (ranksPerMachine == 2))
             #expect(isClose(exchange.check.error, exchange.check.predictedSeconds / exchange.check.measuredSeconds - 1))
-            #expect(report.scaling[0].nodes[0].sentBytes == exchange.sentBytes)
-            #expect((report.scaling[0].nodeSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
+            #expect(report.scaling[0].points[0].sentBytes == exchange.sentBytes)
+            #expect((report.scaling[0].machineSeconds == report.step.medianSecondsAlone) == (ranksPerMachine == 1))
         }
 
         /// Data between machines moves from and to the same buffers in every step.
@@ -238,13 +238,13 @@ private struct BenchReport: Decodable {
     }
     struct Scaling: Decodable {
         struct Point: Decodable {
-            let nodes: Int
+            let machines: Int
             let stepSeconds: Double
             let sentBytes: Int
             let efficiency: Double
         }
-        let nodeSeconds: Double
-        let nodes: [Point]
+        let machineSeconds: Double
+        let points: [Point]
     }
     struct Inference: Decodable {
         let weightBytes: Int
