@@ -8,14 +8,22 @@ def normalized(a, gain):
     return nn.functional.layer_norm(a, gain.shape, gain)
 
 
-class NormalizedCells(nn.Module):
-    """Recurrent layers with layer normalisation (Ba et al. 2016), step by step; the state is a tuple of [B, H] for each layer."""
+class Cells(nn.Module):
+    """Recurrent layers step by step, for what torch.nn's do not have; the state is a tuple of [B, H] for each layer and vector.
+
+    The GRU of Cho et al. 2014, Elman networks with sigmoid, LSTMs without some gates (a missing one is 1) or with peepholes
+    (Gers and Schmidhuber 2000), and layer normalisation (Ba et al. 2016).
+    """
 
     GATES = {"elman": 1, "lstm": 4, "gru": 3, "gru_reset_after": 3}
 
-    def __init__(self, cell, inputs, hidden, layers, activation, dropout):
+    def __init__(
+        self, cell, inputs, hidden, layers, activation="tanh", dropout=0.0, normalize=False,
+        gates=("input", "forget", "output"), peepholes=False,
+    ):
         super().__init__()
         self.cell, self.hidden, self.activation = cell, hidden, getattr(torch, activation)
+        self.normalize, self.gates, self.peepholes = normalize, gates, peepholes
         self.layers, self.dropout = range(layers), nn.Dropout(dropout)
         rows = self.GATES[cell] * hidden
         for layer in self.layers:
@@ -25,6 +33,10 @@ class NormalizedCells(nn.Module):
             add("weight_hh", rows, hidden)
             add("bias_ih", rows)
             add("bias_hh", rows)
+            if peepholes:
+                add("weight_ch", 3, hidden)
+            if not normalize:
+                continue
             if cell == "elman":
                 add("gain", rows, value=1.0)
             else:
@@ -37,30 +49,51 @@ class NormalizedCells(nn.Module):
     def step(self, layer, x, state):
         def own(name):
             return getattr(self, f"{name}_l{layer}")
-        h, size = state[0], self.hidden
         wx = x @ own("weight_ih").t()
         if self.cell == "elman":
-            a = wx + h @ own("weight_hh").t()
-            return (self.activation(normalized(a, own("gain")) + own("bias_ih") + own("bias_hh")),)
+            return (self.elman(own, wx, state[0]),)
         if self.cell == "lstm":
-            uh = h @ own("weight_hh").t()
-            a = normalized(wx, own("gain_ih")) + own("bias_ih") + normalized(uh, own("gain_hh")) + own("bias_hh")
-            i, f, g, o = a.chunk(4, dim=1)
-            c = f.sigmoid() * state[1] + i.sigmoid() * g.tanh()
-            return o.sigmoid() * (normalized(c, own("gain_c")) + own("bias_c")).tanh(), c
-        # A GRU: r and z are normalised together, n by itself.
-        gates, candidate = slice(0, 2 * size), slice(2 * size, 3 * size)
+            return self.lstm(own, wx, *state)
+        return (self.gru(own, wx, state[0]),)
 
-        def part(product, side, rows):
-            return normalized(product, own("gain_" + side)[rows]) + own("bias_" + side)[rows]
+    def part(self, own, product, side, rows=slice(None)):
+        """A product, normalised if the model is, and its bias."""
+        if self.normalize:
+            product = normalized(product, own("gain_" + side)[rows])
+        return product + own("bias_" + side)[rows]
+
+    def elman(self, own, wx, h):
+        a = wx + h @ own("weight_hh").t()
+        if self.normalize:
+            a = normalized(a, own("gain"))
+        return self.activation(a + own("bias_ih") + own("bias_hh"))
+
+    def lstm(self, own, wx, h, c):
+        a = self.part(own, wx, "ih") + self.part(own, h @ own("weight_hh").t(), "hh")
+        i, f, g, o = a.chunk(4, dim=1)
+        if self.peepholes:
+            p_i, p_f, p_o = own("weight_ch")
+            i, f = i + p_i * c, f + p_f * c
+
+        def gate(name, a):
+            return a.sigmoid() if name in self.gates else torch.ones_like(a)
+        c = gate("forget", f) * c + gate("input", i) * g.tanh()
+        o = gate("output", o + p_o * c if self.peepholes else o)
+        exposed = normalized(c, own("gain_c")) + own("bias_c") if self.normalize else c
+        return o * exposed.tanh(), c
+
+    def gru(self, own, wx, h):
+        # r and z are normalised together, n by itself.
+        gates, candidate = slice(0, 2 * self.hidden), slice(2 * self.hidden, 3 * self.hidden)
         u = own("weight_hh").t()
-        r, z = (part(wx[:, gates], "ih", gates) + part(h @ u[:, gates], "hh", gates)).sigmoid().chunk(2, dim=1)
+        a = self.part(own, wx[:, gates], "ih", gates) + self.part(own, h @ u[:, gates], "hh", gates)
+        r, z = a.sigmoid().chunk(2, dim=1)
         if self.cell == "gru":
-            recurrent = part((r * h) @ u[:, candidate], "hh", candidate)
+            recurrent = self.part(own, (r * h) @ u[:, candidate], "hh", candidate)
         else:
-            recurrent = r * part(h @ u[:, candidate], "hh", candidate)
-        n = (part(wx[:, candidate], "ih", candidate) + recurrent).tanh()
-        return ((1 - z) * n + z * h,)
+            recurrent = r * self.part(own, h @ u[:, candidate], "hh", candidate)
+        n = (self.part(own, wx[:, candidate], "ih", candidate) + recurrent).tanh()
+        return (1 - z) * n + z * h
 
     def forward(self, x, state=None):
         """x [T, B, in] and the state (None: zero) -> outputs [T, B, H] of the last layer and the new state."""

@@ -26,29 +26,28 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from pytorch_cells import NormalizedCells, Window
+from pytorch_cells import Cells, Window
 
 
-def recurrent(cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None, normalization="none"):
-    """PyTorch's module of a cell, or its equivalent. Raises ValueError if there is none."""
+def recurrent(
+    cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None, normalization="none", gates=None, peepholes="none"
+):
+    """PyTorch's module of a cell where there is one, else lockstep's cell written with PyTorch's operations."""
+    normalize = normalization == "layer"
     if cell == "window":
-        return Window(inputs, hidden, layers, window, activation, dropout, normalization == "layer")
-    if normalization == "layer" and cell in NormalizedCells.GATES:
-        return NormalizedCells(cell, inputs, hidden, layers, activation, dropout)
-    if cell == "lstm":
+        return Window(inputs, hidden, layers, window, activation, dropout, normalize)
+    if cell not in Cells.GATES:
+        raise ValueError(f"unknown cell {cell!r}")
+    if gates is not None or peepholes != "none":
+        options = {} if gates is None else {"gates": gates.split(",")}
+        return Cells(cell, inputs, hidden, layers, dropout=dropout, peepholes=peepholes == "diagonal", **options)
+    if not normalize and cell == "lstm":
         return nn.LSTM(inputs, hidden, layers, dropout=dropout)
-    if cell == "gru_reset_after":
+    if not normalize and cell == "gru_reset_after":
         return nn.GRU(inputs, hidden, layers, dropout=dropout)
-    if cell == "elman" and activation in ("tanh", "relu"):
+    if not normalize and cell == "elman" and activation in ("tanh", "relu"):
         return nn.RNN(inputs, hidden, layers, nonlinearity=activation, dropout=dropout)
-    if cell == "elman":
-        raise ValueError(f"PyTorch's nn.RNN has no {activation} activation, only tanh and relu")
-    if cell == "gru":
-        raise ValueError(
-            "PyTorch has no equivalent of cell 'gru' (reset gate before the matrix product, Cho et al. 2014); "
-            "its nn.GRU is lockstep's 'gru_reset_after'"
-        )
-    raise ValueError(f"unknown cell {cell!r}")
+    return Cells(cell, inputs, hidden, layers, activation, dropout, normalize)
 
 
 class LayerStack(nn.Module):
@@ -140,7 +139,7 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections", "window", "normalization"}:
+    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
     if "window" in options:
         options["window"] = int(options["window"])

@@ -41,7 +41,8 @@ package struct CheckpointContent {
         manifest.sequence = sequence
         manifest.created = Date.now.ISO8601Format()
         manifest.files = [
-            CheckpointFile.model: try SafetensorsWriter.write(model, to: "\(folder)/\(CheckpointFile.model)"),
+            CheckpointFile.model: try SafetensorsWriter.write(
+                model, to: "\(folder)/\(CheckpointFile.model)", metadata: try manifest.model.metadata),
             CheckpointFile.state: try SafetensorsWriter.write(state, to: "\(folder)/\(CheckpointFile.state)"),
             CheckpointFile.vocabulary: try copyVocabulary(to: folder),
         ]

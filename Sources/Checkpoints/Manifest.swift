@@ -102,77 +102,9 @@ package struct Manifest: Codable, Equatable, Sendable {
             ("step", step), ("epoch", epoch), ("offset", offset), ("tokens", tokens), ("sequence", sequence),
             ("best.step", best?.step ?? 0),
         ]
-        let layers = [("model.layers", model.layers), ("model.embedding", model.embedding), ("model.hidden", model.hidden)]
-            + (model.hiddenSizes ?? []).map { ("model.hidden_sizes", $0) }
-        let sizes =
-            [("ranks", ranks), ("model.vocabulary_size", model.vocabularySize)]
-            + (kind == Manifest.ngram ? [("model.order", model.order ?? 0)] : layers)
         let found =
-            counters.first { !(0...1 << 60).contains($0.1) } ?? sizes.first { !(1...Int(Int32.max)).contains($0.1) }
-        return found.map { "\($0.0) \($0.1)" }
-    }
-}
-
-/// The model's shape, for programs that read checkpoints but not YAML.
-package struct ModelSummary: Codable, Equatable, Sendable {
-    package var cell: String
-    package var activation: String
-    package var layers: Int
-    package var embedding: Int
-    /// Of the lowest layer.
-    package var hidden: Int
-    /// Of each layer, where they differ.
-    package var hiddenSizes: [Int]?
-    package var tied: Bool
-    package var vocabularySize: Int
-    /// Further choices about the layers, by name, where they differ from the default; nil if none does.
-    package var options: [String: String]?
-    /// Nil if the state is carried over line ends.
-    package var lineEnd: LineEnd?
-
-    /// What happens where a line ends.
-    package struct LineEnd: Codable, Equatable, Sendable {
-        /// "cut" or "reset", as `training.line_end`.
-        package var rule: String
-        /// The id of the token that ends a line.
-        package var token: Int
-
-        package init(rule: String, token: Int) {
-            self.rule = rule
-            self.token = token
-        }
-    }
-
-    /// The length of the longest n-grams; nil for a network. An n-gram model has no layers, and 0 for their sizes.
-    package var order: Int?
-
-    package init(ngramOrder order: Int, vocabularySize: Int) {
-        self.init(cell: Manifest.ngram, activation: "", embedding: 0, hidden: [0], tied: false, vocabularySize: vocabularySize)
-        layers = 0
-        self.order = order
-    }
-
-    package init(
-        cell: String, activation: String, embedding: Int, hidden: [Int], tied: Bool, vocabularySize: Int,
-        options: [String: String]? = nil, lineEnd: LineEnd? = nil
-    ) {
-        self.cell = cell
-        self.activation = activation
-        layers = hidden.count
-        self.embedding = embedding
-        self.hidden = hidden[0]
-        hiddenSizes = Set(hidden).count > 1 ? hidden : nil
-        self.tied = tied
-        self.vocabularySize = vocabularySize
-        self.options = options
-        self.lineEnd = lineEnd
-    }
-
-    private enum CodingKeys: String, CodingKey {
-        case cell, activation, layers, embedding, hidden, tied, options, order
-        case hiddenSizes = "hidden_sizes"
-        case vocabularySize = "vocabulary_size"
-        case lineEnd = "line_end"
+            counters.first { !(0...1 << 60).contains($0.1) } ?? [("ranks", ranks)].first { !ModelSummary.sizes.contains($0.1) }
+        return found.map { "\($0.0) \($0.1)" } ?? model.impossibleSize(kind: kind).map { "model.\($0)" }
     }
 }
 

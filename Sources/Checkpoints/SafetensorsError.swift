@@ -21,6 +21,8 @@ package enum SafetensorsError: DiagnosedError, Equatable {
     case missingTensor(file: String, tensor: String, nearest: String?)
     case otherShape(file: String, tensor: String, expected: [Int], found: [Int])
     case otherType(file: String, tensor: String, expected: ElementType, found: ElementType)
+    /// What lockstep writes about the model into the metadata is not there in full.
+    case badDescription(file: String)
     /// Elements at addresses that are no multiples of their size.
     case notAligned(file: String, tensor: String)
 
@@ -52,6 +54,8 @@ package enum SafetensorsError: DiagnosedError, Equatable {
             return damaged("text is not UTF-8", file, at: "string before byte \(offset)")
         case .duplicateName(let file, let name):
             return damaged("two entries with the same name", file, at: name.printable)
+        case .badDescription(let file):
+            return damaged("the model's description contradicts itself", file, at: "__metadata__")
         case .unknownType(let file, let tensor, let found):
             let known = ElementType.allCases.map(\.rawValue).joined(separator: ", ")
             return damaged("unknown dtype", file, at: tensor.printable, expected: "one of \(known)", found: found.printable)

@@ -13,13 +13,14 @@ enum SafetensorsWriter {
     /// Streams the tensors to a new file at `path` and makes it durable. The bytes depend only on the arguments.
     ///
     /// Wider elements come first, otherwise in the given order, so that every element is aligned.
+    /// - Parameter metadata: beside the format.
     /// - Returns: what was written, for the manifest.
     /// - Throws: `FileError`; part of the file may then exist.
-    static func write(_ tensors: [NamedTensor], to path: String) throws -> FileRecord {
+    static func write(_ tensors: [NamedTensor], to path: String, metadata: [String: String] = [:]) throws -> FileRecord {
         precondition(Set(tensors.map(\.name)).count == tensors.count, "two tensors with the same name")
         let ordered = tensors.enumerated()
             .sorted { ($1.element.type.size, $0.offset) < ($0.element.type.size, $1.offset) }.map(\.element)
-        let header = try header(of: ordered)
+        let header = try header(of: ordered, metadata)
         let file = try File.open(path, .createNew)
         let digest = Digest()
         try header.withUnsafeBytes {
@@ -42,12 +43,14 @@ enum SafetensorsWriter {
     }
 
     /// The length field and the padded JSON.
-    private static func header(of tensors: [NamedTensor]) throws -> [UInt8] {
+    private static func header(of tensors: [NamedTensor], _ metadata: [String: String]) throws -> [UInt8] {
         // "format": "pt" is what libraries built on PyTorch look for.
-        var json = #"{"__metadata__":{"format":"pt"}"#
+        func quoted(_ text: String) throws -> String { String(decoding: try JSONEncoder().encode(text), as: UTF8.self) }
+        let more = try metadata.sorted { $0.key < $1.key }.map { ",\(try quoted($0.key)):\(try quoted($0.value))" }.joined()
+        var json = #"{"__metadata__":{"format":"pt"\#(more)}"#
         var offset = 0
         for tensor in tensors {
-            let name = String(decoding: try JSONEncoder().encode(tensor.name), as: UTF8.self)
+            let name = try quoted(tensor.name)
             let shape = tensor.shape.map(String.init).joined(separator: ",")
             let end = offset + tensor.byteCount
             json += #",\#(name):{"dtype":"\#(tensor.type.rawValue)","shape":[\#(shape)],"data_offsets":[\#(offset),\#(end)]}"#

@@ -2,9 +2,12 @@ import Checkpoints
 import Recurrent
 
 extension ModelFile {
-    /// The cells that a file's weights may belong to, by their shape.
-    /// - Throws: as `CellWeights`.
-    package static func cells(in file: SafetensorsFile) throws -> [Cell] { try CellWeights(of: 0, in: file).cells }
+    /// The cells that a file's weights may belong to: the one that it names, or those of their shape.
+    /// - Throws: as `CellWeights`; `SafetensorsError.badDescription`.
+    package static func cells(in file: SafetensorsFile) throws -> [Cell] {
+        if let cell = try ModelSummary(describing: file).flatMap({ Cell(rawValue: $0.cell) }) { return [cell] }
+        return try CellWeights(of: 0, in: file).cells
+    }
 
     /// What the weights of a layer that has nothing but its cell tell.
     private struct CellWeights {
@@ -45,15 +48,34 @@ extension ModelFile {
         }
     }
 
-    /// The model whose parameters a file holds, as its names and shapes tell. Weights are tied where there is only one
-    /// matrix for embedding and output.
+    /// The model whose parameters a file holds, as its description tells if lockstep has written it, else as names and shapes do.
     /// - Parameters:
     ///   - cell: for shapes that several cells have.
-    ///   - activation: that of an Elman network or a window, which no shape shows.
-    ///   - connections: nil for those that shapes and names show, which `residual` is not.
-    /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`.
+    ///   - activation: that of an Elman network or a window, which no shape shows; nil for tanh.
+    ///   - connections: nil for those that names and shapes show, which `residual` is not.
+    /// - Throws: `SafetensorsError`; `ModelFileError.unclearCell`, `.otherCell`, `.notInFile`, `.notInModel`, `.described`, or as for a
+    ///   checkpoint.
     package static func configuration(
-        of file: SafetensorsFile, cell: Cell? = nil, activation: Activation = .tanh, connections: Connections? = nil
+        of file: SafetensorsFile, cell: Cell? = nil, activation: Activation? = nil, connections: Connections? = nil
+    ) throws -> ModelConfiguration {
+        guard let summary = try ModelSummary(describing: file) else {
+            return try shown(by: file, cell: cell, activation: activation ?? .tanh, connections: connections)
+        }
+        let model = try configuration(summary, of: file, place: file.path)
+        let given = [
+            ("--cell", cell?.rawValue, model.cell.rawValue), ("--activation", activation?.rawValue, model.activation.rawValue),
+            ("--connections", connections?.rawValue, model.connections.rawValue),
+        ]
+        for (option, value, own) in given {
+            guard value == nil || value == own else { throw ModelFileError.described(file: file.path, option: option, as: own) }
+        }
+        try check(file, model: model)
+        return model
+    }
+
+    /// The model that names and shapes show. Weights are tied where there is only one matrix for embedding and output.
+    private static func shown(
+        by file: SafetensorsFile, cell: Cell?, activation: Activation, connections: Connections?
     ) throws -> ModelConfiguration {
         let first = try CellWeights(of: 0, in: file)
         guard let cell = cell ?? (first.cells.count == 1 ? first.cells[0] : nil) else {
@@ -110,7 +132,7 @@ extension ModelFile {
     /// The model that a file describes, with its parameters.
     /// - Throws: as `configuration` and `load`.
     package static func load(
-        _ file: SafetensorsFile, cell: Cell?, activation: Activation, connections: Connections?
+        _ file: SafetensorsFile, cell: Cell?, activation: Activation?, connections: Connections?
     ) throws -> (ModelConfiguration, Arena) {
         let model = try configuration(of: file, cell: cell, activation: activation, connections: connections)
         let parameters = Arena(ParameterLayout(model))

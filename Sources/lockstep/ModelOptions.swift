@@ -17,10 +17,10 @@ struct ShapeOptions: ParsableArguments {
     @Option(help: ArgumentHelp("The cell of a .safetensors file whose shapes fit several (gru, gru_reset_after).", valueName: "cell"))
     var cell: Cell?
 
-    @Option(help: ArgumentHelp("The activation of an elman or window cell in a .safetensors file. (default: tanh)", valueName: "name"))
+    @Option(help: ArgumentHelp("The activation of an elman or window cell in another program's .safetensors file. (default: tanh)", valueName: "name"))
     var activation: Activation?
 
-    @Option(help: ArgumentHelp("The connections around the layers of a .safetensors file, if residual; the others show.", valueName: "name"))
+    @Option(help: ArgumentHelp("The connections around the layers in another program's .safetensors file, if residual; the others show.", valueName: "name"))
     var connections: Connections?
 }
 

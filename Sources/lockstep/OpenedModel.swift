@@ -53,10 +53,10 @@ struct OpenedModel {
             checkpoint = nil
             path = given
             let (configuration, parameters) = try ModelFile.load(
-                file, cell: options.shape.cell, activation: options.shape.activation ?? .tanh,
+                file, cell: options.shape.cell, activation: options.shape.activation,
                 connections: options.shape.connections)
             predictor = RecurrentPredictor(configuration, parameters: parameters)
-            if configuration.cell.choosesActivation, options.shape.activation == nil {
+            if configuration.cell.choosesActivation, options.shape.activation == nil, try ModelSummary(describing: file) == nil {
                 note("\(given): the cell is \(configuration.cell.rawValue), read with tanh; --activation says another")
             }
             modelHash = try Digest.sha256(ofFile: given)

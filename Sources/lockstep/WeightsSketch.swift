@@ -4,9 +4,9 @@ import Diagnostics
 import Inference
 import Recurrent
 
-/// The model that a .safetensors file describes by its names and shapes, and the vocabulary that goes with it.
+/// The model that a .safetensors file describes, or its names and shapes do, and the vocabulary that goes with it.
 struct WeightsSketch: Encodable {
-    /// More than one where the shapes do not tell.
+    /// More than one where the file does not tell.
     let cells: [String]
     let layers: Int
     let embedding: Int

@@ -120,6 +120,11 @@ final class Sandbox: Sendable {
         return try JSONDecoder().decode(EvaluationResult.self, from: Data(output.utf8))
     }
 
+    func write(_ bytes: Data, to name: String) throws -> String {
+        try bytes.write(to: URL(filePath: path(name)))
+        return path(name)
+    }
+
     func write(_ text: String, to name: String) throws -> String {
         try text.write(toFile: path(name), atomically: false, encoding: .utf8)
         return path(name)

@@ -31,17 +31,38 @@ extension CommandTests {
             #expect(text.contains("lstm 1 x 24, embedding 8, vocabulary 57") && text.contains("level character"), "\(text)")
         }
 
-        @Test func whatTheShapesDoNotTellIsAsked() throws {
+        @Test func whatNeitherDescriptionNorShapesTellIsAsked() throws {
             try sandbox.train("run", ["model.cell=gru_reset_after", "training.steps=2"])
-            let gru = "\(sandbox.checkpoint("run", step: 2))/model.safetensors"
-            let evaluate = ["evaluate", "--json", "--vocabulary", Shared.corpus, "--checkpoint", gru]
-            let asked = try sandbox.lockstep(evaluate)
+            let own = "\(sandbox.checkpoint("run", step: 2))/model.safetensors"
+            let expected = "\(try sandbox.evaluate("run").nll_sum)"
+            func evaluate(_ file: String) -> [String] { ["evaluate", "--json", "--vocabulary", Shared.corpus, "--checkpoint", file] }
+            #expect(try sandbox.succeed(evaluate(own)).contains(expected))
+            let denied = try sandbox.lockstep(evaluate(own) + ["--cell", "gru"])
+            expectRefusal(denied, status: 65, ["--cell contradicts what the file says of itself", "expected gru_reset_after"])
+            let gru = try sandbox.write(undescribed(own), to: "foreign.safetensors")
+            let asked = try sandbox.lockstep(evaluate(gru))
             #expect(asked.status == 65)
             #expect(asked.errors.contains("gru or gru_reset_after; say which with --cell"), "\(asked.errors)")
-            let told = try sandbox.succeed(evaluate + ["--cell", "gru_reset_after"])
-            #expect(told.contains("\(try sandbox.evaluate("run").nll_sum)"))
-            #expect(try sandbox.lockstep(evaluate + ["--cell", "lstm"]).errors.contains("not the recurrent weights of such a cell"))
+            #expect(try sandbox.succeed(evaluate(gru) + ["--cell", "gru_reset_after"]).contains(expected))
+            #expect(try sandbox.lockstep(evaluate(gru) + ["--cell", "lstm"]).errors.contains("not the recurrent weights of such a cell"))
             #expect(try sandbox.succeed(["inspect", gru]).contains("gru or gru_reset_after 1 x 24"))
+        }
+
+        @Test(arguments: [("cell", "\\\"lstm", "\\\"lost"), ("hidden", "\\\"hidden\\\":24", "\\\"hidden\\\":-4"), ("embedding", "\\\"embedding\\\":8", "\\\"embedding\\\":9")])
+        func aDamagedDescriptionIsRefused(what: String, old: String, new: String) throws {
+            var bytes = try Data(contentsOf: URL(filePath: weights))
+            bytes.replaceSubrange(try #require(bytes.range(of: Data(old.utf8))), with: Data(new.utf8))
+            let damaged = try sandbox.write(bytes, to: "damaged.safetensors")
+            let refused = try sandbox.lockstep(["evaluate", "--vocabulary", Shared.corpus, "--checkpoint", damaged])
+            expectRefusal(refused, status: 65, ["damaged.safetensors"])
+        }
+
+        /// The file without what lockstep says of it, as another program would write it.
+        private func undescribed(_ file: String) throws -> Data {
+            var bytes = try Data(contentsOf: URL(filePath: file))
+            let key = try #require(bytes.range(of: Data("\"lockstep\"".utf8)))
+            bytes.replaceSubrange(key, with: Data("\"somebody\"".utf8))
+            return bytes
         }
 
         @Test func aVocabularyThatIsNotItsOwnIsRefused() throws {

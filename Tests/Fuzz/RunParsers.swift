@@ -88,7 +88,7 @@ extension Parser {
                 } catch SafetensorsError.otherType {}
             }
             do {
-                _ = try ModelFile.load(file, cell: .gru, activation: .tanh, connections: nil)
+                _ = try ModelFile.load(file, cell: .gru, activation: nil, connections: nil)
                 try ModelFile.load(file, into: parameters, model: model)
             } catch SafetensorsError.missingTensor {} catch SafetensorsError.otherShape {} catch SafetensorsError.otherType {
             } catch ModelFileError.notInFile {}
