@@ -111,6 +111,11 @@ package struct Vocabulary: Sendable {
     /// The bytes of the token: a character in UTF-8, a byte, a word, `<unk>` or `<eos>`.
     package func bytes(of id: Int) -> ArraySlice<UInt8> { tokens[id] }
 
+    /// The id of a word or piece; nil if the vocabulary lacks it, or has characters or bytes.
+    package func id(of word: ArraySlice<UInt8>) -> Int? {
+        level.isSpaced ? word.withUnsafeBufferPointer { tokens.find($0) } : nil
+    }
+
     /// The ids of a whole text, exactly as `prepare` gives them for a file.
     /// - Parameters:
     ///   - completingLastLine: whether, with words and pieces, a last line without newline gets its `<eos>`; false for

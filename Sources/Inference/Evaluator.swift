@@ -33,7 +33,7 @@ package struct Evaluation: Sendable, Equatable {
 /// left to right. The result is the same to the bit for any number of ranks: a prediction's loss does not depend on the
 /// streams beside it, a stream's losses are added up in order, and then the streams.
 package final class Evaluator {
-    /// Time steps computed together.
+    /// Time steps computed together, unless the predictor asks for another number.
     package static let chunkLength = 64
     /// Streams computed side by side at the most: more are no faster, and take more memory.
     static let widestGroup = 64
@@ -64,8 +64,8 @@ package final class Evaluator {
         partition = try StreamPartition(tokens: tokens.count, streams: streams, remainder: .shared, name: tokens.path, setting: "--streams")
         groups = Evaluator.groups(of: Evaluator.share(communicator.rank, of: communicator.size, in: streams))
         let width = groups.map(\.count).max() ?? 0
-        if width > 0 { try predictor.reserve(streams: width, steps: Evaluator.chunkLength) }
-        inputs = Array(repeating: 0, count: Evaluator.chunkLength * width)
+        if width > 0 { try predictor.reserve(streams: width, steps: predictor.chunkLength) }
+        inputs = Array(repeating: 0, count: predictor.chunkLength * width)
         targets = inputs
     }
 
@@ -88,11 +88,15 @@ package final class Evaluator {
     package static func width(streams: Int, ranks: Int) -> Int { min(widestGroup, (streams + ranks - 1) / ranks) }
 
     /// Collective.
-    /// - Parameter progress: called often with the share of this rank's predictions that are done, 0 to 1, the last time before it
+    /// - Parameters:
+    ///   - progress: called often with the share of this rank's predictions that are done, 0 to 1, the last time before it
     ///   waits for the other ranks.
+    ///   - each: called with the stream and the loss of each prediction of this rank, a stream's in order.
     /// - Throws: `OutputNotFinite` on all ranks alike; `KernelError`; transport errors.
-    package func run(progress: ((_ share: Double) -> Void)? = nil) throws -> Evaluation {
-        let evaluation = try run(progress: progress, unless: { false })!
+    package func run(
+        progress: ((_ share: Double) -> Void)? = nil, each: ((_ stream: Int, _ nats: Double) -> Void)? = nil
+    ) throws -> Evaluation {
+        let evaluation = try run(progress: progress, each: each, unless: { false })!
         guard evaluation.total.isFinite else { throw OutputNotFinite() }
         return evaluation
     }
@@ -100,7 +104,9 @@ package final class Evaluator {
     /// As above, but stops early if a rank asks for it.
     /// - Parameter isStopping: called occasionally.
     /// - Returns: nil on all ranks if it was true on one.
-    package func run(progress: ((_ share: Double) -> Void)?, unless isStopping: () -> Bool) throws -> Evaluation? {
+    package func run(
+        progress: ((_ share: Double) -> Void)?, each: ((_ stream: Int, _ nats: Double) -> Void)? = nil, unless isStopping: () -> Bool
+    ) throws -> Evaluation? {
         let streams = partition.streams
         let own = groups.joined().reduce(0) { $0 + partition.length(of: $1) }
         var done = 0
@@ -118,7 +124,7 @@ package final class Evaluator {
                 if isStopping() { sums[3 * streams] = 1 }
                 let chunk = inputs.withUnsafeMutableBufferPointer { inputs in
                     targets.withUnsafeMutableBufferPointer { targets in
-                        chunks.next(length: Evaluator.chunkLength, inputs: inputs, targets: targets)
+                        chunks.next(length: predictor.chunkLength, inputs: inputs, targets: targets)
                     }
                 }
                 progress?(Double(done) / Double(own))
@@ -127,6 +133,7 @@ package final class Evaluator {
                 try predictor.losses(of: targets) { row, nats in
                     let stream = group.lowerBound + row % group.count
                     sums[stream] += nats
+                    each?(stream, nats)
                     if self.targets[row] == self.unknown {
                         sums[streams + stream] += nats
                         sums[2 * streams + stream] += 1

@@ -13,6 +13,9 @@ package protocol TokenPredictor: AnyObject {
     /// model to which a line end is a token like others.
     var lineStart: Int32? { get }
 
+    /// Tokens of every text that evaluation reads at a time.
+    var chunkLength: Int { get }
+
     /// Makes room for up to `streams` texts side by side and chunks of up to `steps` tokens. Called before all else.
     /// - Throws: `KernelError`.
     func reserve(streams: Int, steps: Int) throws
@@ -44,4 +47,5 @@ package protocol TokenPredictor: AnyObject {
 
 extension TokenPredictor {
     package var lineStart: Int32? { nil }
+    package var chunkLength: Int { Evaluator.chunkLength }
 }

@@ -23,14 +23,15 @@ package struct ARPAFile {
     }
 
     /// Reads a file, or the content of a gzip file.
+    /// - Parameter vocabulary: gives the words its numbers if it has the same words, in whatever order.
     /// - Throws: `ARPAError`, `FileError`, `GzipError`, `LineTooLong`.
-    package init(_ path: String) throws {
+    package init(_ path: String, numberedAs vocabulary: Vocabulary? = nil) throws {
         var reader = try ARPAReader(path)
         try reader.readCounts()
         var list = WordList()
         try reader.readLevel(1) { try list.add($1[$1.startIndex], probability: $2, backoff: $3, $0) }
         notes = try list.complete(reader, never: ARPAFile.never)
-        let (numbers, wordSet) = try list.number(reader)
+        let (numbers, wordSet) = list.number(as: vocabulary)
 
         var tree = GramTree(probabilities: list.probabilities.inOrder(numbers), backoffs: list.backoffs.inOrder(numbers))
         var ids: [Int32] = []
@@ -105,16 +106,37 @@ private struct WordList {
         return notes
     }
 
-    /// The number of each word in the model: its place, but `<s>`, which is not in the vocabulary, comes last.
-    func number(_ reader: ARPAReader) throws -> (numbers: [Int32], WordSet) {
+    /// The number of each word in the model: the vocabulary's, if it has all words and no others; else its place. `<s>`, which is in no
+    /// vocabulary, comes last.
+    func number(as vocabulary: Vocabulary?) -> (numbers: [Int32], WordSet) {
         let size = words.count - (begin == nil ? 0 : 1)
-        let numbers = words.indices.map { place -> Int32 in
-            guard let begin else { return Int32(place) }
-            return place == begin ? Int32(size) : Int32(place > begin ? place - 1 : place)
-        }
+        let numbers =
+            ids(in: vocabulary, size: size)
+            ?? words.indices.map { place in
+                guard let begin else { return Int32(place) }
+                return place == begin ? Int32(size) : Int32(place > begin ? place - 1 : place)
+            }
         let wordSet = WordSet(
             vocabularySize: size, count: words.count, begin: begin.map { numbers[$0] }, end: numbers[end!], unknown: numbers[unknown!])
         return (numbers, wordSet!)
+    }
+
+    private func ids(in vocabulary: Vocabulary?, size: Int) -> [Int32]? {
+        guard let vocabulary, vocabulary.count == size else { return nil }
+        var ids: [Int32] = []
+        for place in words.indices {
+            let id =
+                switch place {
+                case begin: size
+                case end: vocabulary.endOfSentence
+                case unknown: vocabulary.unknown
+                default: vocabulary.id(of: words[place])
+                }
+            guard let id else { return nil }
+            ids.append(Int32(id))
+        }
+        // No word is there twice, but one may be spelled like the end of a line in the vocabulary.
+        return Set(ids).count == ids.count ? ids : nil
     }
 }
 

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Collectives
 import Corpus
 import Diagnostics
 import Files
@@ -27,6 +28,8 @@ struct CompleteCommand: TaskCommand {
 
     @OptionGroup var source: ModelOptions
 
+    @OptionGroup var mixture: MixtureOptions
+
     @Argument(help: "The text so far. Default: the lines of standard input.")
     var text: String?
 
@@ -49,7 +52,7 @@ struct CompleteCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source)
+        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
         let predictor = try Predictor(model.predictor)
         func complete(_ text: [UInt8], from place: String) throws -> Bool {
             let completion = try Completion(

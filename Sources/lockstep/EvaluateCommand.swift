@@ -29,6 +29,8 @@ struct EvaluateCommand: JobCommand {
 
     @OptionGroup var source: ModelOptions
 
+    @OptionGroup var mixture: MixtureOptions
+
     @Option(help: ArgumentHelp("The dataset folder. Default: the one the model was trained on.", valueName: "folder"), completion: .directory)
     var data: String?
 
@@ -53,9 +55,12 @@ struct EvaluateCommand: JobCommand {
         try Job.run { communicator in
             let isFirst = communicator.rank == 0
             try communicator.agreeOnProgram()
-            let model = try communicator.together("opening the model") { try OpenedModel(source, announcing: isFirst) }
+            let opened = try communicator.together("opening the model") {
+                try OpenedModel(source, beside: mixture.paths, announcing: isFirst)
+            }
             try communicator.agree(
-                on: model.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
+                on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
+            let model = try opened.mixed(mixture, source, data: data, communicator)
             let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
             // Each rank reads its own files, which may be local copies.
             try communicator.agree(on: input.identity, kind: .data)
@@ -103,6 +108,10 @@ private struct EvaluationReport: Encodable {
     /// Null for a file of weights.
     let step: Int?
     let modelSha256: String
+    /// The models of a mixture with their weights, the first being `checkpoint`; left out for one model.
+    let mixture: [MixtureMember]?
+    /// What the weights were fitted to; left out if they were given.
+    let fittedOn: FittedOn?
     let vocabularySha256: String
     let data: String
     let dataSha256: String
@@ -129,6 +138,8 @@ private struct EvaluationReport: Encodable {
         checkpoint = model.path.legible
         step = model.step
         modelSha256 = model.modelHash
+        mixture = model.mixture.isEmpty ? nil : model.mixture
+        fittedOn = model.fittedOn
         vocabularySha256 = model.vocabulary.hash
         data = text.path.legible
         dataSha256 = text.hash
@@ -143,17 +154,22 @@ private struct EvaluationReport: Encodable {
             ("tokens scored", "\(Formatting.count(tokens)) (the first token is not predicted; \(unknownTokens) <unk>)"),
             ("streams", "\(streams), state \(state)"),
             ("data", split.map { "\(data), split \($0)" } ?? data),
-            ("checkpoint", checkpoint + (step.map { ", step \($0)" } ?? "")),
         ]
+        rows += (mixture ?? []).map { ("mixture", "\(Formatting.fixed($0.weight, decimals: 6)) of \(named($0.checkpoint, $0.step))") }
+        if let fittedOn { rows.append(("weights", "fitted to \(fittedOn.data), split \(fittedOn.split)")) }
+        if mixture == nil { rows.append(("checkpoint", named(checkpoint, step))) }
         if unknownPredictions > 0 {
             rows.insert(
                 ("without <unk>", perplexityWithoutUnknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknownPredictions)) tokens" } ?? "nothing but <unk>"),
                 at: 1)
         }
         // Hashes are long: 80 columns have no room for anything else.
-        let hashes = [("  data", dataSha256), ("  model", modelSha256), ("  vocabulary", vocabularySha256)]
+        let models = mixture.map { $0.map(\.modelSha256) } ?? [modelSha256]
+        let hashes = [("  data", dataSha256)] + models.map { ("  model", $0) } + [("  vocabulary", vocabularySha256)]
         return EvaluationReport.columns(rows, width: 20) + "\nSHA-256\n" + EvaluationReport.columns(hashes, width: 14)
     }
+
+    private func named(_ checkpoint: String, _ step: Int?) -> String { checkpoint + (step.map { ", step \($0)" } ?? "") }
 
     private static func columns(_ rows: [(String, String)], width: Int) -> String {
         rows.map { $0 + String(repeating: " ", count: max(2, width - $0.count)) + $1 }.joined(separator: "\n")

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Collectives
 import Corpus
 import Diagnostics
 import Glibc
@@ -27,6 +28,8 @@ struct GenerateCommand: TaskCommand {
             """)
 
     @OptionGroup var source: ModelOptions
+
+    @OptionGroup var mixture: MixtureOptions
 
     @Option(help: ArgumentHelp("Text to continue. Default: the start of a line.", valueName: "text"))
     var prompt: String?
@@ -79,7 +82,7 @@ struct GenerateCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source)
+        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
         let generator = try Generator(
             model.predictor, options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
         let writer = Writer(command: self, vocabulary: model.vocabulary, generator: generator)

@@ -1,4 +1,6 @@
 import ArgumentParser
+import Files
+import NGram
 import Recurrent
 
 /// Which model a command opens.
@@ -10,6 +12,18 @@ struct ModelOptions: ParsableArguments {
     var vocabulary: String?
 
     @OptionGroup var shape: ShapeOptions
+
+    /// - Throws: `UsageError` if an option for files of weights is given.
+    func refuseFileOptions() throws {
+        let given = [
+            ("--vocabulary", vocabulary != nil), ("--cell", shape.cell != nil), ("--activation", shape.activation != nil),
+            ("--connections", shape.connections != nil),
+        ]
+        guard let (name, _) = given.first(where: \.1) else { return }
+        throw UsageError(
+            "\(name) is for a .safetensors file; a checkpoint folder and an ARPA file say it themselves", location: checkpoint,
+            remedy: "leave it out")
+    }
 }
 
 /// What the shapes in a .safetensors file do not tell.

@@ -16,18 +16,37 @@ struct OpenedModel {
     /// SHA-256 of the file that holds the weights.
     let modelHash: String
     /// Reads one text or batch after another; a command uses it for one thing.
-    let predictor: any TokenPredictor
+    private(set) var predictor: any TokenPredictor
+    /// Of a mixture, its models with their weights; else empty.
+    private(set) var mixture: [MixtureMember] = []
+    /// What the weights of the mixture were fitted to; nil if they were given.
+    private(set) var fittedOn: FittedOn?
     let vocabulary: Vocabulary
     /// What `--vocabulary` named.
     private let vocabularyPath: String?
 
-    /// - Parameter announcing: print notes (an unusable best checkpoint, say); on one rank only.
-    init(_ options: ModelOptions, announcing: Bool = true) throws {
+    /// The model of `--checkpoint`.
+    /// - Parameters:
+    ///   - others: what `--mix` names.
+    ///   - announcing: print notes (an unusable best checkpoint, say); on one rank only.
+    init(_ options: ModelOptions, beside others: [String] = [], announcing: Bool = true) throws {
+        let isDescribed = { (path: String) in Folder.isFolder(path) || ARPAFile.isARPA(path) }
+        if isDescribed(options.checkpoint), others.allSatisfy(isDescribed) { try options.refuseFileOptions() }
+        // The words of an ARPA file have their numbers from a model whose numbers are fixed.
+        let fixed = others.contains { !isDescribed($0) } ? options.vocabulary : others.first(where: Folder.isFolder)
+        try self.init(
+            options.checkpoint, options, like: ARPAFile.isARPA(options.checkpoint) ? fixed.map { try Vocabulary.open($0) { _ in } } : nil,
+            announcing: announcing)
+    }
+
+    /// - Parameters:
+    ///   - options: for a file of weights, the vocabulary and what shapes do not tell.
+    ///   - other: a vocabulary that gives the words of an ARPA file their numbers, if they are the same.
+    init(_ given: String, _ options: ModelOptions, like other: Vocabulary?, announcing: Bool) throws {
         let note: @Sendable (String) -> Void = { if announcing { Failure.say("note: \($0)") } }
-        let given = Folder.withoutSlash(options.checkpoint)
+        let given = Folder.withoutSlash(given)
         vocabularyPath = options.vocabulary.map(Folder.withoutSlash)
         if Folder.isFolder(given) || !Folder.exists(given) {
-            try OpenedModel.refuseFileOptions(options)
             let checkpoint = try CheckpointStore.resolve(given, note: note)
             self.checkpoint = checkpoint
             path = checkpoint.folder
@@ -35,8 +54,7 @@ struct OpenedModel {
             predictor = try ModelFormat.open(checkpoint)
             vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
         } else if ARPAFile.isARPA(given) {
-            try OpenedModel.refuseFileOptions(options)
-            let file = try ARPAFile(given)
+            let file = try ARPAFile(given, numberedAs: other)
             file.notes.forEach(note)
             checkpoint = nil
             path = given
@@ -50,6 +68,7 @@ struct OpenedModel {
                     "a file of weights does not say what its tokens stand for", location: given,
                     remedy: "say it with --vocabulary: a dataset, run or checkpoint folder, a vocabulary.json, or a text file with a token a line")
             }
+            vocabulary = try Vocabulary.open(vocabularyPath, note: note)
             checkpoint = nil
             path = given
             let (configuration, parameters) = try ModelFile.load(
@@ -60,7 +79,6 @@ struct OpenedModel {
                 note("\(given): the cell is \(configuration.cell.rawValue), read with tanh; --activation says another")
             }
             modelHash = try Digest.sha256(ofFile: given)
-            vocabulary = try Vocabulary.open(vocabularyPath, note: note)
         }
         guard vocabulary.count == predictor.vocabularySize else {
             throw OtherSize(
@@ -76,15 +94,19 @@ struct OpenedModel {
         ]
     }
 
-    private static func refuseFileOptions(_ options: ModelOptions) throws {
-        let given = [
-            ("--vocabulary", options.vocabulary != nil), ("--cell", options.shape.cell != nil),
-            ("--activation", options.shape.activation != nil), ("--connections", options.shape.connections != nil),
-        ]
-        guard Folder.exists(options.checkpoint), let (name, _) = given.first(where: \.1) else { return }
-        throw UsageError(
-            "\(name) is for a .safetensors file; a checkpoint folder and an ARPA file say it themselves", location: options.checkpoint,
-            remedy: "leave it out")
+    /// The model with others mixed in.
+    /// - Parameters:
+    ///   - mixture: this model's predictor, then those of the others.
+    ///   - weights: in this order.
+    func mixed(
+        with others: [OpenedModel], as mixture: MixturePredictor, weights: [Double], fittedOn: FittedOn? = nil
+    ) -> OpenedModel {
+        var result = self
+        mixture.weights = weights
+        result.predictor = mixture
+        result.fittedOn = fittedOn
+        result.mixture = zip([self] + others, weights).map { MixtureMember($0, weight: $1) }
+        return result
     }
 
     /// Updates made when it was saved; nil for a file.

@@ -1,4 +1,5 @@
 import ArgumentParser
+import Collectives
 import Corpus
 import Diagnostics
 import Elementary
@@ -40,6 +41,8 @@ struct ScoreCommand: TaskCommand {
             """)
 
     @OptionGroup var source: ModelOptions
+
+    @OptionGroup var mixture: MixtureOptions
 
     @Argument(help: "A text: a file, a pipe, or - for standard input, the default.", completion: .file())
     var file: String?
@@ -90,7 +93,7 @@ struct ScoreCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source)
+        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {
             throw UsageError(
