@@ -1,9 +1,9 @@
 // swift-tools-version: 6.1
 import PackageDescription
 
-// The level of x86-64 that the hand-vectorised Swift (gates, softmax, optimizer) is compiled for. 3: AVX2 and FMA. Raise it to 4
-// for a cluster whose processors all have AVX-512, lower it to 2 for processors without AVX2 (slower). Products pick their
-// instructions at run time.
+// The level of x86-64 that the hand-vectorised Swift (dropout, norms, optimizer) is compiled for. 3: AVX2 and FMA. Raise it to 4
+// for a cluster whose processors all have AVX-512, lower it to 2 for processors without AVX2 (slower). Products, gates and softmax
+// pick their instructions at run time.
 let level = 3
 #if arch(x86_64)
 let processor = ["-Xcc", level == 1 ? "-march=x86-64" : "-march=x86-64-v\(level)"]

@@ -1,4 +1,4 @@
-// The parts of an instruction set that the loops in products.c need: its tiles and its packing.
+// The parts of an instruction set: tiles and packing, which the loops in products.c need, cells and softmax.
 #ifndef LOCKSTEP_KERNELS_H
 #define LOCKSTEP_KERNELS_H
 
@@ -36,6 +36,8 @@ struct lockstep_kernels {
     // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
+    lockstep_cells cells;
+    lockstep_softmax softmax;
 };
 
 static inline long smaller(long a, long b) { return a < b ? a : b; }

@@ -19,6 +19,9 @@ const lockstep_kernels *lockstep_kernels_named(const char *name) {
     return NULL;
 }
 
+const lockstep_cells *lockstep_cells_of(const lockstep_kernels *kernels) { return &kernels->cells; }
+const lockstep_softmax *lockstep_softmax_of(const lockstep_kernels *kernels) { return &kernels->softmax; }
+
 uint64_t floating_point_mode(void) {
 #if defined(__x86_64__)
     return _mm_getcsr() & ~0x3Fu;  // without the exceptions that have occurred

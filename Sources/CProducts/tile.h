@@ -1,14 +1,6 @@
-// The micro-kernel: a tile of a few rows by a panel of columns, whose sums stay in registers while k runs. Written once
-// for all instruction sets; the including file defines
-//     NAME    of the instruction set
-//     LANES   floats of a vector
-//     ROWS    of the largest tile: 6 or 12, such that its sums, a row of the panel and one operand fit into the registers
-#include "kernels.h"
-
-typedef float vector __attribute__((ext_vector_type(LANES)));
-typedef float unaligned_vector __attribute__((ext_vector_type(LANES), aligned(4)));
-
-#define UNROLLED _Pragma("clang loop unroll(full)")
+// The micro-kernel: a tile of a few rows by a panel of columns, whose sums stay in registers while k runs; and packing.
+// Written once for all instruction sets (instructions.h).
+#include "lanes.h"
 
 // How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
 // weights of few rows come from the last cache.
@@ -113,10 +105,3 @@ static void pack_transposed(const float *b, long b_stride, long k, long columns,
         for (long j = step < whole_k ? whole_columns : 0; j < width; j++)
             panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
 }
-
-#define TEXT(name) #name
-#define KERNELS_(name) \
-    const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
-                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed};
-#define KERNELS(name) KERNELS_(name)
-KERNELS(NAME)

@@ -1,5 +1,8 @@
 /// Eight floats side by side: one AVX register. `.rounded()`, `.clamped()` and numeric conversions of Swift's SIMD
 /// types compile to scalar code, so nothing here uses them.
+///
+/// The loops that take the most time are in C, for vectors of the processor's own width (`CellArithmetic`); lanes.h has the
+/// same functions as this file, with the same bits.
 @usableFromInline
 package typealias Lanes = SIMD8<Float>
 @usableFromInline

@@ -2,7 +2,7 @@ import CProducts
 import Diagnostics
 import Glibc
 
-/// The instructions that compute products. All give the same bytes (docs/products.md); they differ in speed.
+/// The instructions that compute products, cells and softmax. All give the same bytes (docs/products.md); they differ in speed.
 package enum Vectors: String, CaseIterable, Sendable {
     /// Plain code, for every processor.
     case portable
@@ -36,6 +36,10 @@ package enum Vectors: String, CaseIterable, Sendable {
         return vectors
     }
 
+    /// `chosen`; portable code if the environment asks for instructions that do not exist. Such a process has ended with the error of
+    /// `Arithmetic.prepare` before it computes anything that matters.
+    package static let active = (try? choice.get()) ?? .portable
+
     /// Nil if this processor lacks the instructions.
     var kernels: OpaquePointer? {
         switch self {
@@ -49,6 +53,15 @@ package enum Vectors: String, CaseIterable, Sendable {
     nonisolated(unsafe) private static let found = (
         portable: lockstep_kernels_named("portable"), avx2: lockstep_kernels_named("avx2"), avx512: lockstep_kernels_named("avx512")
     )
+
+    /// The loops of the cells, and those of the softmax. This processor must have the instructions.
+    var cells: lockstep_cells { lockstep_cells_of(available).pointee }
+    var softmax: lockstep_softmax { lockstep_softmax_of(available).pointee }
+
+    private var available: OpaquePointer {
+        guard let kernels else { preconditionFailure("a processor without \(self)") }
+        return kernels
+    }
 }
 
 /// `LOCKSTEP_VECTORS` names instructions that do not exist, or that this processor lacks.

@@ -47,13 +47,8 @@ final class ElmanLayer: GatedLayer, Layer {
             let h = current(t)
             try recurrent.forward(previous(t), into: normalizer?.row(t * batch) ?? h, rows: batch)
             normalizer?.forward(t * batch..<(t + 1) * batch, into: h)
-            for b in 0..<batch { activate(after(t, b)) }
+            arithmetic.activate(activation.nonlinearity, rows: batch, values: Row(h), bias: bias.row())
         }
-    }
-
-    private func activate(_ row: Row) {
-        let bias = bias.row()
-        for j in LaneBlocks(hidden) { row[j] = activation(row[j] + bias[j]) }
     }
 
     func backward(
@@ -63,12 +58,9 @@ final class ElmanLayer: GatedLayer, Layer {
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
         try forEachStepBackward(steps, passing: hiddenGradient, pause: pause) { t in
-            let d = Row(delta + t * block)
-            let h = Row(current(t))
-            let next = hiddenGradient.row()
-            for j in LaneBlocks(block) {
-                d[j] = activation.backward(d[j] + next[j], at: h[j])
-            }
+            arithmetic.activateBackward(
+                activation.nonlinearity, rows: batch, gradient: Row(delta + t * block), passed: hiddenGradient.row(),
+                y: Row(current(t)))
             normalizer?.backward(t * batch..<(t + 1) * batch, delta + t * block)
             let product = normalizer?.delta(t * batch) ?? delta + t * block
             if t > 0 { try recurrent.backward(product, into: hiddenGradient.base, rows: batch) }

@@ -69,7 +69,6 @@ final class GRULayer: GatedLayer, Layer {
         normalizers?.input.forward(0..<steps * batch, into: gates.base)
         clock.enter(.recurrence)
         let size = hidden
-        let (br, bz, bn) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size))
         try forEachStep(steps) { t in
             let gate = gates.base + t * 3 * block
             let reset = resetStates.base + t * block
@@ -77,27 +76,12 @@ final class GRULayer: GatedLayer, Layer {
             let product = normalizers?.recurrent.row(rows.lowerBound) ?? gate
             try gateProduct.forward(previous(t), into: product, rows: batch)
             normalizers?.recurrent.forward(rows, part: 0, into: gate, accumulate: true)
-            for b in 0..<batch {
-                let (gr, gz) = (Row(gate) + b * 3 * size, Row(gate) + (b * 3 + 1) * size)
-                let (h, rh) = (before(t, b), Row(reset) + b * size)
-                for j in LaneBlocks(size) {
-                    let r = logistic(gr[j] + br[j])
-                    gr[j] = r
-                    gz[j] = logistic(gz[j] + bz[j])
-                    rh[j] = r * h[j]
-                }
-            }
+            arithmetic.gruReset(
+                rows: batch, gates: Row(gate), bias: bias.row(), before: Row(previous(t)), reset: Row(reset))
             try candidateProduct.forward(reset, into: product + 2 * size, rows: batch)
             normalizers?.recurrent.forward(rows, part: 1, into: gate, accumulate: true)
-            for b in 0..<batch {
-                let (gz, gn) = (Row(gate) + (b * 3 + 1) * size, Row(gate) + (b * 3 + 2) * size)
-                let (h, after) = (before(t, b), after(t, b))
-                for j in LaneBlocks(size) {
-                    let n = hyperbolicTangent(gn[j] + bn[j])
-                    gn[j] = n
-                    after[j] = n.addingProduct(gz[j], h[j] - n)
-                }
-            }
+            arithmetic.gruCandidate(
+                rows: batch, gates: Row(gate), bias: bias.row(), before: Row(previous(t)), after: Row(current(t)))
         }
     }
 
@@ -108,31 +92,16 @@ final class GRULayer: GatedLayer, Layer {
         let size = hidden
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
             let gate = gates.base + t * 3 * block
-            for b in 0..<batch {
-                let (gz, gn) = (Row(gate) + (b * 3 + 1) * size, Row(gate) + (b * 3 + 2) * size)
-                let (h, above) = (before(t, b), Row(outputGradient.base) + (t * batch + b) * size)
-                let (recurrent, direct) = (hiddenGradient.row(at: b * size), directGradient.row(at: b * size))
-                for j in LaneBlocks(size) {
-                    let (z, n) = (gz[j], gn[j])
-                    let dh = above[j] + recurrent[j] + direct[j]
-                    gz[j] = dh * (h[j] - n) * z * (1 - z)
-                    gn[j] = dh * (1 - z) * (1 - n * n)
-                    direct[j] = dh * z
-                }
-            }
+            arithmetic.gruCandidateBackward(
+                rows: batch, gates: Row(gate), before: Row(previous(t)), above: Row(outputGradient.row(t * batch)),
+                passed: hiddenGradient.row(), direct: directGradient.row())
             let rows = t * batch..<(t + 1) * batch
             let delta = normalizers?.recurrent.delta(rows.lowerBound) ?? gate
             normalizers?.recurrent.backward(rows, part: 1, gate)
             try candidateProduct.backward(delta + 2 * size, into: resetGradient.base, rows: batch)
-            for b in 0..<batch {
-                let (gr, h) = (Row(gate) + b * 3 * size, before(t, b))
-                let (drh, direct) = (resetGradient.row(at: b * size), directGradient.row(at: b * size))
-                for j in LaneBlocks(size) {
-                    let (r, d) = (gr[j], drh[j])
-                    gr[j] = d * h[j] * r * (1 - r)
-                    direct[j] = direct[j].addingProduct(d, r)
-                }
-            }
+            arithmetic.gruResetBackward(
+                rows: batch, gates: Row(gate), before: Row(previous(t)), resetGradient: resetGradient.row(),
+                direct: directGradient.row())
             normalizers?.recurrent.backward(rows, part: 0, gate)
             if t > 0 { try gateProduct.backward(delta, into: hiddenGradient.base, rows: batch) }
         }

@@ -53,29 +53,9 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
             let product = products.base + t * 3 * block
             try recurrent.forward(previous(t), into: normalizers?.recurrent.row(t * batch) ?? product, rows: batch)
             normalizers?.recurrent.forward(t * batch..<(t + 1) * batch, into: product)
-            for b in 0..<batch {
-                let row = (t * batch + b) * 3 * hidden
-                step(
-                    gates.row(at: row), products: products.row(at: row), before: before(t, b), after: after(t, b))
-            }
-        }
-    }
-
-    private func step(_ gates: Row, products: Row, before: Row, after: Row) {
-        let size = hidden
-        let (gr, gz, gn) = (gates, gates + size, gates + 2 * size)
-        let (pr, pz, pn) = (products, products + size, products + 2 * size)
-        let (input, recurrent) = (Row(weights.inputBias.base), Row(weights.recurrentBias.base))
-        let (br, bz, bn) = (input, input + size, input + 2 * size)
-        let (cr, cz, cn) = (recurrent, recurrent + size, recurrent + 2 * size)
-        for j in LaneBlocks(size) {
-            let r = logistic(gr[j] + pr[j] + br[j] + cr[j])
-            let z = logistic(gz[j] + pz[j] + bz[j] + cz[j])
-            let q = pn[j] + cn[j]
-            let n = hyperbolicTangent((gn[j] + bn[j]).addingProduct(r, q))
-            (gr[j], gz[j], gn[j]) = (r, z, n)
-            pn[j] = q
-            after[j] = n.addingProduct(z, before[j] - n)
+            arithmetic.gruAfter(
+                rows: batch, gates: gates.row(at: t * 3 * block), products: Row(product), inputBias: Row(weights.inputBias.base),
+                recurrentBias: Row(weights.recurrentBias.base), before: Row(previous(t)), after: Row(current(t)))
         }
     }
 
@@ -84,14 +64,10 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     ) throws {
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
-            for b in 0..<batch {
-                let row = (t * batch + b) * 3 * hidden
-                stepBackward(
-                    gates.row(at: row), products: products.row(at: row), before: before(t, b),
-                    above: Row(outputGradient.base) + (t * batch + b) * hidden, hiddenGradient: hiddenGradient.row(at: b * hidden),
-                    directGradient: directGradient.row(at: b * hidden))
-            }
             let product = products.base + t * 3 * block
+            arithmetic.gruAfterBackward(
+                rows: batch, gates: gates.row(at: t * 3 * block), products: Row(product), before: Row(previous(t)),
+                above: Row(outputGradient.row(t * batch)), passed: hiddenGradient.row(), direct: directGradient.row())
             normalizers?.recurrent.backward(t * batch..<(t + 1) * batch, product)
             if t > 0 {
                 try recurrent.backward(
@@ -109,24 +85,6 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
             gradients.sumRows(inputBiasDeltas, into: gradients.inputBias)
             gradients.sumRows(recurrentBiasDeltas, into: gradients.recurrentBias)
             normalizers?.sumGains(rows: rows)
-        }
-    }
-
-    private func stepBackward(
-        _ gates: Row, products: Row, before: Row, above: Row, hiddenGradient: Row, directGradient: Row
-    ) {
-        let size = hidden
-        let (gr, gz, gn) = (gates, gates + size, gates + 2 * size)
-        let (pr, pz, pn) = (products, products + size, products + 2 * size)
-        for j in LaneBlocks(size) {
-            let (r, z, n, q) = (gr[j], gz[j], gn[j], pn[j])
-            let dh = above[j] + hiddenGradient[j] + directGradient[j]
-            let dn = dh * (1 - z) * (1 - n * n)
-            let dz = dh * (before[j] - n) * z * (1 - z)
-            let dr = dn * q * r * (1 - r)
-            (gr[j], gz[j], gn[j]) = (dr, dz, dn)
-            (pr[j], pz[j], pn[j]) = (dr, dz, dn * r)
-            directGradient[j] = dh * z
         }
     }
 }

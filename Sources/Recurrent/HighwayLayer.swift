@@ -8,6 +8,7 @@ final class HighwayLayer: ConnectedLayer, Layer {
     private let weightGradients: [Matrix]  // one for each node of the sums
     private let biasGradients: [Matrix]
     private let sums: GradientSums?
+    private let arithmetic: CellArithmetic
     private let projection: PackedProduct  // [T*B, in] x W_t^T
     private let gate: Buffer  // t of each step, [T, B, H]; in the backward pass dL/d(W_t x + b_t)
 
@@ -37,6 +38,7 @@ final class HighwayLayer: ConnectedLayer, Layer {
         weightGradients = sums?.gradients(of: weightName) ?? []
         biasGradients = sums?.gradients(of: biasName) ?? []
         self.sums = sums
+        arithmetic = CellArithmetic(size: shape.hidden)
         projection = try PackedProduct(
             rows: shape.chunk.rows, inputs: shape.inputs, outputs: shape.hidden, transposed: true, accumulate: false)
         gate = Buffer(count: shape.chunk.rows * shape.hidden)
@@ -52,20 +54,8 @@ final class HighwayLayer: ConnectedLayer, Layer {
         try inner.forward(input, steps: steps)
         clock.enter(.projection)
         try projection.run(input.base, into: gate.base, rows: input.rows)
-        for row in 0..<input.rows {
-            join(
-                gate.row(at: row * hidden), Row(input.row(row)), Row(inner.output + row * hidden), into: Row(output + row * hidden))
-        }
-    }
-
-    /// One row: the pre-activation becomes t, and y follows.
-    private func join(_ gate: Row, _ x: Row, _ h: Row, into y: Row) {
-        let bias = Row(bias.base)
-        for j in LaneBlocks(hidden) {
-            let t = logistic(gate[j] + bias[j])
-            gate[j] = t
-            y[j] = x[j].addingProduct(t, h[j] - x[j])
-        }
+        arithmetic.highway(
+            rows: input.rows, gate: gate.row(), bias: Row(bias.base), x: Row(input.base), h: Row(inner.output), y: Row(output))
     }
 
     func backward(
@@ -73,11 +63,9 @@ final class HighwayLayer: ConnectedLayer, Layer {
     ) throws {
         guard let sums else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.projectionBackward)
-        for row in 0..<input.rows {
-            part(
-                Row(outputGradient.row(row)), gate: gate.row(at: row * hidden), x: Row(input.row(row)),
-                h: Row(inner.output + row * hidden), past: joined.row(at: row * hidden))
-        }
+        arithmetic.highwayBackward(
+            rows: input.rows, gradient: Row(outputGradient.base), gate: gate.row(), x: Row(input.base), h: Row(inner.output),
+            past: joined.row())
         try inner.backward(
             input, outputGradient: outputGradient, inputGradient: inputGradient, steps: steps, pause: pause)
         clock.enter(.weightGradients)
@@ -88,15 +76,5 @@ final class HighwayLayer: ConnectedLayer, Layer {
         clock.enter(.projectionBackward)
         add(inputGradient.base, joined.base, into: inputGradient.base, count: input.rows * hidden)
         try multiply(deltas, by: weights, into: inputGradient, accumulate: true)
-    }
-
-    /// One row: dL/dy becomes dL/dh, t becomes dL/d(W_t x + b_t), and `past` what goes past the layer, (1 - t) dL/dy.
-    private func part(_ gradient: Row, gate: Row, x: Row, h: Row, past: Row) {
-        for j in LaneBlocks(hidden) {
-            let (t, dy) = (gate[j], gradient[j])
-            gate[j] = dy * (h[j] - x[j]) * t * (1 - t)
-            past[j] = dy * (1 - t)
-            gradient[j] = dy * t
-        }
     }
 }

@@ -63,33 +63,9 @@ final class LSTMLayer: GatedLayer, Layer {
         try forEachStep(steps) { t in
             let gate = gates.base + t * 4 * block
             try recurrent.forward(previous(t), into: gate, rows: batch)
-            for b in 0..<batch {
-                let offset = t * block + b * hidden
-                let row = gates.row(at: 4 * offset)
-                let (before, after) = (cells.row(at: offset), cells.row(at: offset + block))
-                if let peepholes {
-                    peepholes.step(row, bias.row(), before: before, after: after, hidden: self.after(t, b))
-                } else {
-                    step(row, before: before, after: after, hidden: self.after(t, b))
-                }
-            }
-        }
-    }
-
-    /// One row: pre-activations become gates, c and h follow.
-    private func step(_ gates: Row, before: Row, after: Row, hidden: Row) {
-        let size = self.hidden
-        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
-        let (bi, bf, bg, bo) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size), bias.row(at: 3 * size))
-        for j in LaneBlocks(size) {
-            let i = logistic(gi[j] + bi[j])
-            let f = logistic(gf[j] + bf[j])
-            let g = hyperbolicTangent(gg[j] + bg[j])
-            let o = logistic(go[j] + bo[j])
-            let c = (i * g).addingProduct(f, before[j])
-            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
-            after[j] = c
-            hidden[j] = o * hyperbolicTangent(c)
+            arithmetic.lstm(
+                rows: batch, gates: Row(gate), bias: bias.row(), peepholes: peepholes?.row, before: cells.row(at: t * block),
+                after: cells.row(at: (t + 1) * block), hidden: Row(current(t)))
         }
     }
 
@@ -100,20 +76,10 @@ final class LSTMLayer: GatedLayer, Layer {
         let cells = cells
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let gate = gates.base + t * 4 * block
-            for b in 0..<batch {
-                let offset = t * block + b * hidden
-                let row = gates.row(at: 4 * offset)
-                let (before, after) = (cells.row(at: offset), cells.row(at: offset + block))
-                let above = Row(outputGradient.base) + offset
-                let (dh, dc) = (hiddenGradient.row(at: b * hidden), cellGradient.row(at: b * hidden))
-                if let peepholes {
-                    peepholes.stepBackward(
-                        row, row: t * batch + b, before: before, after: after, above: above, hiddenGradient: dh,
-                        cellGradient: dc)
-                } else {
-                    stepBackward(row, before: before, after: after, above: above, hiddenGradient: dh, cellGradient: dc)
-                }
-            }
+            arithmetic.lstmBackward(
+                rows: batch, gates: Row(gate), peepholes: peepholes?.row, products: peepholes?.products(t * batch),
+                before: cells.row(at: t * block), after: cells.row(at: (t + 1) * block), above: Row(outputGradient.row(t * batch)),
+                passed: hiddenGradient.row(), cellGradient: cellGradient.row())
             if t > 0 { try recurrent.backward(gate, into: hiddenGradient.base, rows: batch) }
         }
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
@@ -121,25 +87,6 @@ final class LSTMLayer: GatedLayer, Layer {
             try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
             gradients.sumRowsIntoBothBiases(deltas)
             peepholes?.finishBackward(gradients, rows: steps * batch)
-        }
-    }
-
-    /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
-    private func stepBackward(
-        _ gates: Row, before: Row, after: Row, above: Row, hiddenGradient: Row, cellGradient: Row
-    ) {
-        let size = hidden
-        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
-        for j in LaneBlocks(size) {
-            let (i, f, g, o) = (gi[j], gf[j], gg[j], go[j])
-            let y = hyperbolicTangent(after[j])
-            let dh = above[j] + hiddenGradient[j]
-            let dc = cellGradient[j].addingProduct(dh * o, 1 - y * y)
-            gi[j] = dc * g * i * (1 - i)
-            gf[j] = dc * before[j] * f * (1 - f)
-            gg[j] = dc * i * (1 - g * g)
-            go[j] = dh * y * o * (1 - o)
-            cellGradient[j] = dc * f
         }
     }
 }

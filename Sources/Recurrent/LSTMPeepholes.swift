@@ -32,49 +32,10 @@ final class LSTMPeepholes {
         products = Buffer(count: shape.chunk.training ? shape.chunk.rows * size : 0)
     }
 
-    /// One row: pre-activations become gates, c and h follow.
-    func step(_ gates: Row, _ bias: Row, before: Row, after: Row, hidden: Row) {
-        let size = self.hidden
-        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
-        let (bi, bf, bg, bo) = (bias, bias + size, bias + 2 * size, bias + 3 * size)
-        let (pi, pf, po) = (Row(weights.row(0)), Row(weights.row(1)), Row(weights.row(2)))
-        for j in LaneBlocks(size) {
-            let old = before[j]
-            let i = logistic((gi[j] + bi[j]).addingProduct(pi[j], old))
-            let f = logistic((gf[j] + bf[j]).addingProduct(pf[j], old))
-            let g = hyperbolicTangent(gg[j] + bg[j])
-            let c = (i * g).addingProduct(f, old)
-            let o = logistic((go[j] + bo[j]).addingProduct(po[j], c))
-            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
-            after[j] = c
-            hidden[j] = o * hyperbolicTangent(c)
-        }
-    }
+    var row: Row { Row(weights.base) }
 
-    /// One row: gates become dL/d(pre-activations), `cellGradient` passes on to step t-1.
-    /// - Parameter row: t * B + b.
-    func stepBackward(
-        _ gates: Row, row: Int, before: Row, after: Row, above: Row, hiddenGradient: Row, cellGradient: Row
-    ) {
-        let size = hidden
-        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
-        let (pi, pf, po) = (Row(weights.row(0)), Row(weights.row(1)), Row(weights.row(2)))
-        let product = products.row(at: row * 3 * size)
-        let (ri, rf, ro) = (product, product + size, product + 2 * size)
-        for j in LaneBlocks(size) {
-            let (i, f, g, o) = (gi[j], gf[j], gg[j], go[j])
-            let (old, c) = (before[j], after[j])
-            let y = hyperbolicTangent(c)
-            let dh = above[j] + hiddenGradient[j]
-            let dOutput = dh * y * o * (1 - o)
-            let dc = cellGradient[j].addingProduct(dh * o, 1 - y * y).addingProduct(dOutput, po[j])
-            let dInput = dc * g * i * (1 - i)
-            let dForget = dc * old * f * (1 - f)
-            (gi[j], gf[j], gg[j], go[j]) = (dInput, dForget, dc * i * (1 - g * g), dOutput)
-            (ri[j], rf[j], ro[j]) = (dInput * old, dForget * old, dOutput * c)
-            cellGradient[j] = (dc * f).addingProduct(dInput, pi[j]).addingProduct(dForget, pf[j])
-        }
-    }
+    /// What row `index` = t * B + b and those behind it add to the gradients, before they are summed.
+    func products(_ index: Int) -> Row { products.row(at: index * 3 * hidden) }
 
     /// The gradients of the peepholes (overwritten).
     func finishBackward(_ sums: LayerGradients, rows: Int) {

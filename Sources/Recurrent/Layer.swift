@@ -67,6 +67,7 @@ package class GatedLayer {
     /// B; may be lowered from what the layer was made for, and with it the rows of everything.
     package final var batch: Int
     let hidden: Int  // H
+    let arithmetic: CellArithmetic
     let weights: GateParameters
     let gradients: LayerGradients?
     private let projection: PackedProduct  // [T*B, in] x W^T
@@ -116,6 +117,7 @@ package class GatedLayer {
             rows: chunk.rows, inputs: shape.inputs, outputs: gates * shape.hidden, transposed: true, accumulate: false)
         batch = chunk.batch
         hidden = shape.hidden
+        arithmetic = CellArithmetic(size: shape.hidden)
         weights = GateParameters(parameters, shape)
         gradients = sums.map { LayerGradients($0, shape) }
         self.clock = clock
@@ -214,10 +216,6 @@ package class GatedLayer {
     package final var output: UnsafeMutablePointer<Float> { states[0].base + block }
     /// h before step t, [B, H].
     final func previous(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + t * block }
-    /// h of stream b before step t.
-    final func before(_ t: Int, _ b: Int) -> Row { Row(previous(t) + b * hidden) }
-    /// h of stream b after step t.
-    final func after(_ t: Int, _ b: Int) -> Row { Row(current(t) + b * hidden) }
     /// h after step t, [B, H].
     final func current(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + (t + 1) * block }
     package final func rewind() {

@@ -68,41 +68,14 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
             let rows = t * batch..<(t + 1) * batch
             try recurrent.forward(previous(t), into: normalizers.recurrent.row(rows.lowerBound), rows: batch)
             normalizers.recurrent.forward(rows, into: gates.base + t * 4 * block, accumulate: true)
-            for row in rows { openGates(row) }
+            let gate = gates.row(at: t * 4 * block)
+            let after = cells.base + (t + 1) * block
+            arithmetic.lstm(
+                rows: batch, gates: gate, bias: bias.row(), before: cells.row(at: t * block), after: Row(after), hidden: nil)
+            copy(after, to: cellNormalizer.row(rows.lowerBound), count: block)
             cellNormalizer.forward(rows, into: squashed.base + t * block)
-            for row in rows { expose(row) }
-        }
-    }
-
-    /// One row: pre-activations become gates, c follows.
-    private func openGates(_ row: Int) {
-        let size = hidden
-        let gates = gates.row(at: row * 4 * size)
-        let (gi, gf, gg, go) = (gates, gates + size, gates + 2 * size, gates + 3 * size)
-        let (bi, bf, bg, bo) = (bias.row(), bias.row(at: size), bias.row(at: 2 * size), bias.row(at: 3 * size))
-        let (before, after) = (cells.row(at: row * size), cells.row(at: block + row * size))
-        let normalized = Row(cellNormalizer.row(row))
-        for j in LaneBlocks(size) {
-            let i = logistic(gi[j] + bi[j])
-            let f = logistic(gf[j] + bf[j])
-            let g = hyperbolicTangent(gg[j] + bg[j])
-            let o = logistic(go[j] + bo[j])
-            let c = (i * g).addingProduct(f, before[j])
-            (gi[j], gf[j], gg[j], go[j]) = (i, f, g, o)
-            after[j] = c
-            normalized[j] = c
-        }
-    }
-
-    /// One row: LN(c) becomes tanh(LN(c) + b_c), h follows.
-    private func expose(_ row: Int) {
-        let size = hidden
-        let (output, squashed) = (gates.row(at: (row * 4 + 3) * size), squashed.row(at: row * size))
-        let (h, bias) = (Row(self.output + row * size), Row(cellBias.base))
-        for j in LaneBlocks(size) {
-            let y = hyperbolicTangent(squashed[j] + bias[j])
-            squashed[j] = y
-            h[j] = output[j] * y
+            arithmetic.expose(
+                rows: batch, gates: gate, squashed: squashed.row(at: t * block), bias: Row(cellBias.base), hidden: Row(current(t)))
         }
     }
 
@@ -112,9 +85,14 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let rows = t * batch..<(t + 1) * batch
-            for row in rows { exposeBackward(row, above: Row(outputGradient.row(row))) }
+            let gate = gates.row(at: t * 4 * block)
+            arithmetic.exposeBackward(
+                rows: batch, gates: gate, squashed: squashed.row(at: t * block), above: Row(outputGradient.row(rows.lowerBound)),
+                passed: hiddenGradient.row())
             cellNormalizer.backward(rows, squashed.base + t * block)
-            for row in rows { gatesBackward(row) }
+            arithmetic.normalizedLSTMBackward(
+                rows: batch, gates: gate, before: cells.row(at: t * block),
+                normalized: Row(cellNormalizer.delta(rows.lowerBound)), cellGradient: cellGradient.row())
             normalizers.recurrent.backward(rows, gates.base + t * 4 * block)
             if t > 0 {
                 try recurrent.backward(
@@ -130,36 +108,6 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
             gradients.sumRows(Matrix(squashed.base, rows: rows, columns: hidden), into: cellBiasGradients)
             normalizers.sumGains(rows: rows)
             cellNormalizer.sumGains(rows: rows)
-        }
-    }
-
-    /// One row: `squashed` and o become the gradients of what they are of.
-    private func exposeBackward(_ row: Int, above: Row) {
-        let size = hidden
-        let (output, squashed) = (gates.row(at: (row * 4 + 3) * size), squashed.row(at: row * size))
-        let next = hiddenGradient.row(at: row % batch * size)
-        for j in LaneBlocks(size) {
-            let (o, y) = (output[j], squashed[j])
-            let dh = above[j] + next[j]
-            squashed[j] = dh * o * (1 - y * y)
-            output[j] = dh * y * o * (1 - o)
-        }
-    }
-
-    /// One row: i, f and g become the gradients of what they are of, `cellGradient` passes on to step t-1.
-    private func gatesBackward(_ row: Int) {
-        let size = hidden
-        let gates = gates.row(at: row * 4 * size)
-        let (gi, gf, gg) = (gates, gates + size, gates + 2 * size)
-        let (before, delta) = (cells.row(at: row * size), Row(cellNormalizer.delta(row)))
-        let cellGradient = cellGradient.row(at: row % batch * size)
-        for j in LaneBlocks(size) {
-            let (i, f, g) = (gi[j], gf[j], gg[j])
-            let dc = cellGradient[j] + delta[j]
-            gi[j] = dc * g * i * (1 - i)
-            gf[j] = dc * before[j] * f * (1 - f)
-            gg[j] = dc * i * (1 - g * g)
-            cellGradient[j] = dc * f
         }
     }
 }

@@ -17,6 +17,7 @@ final class WindowLayer: Layer {
     private let inputs: Int  // in
     private let hidden: Int  // H
     private let activation: Activation
+    private let arithmetic: CellArithmetic
     private let weights: Matrix  // [H, n*in]
     private let bias: Matrix  // [1, H]
     private let sums: GradientSums?
@@ -74,6 +75,7 @@ final class WindowLayer: Layer {
         masked = Buffer(count: shape.model.lineEnd == nil ? 0 : chunk.rows * max(shape.inputs, shape.hidden))
         state = n > 1 ? [Buffer(count: chunk.batch * (n - 1) * shape.inputs)] : []
         normalizer = RowNormalizer(shape, gain: "gain", parts: [hidden], parameters, sums)
+        arithmetic = CellArithmetic(size: hidden)
         self.clock = clock
     }
 
@@ -92,10 +94,7 @@ final class WindowLayer: Layer {
         }
         clock.enter(.recurrence)
         normalizer?.forward(0..<steps * batch, into: output)
-        for row in 0..<steps * batch {
-            let (h, bias) = (outputs.row(at: row * hidden), Row(bias.base))
-            for j in LaneBlocks(hidden) { h[j] = activation(h[j] + bias[j]) }
-        }
+        arithmetic.activate(activation.nonlinearity, rows: steps * batch, values: outputs.row(), bias: Row(bias.base))
         carry(from: steps)
         if lines?.rule == .reset { forget(steps) }
     }
@@ -108,8 +107,7 @@ final class WindowLayer: Layer {
         guard let sums else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         let delta = outputGradient.base
-        let (d, h) = (Row(delta), outputs.row())
-        for j in LaneBlocks(steps * batch * hidden) { d[j] = activation.backward(d[j], at: h[j]) }
+        arithmetic.activateBackward(activation.nonlinearity, rows: steps * batch, gradient: Row(delta), y: outputs.row())
         normalizer?.backward(0..<steps * batch, delta)
         clock.enter(.weightGradients)
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)

@@ -1,4 +1,5 @@
-// Products of single-precision matrices in one order of sums. docs/products.md explains panels, tiles and blocks.
+// Products of single-precision matrices in one order of sums, with gates (cells.h) and softmax (softmax.h) beside them.
+// docs/products.md explains panels, tiles and blocks.
 //
 // Each element of a product is one chain of fused multiply-adds over k in ascending order:
 //     c[i][j] = fma(a[i][k-1], b[k-1][j], ... fma(a[i][1], b[1][j], fma(a[i][0], b[0][j], c0)))
@@ -10,6 +11,9 @@
 #ifndef LOCKSTEP_CPRODUCTS_H
 #define LOCKSTEP_CPRODUCTS_H
 
+#include "cells.h"
+#include "softmax.h"
+
 #include <stdbool.h>
 #include <stddef.h>
 
@@ -18,6 +22,10 @@ typedef struct lockstep_kernels lockstep_kernels;
 
 // The kernels named "portable", "avx2" or "avx512"; NULL if there are none of that name or this processor lacks them.
 const lockstep_kernels *lockstep_kernels_named(const char *name);
+
+// What they have beside products.
+const lockstep_cells *lockstep_cells_of(const lockstep_kernels *kernels);
+const lockstep_softmax *lockstep_softmax_of(const lockstep_kernels *kernels);
 
 // Floats of the packed form of a [k, n] matrix, whose memory must be aligned to 64 bytes.
 size_t lockstep_packed_count(const lockstep_kernels *kernels, long k, long n);
