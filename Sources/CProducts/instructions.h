@@ -10,6 +10,6 @@
 #define TEXT(name) #name
 #define KERNELS_(name) \
     const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
-                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, CELLS, SOFTMAX};
+                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX};
 #define KERNELS(name) KERNELS_(name)
 KERNELS(NAME)

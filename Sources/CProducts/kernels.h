@@ -9,6 +9,8 @@
 // Rows of the largest tile of any instruction set, and floats of the widest panel.
 #define MOST_ROWS 12
 #define WIDEST_PANEL 32
+// Rows of a in a block: they stay in the second cache while all panels pass by.
+#define BLOCK_ROWS 192
 
 // What becomes of the old c: nothing, the chains begin at it, or their results are added to it.
 enum old_c { REPLACED, CONTINUED, ADDED };
@@ -36,6 +38,8 @@ struct lockstep_kernels {
     // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
+    // Copies k steps of a, stored as [k, rows], to slabs of `height` steps, from step `first` on.
+    void (*copy_to_slabs)(const float *a, long a_stride, long k, long rows, long first, long height, float *slabs);
     lockstep_cells cells;
     lockstep_softmax softmax;
 };
@@ -44,6 +48,11 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 // How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
 static inline long parts_of(long count, long most) { return (count + most - 1) / most; }
 static inline long begin(long count, long parts, long i) { return count * i / parts; }
+
+// Floats of a tile's slab; each step is written as a whole vector, of which the last goes beyond them. The slabs before the
+// tile that begins with row i.
+static inline long slab_floats(long rows, long k) { return rows * k + 16; }
+static inline long slabs_before(long i, long tiles, long k) { return i * k + tiles * 16; }
 
 // Columns of a panel, and the width that they are packed with.
 static inline long columns_of(const lockstep_kernels *s, long n, long panel) {

@@ -8,8 +8,6 @@
 
 // Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
 #define BLOCK_STEPS 384
-// Rows in a block: they stay in the second cache while all panels pass by.
-#define BLOCK_ROWS 192
 // Columns packed at a time, where b is not packed yet.
 #define BLOCK_COLUMNS 1024
 // Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
@@ -83,17 +81,6 @@ void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, boo
     lockstep_parallel(threads_for((last - first) * 2 * s->lanes * k, WORTH_PACKING, last - first), pack_part, &p);
 }
 
-// Copies a, stored as [k, rows], to slabs, one for each tile, in which the rows of a step are adjacent.
-static void copy_to_slabs(const lockstep_kernels *s, const float *a, long a_stride, long k, long rows, float *slabs) {
-    const long tiles = parts_of(rows, s->rows);
-    for (long t = 0; t < tiles; t++) {
-        const long i = begin(rows, tiles, t), count = begin(rows, tiles, t + 1) - i;
-        const float *from = a + i;
-        for (long step = 0; step < k; step++, from += a_stride, slabs += count)
-            for (long r = 0; r < count; r++) slabs[r] = from[r];
-    }
-}
-
 // One block of steps: c, columns of panels first ..< last, from a [m, k] and panels that hold `height` steps each, of which
 // k from `packed` on are used.
 static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
@@ -111,7 +98,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         const float *source = a_transposed ? a + top : a + top * a_stride;
         long source_stride = a_stride;
         if (a_transposed) {
-            copy_to_slabs(s, source, a_stride, k, rows, work->rows);
+            s->copy_to_slabs(source, a_stride, k, rows, 0, k, work->rows);
             source = work->rows;
         } else if (a_stride % ALIASING == 0 && rows > 4) {
             source_stride = k + 16;
@@ -126,7 +113,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
                                                              : (a_transposed ? s->slab_narrow : s->narrow);
             for (long t = 0; t < tiles; t++) {
                 const long i = begin(rows, tiles, t), end = begin(rows, tiles, t + 1), count = end - i;
-                const float *tile = a_transposed ? source + i * k : source + i * source_stride;
+                const float *tile = a_transposed ? source + slabs_before(i, t, k) : source + i * source_stride;
                 float *to = c + (top + i) * c_stride + p * panel;
                 const float *next = t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel;
                 if (columns == width) {

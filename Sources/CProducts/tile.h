@@ -105,3 +105,21 @@ static void pack_transposed(const float *b, long b_stride, long k, long columns,
         for (long j = step < whole_k ? whole_columns : 0; j < width; j++)
             panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
 }
+
+// Copies k steps of a, stored as [k, rows], to slabs of `height` steps, from step `first` on.
+static void copy_to_slabs(const float *a, long a_stride, long k, long rows, long first, long height, float *slabs) {
+    const long tiles = parts_of(rows, ROWS);
+    long counts[BLOCK_ROWS / ROWS];
+    for (long t = 0; t < tiles; t++) counts[t] = begin(rows, tiles, t + 1) - begin(rows, tiles, t);
+    for (long step = first; step < first + k; step++, a += a_stride) {
+        const float *from = a;
+        float *slab = slabs;
+        for (long t = 0; t < tiles; t++) {
+            // Rows lie far apart: the processor does not expect the next ones.
+            __builtin_prefetch(from + 8 * a_stride);
+            *(unaligned_vector *)(slab + step * counts[t]) = LOAD_FIRST(from, counts[t]);
+            from += counts[t];
+            slab += slab_floats(counts[t], height);
+        }
+    }
+}
