@@ -65,6 +65,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var input: Double?
         package var hidden: Double?
         package var output: Double?
+        /// Whether a mask is the same at all times of a step.
+        package var locked = false
     }
 
     package struct Training: Sendable, Equatable {
@@ -80,6 +82,10 @@ package struct RunConfiguration: Sendable, Equatable {
         /// Training ends at this step, whatever `epochs` says; nil means by epochs.
         package var steps: Int?
         package var loss = LossConvention.perToken
+        /// Of the squares of the uppermost layer's output.
+        package var activationPenalty = 0.0
+        /// Of the squares of its changes from step to step.
+        package var slownessPenalty = 0.0
         package var clip = Clip()
         package var optimizer = Optimizer()
         package var schedule = LearningRateSchedule.Rule()

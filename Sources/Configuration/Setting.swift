@@ -104,6 +104,9 @@ extension RunConfiguration {
             "model.dropouts.output", \.model.dropouts.output, .nullOr(.belowOne), unit: "probability",
             "Of the values that the output layer reads; null: `model.dropout`."),
         Setting(
+            "model.dropouts.locked", \.model.dropouts.locked, .any,
+            "Locked (variational) dropout: the masks of `input`, `hidden` and `output` are drawn once for each stream in a step and are the same at all its time steps (Gal and Ghahramani 2016; Merity et al. 2018). false: each time step has its own."),
+        Setting(
             "model.tied", \.model.tied, .any, structural: true,
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),
         Setting(
@@ -134,6 +137,12 @@ extension RunConfiguration {
         Setting(
             "training.loss", \.training.loss, .any,
             "The loss that is differentiated: `per_token`, the mean over all tokens of a step (PyTorch), or `per_stream`, the sum over the time steps of a chunk and mean over streams (Zaremba et al. 2014). Published learning rates and clip norms assume one of them; see [the mathematics](mathematics.md#from-sums-to-a-step)."),
+        Setting(
+            "training.activation_penalty", \.training.activationPenalty, .notNegative,
+            "alpha: this times the mean square of what the output layer reads, after dropout, is added to the loss that is differentiated (Merity et al. 2018; 2 there). Reported losses are without it. [Formulas](mathematics.md#penalties-on-activations)."),
+        Setting(
+            "training.slowness_penalty", \.training.slownessPenalty, .notNegative,
+            "beta: this times the mean square of the change of the uppermost layer's output from step to step, before dropout, is added to the loss that is differentiated (Merity et al. 2018; 1 there)."),
         Setting(
             "training.clip.norm", \.training.clip.norm, .nullOr(.positive),
             "The largest gradient norm over all parameters: a gradient with a larger norm is scaled down to it. Not together with `value`."),

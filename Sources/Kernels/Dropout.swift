@@ -5,19 +5,23 @@ import Randomness
 /// docs/mathematics.md (29).
 ///
 /// The mask is a pure function of (seed, step, site, global stream, time, column): no mask is stored, the backward pass
-/// applies the same one to the gradient, and neither the number of ranks nor a resume changes it.
+/// applies the same one to the gradient, and neither the number of ranks nor a resume changes it. A locked mask (Gal and Ghahramani
+/// 2016) is the one of time 0 at all times of the step.
 package struct Dropout {
     /// A value is dropped when its 16 random bits are below this: the rate in units of 2^-16.
     private let threshold: UInt32
     /// 1 / (1 - rate).
     private let scale: Float
+    private let isLocked: Bool
     private let key: SIMD2<UInt32>
 
     /// - Parameters:
     ///   - rate: probability of dropping a value, in [0, 1); rounded to a multiple of 2^-16.
+    ///   - isLocked: whether the mask is the same at all times.
     ///   - step: the global step, so that each step has masks of its own.
-    package init(rate: Float, seed: UInt64, step: Int) {
+    package init(rate: Float, isLocked: Bool = false, seed: UInt64, step: Int) {
         precondition(rate >= 0 && rate < 1)
+        self.isLocked = isLocked
         threshold = min(UInt32((Double(rate) * 0x1p16).rounded()), 0xFFFF)
         scale = Float(0x1p16 / (0x1p16 - Double(threshold)))
         let base = Philox(seed: seed, purpose: .dropout)
@@ -29,7 +33,7 @@ package struct Dropout {
     /// The multiplier (0 or 1 / (1 - rate)) of one value.
     package func multiplier(site: Int, stream: Int, time: Int, column: Int) -> Float {
         let block = Philox(key: key).block(
-            Philox.Block(UInt32(column / 64 * 8 + column % 8), UInt32(time), UInt32(stream), UInt32(site)))
+            Philox.Block(UInt32(column / 64 * 8 + column % 8), UInt32(isLocked ? 0 : time), UInt32(stream), UInt32(site)))
         let word = block[column % 64 / 16]
         return (column % 16 < 8 ? word & 0xFFFF : word >> 16) < threshold ? 0 : scale
     }
@@ -45,11 +49,11 @@ package struct Dropout {
     ///   - site: which of the model's dropout layers this is.
     ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
     package func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
-        for row in 0..<source.rows {
-            let time = UInt32(truncatingIfNeeded: row / batch)
-            let stream = UInt32(truncatingIfNeeded: firstStream + row % batch)
-            let input = source.row(row)
-            let output = result.row(row)
+        // A locked mask is computed once, for all rows of its stream.
+        let masks = isLocked ? min(batch, source.rows) : source.rows
+        for first in 0..<masks {
+            let time = UInt32(truncatingIfNeeded: first / batch)
+            let stream = UInt32(truncatingIfNeeded: firstStream + first % batch)
             var column = 0
             while column < source.columns {
                 // Eight counters give 32 words: word w of counter i masks columns 16 w + i (its low half) and
@@ -57,10 +61,13 @@ package struct Dropout {
                 let words = Dropout.words(
                     firstBlock: UInt32(truncatingIfNeeded: column / 8), time: time, stream: stream,
                     site: UInt32(truncatingIfNeeded: site), key: key)
-                mask(input, output, column, source.columns, words.0)
-                mask(input, output, column + 16, source.columns, words.1)
-                mask(input, output, column + 32, source.columns, words.2)
-                mask(input, output, column + 48, source.columns, words.3)
+                for row in stride(from: first, to: source.rows, by: masks) {
+                    let (input, output) = (source.row(row), result.row(row))
+                    mask(input, output, column, source.columns, words.0)
+                    mask(input, output, column + 16, source.columns, words.1)
+                    mask(input, output, column + 32, source.columns, words.2)
+                    mask(input, output, column + 48, source.columns, words.3)
+                }
                 column += 64
             }
         }

@@ -10,6 +10,8 @@ package struct DropoutRates: Sendable, Equatable {
     package var hidden: Float
     /// Of those that the head reads.
     package var output: Float
+    /// Whether a value is dropped at all times of a step or at none (Gal and Ghahramani 2016; locked in Merity et al. 2018).
+    package var isLocked = false
 
     /// The short form: one rate for values, wherever they are.
     package init(_ rate: Float) { (input, hidden, output) = (rate, rate, rate) }
@@ -20,6 +22,7 @@ package struct DropoutPlan: Sendable {
     private let words: Float
     /// By site.
     private let rates: [Float]
+    private let isLocked: Bool
 
     /// The site of the words' masks, above those of any layer.
     package static let wordSite = 1 << 16
@@ -27,6 +30,7 @@ package struct DropoutPlan: Sendable {
     package init(_ model: ModelConfiguration) {
         let rates = model.dropout
         words = rates.embedding
+        isLocked = rates.isLocked
         self.rates = [rates.input] + Array(repeating: rates.hidden, count: model.layers - 1) + [rates.output]
     }
 
@@ -35,7 +39,7 @@ package struct DropoutPlan: Sendable {
 
     /// The mask of a site in a step.
     package func mask(_ site: Int, _ context: StepContext) -> Dropout {
-        Dropout(rate: rates[site], seed: context.seed, step: context.step)
+        Dropout(rate: rates[site], isLocked: isLocked, seed: context.seed, step: context.step)
     }
 
     /// Multiplies each row of `vectors` [N, E] by its word's mask in a step, or its derivative.

@@ -50,6 +50,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var hidden: [Int]
     package var connections: Connections
     package var dropout: DropoutRates
+    /// In training, as dropout.
+    package var penalties = OutputPenalties()
     /// The output layer's weights are the embedding's (Press and Wolf 2017); needs its width at the top.
     package var tied: Bool
     /// Weights start uniform in (-range, range); biases at zero.

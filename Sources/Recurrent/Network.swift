@@ -133,9 +133,7 @@ package final class Network {
         for (index, layer) in layers.enumerated() {
             layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
-            drop(
-                Matrix(layer.output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1)),
-                into: input(ofLayer: index + 1), site: index + 1)
+            drop(output(ofLayer: index), into: input(ofLayer: index + 1), site: index + 1)
         }
     }
 
@@ -164,9 +162,14 @@ package final class Network {
             gradientBuffers[0].base, rows: rows, columns: configuration.width(belowLayer: layers.count))
         let loss = try head.lossAndGradient(
             input(ofLayer: layers.count), targets: targets, hiddenGradient: above)
+        configuration.penalties.addActivation(of: input(ofLayer: layers.count), to: above)
         try observer?.completed(0)
         for index in layers.indices.reversed() {
             drop(above, into: above, site: index + 1)
+            if index == layers.count - 1 {
+                configuration.penalties.addSlowness(
+                    of: output(ofLayer: index), batch: batch, lines: layers[index].lines, to: above)
+            }
             let next = gradientBuffers[(layers.count - index) % 2]
             let below = Matrix(next.base, rows: rows, columns: configuration.width(belowLayer: index))
             try layers[index].backward(
@@ -197,6 +200,11 @@ package final class Network {
         let dropped = index == 0 ? embedded : context == nil ? nil : self.dropped[index - 1]
         let base = dropped?.base ?? layers[index - 1].output
         return Matrix(base, rows: steps * batch, columns: configuration.width(belowLayer: index))
+    }
+
+    /// Before dropout, [steps*B, out].
+    private func output(ofLayer index: Int) -> Matrix {
+        Matrix(layers[index].output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1))
     }
 
     private func drop(_ source: Matrix, into result: Matrix, site: Int) {

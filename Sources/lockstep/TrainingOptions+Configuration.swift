@@ -44,6 +44,8 @@ extension TrainingOptions {
             }
             model.lineEnd = LineEnd(token: lineEnd, rule: training.lineEnd)
         }
+        model.penalties.activation = Float(training.activationPenalty)
+        model.penalties.slowness = Float(training.slownessPenalty)
         verifyEverySteps = training.verifyEverySteps
         exchange = configuration.exchange
         reproducibleShards = training.reproducibleShards
@@ -81,6 +83,7 @@ extension DropoutRates {
         input = sites.input.map(Float.init) ?? input
         hidden = sites.hidden.map(Float.init) ?? hidden
         output = sites.output.map(Float.init) ?? output
+        isLocked = sites.locked
     }
 }
 

@@ -20,6 +20,7 @@ import Testing
         it.model.dropouts.input = 0
         it.model.dropouts.hidden = 1e-3
         it.model.dropouts.output = 0.5
+        it.model.dropouts.locked = true
         it.model.tied = true
         it.model.initialRange = 1e-30
         it.model.initialEmbeddingRange = 1.73
@@ -30,6 +31,8 @@ import Testing
         it.training.epochs = 1
         it.training.steps = 1_000_000_000_000
         it.training.loss = .perStream
+        it.training.activationPenalty = 2
+        it.training.slownessPenalty = 1
         it.training.clip.norm = nil
         it.training.clip.value = 0.25
         it.training.optimizer.name = .momentum
@@ -115,6 +118,7 @@ import Testing
                     input: null
                     hidden: null
                     output: null
+                    locked: false
                   tied: false
                   initial_range: 0.1
                   initial_embedding_range: null
@@ -126,6 +130,8 @@ import Testing
                   epochs: 10
                   steps: null
                   loss: per_token
+                  activation_penalty: 0
+                  slowness_penalty: 0
                   clip:
                     norm: 1
                     value: null

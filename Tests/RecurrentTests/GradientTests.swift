@@ -13,8 +13,9 @@ import Testing
         var connections = Connections.none
         var dropout = DropoutRates(0)
         var lineEnd = LineEnd.Rule.carry
+        var penalties = OutputPenalties()
         var testDescription: String {
-            "\(cell) \(hidden) \(connections)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : " dropout")\(lineEnd == .carry ? "" : ", \(lineEnd)")"
+            "\(cell) \(hidden) \(connections)\(tied ? " tied" : "")\(dropout == DropoutRates(0) ? "" : dropout.isLocked ? " locked dropout" : " dropout")\(lineEnd == .carry ? "" : ", \(lineEnd)")\(penalties == OutputPenalties() ? "" : " penalised")"
         }
 
         init(_ cell: OracleCell, _ hidden: [Int], tied: Bool, _ connections: Connections = .none, dropout: DropoutRates = DropoutRates(0),
@@ -65,6 +66,25 @@ import Testing
         return rates
     }
 
+    /// Locked masks and penalties on the output, each alone and both, where lines end and where connections are.
+    static let regularised: [Case] = {
+        var locked = rates(0.1, 0.3, 0.4, 0.2)
+        locked.isLocked = true
+        var penalties = OutputPenalties()
+        (penalties.activation, penalties.slowness) = (2, 1.5)
+        var cases = cells.map { Case($0, sizes(2), tied: false, dropout: locked) }
+        cases += [
+            Case(.lstm, sizes(1), tied: true), Case(.lstm, [9, 17, 6], tied: true, dropout: locked),
+            Case(.gruResetBefore, sizes(2), tied: false, dropout: locked, lineEnd: .reset), Case(.elmanTanh, sizes(2), tied: false, lineEnd: .cut),
+            Case(.gruResetAfter, sizes(2), tied: true, .highway, dropout: locked), Case(.window, [9, 17], tied: false, .dense, dropout: locked),
+        ]
+        return cases.map {
+            var test = $0
+            test.penalties = penalties
+            return test
+        } + [Case(.lstm, sizes(2), tied: false, dropout: locked)]
+    }()
+
     static let lineEnd: Int32 = 4
 
     static let lines = [LineEnd.Rule.cut, .reset].flatMap { rule in
@@ -95,10 +115,11 @@ import Testing
             embedding: test.tied || test.connections.needsEqualWidths ? test.hidden.last! : embedding, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: lineEnd, rule: test.lineEnd)
+        model.penalties = test.penalties
         return model
     }
 
-    @Test(arguments: cases + connected + unequal + sites + lines) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + connected + unequal + sites + lines + regularised) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
             cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
@@ -132,6 +153,8 @@ import Testing
             chunk.lineStarts = chunk.inputs.map { $0 == Self.lineEnd }
             chunk.resets = test.lineEnd == .reset
         }
+        chunk.penalties = OraclePenalties(
+            activation: Double(test.penalties.activation), slowness: Double(test.penalties.slowness))
         let expected = oracle.run(chunk)
 
         let layout = ParameterLayout(configuration)

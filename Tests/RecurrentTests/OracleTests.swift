@@ -13,7 +13,10 @@ struct OracleTests {
         var connections = OracleConnections.none
         /// H of each layer; nil: of one size.
         var sizes: [Int]?
-        var testDescription: String { "\(cell), layers \(layers), tied \(tied), dropout \(dropoutRate), \(connections), \(sizes ?? [])" }
+        var isPenalised = false
+        var testDescription: String {
+            "\(cell), layers \(layers), tied \(tied), dropout \(dropoutRate), \(connections), \(sizes ?? [])\(isPenalised ? ", penalised" : "")"
+        }
 
         /// Odd, unequal sizes, so that a transposed matrix shows.
         func model() -> OracleModel {
@@ -32,21 +35,25 @@ struct OracleTests {
                 Case(cell: cell, layers: 2, tied: false, dropoutRate: 0.4, connections: .highway),
                 Case(cell: cell, layers: 3, tied: false, dropoutRate: 0.4, connections: .dense, sizes: [5, 3, 7]),
             ]
-        }
+        } + [
+            Case(cell: .lstm, layers: 2, tied: true, dropoutRate: 0.4, isPenalised: true),
+            Case(cell: .gruResetAfter, layers: 2, tied: false, connections: .highway, isPenalised: true),
+        ]
     }
 
     /// With weights on the final state, so that the gradient entering the last step is checked too.
-    static func chunk(for model: OracleModel, dropoutRate: Double = 0) -> OracleChunk {
-        var chunk = OracleChunk.random(for: model, steps: 5, batch: 3, dropoutRate: dropoutRate, seed: 2)
+    static func chunk(for model: OracleModel, _ test: Case) -> OracleChunk {
+        var chunk = OracleChunk.random(for: model, steps: 5, batch: 3, dropoutRate: test.dropoutRate, seed: 2)
+        if test.isPenalised { chunk.penalties = OraclePenalties(activation: 5, slowness: 3) }
         var numbers = PhiloxSequence(seed: 3, purpose: .sampling)
         chunk.finalStateWeights = OracleChunk.randomState(for: model, batch: 3, using: &numbers)
         return chunk
     }
 
-    /// The differentiated value: the summed loss plus the weighted final state.
+    /// The differentiated value: the summed loss plus penalties and the weighted final state.
     static func objective(_ model: OracleModel, _ chunk: OracleChunk) -> Double {
         let result = model.run(chunk)
-        return zip(result.finalState, chunk.finalStateWeights!).reduce(result.loss) { sum, layer in
+        return zip(result.finalState, chunk.finalStateWeights!).reduce(result.loss + result.penalty) { sum, layer in
             sum + zip(layer.0.hidden + layer.0.cell, layer.1.hidden + layer.1.cell).reduce(0) { $0 + $1.0 * $1.1 }
         }
     }
@@ -73,7 +80,7 @@ struct OracleTests {
     @Test(arguments: Case.all)
     func parameterGradientsMatchFiniteDifferences(of testCase: Case) {
         let model = testCase.model()
-        let chunk = Self.chunk(for: model, dropoutRate: testCase.dropoutRate)
+        let chunk = Self.chunk(for: model, testCase)
         let gradients = model.run(chunk).gradients
         #expect(Set(gradients.keys) == Set(model.parameters.keys))
         for (name, gradient) in gradients {
@@ -89,7 +96,7 @@ struct OracleTests {
     @Test(arguments: Case.all)
     func initialStateGradientsMatchFiniteDifferences(of testCase: Case) {
         let model = testCase.model()
-        let chunk = Self.chunk(for: model, dropoutRate: testCase.dropoutRate)
+        let chunk = Self.chunk(for: model, testCase)
         let gradients = model.run(chunk).initialStateGradients
         var parts: [WritableKeyPath<OracleState, [Double]>] = [\.hidden]
         if testCase.cell.base == .lstm { parts.append(\.cell) }

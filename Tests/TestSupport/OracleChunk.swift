@@ -45,6 +45,7 @@ package struct OracleChunk: Sendable {
     package var lineStarts: [Bool]?
     /// Whether the state is zero there; else only no gradient passes.
     package var resets = false
+    package var penalties = OraclePenalties()
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
     package var finalStateWeights: [OracleState]?
 
@@ -96,14 +97,16 @@ package struct OracleChunk: Sendable {
 }
 
 package struct OracleResult: Sendable {
-    /// Summed negative log likelihood in nats, without the extra term of `finalStateWeights`.
+    /// Summed negative log likelihood in nats, without penalties and the extra term of `finalStateWeights`.
     package var loss = 0.0
+    /// What penalties add to the summed loss.
+    package var penalty = 0.0
     /// Predictions made.
     package var count = 0
     /// 0 where there is no prediction.
     package var tokenLosses: [Double]  // [T, B]
     package var finalState: [OracleState]
-    /// Gradients of the summed loss (plus the extra term), by parameter name.
+    /// Gradients of the summed loss (plus penalties and the extra term), by parameter name.
     package var gradients: [String: [Double]] = [:]
     package var initialStateGradients: [OracleState]
 }

@@ -198,16 +198,22 @@ package struct OracleModel: Sendable {
             }
             for layer in layers.indices { result.finalState[layer].setRow(stream, to: state[layer]) }
 
+            let positions = (0..<chunk.steps).map { $0 * chunk.batch + stream }
+            let raw = trace.map { joins.last!.forward($0.last!.input, $0.last!.hidden) }
+            let tops = zip(raw, positions).map { dropped($0, chunk, site: layers.count, position: $1) }
+            let penalties = chunk.penalties.of(
+                raw: raw, dropped: tops, starts: positions.map { chunk.lineStarts?[$0] ?? false })
+            result.penalty += penalties.penalty
+
             // Backward: what flows into the state after the last step comes from the extra loss term alone.
             var stateGradient = (chunk.finalStateWeights ?? zeroState(batch: chunk.batch))
                 .map { $0.row(stream, of: chunk.batch) }
             for t in (0..<chunk.steps).reversed() {
                 let position = t * chunk.batch + stream
-                let last = trace[t].last!
-                let top = dropped(joins.last!.forward(last.input, last.hidden), chunk, site: layers.count, position: position)
-                var dx = decoder.backward(logitGradients[t], top)
+                var dx = zip(decoder.backward(logitGradients[t], tops[t]), penalties.dropped[t]).map { $0 + $1 }
                 for layer in layers.indices.reversed() {
                     dx = dropped(dx, chunk, site: layer + 1, position: position)
+                    if layer == layers.count - 1 { dx = zip(dx, penalties.raw[t]).map { $0 + $1 } }
                     let parts = joins[layer].backward(dx, trace[t][layer].input, trace[t][layer].hidden)
                     let gradient = layers[layer].backward(
                         trace[t][layer], above: parts.hidden, hidden: stateGradient[layer].hidden, cell: stateGradient[layer].cell)

@@ -10,7 +10,7 @@ import Training
 @Suite struct ModelVariantTests {
     struct Variant: Sendable, CustomTestStringConvertible {
         let testDescription: String
-        let model: ModelConfiguration
+        var model: ModelConfiguration
 
         init(_ name: String, _ cell: Cell, embedding: Int = 11, hidden: [Int] = [11, 11], _ connections: Connections = .none, tied: Bool = false) {
             testDescription = name
@@ -20,11 +20,20 @@ import Training
                 cell: cell, vocabulary: 13, embedding: embedding, hidden: hidden, connections: connections, dropout: rates, tied: tied,
                 initialRange: 0.3)
         }
+
+        /// Regularised as an AWD-LSTM.
+        static let regularised: Variant = {
+            var variant = Variant("regularised", .lstm, embedding: 7, hidden: [19, 7], tied: true)
+            variant.model.dropout.isLocked = true
+            (variant.model.penalties.activation, variant.model.penalties.slowness) = (2, 1)
+            return variant
+        }()
     }
 
     static let variants = [
         Variant("residual", .lstm, .residual, tied: true), Variant("highway", .gru, .highway), Variant("dense", .elman, embedding: 7, hidden: [11, 5, 9], .dense),
         Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("dropouts", .gruResetAfter, embedding: 7),
+        .regularised,
     ]
 
     private func run(_ variant: Variant, _ folder: String, streams: Int = 12, shards: Int? = nil) -> SmallRun {
