@@ -30,6 +30,8 @@ package struct Manifest: Codable, Equatable, Sendable {
     /// Nats per token of a validation at this step, if there was one.
     package var validationLoss: Double?
     package var best: Best?
+    /// Of an optimizer that averages; nil for others.
+    package var averaging: Averaging?
 
     /// SHA-256 of the dataset's files by name. If `vocabulary.json` is among them, the copy must match it.
     package var datasetFiles: [String: String]
@@ -63,10 +65,28 @@ package struct Manifest: Codable, Equatable, Sendable {
         }
     }
 
+    /// Whether the model is an average of the weights that training steps, and what decides when it becomes one.
+    package struct Averaging: Codable, Equatable, Sendable {
+        /// The step after which averaging began; nil if it has not.
+        package var start: Int?
+        /// Nats per token of the validations so far, up to the one with which it began.
+        package var validationLosses: [Double]
+
+        package init(start: Int?, validationLosses: [Double]) {
+            self.start = start
+            self.validationLosses = validationLosses
+        }
+
+        private enum CodingKeys: String, CodingKey {
+            case start
+            case validationLosses = "validation_losses"
+        }
+    }
+
     package init(
         programVersion: String, kind: String = recurrent, model: ModelSummary, configuration: String, step: Int, epoch: Int, offset: Int,
         tokens: Int, seed: UInt64, schedule: [String: Double], validationLoss: Double?, best: Best?,
-        datasetFiles: [String: String], vocabularyHash: String, ranks: Int
+        datasetFiles: [String: String], vocabularyHash: String, ranks: Int, averaging: Averaging? = nil
     ) {
         self.programVersion = programVersion
         statedKind = kind
@@ -83,10 +103,11 @@ package struct Manifest: Codable, Equatable, Sendable {
         self.datasetFiles = datasetFiles
         self.vocabularyHash = vocabularyHash
         self.ranks = ranks
+        self.averaging = averaging
     }
 
     private enum CodingKeys: String, CodingKey {
-        case model, configuration, step, epoch, offset, tokens, seed, schedule, best, ranks, sequence, created, files
+        case averaging, model, configuration, step, epoch, offset, tokens, seed, schedule, best, ranks, sequence, created, files
         case formatVersion = "format_version"
         case statedKind = "kind"
         case programVersion = "program_version"
@@ -100,7 +121,7 @@ package struct Manifest: Codable, Equatable, Sendable {
     var impossibleNumber: String? {
         let counters = [
             ("step", step), ("epoch", epoch), ("offset", offset), ("tokens", tokens), ("sequence", sequence),
-            ("best.step", best?.step ?? 0),
+            ("best.step", best?.step ?? 0), ("averaging.start", averaging?.start ?? 0),
         ]
         let found =
             counters.first { !(0...1 << 60).contains($0.1) } ?? [("ranks", ranks)].first { !ModelSummary.sizes.contains($0.1) }

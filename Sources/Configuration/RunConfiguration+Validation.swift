@@ -84,6 +84,11 @@ extension RunConfiguration {
                 expected: "at most the learning rate \(training.optimizer.learningRate.scalar)",
                 found: training.schedule.minimum.scalar)
         }
+        if training.optimizer.name.averages, !validation.everyEpoch, validation.everySteps == 0 {
+            throw ConfigurationError.contradiction(
+                "training.optimizer.name", expected: "validation.every_epoch or validation.every_steps for nt_asgd",
+                found: "no validation at all")
+        }
         if training.schedule.name == .plateau, !validation.everyEpoch, validation.everySteps == 0 {
             throw ConfigurationError.contradiction(
                 "training.schedule.name", expected: "validation.every_epoch or validation.every_steps for plateau",

@@ -116,6 +116,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var beta2 = OptimizerRule.Default.beta2
         package var epsilon = OptimizerRule.Default.epsilon
         package var weightDecay = 0.0
+        /// Of `nt_asgd`.
+        package var nonMonotoneInterval = OptimizerRule.Default.nonMonotoneInterval
     }
 
     /// A checkpoint is always written at the end as well.

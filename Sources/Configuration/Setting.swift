@@ -151,7 +151,7 @@ extension RunConfiguration {
             "The largest component of a gradient: every component is limited to between minus and plus this value."),
         Setting(
             "training.optimizer.name", \.training.optimizer.name, .any, structural: true,
-            "The rule that turns gradients into updates, as torch.optim defines it."),
+            "The rule that turns gradients into updates, as torch.optim defines it. `nt_asgd` is `sgd` until a validation is worse than the best of those more than `nonmonotone_interval` validations ago; from then on the model that is validated and saved is the average of the weights of all later steps (Merity et al. 2018). It needs validations, and is meant for the schedule `constant`. [Formulas](mathematics.md#optimizers)."),
         Setting(
             "training.optimizer.learning_rate", \.training.optimizer.learningRate, .positive,
             "The learning rate from which the schedule starts."),
@@ -173,6 +173,10 @@ extension RunConfiguration {
         Setting(
             "training.optimizer.weight_decay", \.training.optimizer.weightDecay, .notNegative,
             "This times the weights is added to the gradient; for `adamw`, it is applied to the weights directly."),
+        Setting(
+            "training.optimizer.nonmonotone_interval", \.training.optimizer.nonMonotoneInterval, .from(0, to: 1_000_000),
+            unit: "validations",
+            "For `nt_asgd`: the number n of latest validations that a validation is not compared with."),
         Setting(
             "training.schedule.name", \.training.schedule.name, .any,
             "The learning rate over time. `plateau` needs a validation part in the dataset and validations during the run. [Formulas](mathematics.md#learning-rate)."),

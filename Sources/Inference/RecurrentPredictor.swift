@@ -4,9 +4,10 @@ import Recurrent
 /// A recurrent network as a predictor. Its state is the hidden (and cell) state of every text, zero at the start.
 package final class RecurrentPredictor: TokenPredictor {
     package let configuration: ModelConfiguration
-    package let parameters: Arena
+    package private(set) var parameters: Arena
     /// Nil until room is asked for.
     private var network: Network?
+    private var room: (streams: Int, steps: Int)?
 
     /// - Parameter parameters: read when room is made and at each `refresh`; may be shared with a training step.
     package init(_ configuration: ModelConfiguration, parameters: Arena) {
@@ -23,7 +24,17 @@ package final class RecurrentPredictor: TokenPredictor {
     }
 
     package func reserve(streams: Int, steps: Int) throws {
+        room = (streams, steps)
+        network = nil
         network = try Network(configuration, parameters: parameters, batch: streams, steps: steps)
+    }
+
+    /// Reads other parameters from now on. All texts start again.
+    /// - Throws: `KernelError`.
+    package func change(to parameters: Arena) throws {
+        if parameters === self.parameters { return }
+        self.parameters = parameters
+        if let room { try reserve(streams: room.streams, steps: room.steps) }
     }
 
     package func refresh() throws { try network?.packWeights() }

@@ -3,10 +3,13 @@ import Kernels
 import Recurrent
 
 /// A rule that turns gradients into steps, as PyTorch defines it (`torch.optim`), so that settings carry over.
-/// docs/mathematics.md (37) to (42).
+/// docs/mathematics.md (37) to (42b).
 package struct OptimizerRule: Sendable, Equatable {
     package enum Name: String, Sendable, CaseIterable {
         case sgd, momentum, adagrad, adam, adamw
+        /// SGD, and from some step on the average of its iterates (Polyak and Juditsky 1992; `torch.optim.ASGD`): the average, and not the
+        /// iterate, is the model that training gives.
+        case ntASGD = "nt_asgd"
 
         /// Buffers of the size of the parameters that the rule keeps from step to step, with PyTorch's names.
         package var slots: [String] {
@@ -15,8 +18,12 @@ package struct OptimizerRule: Sendable, Equatable {
             case .momentum: ["momentum_buffer"]
             case .adagrad: ["sum"]
             case .adam, .adamw: ["exp_avg", "exp_avg_sq"]
+            case .ntASGD: ["ax"]
             }
         }
+
+        /// Whether the model may be an average of the weights that the rule steps.
+        package var averages: Bool { self == .ntASGD }
     }
 
     package var name: Name
@@ -27,9 +34,8 @@ package struct OptimizerRule: Sendable, Equatable {
     package var epsilon: Float
     /// Added to the gradient (L2), but decoupled from it for adamw (Loshchilov and Hutter 2019).
     package var weightDecay: Float
-
-    /// Whether a parameter whose gradient is zero stays unchanged.
-    package var leavesUntouchedAlone: Bool { (name == .sgd || name == .adagrad) && weightDecay == 0 }
+    /// `nt_asgd`: the interval of its `AveragingTrigger`.
+    package var nonMonotoneInterval = Default.nonMonotoneInterval
 
     /// The defaults of these numbers, in double precision as a configuration has them.
     package enum Default {
@@ -37,6 +43,7 @@ package struct OptimizerRule: Sendable, Equatable {
         package static let beta1 = 0.9
         package static let beta2 = 0.999
         package static let epsilon = 1e-8
+        package static let nonMonotoneInterval = 5
     }
 
     package init(
@@ -59,6 +66,8 @@ package final class Optimizer {
     /// In the order of `rule.name.slots`.
     package let slots: [Arena]
     fileprivate let rows: [Row]
+    /// The number of iterates in the average of `nt_asgd`; 0 before it begins.
+    package var iterates = 0
 
     package convenience init(_ rule: OptimizerRule, layout: ParameterLayout) {
         self.init(rule, slots: rule.name.slots.map { _ in Arena(layout) })
@@ -72,13 +81,27 @@ package final class Optimizer {
         rows = slots.map { $0.buffer.row() }
     }
 
+    /// The average of the iterates; nil before it begins.
+    package var average: Arena? { iterates > 0 ? slots[0] : nil }
+
+    /// Whether a parameter whose gradient is zero stays unchanged, and all that is kept of it.
+    package var leavesUntouchedAlone: Bool {
+        switch rule.name {
+        case .sgd, .adagrad, .ntASGD: rule.weightDecay == 0 && iterates == 0
+        case .momentum, .adam, .adamw: false
+        }
+    }
+
     /// What one step does to every parameter.
     /// - Parameters:
     ///   - scale: multiplies each gradient component first (1 / tokens, times the norm clip's factor).
     ///   - limit: then components are cut to [-limit, limit]; nil: not at all.
     ///   - update: 1 for the first step of the run, for Adam's bias correction.
-    package func step(learningRate: Double, scale: Float, limit: Float?, update: Int) -> OptimizerStep {
-        OptimizerStep(self, learningRate: learningRate, scale: scale, limit: limit, update: update)
+    ///   - iterates: the number in the average, that of this step included; 0: none yet.
+    package func step(learningRate: Double, scale: Float, limit: Float?, update: Int, iterates: Int = 0) -> OptimizerStep {
+        precondition(iterates == 0 || rule.name.averages)
+        self.iterates = iterates
+        return OptimizerStep(self, learningRate: learningRate, scale: scale, limit: limit, update: update)
     }
 }
 
@@ -92,10 +115,12 @@ package struct OptimizerStep {
     /// Adam: the learning rate over the first bias correction, and one over the root of the second.
     private let stepSize: Float
     private let root: Float
+    private let iterates: Int
 
     fileprivate init(_ optimizer: Optimizer, learningRate: Double, scale: Float, limit: Float?, update: Int) {
         rule = optimizer.rule
         slots = optimizer.rows
+        iterates = optimizer.iterates
         self.scale = scale
         self.limit = Lanes(repeating: limit ?? .greatestFiniteMagnitude)
         rate = Float(learningRate)
@@ -117,6 +142,9 @@ package struct OptimizerStep {
         switch rule.name {
         case .sgd:
             for j in LaneBlocks(count) { p[j] = p[j] - gradient(j, decayed: true) * rate }
+        case .ntASGD:
+            for j in LaneBlocks(count) { p[j] = p[j] - gradient(j, decayed: true) * rate }
+            average(p, in: slots[0] + range.lowerBound, count: count)
         case .momentum:
             // Polyak 1964; Nesterov's form as Sutskever et al. 2013.
             let v = slots[0] + range.lowerBound
@@ -154,5 +182,17 @@ package struct OptimizerStep {
                 p[j] = p[j] * shrink - mean * stepSize / (squareRoot(square) * root + epsilon)
             }
         }
+    }
+
+    /// As `torch.optim.ASGD` with t0 = 0 and lambd = 0: the second iterate replaces the first, so that the average of k > 1 iterates
+    /// is the mean of those from the second on.
+    private func average(_ iterate: Row, in mean: Row, count: Int) {
+        if iterates == 0 { return }
+        if iterates <= 2 {
+            for j in LaneBlocks(count) { mean[j] = iterate[j] }
+            return
+        }
+        let share = Float(1 / Double(iterates - 1))
+        for j in LaneBlocks(count) { mean[j] = mean[j] + (iterate[j] - mean[j]) * share }
     }
 }

@@ -86,6 +86,11 @@ package struct Page {
                 Fact(name: "last validation perplexity", value: Formatting.perplexity(validation.perplexity),
                     note: "step \(Formatting.count(validation.step)), epoch \(validation.epoch)"))
         }
+        if let validation, let averaged = validation.averagedSteps, averaged <= validation.step {
+            facts.append(
+                Fact(name: "weights averaged", value: "\(Formatting.count(averaged)) steps",
+                    note: "since step \(Formatting.count(validation.step - averaged))"))
+        }
         if let last, last.loss.isFinite {
             facts.append(
                 Fact(name: "last training perplexity", value: Formatting.perplexity(last.perplexity),

@@ -85,7 +85,8 @@ extension MetricsRecord {
                 ("step", it.step), ("epoch", it.epoch), ("tokens", it.tokens), ("memory_bytes", it.cost?.memory ?? 0),
                 ("peak_memory_bytes", it.cost?.peakMemory ?? 0),
             ]
-        case .validation(let it): [("step", it.step), ("epoch", it.epoch), ("tokens", it.tokens)]
+        case .validation(let it):
+            [("step", it.step), ("epoch", it.epoch), ("tokens", it.tokens), ("averaged_steps", it.averagedSteps ?? 0)]
         case .sample(let it): [("step", it.step), ("epoch", it.epoch)]
         case .other: nil
         }

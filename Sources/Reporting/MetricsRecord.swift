@@ -111,7 +111,10 @@ extension StepCost: Encodable {
 }
 
 extension ValidationRecord: Codable {
-    private enum Key: String, CodingKey { case step, epoch, tokens, loss, perplexity }
+    private enum Key: String, CodingKey {
+        case step, epoch, tokens, loss, perplexity
+        case averagedSteps = "averaged_steps"
+    }
 
     package func encode(to encoder: any Encoder) throws {
         var container = encoder.container(keyedBy: Key.self)
@@ -120,6 +123,7 @@ extension ValidationRecord: Codable {
         try container.encode(tokens, forKey: .tokens)
         try container.encode(loss.orNull, forKey: .loss)
         try container.encode(perplexity.orNull, forKey: .perplexity)
+        try container.encodeIfPresent(averagedSteps, forKey: .averagedSteps)
     }
 
     package init(from decoder: any Decoder) throws {
@@ -127,7 +131,8 @@ extension ValidationRecord: Codable {
         self.init(
             step: try container.decode(Int.self, forKey: .step), epoch: try container.decode(Int.self, forKey: .epoch),
             tokens: try container.decode(Int.self, forKey: .tokens),
-            loss: try container.decode(Double?.self, forKey: .loss) ?? .nan)
+            loss: try container.decode(Double?.self, forKey: .loss) ?? .nan,
+            averagedSteps: try container.decodeIfPresent(Int.self, forKey: .averagedSteps))
     }
 }
 

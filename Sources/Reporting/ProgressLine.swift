@@ -22,13 +22,15 @@ struct ProgressLine {
 
     /// Starts like a progress line.
     func line(of record: ValidationRecord) -> String {
-        [
+        let average = record.averagedSteps.flatMap { $0 > 0 ? "average of \(Formatting.count($0)) steps" : nil }
+        let fields: [String] = [
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
             "validation loss \(Formatting.fixed(record.loss, decimals: 4))",
             "ppl \(Formatting.perplexity(record.perplexity))",
             "\(Formatting.count(record.tokens)) tokens",
-        ].joined(separator: "  ")
+        ]
+        return (fields + (average.map { [$0] } ?? [])).joined(separator: "  ")
     }
 
     /// The time for the remaining steps at the current speed, without validation and saving.

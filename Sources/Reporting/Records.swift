@@ -68,12 +68,15 @@ package struct ValidationRecord: Sendable, Equatable {
     package var tokens: Int
     /// Nats per token.
     package var loss: Double
+    /// The number of steps whose weights the model is the average of, 0 in the validation with which averaging begins; nil before.
+    package var averagedSteps: Int?
 
-    package init(step: Int, epoch: Int, tokens: Int, loss: Double) {
+    package init(step: Int, epoch: Int, tokens: Int, loss: Double, averagedSteps: Int? = nil) {
         self.step = step
         self.epoch = epoch
         self.tokens = tokens
         self.loss = loss
+        self.averagedSteps = averagedSteps
     }
 
     package var perplexity: Double { Elementary.exponential(loss) }

@@ -77,10 +77,10 @@ final class ParameterStore {
 
     /// Collective among the ranks of a machine, which afterwards all see all of its parameters.
     /// - Parameter sum: in this rank's part, the gradients summed over all ranks.
-    func update(with sum: Arena, learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
-        let step = optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update)
+    func update(with sum: Arena, learningRate: Double, scale: Float, limit: Float?, update: Int, iterates: Int) throws {
+        let step = optimizer.step(learningRate: learningRate, scale: scale, limit: limit, update: update, iterates: iterates)
         for range in part.ranges { step.apply(to: parameters, gradients: sum, range: range) }
-        if let rows, optimizer.rule.leavesUntouchedAlone {
+        if let rows, optimizer.leavesUntouchedAlone {
             for row in rows.own { step.apply(to: parameters, gradients: sum, range: range(ofRow: row)) }
         } else if let all = part.rows {
             for row in all { step.apply(to: parameters, gradients: sum, range: range(ofRow: row)) }

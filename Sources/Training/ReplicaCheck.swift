@@ -6,8 +6,10 @@ import Recurrent
 /// Checks that all ranks with their own copy of the parameters still have the same bytes. A flipped bit, a
 /// faulty processor or an error in the exchange would otherwise go unnoticed.
 enum ReplicaCheck {
-    /// Collective. - Throws: `TrainingError.replicasDiffer`, equal on all ranks; transport errors.
-    static func run(_ parameters: Arena, step: Int, _ communicator: any Communicator) throws {
+    /// Collective.
+    /// - Parameter prefix: of the tensors' names in the error.
+    /// - Throws: `TrainingError.replicasDiffer`, equal on all ranks; transport errors.
+    static func run(_ parameters: Arena, named prefix: String = "", step: Int, _ communicator: any Communicator) throws {
         func digest(_ values: Elements) -> [UInt8] {
             values.withUnsafe { Array(Digest.sha256(UnsafeRawBufferPointer($0)).utf8) }
         }
@@ -17,7 +19,7 @@ enum ReplicaCheck {
             let digests = try communicator.allGather(digest(parameters.values(entry)))
             let odd = odd(digests)
             guard odd.isEmpty else {
-                throw TrainingError.replicasDiffer(step: step, tensor: entry.name, ranks: odd)
+                throw TrainingError.replicasDiffer(step: step, tensor: prefix + entry.name, ranks: odd)
             }
         }
     }

@@ -47,11 +47,13 @@ final class RunCheckpoints {
     func isSaved(_ step: Int) -> Bool { savedStep == step }
 
     /// Fills in parameters, optimizer slots and carried state, whatever the number of ranks that saved them.
+    /// - Parameter progress: of the checkpoint.
     /// - Throws: `SafetensorsError`, `ModelFileError`.
-    func restore(_ checkpoint: LoadedCheckpoint) throws {
+    func restore(_ checkpoint: LoadedCheckpoint, _ progress: TrainingProgress) throws {
+        step.optimizer.iterates = progress.iterates(after: progress.step)
         if step.fillsParameters {
-            try ModelFile.load(checkpoint.model, into: step.parameters, model: options.model)
-            try step.optimizer.restore(from: checkpoint.state)
+            try ModelFile.load(checkpoint.model, into: step.result, model: options.model)
+            try step.optimizer.restore(from: checkpoint.state, beside: step.parameters)
         }
         try CarriedState.restore(
             step.carriedState, model: options.model, streams: options.streams, own: ownStreams, from: checkpoint.state)
@@ -99,8 +101,8 @@ final class RunCheckpoints {
             reporter?.saving()
             let folder = try store.save(
                 CheckpointContent(
-                    manifest: manifest(progress), model: ModelFile.tensors(step.parameters, model: options.model),
-                    state: step.optimizer.tensors + carried, vocabularyPath: identity.vocabularyPath),
+                    manifest: manifest(progress), model: ModelFile.tensors(step.result, model: options.model),
+                    state: step.optimizer.tensors(beside: step.parameters) + carried, vocabularyPath: identity.vocabularyPath),
                 isBest: progress.isBest)
             reporter?.saved(step: progress.step, folder: folder, isBest: progress.isBest)
         }
@@ -114,6 +116,7 @@ final class RunCheckpoints {
             configuration: identity.configuration, step: progress.step, epoch: progress.position.epoch,
             offset: progress.position.offset, tokens: progress.tokens, seed: options.seed, schedule: progress.numbers,
             validationLoss: validation.loss(after: progress.step), best: progress.best, datasetFiles: identity.datasetFiles,
-            vocabularyHash: identity.vocabularyHash, ranks: communicator.size)
+            vocabularyHash: identity.vocabularyHash, ranks: communicator.size,
+            averaging: progress.averaging.map { Manifest.Averaging(start: $0.start, validationLosses: $0.losses) })
     }
 }

@@ -8,6 +8,7 @@ import Reporting
 final class RunValidation {
     private let options: TrainingOptions
     private let step: TrainingStep
+    private let predictor: RecurrentPredictor
     /// Nil if the dataset has no validation part.
     private let evaluator: Evaluator?
     private let heartbeat: Heartbeat
@@ -26,10 +27,10 @@ final class RunValidation {
         self.step = step
         self.heartbeat = heartbeat
         self.reporter = reporter
+        let predictor = RecurrentPredictor(options.model, parameters: step.result)
+        self.predictor = predictor
         evaluator = try tokens.map {
-            try Evaluator(
-                RecurrentPredictor(options.model, parameters: step.parameters), tokens: $0, streams: options.validation.streams,
-                communicator: communicator)
+            try Evaluator(predictor, tokens: $0, streams: options.validation.streams, communicator: communicator)
         }
     }
 
@@ -46,7 +47,7 @@ final class RunValidation {
     /// Collective.
     /// - Parameters:
     ///   - progress: learns whether this is the best so far.
-    ///   - final: the extra validation at the end of the run, which the schedule must not see, or a run made longer later
+    ///   - final: the extra validation at the end of the run, which schedule and averaging must not see, or a run made longer later
     ///     would differ from one that was that long from the start.
     /// - Returns: whether it is complete; false if a rank is to stop.
     /// - Throws: `TrainingError.validationNotFinite`, `KernelError`, transport errors.
@@ -57,17 +58,25 @@ final class RunValidation {
             if share < 1 { heartbeat.beat() } else { heartbeat.enter(.exchange) }
             reporter?.validating(share: share)
         }
+        try predictor.change(to: step.result)
         guard let evaluation = try evaluator.run(progress: progressed, unless: { requests.isStopping }) else { return false }
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         last = evaluation
         lastStep = progress.step
         let improved = evaluation.nats < progress.best?.validationLoss ?? .infinity
         if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
+        let reduces = !final && progress.schedule.validated(improved: improved)
+        let averages = !final && progress.averaging?.validated(loss: evaluation.nats, step: progress.step) == true
         reporter?.validated(
-            ValidationRecord(step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats))
+            ValidationRecord(
+                step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats,
+                averagedSteps: progress.averaging?.start.map { progress.step - $0 }))
         sample(progress)
-        if !final, progress.schedule.validated(improved: improved) {
+        if reduces {
             reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: progress.epoch))")
+        }
+        if averages, let interval = progress.averaging?.interval {
+            reporter?.note("validation is worse than the best of those more than \(interval) validations ago: averaging of the weights begins with step \(progress.step + 1)")
         }
         return true
     }
@@ -77,7 +86,7 @@ final class RunValidation {
         guard let reporter, let plan = options.samples else { return }
         heartbeat.enter(.validation)
         do {
-            let predictor = RecurrentPredictor(options.model, parameters: step.parameters)
+            let predictor = RecurrentPredictor(options.model, parameters: step.result)
             let text = try plan.write(predictor, seed: options.seed) { heartbeat.beat() }
             reporter.sampled(SampleRecord(step: progress.step, epoch: progress.epoch, text: text))
         } catch {

@@ -57,8 +57,9 @@ final class StepEngine {
     }
 
     /// Collective. Updates the parameters; afterwards every rank sees all of them.
-    func update(learningRate: Double, scale: Float, limit: Float?, update: Int) throws {
-        try store.update(with: exchange.sum, learningRate: learningRate, scale: scale, limit: limit, update: update)
+    func update(learningRate: Double, scale: Float, limit: Float?, update: Int, iterates: Int) throws {
+        try store.update(
+            with: exchange.sum, learningRate: learningRate, scale: scale, limit: limit, update: update, iterates: iterates)
     }
 
     /// Called instead of `update`: discards the gradient. The carried state keeps the effect of the batch.

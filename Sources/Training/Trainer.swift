@@ -45,7 +45,7 @@ package final class Trainer {
         step = try TrainingStep(options, communicator: communicator, streams: streams, heartbeat: heartbeat)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         batches = try StreamBatches(training, partition: partition, streams: streams, unroll: options.unroll)
-        progress = TrainingProgress(schedule: options.schedule)
+        progress = TrainingProgress(schedule: options.schedule, optimizer: options.optimizer)
         costs = CostMeter(step.clock)
         self.validation = try RunValidation(
             options, tokens: validation, step: step, communicator: communicator, heartbeat: heartbeat, reporter: reporter)
@@ -63,8 +63,8 @@ package final class Trainer {
     /// Resumes from `checkpoint`, whatever the number of ranks that saved it.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
     package func restore(_ checkpoint: LoadedCheckpoint) throws {
-        try checkpoints.restore(checkpoint)
         progress.restore(checkpoint.manifest)
+        try checkpoints.restore(checkpoint, progress)
         try batches.seek(progress.position)
         validation.restore(checkpoint.manifest)
     }
@@ -125,7 +125,9 @@ package final class Trainer {
         let own = StepSignals(stop: requests.isStopping, save: save)
         heartbeat.begin(step: progress.step + 1)
         let began = ContinuousClock.now
-        let outcome = try step.run(progress.step + 1, from: batches, schedule: progress.schedule, signals: own)
+        let next = progress.step + 1
+        let outcome = try step.run(
+            next, from: batches, schedule: progress.schedule, iterates: progress.iterates(after: next), signals: own)
         let seconds = began.duration(to: .now).seconds
         session.addStep(seconds: seconds)
         costs.add(seconds: seconds, tokens: outcome.signals.loss.tokens)

@@ -11,6 +11,8 @@ struct TrainingProgress {
     /// Tokens trained so far, over all streams and epochs.
     var tokens = 0
     var schedule: LearningRateSchedule
+    /// Of `nt_asgd`; nil for other optimizers.
+    var averaging: AveragingTrigger?
     var best: Manifest.Best?
     /// Loss since the last training record, so that a resumed run writes the records an uninterrupted one does.
     var interval = LossSum()
@@ -19,7 +21,10 @@ struct TrainingProgress {
     /// Seconds of all sessions.
     var elapsed = 0.0
 
-    init(schedule: LearningRateSchedule) { self.schedule = schedule }
+    init(schedule: LearningRateSchedule, optimizer: OptimizerRule) {
+        self.schedule = schedule
+        averaging = optimizer.name.averages ? AveragingTrigger(interval: optimizer.nonMonotoneInterval) : nil
+    }
 
     /// The epoch of the last step, counted from 1.
     var epoch: Int { position.offset == 0 ? position.epoch : position.epoch + 1 }
@@ -29,6 +34,9 @@ struct TrainingProgress {
 
     /// Whether no validation before that of this step's model was as good.
     var isBest: Bool { best?.step == step }
+
+    /// The number of iterates in the model's average after `step`; 0 if the model is the weights themselves.
+    func iterates(after step: Int) -> Int { averaging?.iterates(after: step) ?? 0 }
 
     /// Counts a step.
     /// - Parameter position: where the next one reads.
@@ -64,6 +72,9 @@ struct TrainingProgress {
         position = DataPosition(epoch: manifest.epoch, offset: manifest.offset)
         tokens = manifest.tokens
         best = manifest.best
+        if let averaging, let saved = manifest.averaging {
+            self.averaging = AveragingTrigger(interval: averaging.interval, losses: saved.validationLosses, start: saved.start)
+        }
         let numbers = manifest.schedule
         schedule.plateauScale = numbers["plateau_scale"] ?? 1
         schedule.validationsWithoutImprovement = count(numbers["validations_without_improvement"])

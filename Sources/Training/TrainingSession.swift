@@ -7,6 +7,8 @@ package struct TrainingResult: Sendable {
     /// False if it stopped on request.
     package var finished: Bool
     package var best: Manifest.Best?
+    /// The number of steps whose weights the model is the average of; 0 if it is no average.
+    package var averagedSteps = 0
     package var lastValidation: Evaluation?
     /// The run folder.
     package var folder: String
@@ -38,7 +40,8 @@ struct TrainingSession {
 
     func result(_ progress: TrainingProgress, finished: Bool, lastValidation: Evaluation?, folder: String) -> TrainingResult {
         TrainingResult(
-            step: progress.step, finished: finished, best: progress.best, lastValidation: lastValidation, folder: folder,
+            step: progress.step, finished: finished, best: progress.best,
+            averagedSteps: progress.iterates(after: progress.step), lastValidation: lastValidation, folder: folder,
             steps: progress.step - earlier.step, tokens: progress.tokens - earlier.tokens, seconds: seconds,
             stepSeconds: stepSeconds)
     }

@@ -41,13 +41,17 @@ package final class TrainingStep {
 
     package var parameters: Arena { engine.store.parameters }
     package var optimizer: Optimizer { engine.store.optimizer }
+    /// What is validated, sampled from and saved as the model: the parameters, or their average once it has begun.
+    package var result: Arena { optimizer.average ?? parameters }
     /// Whether this rank must fill in parameters and slots; the others share them.
     package var fillsParameters: Bool { engine.store.fillsParameters }
 
     /// Collective. Compares the ranks' parameters if each has its own.
     /// - Throws: `TrainingError.replicasDiffer`, the same on all ranks; transport errors.
     package func verifyReplicas(step: Int) throws {
-        if engine.store.isReplicated { try ReplicaCheck.run(parameters, step: step, communicator) }
+        guard engine.store.isReplicated else { return }
+        try ReplicaCheck.run(parameters, step: step, communicator)
+        if let average = optimizer.average { try ReplicaCheck.run(average, named: "optimizer.ax.", step: step, communicator) }
     }
 
     /// Collective. Call it after the parameters have been filled in.
@@ -59,10 +63,11 @@ package final class TrainingStep {
     /// - Parameters:
     ///   - step: from 1; decides dropout masks, random unroll length, learning rate.
     ///   - source: gives this rank its batch.
+    ///   - iterates: the number in the average of `nt_asgd` after this step; 0: none yet.
     ///   - signals: what this rank reports in addition to its loss.
     /// - Throws: `TrainingError`, the same on all ranks, with the parameters unchanged; `KernelError`; transport errors.
     package func run(
-        _ step: Int, from source: any BatchSource, schedule: LearningRateSchedule, signals: StepSignals
+        _ step: Int, from source: any BatchSource, schedule: LearningRateSchedule, iterates: Int = 0, signals: StepSignals
     ) throws -> Outcome {
         clock.enter(.other)
         let epoch = source.position.epoch + 1
@@ -89,7 +94,7 @@ package final class TrainingStep {
         case .value(let largest): limit = Float(largest)
         }
         let learningRate = schedule.rate(step: step, epoch: epoch) * batch.learningRateScale
-        try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step)
+        try engine.update(learningRate: learningRate, scale: Float(scale), limit: limit, update: step, iterates: iterates)
         heartbeat.enter(.compute)
         clock.enter(.packing)
         try engine.model.packWeights()

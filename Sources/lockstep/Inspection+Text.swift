@@ -124,6 +124,11 @@ extension Manifest {
         ]
         if let validationLoss { rows.append(["validation", loss(validationLoss)]) }
         if let best { rows.append(["best so far", "\(loss(best.validationLoss)), at step \(best.step)"]) }
+        if let averaging {
+            let average = averaging.start.map { step > $0 ? "the model is the average of the weights after steps \($0 + 1) to \(step); the state has the last of them" : "begins with the next step" }
+            let count = averaging.validationLosses.count
+            rows.append(["averaging", average ?? "has not begun, after \(count) validation\(count == 1 ? "" : "s")"])
+        }
         let counters = schedule.filter { $0.key != "elapsed_seconds" && $0.value != 0 }.sorted { $0.key < $1.key }
         if !counters.isEmpty {
             rows.append(["counters", counters.map { "\($0.key.printable) \(short($0.value))" }.joined(separator: ", ")])

@@ -120,6 +120,9 @@ struct RunSummary {
         if let best = result.best, deed == nil {
             lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(Elementary.exponential(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
         }
+        if result.averagedSteps > 0 {
+            lines.append("the model is the average of the weights after each of the last \(Formatting.count(result.averagedSteps)) steps")
+        }
         let folder = result.folder.shellWord
         let split = dataset.splits.contains(.test) ? " --split test" : ""
         lines += [

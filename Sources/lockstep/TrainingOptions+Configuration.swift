@@ -105,5 +105,6 @@ extension OptimizerRule {
             optimizer.name, momentum: Float(optimizer.momentum), nesterov: optimizer.nesterov,
             beta1: Float(optimizer.beta1), beta2: Float(optimizer.beta2), epsilon: Float(optimizer.epsilon),
             weightDecay: Float(optimizer.weightDecay))
+        nonMonotoneInterval = optimizer.nonMonotoneInterval
     }
 }

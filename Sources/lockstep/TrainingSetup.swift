@@ -80,10 +80,16 @@ struct TrainingSetup {
         }
         options.samples = SamplePlan(length: configuration.metrics.sampleLength, vocabulary)
         try RunSummary.checkMemory(options, communicator)
-        if configuration.training.schedule.name == .plateau, data.validation == nil {
+        guard data.validation == nil else { return options }
+        if configuration.training.schedule.name == .plateau {
             throw UsageError(
                 "the plateau schedule needs a validation split, which the dataset lacks",
                 location: "training.schedule.name", remedy: "choose another schedule or prepare the data with a valid part")
+        }
+        if configuration.training.optimizer.name.averages {
+            throw UsageError(
+                "nt_asgd needs a validation split, which the dataset lacks", location: "training.optimizer.name",
+                remedy: "choose another optimizer or prepare the data with a valid part")
         }
         return options
     }

@@ -43,6 +43,7 @@ import Testing
         it.training.optimizer.beta2 = 0.5
         it.training.optimizer.epsilon = 1.5e-38
         it.training.optimizer.weightDecay = 1e22
+        it.training.optimizer.nonMonotoneInterval = 0
         it.training.schedule.name = .cosine
         it.training.schedule.factor = 1
         it.training.schedule.afterEpoch = 0
@@ -144,6 +145,7 @@ import Testing
                     beta2: 0.999
                     epsilon: 1e-08
                     weight_decay: 0
+                    nonmonotone_interval: 5
                   schedule:
                     name: decay
                     factor: 0.85

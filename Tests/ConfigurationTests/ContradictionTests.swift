@@ -69,6 +69,10 @@ import Testing
             "training.schedule.minimum does not fit the other settings; expected at most the learning rate 0.002, found 1"
         ),
         (
+            "training: {optimizer: {name: nt_asgd}}\nvalidation: {every_epoch: false}",
+            "training.optimizer.name does not fit the other settings; expected validation.every_epoch or validation.every_steps for nt_asgd, found no validation at all"
+        ),
+        (
             "training: {schedule: {name: plateau}}\nvalidation: {every_epoch: false}",
             "training.schedule.name does not fit the other settings; expected validation.every_epoch or validation.every_steps for plateau, found no validation at all"
         ),

@@ -196,6 +196,7 @@ import Testing
         ("training.optimizer.beta2", ["1", "-0.1", "0.9999999999", "1e-50"], "a number of at least 0 and below 1"),
         ("training.optimizer.epsilon", ["0", "-1", "1e300", "1e-50"], "a number above 0 (from 1.2e-38 to 3.4e38)"),
         ("training.optimizer.weight_decay", ["-1", "1e999", "1e39", "1e-50"], "a number of at least 0 (0, or from 1.2e-38 to 3.4e38)"),
+        ("training.optimizer.nonmonotone_interval", ["-1", "1.5", "1000001", "null"], "a whole number from 0 to 1000000"),
         ("training.schedule.factor", ["0", "1.1", "-1"], "a number above 0 and at most 1"),
         ("training.schedule.after_epoch", ["-1"], "a whole number from 0 to 1000000"),
         ("training.schedule.patience", ["-1"], "a whole number from 0 to 1000000"),

@@ -30,6 +30,7 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
         (OptimizerRule(.momentum, momentum: 0.8), .momentum(0.8)),
         (OptimizerRule(.momentum, momentum: 0.8, nesterov: true, weightDecay: 0.05), .nesterov(0.8)),
         (OptimizerRule(.adagrad, epsilon: 1e-10), .adagrad()),
+        (OptimizerRule(.ntASGD), .asgd), (OptimizerRule(.ntASGD, weightDecay: 0.1), .asgd),
         (OptimizerRule(.adam, weightDecay: 0.1), .adam()),
         (OptimizerRule(.adamw, beta1: 0.8, beta2: 0.95, weightDecay: 0.1), .adamW(beta1: 0.8, beta2: 0.95)),
     ]
@@ -44,7 +45,8 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
         for update in 1...6 {
             let gradients = randomArena(layout, seed: UInt64(100 + update), range: 30)
             oracle.step(&expected, gradients: dictionary(gradients, scale: 0.125), learningRate: 0.05)
-            let step = optimizer.step(learningRate: 0.05, scale: 0.125, limit: nil, update: update)
+            let step = optimizer.step(
+                learningRate: 0.05, scale: 0.125, limit: nil, update: update, iterates: rule.name.averages ? update : 0)
             // In parts, which need not begin with a tensor or a vector.
             let cut = layout.count / 3 + update
             step.apply(to: parameters, gradients: gradients, range: cut..<layout.count)
@@ -54,7 +56,30 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
             for (value, want) in zip(parameters.values(entry), expected[entry.name]!) {
                 #expect(abs(Double(value) - want) < 2e-6 * max(1, abs(want)), "\(entry.name)")
             }
+            guard let average = optimizer.average else { continue }
+            for (value, want) in zip(average.values(entry), oracle.average[entry.name]!) {
+                #expect(abs(Double(value) - want) < 2e-6 * max(1, abs(want)), "average of \(entry.name)")
+            }
         }
+        #expect((optimizer.average != nil) == rule.name.averages)
+    }
+
+    /// As `torch.optim.ASGD`: the second iterate replaces the first.
+    @Test func averagesOfTheFirstIterates() {
+        let layout = ParameterLayout(configuration)
+        let (parameters, gradients) = (Arena(layout), Arena(layout))
+        let optimizer = Optimizer(OptimizerRule(.ntASGD), layout: layout)
+        gradients.buffer.fill(-1)
+        var (iterates, averages): ([Float], [Float]) = ([], [])
+        for update in 1...9 {
+            // Four steps before averaging begins.
+            let step = optimizer.step(learningRate: 1, scale: 1, limit: nil, update: update, iterates: max(0, update - 4))
+            step.apply(to: parameters, gradients: gradients, range: 0..<layout.count)
+            iterates.append(parameters.values(layout["decoder.bias"])[11])
+            averages.append(optimizer.average?.values(layout["decoder.bias"])[11] ?? 0)
+        }
+        #expect(iterates == [1, 2, 3, 4, 5, 6, 7, 8, 9])
+        #expect(averages == [0, 0, 0, 0, 5, 6, 6.5, 7, 7.5])
     }
 
     @Test func limitCutsEachComponentAfterScaling() {
@@ -86,6 +111,24 @@ private func dictionary(_ arena: Arena, scale: Double = 1) -> [String: [Double]]
         let gradients = randomArena(layout, seed: 3, range: 2)
         gradients.values(layout["rnn.bias_hh_l0"])[27] = value
         #expect(GradientNorm(gradients).nonFinite == "rnn.bias_hh_l0")
+    }
+}
+
+@Suite struct AveragingTriggerTests {
+    /// Losses of validations after steps 10, 20, ..., and the validation with which averaging begins, counted from 1.
+    @Test(arguments: [
+        (5, [5, 4, 3, 2, 1, 0.9, 0.8, 0.7], nil), (5, [1, 2, 2, 2, 2, 2, 2], 7), (5, [1, 2, 2, 2, 2, 0.5, 1, 1, 1, 1, 1, 0.4], nil),
+        (5, [1, 9, 9, 9, 9, 9, 9, 9], 7), (5, [1, 9, 9, 9, 9, 9], nil), (5, [1, 1, 1, 1, 1, 1, 1], nil),
+        (2, [3, 1, 2, 2, 2, 0.5], 5), (1, [3, 2, 2.5, 2.6], 4), (0, [3, 2, 2, 2.1], 4), (0, [1, 1.5], 2), (0, [1], nil),
+    ] as [(Int, [Double], Int?)]) func averagingBeginsWhenTheLossIsNoLongerMonotone(interval: Int, losses: [Double], start: Int?) {
+        var trigger = AveragingTrigger(interval: interval)
+        for (index, loss) in losses.enumerated() {
+            #expect(trigger.validated(loss: loss, step: 10 * (index + 1)) == (index + 1 == start))
+            #expect(trigger.losses == Array(losses.prefix(min(index + 1, start ?? .max))))
+        }
+        #expect(trigger.start == start.map { 10 * $0 })
+        let step = 10 * (start ?? 1)
+        #expect([-1, 0, 1, 7].map { trigger.iterates(after: step + $0) } == (start == nil ? [0, 0, 0, 0] : [0, 0, 1, 7]))
     }
 }
 

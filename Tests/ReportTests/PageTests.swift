@@ -45,6 +45,14 @@ import Testing
         #expect(!page.contains("http://") && !page.contains("https://") && !page.contains("url("))
     }
 
+    /// Of an average, how many steps it has and since when; a count that cannot be is left out.
+    @Test(arguments: [(nil, nil), (0, "since step 20"), (15, "since step 5"), (21, nil)] as [(Int?, String?)])
+    func theWeightsThatWereAveraged(_ steps: Int?, _ note: String?) {
+        let record = ValidationRecord(step: 20, epoch: 1, tokens: 1, loss: 1, averagedSteps: steps)
+        let page = Page([Run(name: "r", configuration: [], history: MetricsHistory(validation: [record]))], madeBy: "").html
+        #expect(page.contains("weights averaged") == (note != nil) && note.map { page.contains($0) } != false)
+    }
+
     /// 3 seconds of 3000 tokens are 100 ms a step of 100 tokens.
     @Test func phasesOfAnAverageStep() {
         let phases = Self.run.phases

@@ -26,6 +26,10 @@ import Testing
         #expect(
             try folder.contents()
                 == #"{"epoch":1,"kind":"validation","loss":0,"perplexity":1,"step":10,"tokens":217646}"# + "\n")
+        let averaged = MetricsRecord.validation(ValidationRecord(step: 10, epoch: 1, tokens: 5, loss: 0, averagedSteps: 3))
+        let line = try JSONEncoder().encode(averaged)
+        #expect(String(decoding: line, as: UTF8.self).contains(#""averaged_steps":3"#))
+        #expect(try JSONDecoder().decode(MetricsRecord.self, from: line) == averaged)
     }
 
     @Test func otherRecordsHaveExactlyTheDocumentedKeys() throws {

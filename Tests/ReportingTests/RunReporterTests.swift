@@ -15,6 +15,8 @@ import Testing
         reporter.trained(record(step: 1200, loss: 1.8325))
         reporter.trained(record(step: 31000, loss: 0.25))
         reporter.validated(ValidationRecord(step: 31000, epoch: 12, tokens: 217_646, loss: 1.5))
+        reporter.validated(ValidationRecord(step: 31000, epoch: 12, tokens: 9, loss: 1.5, averagedSteps: 0))
+        reporter.validated(ValidationRecord(step: 31000, epoch: 12, tokens: 9, loss: 1.5, averagedSteps: 1200))
         reporter.saved(step: 31000, folder: "runs/a/checkpoints/step-000031000", isBest: true)
         reporter.warning("odd")
         reporter.finished()
@@ -24,11 +26,13 @@ import Testing
                 step  1200/31000  epoch  2/12  loss 1.833  ppl   6.25  11.2k tok/s  1h30m left
                 step 31000/31000  epoch  2/12  loss 0.250  ppl   1.28  11.2k tok/s  0s left
                 step 31000/31000  epoch 12/12  validation loss 1.5000  ppl 4.48  217,646 tokens
+                step 31000/31000  epoch 12/12  validation loss 1.5000  ppl 4.48  9 tokens
+                step 31000/31000  epoch 12/12  validation loss 1.5000  ppl 4.48  9 tokens  average of 1,200 steps
                 saved step 31000, the best so far, in runs/a/checkpoints/step-000031000
                 warning: odd
 
                 """)
-        #expect(try steps(folder) == [1200, 31000, 31000])
+        #expect(try steps(folder) == [1200, 31000, 31000, 31000, 31000])
     }
 
     /// `training.steps` ends a run whatever `training.epochs` says.

@@ -12,6 +12,8 @@ package struct OracleOptimizer: Sendable {
         case adam(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
         /// Loshchilov and Hutter 2019; weight decay acts on the weights directly.
         case adamW(beta1: Double = 0.9, beta2: Double = 0.999, epsilon: Double = 1e-8)
+        /// With t0 = 0 and lambd = 0: SGD, and `average`.
+        case asgd
     }
 
     package let rule: Rule
@@ -19,6 +21,9 @@ package struct OracleOptimizer: Sendable {
     private var step = 0
     private var first: [String: [Double]] = [:]
     private var second: [String: [Double]] = [:]
+
+    /// `asgd`: the averaged parameters, torch's `ax`.
+    package var average: [String: [Double]] { second }
 
     package init(_ rule: Rule, weightDecay: Double = 0) {
         self.rule = rule
@@ -56,6 +61,10 @@ package struct OracleOptimizer: Sendable {
         case .adagrad(let epsilon):
             v += g * g
             return parameter - learningRate * g / (v.squareRoot() + epsilon)
+        case .asgd:
+            let iterate = parameter - learningRate * g
+            v += (iterate - v) / Double(max(1, step - 1))
+            return iterate
         case .adam(let beta1, let beta2, let epsilon):
             return parameter - learningRate * adamDirection(g, beta1, beta2, epsilon, &m, &v)
         case .adamW(let beta1, let beta2, let epsilon):

@@ -62,7 +62,7 @@ package struct OptimizerFixture: Decodable, Sendable {
     package var initial: [Double]
     /// One element per step.
     package var gradients: [[Double]]
-    /// By rule; weight decay 0.1 (except `sgd`), momentum 0.9, everything else torch.optim's default.
+    /// By rule, and `asgd_average`; weight decay 0.1 (except `sgd`), momentum 0.9, everything else torch.optim's default.
     package var results: [String: [Double]]
 
     package static func load(from folder: URL) throws -> OptimizerFixture {

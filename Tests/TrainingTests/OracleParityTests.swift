@@ -55,6 +55,7 @@ struct OracleParityTests {
         ("adagrad", OracleOptimizer(.adagrad(), weightDecay: 0.1)),
         ("adam", OracleOptimizer(.adam(), weightDecay: 0.1)),
         ("adamw", OracleOptimizer(.adamW(), weightDecay: 0.1)),
+        ("asgd", OracleOptimizer(.asgd, weightDecay: 0.1)),
     ])
     func optimizersAreThoseOfPyTorch(name: String, optimizer: OracleOptimizer) throws {
         let fixture = try OptimizerFixture.load(from: folder)
@@ -65,5 +66,9 @@ struct OracleParityTests {
         }
         let expected = try #require(fixture.results[name])
         for (value, truth) in zip(parameters["weight"]!, expected) { #expect(abs(value - truth) < 1e-13) }
+        guard name == "asgd" else { return }
+        for (value, truth) in zip(optimizer.average["weight"]!, try #require(fixture.results["asgd_average"])) {
+            #expect(abs(value - truth) < 1e-13)
+        }
     }
 }

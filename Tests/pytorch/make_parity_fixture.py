@@ -101,6 +101,7 @@ def parity(name, cell, *, tied=False, optimizer="sgd", learning_rate, clip, size
 
 
 def optimizers():
+    torch.set_default_dtype(torch.float64)  # of what ASGD keeps beside the tensors
     generator = torch.Generator().manual_seed(2)
     initial = torch.randn(5, generator=generator, dtype=torch.float64)
     gradients = torch.randn(6, 5, generator=generator, dtype=torch.float64)
@@ -112,6 +113,7 @@ def optimizers():
         "adagrad": (torch.optim.Adagrad, {"weight_decay": 0.1}),
         "adam": (torch.optim.Adam, {"weight_decay": 0.1}),
         "adamw": (torch.optim.AdamW, {"weight_decay": 0.1}),
+        "asgd": (torch.optim.ASGD, {"weight_decay": 0.1, "t0": 0, "lambd": 0}),
     }
     results = {}
     for name, (rule, options) in rules.items():
@@ -121,6 +123,8 @@ def optimizers():
             parameter.grad = gradient.clone()
             optimizer.step()
         results[name] = parameter.tolist()
+        if "ax" in optimizer.state[parameter]:
+            results[name + "_average"] = optimizer.state[parameter]["ax"].tolist()
     write("optimizers.json", {
         "made_by": f"make_parity_fixture.py, PyTorch {torch.__version__}", "learning_rate": 0.05,
         "initial": initial.tolist(), "gradients": gradients.tolist(), "results": results,
