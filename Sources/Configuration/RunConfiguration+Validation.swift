@@ -34,6 +34,11 @@ extension RunConfiguration {
                 "model.window", expected: model.cell == .window ? "a number of inputs for model.cell window" : "null, or model.cell window",
                 found: "\(model.window.scalar) with \(model.cell.scalar)")
         }
+        if model.weightDrop > 0, model.cell == .window {
+            throw ConfigurationError.contradiction(
+                "model.weight_drop", expected: "0 with model.cell window, which has no recurrent weights to drop",
+                found: model.weightDrop.scalar)
+        }
         if model.normalization != .none, model.gates != Set(Gate.allCases) || model.peepholes != .none {
             throw ConfigurationError.contradiction(
                 "model.normalization", expected: "none, or an LSTM with all gates and no peepholes",

@@ -49,6 +49,8 @@ package struct RunConfiguration: Sendable, Equatable {
         /// Probability that a value between two layers is dropped in training: the short form of `dropouts`.
         package var dropout = 0.0
         package var dropouts = Dropouts()
+        /// Probability that a recurrent weight is dropped in a step.
+        package var weightDrop = 0.0
         /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.

@@ -90,7 +90,7 @@ extension RunConfiguration {
             "What the layers above read of a layer with input x and output h. `none`: h. `residual`: x + h. `highway`: t h + (1 - t) x with a gate t of its own (Srivastava et al. 2015). `dense`: [x; h], so that each layer and the output layer read everything below (Huang et al. 2017). `residual` and `highway` need `model.embedding` equal to every `model.hidden`. [Formulas](mathematics.md#connections-around-layers)."),
         Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
-            "The probability that training drops a value of the embedding's output or of a layer's output: the short form of `input`, `hidden` and `output` of `model.dropouts`. Values passed from step to step are never dropped. Rounded to a multiple of 2^-16."),
+            "The probability that training drops a value of the embedding's output or of a layer's output: the short form of `input`, `hidden` and `output` of `model.dropouts`. Values passed from step to step are never dropped; `model.weight_drop` drops weights there. Rounded to a multiple of 2^-16."),
         Setting(
             "model.dropouts.embedding", \.model.dropouts.embedding, .belowOne, unit: "probability",
             "The probability that a step drops a word: its whole vector, wherever it is read (Gal and Ghahramani 2016). `model.dropout` does not set it."),
@@ -106,6 +106,9 @@ extension RunConfiguration {
         Setting(
             "model.dropouts.locked", \.model.dropouts.locked, .any,
             "Locked (variational) dropout: the masks of `input`, `hidden` and `output` are drawn once for each stream in a step and are the same at all its time steps (Gal and Ghahramani 2016; Merity et al. 2018). false: each time step has its own."),
+        Setting(
+            "model.weight_drop", \.model.weightDrop, .belowOne, unit: "probability",
+            "The probability that a step drops a weight of the recurrent matrix of each layer, `rnn.weight_hh_l0` and so on: DropConnect on the state that is passed from step to step, the same for all streams and time steps (Merity et al. 2018; 0.5 there). Rounded to a multiple of 2^-16. Not for `window`, which has no such matrix."),
         Setting(
             "model.tied", \.model.tied, .any, structural: true,
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),

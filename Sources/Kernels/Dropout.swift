@@ -11,7 +11,7 @@ package struct Dropout {
     /// A value is dropped when its 16 random bits are below this: the rate in units of 2^-16.
     private let threshold: UInt32
     /// 1 / (1 - rate).
-    private let scale: Float
+    package private(set) var scale: Float
     private let isLocked: Bool
     private let key: SIMD2<UInt32>
 
@@ -28,6 +28,13 @@ package struct Dropout {
         let mixed = base.block(
             Philox.Block(UInt32(truncatingIfNeeded: step), UInt32(truncatingIfNeeded: step >> 32), 0, 0))
         key = SIMD2(mixed.x, mixed.y)
+    }
+
+    /// The same mask with multipliers 0 and 1.
+    package var withoutScale: Dropout {
+        var mask = self
+        mask.scale = 1
+        return mask
     }
 
     /// The multiplier (0 or 1 / (1 - rate)) of one value.

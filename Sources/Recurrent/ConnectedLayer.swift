@@ -41,4 +41,5 @@ package class ConnectedLayer {
     package final var state: [Buffer] { inner.state }
     package final func rewind() { inner.rewind() }
     package func packWeights() throws { try inner.packWeights() }
+    package final func dropWeights(_ context: StepContext?) { inner.dropWeights(context) }
 }

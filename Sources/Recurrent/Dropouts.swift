@@ -1,6 +1,6 @@
 import Kernels
 
-/// The probability that training zeroes a value, by site. Nothing is dropped within a layer's recurrence (Zaremba et al. 2014).
+/// The probability that training zeroes a value, by site. No state is dropped from step to step (Zaremba et al. 2014).
 package struct DropoutRates: Sendable, Equatable {
     /// Of a word, everywhere in a step: its whole vector (Gal and Ghahramani 2016).
     package var embedding: Float = 0
@@ -10,6 +10,8 @@ package struct DropoutRates: Sendable, Equatable {
     package var hidden: Float
     /// Of those that the head reads.
     package var output: Float
+    /// Of a recurrent weight, everywhere in a step (Merity et al. 2018).
+    package var weights: Float = 0
     /// Whether a value is dropped at all times of a step or at none (Gal and Ghahramani 2016; locked in Merity et al. 2018).
     package var isLocked = false
 
@@ -23,18 +25,22 @@ package struct DropoutPlan: Sendable {
     /// By site.
     private let rates: [Float]
     private let isLocked: Bool
+    private let dropsWeights: Bool
 
     /// The site of the words' masks, above those of any layer.
     package static let wordSite = 1 << 16
+    /// That of the lowest layer's recurrent weights, and one for each layer from there.
+    package static let weightSite = 1 << 17
 
     package init(_ model: ModelConfiguration) {
         let rates = model.dropout
         words = rates.embedding
         isLocked = rates.isLocked
+        dropsWeights = rates.weights > 0
         self.rates = [rates.input] + Array(repeating: rates.hidden, count: model.layers - 1) + [rates.output]
     }
 
-    var dropsAny: Bool { words > 0 || rates.contains { $0 > 0 } }
+    var dropsAny: Bool { words > 0 || dropsWeights || rates.contains { $0 > 0 } }
     func drops(at site: Int) -> Bool { rates[site] > 0 }
 
     /// The mask of a site in a step.

@@ -30,12 +30,11 @@ final class ElmanLayer: GatedLayer, Layer {
         bias = Buffer(count: h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         normalizer = RowNormalizer(shape, gain: "gain", parts: [h], parameters, sums)
-        try super.init(gates: 1, shape, parameters, sums, clock)
+        try super.init(gates: 1, recurrent: [recurrent], shape, parameters, sums, clock)
     }
 
     override func packWeights() throws {
         try super.packWeights()
-        recurrent.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: hidden)
     }
 
@@ -67,10 +66,11 @@ final class ElmanLayer: GatedLayer, Layer {
         }
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)
         let deltas = normalizer?.deltas(rows: steps * batch) ?? biasDeltas
-        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
-            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
+        try finishBackward(deltas, input, inputGradient: inputGradient, recurrentDeltas: deltas, pause: pause) { gradients in
             gradients.sumRowsIntoBothBiases(biasDeltas)
             normalizer?.sumGains(rows: steps * batch)
+        } recurrent: { gradients in
+            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
         }
     }
 }

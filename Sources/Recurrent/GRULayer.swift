@@ -48,18 +48,13 @@ final class GRULayer: GatedLayer, Layer {
         hiddenGradient = Buffer(count: training ? b * h : 0)
         directGradient = Buffer(count: training ? b * h : 0)
         resetGradient = Buffer(count: training ? b * h : 0)
-        try super.init(gates: 3, shape, parameters, sums, clock)
+        try super.init(gates: 3, recurrent: [gateProduct, candidateProduct], shape, parameters, sums, clock)
         gateGradients = gradients?.recurrentWeights.map { $0.rows(0, count: 2 * h) } ?? []
         candidateGradients = gradients?.recurrentWeights.map { $0.rows(2 * h, count: h) } ?? []
     }
 
-    /// U_n is stored after U_r and U_z.
-    private var candidateWeights: UnsafeMutablePointer<Float> { weights.recurrentWeights.row(2 * hidden) }
-
     override func packWeights() throws {
         try super.packWeights()
-        gateProduct.pack(weights.recurrentWeights.base)
-        candidateProduct.pack(candidateWeights)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 3 * hidden)
     }
 
@@ -110,12 +105,13 @@ final class GRULayer: GatedLayer, Layer {
         normalizers?.input.backward(0..<rows, gates.base)
         let inputDeltas = normalizers?.input.deltas(rows: rows) ?? biasDeltas
         let deltas = normalizers?.recurrent.deltas(rows: rows) ?? biasDeltas
-        try finishBackward(inputDeltas, input, inputGradient: inputGradient, pause: pause) { gradients in
+        try finishBackward(inputDeltas, input, inputGradient: inputGradient, recurrentDeltas: deltas, pause: pause) { gradients in
+            gradients.sumRowsIntoBothBiases(biasDeltas)
+            normalizers?.sumGains(rows: rows)
+        } recurrent: { gradients in
             try gradients.multiply(deltas.columns(0, count: 2 * size), by: previousStates(steps), into: gateGradients)
             let reset = Matrix(resetStates.base, rows: rows, columns: size)
             try gradients.multiply(deltas.columns(2 * size, count: size), by: reset, into: candidateGradients)
-            gradients.sumRowsIntoBothBiases(biasDeltas)
-            normalizers?.sumGains(rows: rows)
         }
     }
 }

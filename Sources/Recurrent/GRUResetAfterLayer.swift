@@ -36,12 +36,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         hiddenGradient = Buffer(count: training ? b * h : 0)
         directGradient = Buffer(count: training ? b * h : 0)
         normalizers = GateNormalizers(shape, parts: [2 * h, h], parameters, sums)
-        try super.init(gates: 3, shape, parameters, sums, clock)
-    }
-
-    override func packWeights() throws {
-        try super.packWeights()
-        recurrent.pack(weights.recurrentWeights.base)
+        try super.init(gates: 3, recurrent: [recurrent], shape, parameters, sums, clock)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {
@@ -80,11 +75,14 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         normalizers?.input.backward(0..<rows, gates.base)
         let inputDeltas = normalizers?.input.deltas(rows: rows) ?? inputBiasDeltas
         let recurrentDeltas = normalizers?.recurrent.deltas(rows: rows) ?? recurrentBiasDeltas
-        try finishBackward(inputDeltas, input, inputGradient: inputGradient, pause: pause) { gradients in
-            try gradients.multiply(recurrentDeltas, by: previousStates(steps), into: gradients.recurrentWeights)
+        try finishBackward(
+            inputDeltas, input, inputGradient: inputGradient, recurrentDeltas: recurrentDeltas, pause: pause
+        ) { gradients in
             gradients.sumRows(inputBiasDeltas, into: gradients.inputBias)
             gradients.sumRows(recurrentBiasDeltas, into: gradients.recurrentBias)
             normalizers?.sumGains(rows: rows)
+        } recurrent: { gradients in
+            try gradients.multiply(recurrentDeltas, by: previousStates(steps), into: gradients.recurrentWeights)
         }
     }
 }

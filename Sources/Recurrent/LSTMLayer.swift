@@ -39,7 +39,7 @@ final class LSTMLayer: GatedLayer, Layer {
         gates = Buffer(count: chunk.steps * b * 4 * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         cellGradient = Buffer(count: training ? b * h : 0)
-        try super.init(gates: 4, states: 2, shape, parameters, sums, clock)
+        try super.init(gates: 4, states: 2, recurrent: [recurrent], shape, parameters, sums, clock)
     }
 
     /// c before each step and after the last, [T+1, B, H].
@@ -47,7 +47,6 @@ final class LSTMLayer: GatedLayer, Layer {
 
     override func packWeights() throws {
         try super.packWeights()
-        recurrent.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
         for gate in absent { (bias.base + gate.block * hidden).update(repeating: LSTMLayer.open, count: hidden) }
     }
@@ -83,10 +82,11 @@ final class LSTMLayer: GatedLayer, Layer {
             if t > 0 { try recurrent.backward(gate, into: hiddenGradient.base, rows: batch) }
         }
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)
-        try finishBackward(deltas, input, inputGradient: inputGradient, pause: pause) { gradients in
-            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
+        try finishBackward(deltas, input, inputGradient: inputGradient, recurrentDeltas: deltas, pause: pause) { gradients in
             gradients.sumRowsIntoBothBiases(deltas)
             peepholes?.finishBackward(gradients, rows: steps * batch)
+        } recurrent: { gradients in
+            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
         }
     }
 }

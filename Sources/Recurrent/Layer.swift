@@ -26,6 +26,10 @@ package protocol Layer: AnyObject, SendableMetatype {
     /// Packs the weights; call after every change of the parameters.
     func packWeights() throws
 
+    /// Drops weights for the passes of a step; call after `packWeights`, before `forward`.
+    /// - Parameter context: nil for none.
+    func dropWeights(_ context: StepContext?)
+
     /// From `input` [steps*B, in] to `output` [steps*B, H], from and to the carried state.
     func forward(_ input: Matrix, steps: Int) throws
 
@@ -37,6 +41,10 @@ package protocol Layer: AnyObject, SendableMetatype {
     /// - Parameter pause: called often between the steps.
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void) throws
+}
+
+extension Layer {
+    package func dropWeights(_ context: StepContext?) {}
 }
 
 /// Does other work during a backward pass.
@@ -71,6 +79,8 @@ package class GatedLayer {
     let weights: GateParameters
     let gradients: LayerGradients?
     private let projection: PackedProduct  // [T*B, in] x W^T
+    private let recurrent: [RecurrentProduct]
+    private let weightDrop: WeightDrop?
     /// Each vector of the state before each step and after the last, [T+1, B, H]: h, and for the LSTM c. Row block 0 is the carried
     /// state.
     let states: [Buffer]
@@ -104,21 +114,26 @@ package class GatedLayer {
         ]
         let blocks = shape.model.lineEnd?.rule == .reset ? 3.0 : 2  // before the first step, carried, set aside
         plan.values = (chunk.values + blocks * Double(chunk.batch)) * Double(h) * Double(states.count)
-        plan.values += PackedProduct.count(inputs: shape.inputs, outputs: rows)
+        plan.values += PackedProduct.count(inputs: shape.inputs, outputs: rows) + WeightDrop.values(shape, rows: rows)
         return plan
     }
 
-    /// - Parameter states: vectors of carried state, h included.
+    /// - Parameters:
+    ///   - states: vectors of carried state, h included.
+    ///   - recurrent: the products of the rows of U, in order.
     init(
-        gates: Int, states: Int = 1, _ shape: LayerShape, _ parameters: Arena, _ sums: GradientSums?, _ clock: PhaseClock
+        gates: Int, states: Int = 1, recurrent: [RecurrentProduct], _ shape: LayerShape, _ parameters: Arena, _ sums: GradientSums?,
+        _ clock: PhaseClock
     ) throws {
         let chunk = shape.chunk
+        self.recurrent = recurrent
         projection = try PackedProduct(
             rows: chunk.rows, inputs: shape.inputs, outputs: gates * shape.hidden, transposed: true, accumulate: false)
         batch = chunk.batch
         hidden = shape.hidden
         arithmetic = CellArithmetic(size: shape.hidden)
         weights = GateParameters(parameters, shape)
+        weightDrop = WeightDrop(shape, weights: weights.recurrentWeights)
         gradients = sums.map { LayerGradients($0, shape) }
         self.clock = clock
         let block = chunk.batch * shape.hidden
@@ -127,7 +142,24 @@ package class GatedLayer {
         aside = shape.model.lineEnd?.rule == .reset ? (0..<states).map { _ in Buffer(count: block) } : []
     }
 
-    package func packWeights() throws { projection.pack(weights.inputWeights.base) }
+    package func packWeights() throws {
+        projection.pack(weights.inputWeights.base)
+        if let weightDrop { return weightDrop.weightsChanged() }
+        packRecurrent(weights.recurrentWeights)
+    }
+
+    package final func dropWeights(_ context: StepContext?) {
+        if let left = weightDrop?.weights(in: context) { packRecurrent(left) }
+    }
+
+    /// - Parameter weights: U, or what a step leaves of it.
+    private func packRecurrent(_ weights: Matrix) {
+        var row = 0
+        for product in recurrent {
+            product.pack(weights.row(row))
+            row += product.rows
+        }
+    }
 
     /// `W x` of every step, [steps*B, G].
     final func project(_ input: Matrix, into result: UnsafeMutablePointer<Float>) throws {
@@ -136,18 +168,26 @@ package class GatedLayer {
     }
 
     /// The end of a backward pass in which `deltas` [steps*B, G] are dL/d(W x): the gradient of the input weights, and dL/d(input).
-    /// - Parameter recurrent: computes the gradients of recurrent weights and biases.
+    /// - Parameters:
+    ///   - recurrentDeltas: dL/d(U h); may be `deltas`.
+    ///   - further: computes the gradients of biases and of what else the cell has.
+    ///   - recurrent: computes the gradient of U from `recurrentDeltas`, the last of all.
     final func finishBackward(
-        _ deltas: Matrix, _ input: Matrix, inputGradient: Matrix, pause: () throws -> Void,
-        recurrent: (LayerGradients) throws -> Void
+        _ deltas: Matrix, _ input: Matrix, inputGradient: Matrix, recurrentDeltas: Matrix, pause: () throws -> Void,
+        further: (LayerGradients) -> Void, recurrent: (LayerGradients) throws -> Void
     ) throws {
         guard let gradients else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.weightGradients)
         try gradients.multiply(deltas, by: input, into: gradients.inputWeights)
-        try recurrent(gradients)
+        further(gradients)
         try pause()
         clock.enter(.projectionBackward)
         try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+        try pause()
+        clock.enter(.weightGradients)
+        weightDrop?.scale(recurrentDeltas)
+        try recurrent(gradients)
+        weightDrop?.clearDropped(of: gradients.recurrentWeights)
     }
 
     // MARK: Step by step

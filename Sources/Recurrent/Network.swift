@@ -124,6 +124,8 @@ package final class Network {
         self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
         self.context = dropout.dropsAny && !gradientBuffers.isEmpty ? context : nil
+        clock.enter(.packing)
+        for layer in layers { layer.dropWeights(self.context) }
         clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         embedding.forward(inputs, into: embedded)

@@ -47,7 +47,7 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         squashed = Buffer(count: chunk.rows * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         cellGradient = Buffer(count: training ? b * h : 0)
-        try super.init(gates: 4, states: 2, shape, parameters, sums, clock)
+        try super.init(gates: 4, states: 2, recurrent: [recurrent], shape, parameters, sums, clock)
     }
 
     /// c before each step and after the last, [T+1, B, H].
@@ -55,7 +55,6 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
 
     override func packWeights() throws {
         try super.packWeights()
-        recurrent.pack(weights.recurrentWeights.base)
         add(weights.inputBias.base, weights.recurrentBias.base, into: bias.base, count: 4 * hidden)
     }
 
@@ -101,13 +100,16 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         }
         let rows = steps * batch
         normalizers.input.backward(0..<rows, gates.base)
-        try finishBackward(normalizers.input.deltas(rows: rows), input, inputGradient: inputGradient, pause: pause) { gradients in
-            try gradients.multiply(
-                normalizers.recurrent.deltas(rows: rows), by: previousStates(steps), into: gradients.recurrentWeights)
+        let deltas = normalizers.recurrent.deltas(rows: rows)
+        try finishBackward(
+            normalizers.input.deltas(rows: rows), input, inputGradient: inputGradient, recurrentDeltas: deltas, pause: pause
+        ) { gradients in
             gradients.sumRowsIntoBothBiases(Matrix(gates.base, rows: rows, columns: 4 * hidden))
             gradients.sumRows(Matrix(squashed.base, rows: rows, columns: hidden), into: cellBiasGradients)
             normalizers.sumGains(rows: rows)
             cellNormalizer.sumGains(rows: rows)
+        } recurrent: { gradients in
+            try gradients.multiply(deltas, by: previousStates(steps), into: gradients.recurrentWeights)
         }
     }
 }

@@ -3,6 +3,8 @@ import Kernels
 /// Recurrent weights U [G, H], or some rows of them, packed for the products of single time steps: `U h` in the forward pass and
 /// `dL/d(U h) U` in the backward pass.
 struct RecurrentProduct {
+    /// G.
+    let rows: Int
     private let product: PackedProduct  // [B, H] x U^T
     private let backwardProduct: PackedProduct?  // [B, G] x U
 
@@ -28,6 +30,7 @@ struct RecurrentProduct {
     /// - Throws: `VectorsError`.
     init(_ shape: LayerShape, rows: Int, stride: Int? = nil, accumulate: Bool) throws {
         let (chunk, h) = (shape.chunk, shape.hidden)
+        self.rows = rows
         product = try PackedProduct(
             rows: chunk.batch, inputs: h, outputs: rows, outputStride: stride, transposed: true, accumulate: accumulate)
         backwardProduct =

@@ -84,6 +84,7 @@ extension DropoutRates {
         hidden = sites.hidden.map(Float.init) ?? hidden
         output = sites.output.map(Float.init) ?? output
         isLocked = sites.locked
+        weights = Float(model.weightDrop)
     }
 }
 

@@ -72,8 +72,8 @@ import Testing
     @Test func theUnusualConfigurationDiffersInEveryKey() throws {
         try Self.unusual.validate()
         let all = RunConfiguration().values.map(\.path)
-        // No cell has every setting: gates and peepholes are the LSTM's, the order is that of n-grams.
-        let ofOtherCells = ["model.order", "model.gates", "model.peepholes"]
+        // No cell has every setting: gates and peepholes are the LSTM's, the order is that of n-grams, a window has no recurrent weights.
+        let ofOtherCells = ["model.order", "model.gates", "model.peepholes", "model.weight_drop"]
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
 
@@ -81,6 +81,7 @@ import Testing
         var it = RunConfiguration()
         it.model.gates = []
         it.model.peepholes = .diagonal
+        it.model.weightDrop = 0.5
         return it
     }()
 
@@ -120,6 +121,7 @@ import Testing
                     hidden: null
                     output: null
                     locked: false
+                  weight_drop: 0
                   tied: false
                   initial_range: 0.1
                   initial_embedding_range: null
@@ -189,7 +191,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 16)
+        #expect((json?["model"] as? [String: Any])?.count == 17)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

@@ -69,6 +69,10 @@ import Testing
             "training.schedule.minimum does not fit the other settings; expected at most the learning rate 0.002, found 1"
         ),
         (
+            "model: {cell: window, window: 3, weight_drop: 0.5}",
+            "model.weight_drop does not fit the other settings; expected 0 with model.cell window, which has no recurrent weights to drop, found 0.5"
+        ),
+        (
             "training: {optimizer: {name: nt_asgd}}\nvalidation: {every_epoch: false}",
             "training.optimizer.name does not fit the other settings; expected validation.every_epoch or validation.every_steps for nt_asgd, found no validation at all"
         ),

@@ -184,6 +184,7 @@ import Testing
         ("model.dropouts.embedding", ["1", "-0.1"], "a number of at least 0 and below 1"),
         ("model.dropouts.output", ["1", "-0.1"], "a number of at least 0 and below 1, or null"),
         ("model.dropouts.locked", ["1", "0.5", "null"], "true or false"),
+        ("model.weight_drop", ["1", "-0.1", "null", "1e-50"], "a number of at least 0 and below 1"),
         ("training.activation_penalty", ["-1", "nan", "null", "1e39"], "a number of at least 0 (0, or from 1.2e-38 to 3.4e38)"),
         ("training.slowness_penalty", ["-0.5", "inf", "1e-40"], "a number of at least 0 (0, or from 1.2e-38 to 3.4e38)"),
         ("model.connections", ["skip", "null"], "none, residual, highway or dense"),

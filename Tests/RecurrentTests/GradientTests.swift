@@ -85,6 +85,15 @@ import Testing
         } + [Case(.lstm, sizes(2), tied: false, dropout: locked)]
     }()
 
+    /// Alone and with the dropout of values, in every cell that has recurrent weights.
+    static let weightDropped = cells.filter { $0.base != .window }.flatMap { cell in
+        [DropoutRates(0), rates(0.1, 0.3, 0.4, 0.2)].enumerated().map { index, rates in
+            var rates = rates
+            rates.weights = 0.4
+            return Case(cell, [hidden, 17], tied: false, index == 1 ? .dense : .none, dropout: rates, lineEnd: index == 1 ? .reset : .carry)
+        }
+    }
+
     static let lineEnd: Int32 = 4
 
     static let lines = [LineEnd.Rule.cut, .reset].flatMap { rule in
@@ -119,7 +128,7 @@ import Testing
         return model
     }
 
-    @Test(arguments: cases + connected + unequal + sites + lines + regularised) func everyGradientMatchesTheOracle(test: Case) throws {
+    @Test(arguments: cases + connected + unequal + sites + lines + regularised + weightDropped) func everyGradientMatchesTheOracle(test: Case) throws {
         let configuration = Self.configuration(test)
         let oracle = OracleModel.random(
             cell: test.cell, vocabulary: Self.vocabulary, embedding: configuration.embedding, hidden: test.hidden,
@@ -155,7 +164,20 @@ import Testing
         }
         chunk.penalties = OraclePenalties(
             activation: Double(test.penalties.activation), slowness: Double(test.penalties.slowness))
-        let expected = oracle.run(chunk)
+        var weightMasks: [String: [Double]] = [:]
+        if let context, test.dropout.weights > 0 {
+            let mask = Dropout(rate: test.dropout.weights, seed: context.seed, step: context.step)
+            for (layer, columns) in test.hidden.enumerated() {
+                weightMasks["rnn.weight_hh_l\(layer)"] = (0..<test.cell.gates * columns * columns).map {
+                    let site = DropoutPlan.weightSite + layer
+                    return Double(mask.multiplier(site: site, stream: 0, time: $0 / columns, column: $0 % columns))
+                }
+            }
+        }
+        var dropped = oracle
+        for (name, mask) in weightMasks { dropped.parameters[name] = zip(oracle.parameters[name]!, mask).map { $0 * $1 } }
+        var expected = dropped.run(chunk)
+        for (name, mask) in weightMasks { expected.gradients[name] = zip(expected.gradients[name]!, mask).map { $0 * $1 } }
 
         let layout = ParameterLayout(configuration)
         let (parameters, gradients) = (Arena(layout), Arena(layout))

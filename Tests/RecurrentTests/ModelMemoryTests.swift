@@ -17,6 +17,12 @@ import Testing
         var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)" }
     }
 
+    private static let weightDrop: DropoutRates = {
+        var rates = DropoutRates(0)
+        rates.weights = 0.5
+        return rates
+    }()
+
     static let cases =
         Cell.allCases.flatMap { cell in
             [
@@ -25,6 +31,7 @@ import Testing
                 Case(cell: cell, tied: true), Case(cell: cell, tied: true, nodes: [3, 1]),
                 Case(cell: cell, tied: true, hidden: [90, 61]), Case(cell: cell, hidden: [90, 13, 61], nodes: [2, 1]),
                 Case(cell: cell, dropout: GradientTests.rates(0.1, 0.2, 0, 0.3), hidden: [90, 13, 61]),
+                Case(cell: cell, dropout: weightDrop, hidden: [90, 61], nodes: [2, 1]), Case(cell: cell, training: false, dropout: weightDrop),
                 Case(cell: cell, lineEnd: .reset), Case(cell: cell, training: false, lineEnd: .reset), Case(cell: cell, lineEnd: .cut),
                 Case(cell: cell, normalization: .layer), Case(cell: cell, normalization: .layer, training: false),
                 Case(cell: cell, normalization: .layer, nodes: [2, 1]),

@@ -24,7 +24,7 @@ import Training
         /// Regularised as an AWD-LSTM.
         static let regularised: Variant = {
             var variant = Variant("regularised", .lstm, embedding: 7, hidden: [19, 7], tied: true)
-            variant.model.dropout.isLocked = true
+            (variant.model.dropout.isLocked, variant.model.dropout.weights) = (true, 0.3)
             (variant.model.penalties.activation, variant.model.penalties.slowness) = (2, 1)
             return variant
         }()
@@ -33,8 +33,14 @@ import Training
     static let variants = [
         Variant("residual", .lstm, .residual, tied: true), Variant("highway", .gru, .highway), Variant("dense", .elman, embedding: 7, hidden: [11, 5, 9], .dense),
         Variant("sizes", .lstm, embedding: 7, hidden: [19, 11, 7], tied: true), Variant("dropouts", .gruResetAfter, embedding: 7),
-        .regularised,
+        .regularised, weightDrop(.gru), weightDrop(.gruResetAfter), weightDrop(.elman),
     ]
+
+    private static func weightDrop(_ cell: Cell) -> Variant {
+        var variant = Variant("weight drop, \(cell.rawValue)", cell)
+        variant.model.dropout.weights = 0.3
+        return variant
+    }
 
     private func run(_ variant: Variant, _ folder: String, streams: Int = 12, shards: Int? = nil) -> SmallRun {
         var run = SmallRun(
