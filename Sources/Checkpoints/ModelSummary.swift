@@ -75,7 +75,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
 
 extension ModelSummary {
     /// The key of a description in the metadata of a file of weights.
-    private static let key = "lockstep"
+    package static let metadataKey = "lockstep"
 
     /// The description in the form in which a file of weights carries it, since not all of it shows in names and shapes; empty for
     /// an n-gram model, which has no weights.
@@ -84,14 +84,14 @@ extension ModelSummary {
             if order != nil { return [:] }
             let encoder = JSONEncoder()
             encoder.outputFormatting = [.sortedKeys, .withoutEscapingSlashes]
-            return [ModelSummary.key: String(decoding: try encoder.encode(self), as: UTF8.self)]
+            return [ModelSummary.metadataKey: String(decoding: try encoder.encode(self), as: UTF8.self)]
         }
     }
 
     /// What a file of weights says of its model, as lockstep writes it; nil if it says nothing.
     /// - Throws: `SafetensorsError.badDescription`.
     package init?(describing file: SafetensorsFile) throws {
-        guard let text = file.metadata[ModelSummary.key] else { return nil }
+        guard let text = file.metadata[ModelSummary.metadataKey] else { return nil }
         guard let summary = try? JSONDecoder().decode(ModelSummary.self, from: Data(text.utf8)), summary.order == nil,
             summary.impossibleSize(kind: Manifest.recurrent) == nil
         else { throw SafetensorsError.badDescription(file: file.path) }

@@ -5,12 +5,21 @@ extension File {
     /// old content or the new, never part of either. A link stays one: the file it points to is replaced.
     /// - Throws: `FileError`; the temporary file is then gone and the old content untouched.
     package static func publish(_ bytes: UnsafeRawBufferPointer, at path: String) throws {
+        try publish(at: path) { write in try write(bytes) }
+    }
+
+    /// The same for a file of any size.
+    /// - Parameter content: writes it piece by piece.
+    /// - Throws: `FileError`, and what `content` throws.
+    package static func publish(
+        at path: String, content: (_ write: (UnsafeRawBufferPointer) throws -> Void) throws -> Void
+    ) throws {
         let end = try Folder.followingLinks(path)
         let path = Folder.isFolder(end) ? path : end
         let temporary = TemporaryItem(beside: path)
         defer { temporary.remove() }
         let file = try File.open(temporary.path, .write)
-        try file.write(bytes)
+        try content { try file.write($0) }
         try file.sync()
         try file.close()
         try temporary.undisturbed { try Folder.rename(temporary.path, to: path) }

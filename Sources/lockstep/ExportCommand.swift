@@ -11,7 +11,7 @@ struct ExportCommand: ParsableCommand {
         commandName: "export",
         abstract: "Write a model in another program's format.",
         discussion: """
-            onnx: what speech-recognition decoders load as an RNN language model (sherpa-onnx, icefall), and any \
+            --format onnx: what speech-recognition decoders load as an RNN language model (sherpa-onnx, icefall), and any \
             program with onnxruntime. The output folder gets
 
               sentences.onnx  x, x_lens -> nll
@@ -24,17 +24,24 @@ struct ExportCommand: ParsableCommand {
             --eos after it, as lockstep score does with a line; do not put them into x. Shapes, types and a Python \
             example: docs/tutorials/decoders.md.
 
+            --embeddings: the word vectors alone, in the text format of word2vec, which gensim and many others read. The \
+            output is a file.
+
             Examples:
               lockstep export --checkpoint runs/news --format onnx --output lm
               lockstep export --checkpoint runs/news --format onnx --form step --output lm
               lockstep export --checkpoint runs/bpe --format onnx --output lm \\
                   --sos '<sos/eos>' --eos '<sos/eos>'
+              lockstep export --checkpoint runs/news --embeddings --output vectors.txt
             """)
 
     @OptionGroup var source: ModelOptions
 
     @Option(help: ArgumentHelp("The format to write.", valueName: "format"))
-    var format: Format
+    var format: Format?
+
+    @Flag(help: "Write the embedding as word vectors.")
+    var embeddings = false
 
     @Option(help: ArgumentHelp("What the decoder requests: whole sentences, or one token at a time.", valueName: "form"))
     var form: Form = .both
@@ -45,7 +52,7 @@ struct ExportCommand: ParsableCommand {
     @Option(help: ArgumentHelp("The token predicted after a sentence. Default: the one that ends a line.", valueName: "token"))
     var eos: String?
 
-    @Option(help: ArgumentHelp("Folder for the files; created if it does not exist.", valueName: "folder"), completion: .directory)
+    @Option(help: ArgumentHelp("Folder for the files, created if it does not exist; with --embeddings, the file.", valueName: "folder"), completion: .file())
     var output: String
 
     @Flag(help: "Replace existing files.")
@@ -65,7 +72,26 @@ struct ExportCommand: ParsableCommand {
         }
     }
 
-    func run() throws {
+    func validate() throws {
+        if embeddings == (format != nil) { throw ValidationError("give either --format onnx or --embeddings") }
+        if embeddings, sos != nil || eos != nil { throw ValidationError("--sos and --eos are for --format onnx") }
+    }
+
+    func run() throws { try embeddings ? writeVectors() : writeONNX() }
+
+    private func writeVectors() throws {
+        if Folder.isFolder(output) {
+            throw UsageError("--output is a folder", location: output, remedy: "name the file of the word vectors, as in \(Folder.withoutSlash(output))/vectors.txt")
+        }
+        if let problem = obstacle(to: [output]) { throw problem }
+        let model = try OpenedModel(source)
+        try withExtendedLifetime(model) {
+            try WordVectors.write(try model.embedding(), symbol: model.vocabulary.symbol, to: output)
+        }
+        print(path: output)
+    }
+
+    private func writeONNX() throws {
         let folder = Folder.withoutSlash(output)
         let models = form.parts.map { (form: $0, path: "\(folder)/\($0.rawValue).onnx") }
         let table = "\(folder)/tokens.txt"

@@ -11,11 +11,15 @@ struct InspectCommand: TaskCommand {
             each tensor it shows the smallest and largest value, the mean, the root mean square, and how many elements \
             are NaN or infinite.
 
+            --nearest and --analogies look at a model's word vectors, the rows of its embedding, instead.
+
             Examples:
               lockstep inspect data/kinematics
               lockstep inspect runs/quickstart
               lockstep inspect runs/quickstart/checkpoints/step-000002330
               lockstep inspect weights.safetensors --vocabulary data/news
+              lockstep inspect runs/news --nearest king --nearest 'king - man + woman'
+              lockstep inspect runs/news --analogies questions-words.txt
             """)
 
     @Argument(help: ArgumentHelp("Dataset, run or checkpoint folder, or .safetensors or ARPA file.", valueName: "path"), completion: .file())
@@ -26,10 +30,28 @@ struct InspectCommand: TaskCommand {
 
     @OptionGroup var shape: ShapeOptions
 
+    @Option(help: ArgumentHelp("Show the tokens whose vectors are closest to this one's, or to a sum of several; may be repeated.", valueName: "words"))
+    var nearest: [String] = []
+
+    @Option(help: ArgumentHelp("How many tokens --nearest shows.", valueName: "count"))
+    var neighbours = 10
+
+    @Option(help: ArgumentHelp("Answer the questions of this file, in the format of word2vec's questions-words.txt, and count.", valueName: "file"), completion: .file())
+    var analogies: String?
+
     @Flag(help: "One JSON object on stdout.")
     var json = false
 
+    func validate() throws {
+        guard (1...10_000).contains(neighbours) else { throw ValidationError("--neighbours must be from 1 to 10000") }
+    }
+
     func run() throws {
+        if !nearest.isEmpty || analogies != nil {
+            let vectors = try VectorInspection(
+                ModelOptions(of: path, vocabulary: vocabulary, shape), queries: nearest, count: neighbours, analogies: analogies)
+            return print(json ? try JSONText.page(vectors) : vectors.text)
+        }
         if Folder.isFolder(path), vocabulary != nil || shape.cell != nil || shape.activation != nil || shape.connections != nil {
             throw UsageError("--vocabulary, --cell, --activation and --connections are for a .safetensors file", location: path, remedy: "leave them out")
         }

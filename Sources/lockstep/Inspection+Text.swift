@@ -27,7 +27,7 @@ extension Inspection {
         case .arpa(let path, let sketch): "ARPA file \(path)\n\n" + sketch.text
         case .tensors(let path, let tensors, let metadata, let model):
             "Safetensors \(path)\n\n" + (model.map { $0.text + "\n\n" } ?? "") + TensorSummary.table(tensors)
-                + metadata.sorted { $0.key < $1.key }.map { "\n\nmetadata  \($0.key.printable): \($0.value.printable)" }.joined()
+                + metadata.filter { model == nil || $0.key != ModelSummary.metadataKey }.sorted { $0.key < $1.key }.map { "\n\nmetadata  \($0.key.printable): \($0.value.printable)" }.joined()
         }
     }
 }

@@ -13,6 +13,15 @@ struct ModelOptions: ParsableArguments {
 
     @OptionGroup var shape: ShapeOptions
 
+    init() {}
+
+    /// Of a command that names its model in another way.
+    init(of checkpoint: String, vocabulary: String?, _ shape: ShapeOptions) {
+        self.checkpoint = checkpoint
+        self.vocabulary = vocabulary
+        self.shape = shape
+    }
+
     /// - Throws: `UsageError` if an option for files of weights is given.
     func refuseFileOptions() throws {
         let given = [

@@ -1,5 +1,6 @@
 import Checkpoints
 import Files
+import TestSupport
 import Testing
 
 /// The comparison on which `lockstep verify` relies.

@@ -4,15 +4,6 @@ import Synchronization
 
 @testable import Checkpoints
 
-/// Calls `body` with the path of a new folder, which is removed afterwards.
-func withTemporaryFolder<T>(_ body: (String) throws -> T) throws -> T {
-    var template = Array("/tmp/lockstep checkpoints é XXXXXX".utf8CString)
-    guard mkdtemp(&template) != nil else { throw FileError(operation: "create", path: "/tmp") }
-    let folder = String(decoding: template.dropLast().map { UInt8(bitPattern: $0) }, as: UTF8.self)
-    defer { try? Folder.remove(folder) }
-    return try body(folder)
-}
-
 func write(_ bytes: [UInt8], to path: String) throws {
     let file = try File.open(path, .write)
     try bytes.withUnsafeBytes { try file.write($0) }

@@ -4,6 +4,7 @@ import Files
 import Foundation
 import Inference
 import Recurrent
+import TestSupport
 import Testing
 import Training
 

@@ -120,11 +120,4 @@ final class Recorder: TrainingReporter, @unchecked Sendable {
     func finished() {}
 }
 
-func withTemporaryFolder<T>(_ body: (String) throws -> T) throws -> T {
-    let folder = NSTemporaryDirectory() + "lockstep-training-\(UUID().uuidString)"
-    try Folder.create(folder)
-    defer { try? Folder.remove(folder) }
-    return try body(folder)
-}
-
 let source = MarkovSource(tokens: 13, seed: 3)
