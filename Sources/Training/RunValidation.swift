@@ -76,7 +76,8 @@ final class RunValidation {
             reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: progress.epoch))")
         }
         if averages, let interval = progress.averaging?.interval {
-            reporter?.note("validation is worse than the best of those more than \(interval) validations ago: averaging of the weights begins with step \(progress.step + 1)")
+            let best = interval == 0 ? "the best so far" : "the best of those more than \(interval) validation\(interval == 1 ? "" : "s") ago"
+            reporter?.note("validation is worse than \(best): averaging of the weights begins with step \(progress.step + 1)")
         }
         return true
     }
