@@ -2,7 +2,7 @@ import Kernels
 import Recurrent
 
 /// A recurrent network as a predictor. Its state is the hidden (and cell) state of every text, zero at the start.
-package final class RecurrentPredictor: TokenPredictor {
+package final class RecurrentPredictor: HiddenStatePredictor {
     package let configuration: ModelConfiguration
     package private(set) var parameters: Arena
     /// Nil until room is asked for.
@@ -17,6 +17,9 @@ package final class RecurrentPredictor: TokenPredictor {
 
     package var vocabularySize: Int { configuration.vocabulary }
     package var lineStart: Int32? { configuration.lineEnd.flatMap { $0.rule == .reset ? $0.token : nil } }
+
+    package var hiddenSize: Int { configuration.width(belowLayer: configuration.layers) }
+    package var hidden: Matrix { reserved.hidden }
 
     /// Bytes that `reserve` allocates; nil on overflow.
     package static func memory(_ configuration: ModelConfiguration, streams: Int, steps: Int) -> Int? {

@@ -25,13 +25,16 @@ package final class Scorer {
     static let chunkLength = 64
     static let widestBatch = 32
 
+    /// Lines that are read side by side.
+    package static func width(carriesState: Bool) -> Int { carriesState ? 1 : widestBatch }
+
     /// - Parameters:
     ///   - start: the token read before a line: the one that ends lines in the training text.
     ///   - carriesState: whether a line is read in the context of those before it; otherwise each starts a new text.
     /// - Throws: `KernelError`.
     package init(_ predictor: any TokenPredictor, start: Int32, carriesState: Bool) throws {
         self.predictor = predictor
-        batch = carriesState ? 1 : Scorer.widestBatch
+        batch = Scorer.width(carriesState: carriesState)
         try predictor.reserve(streams: batch, steps: Scorer.chunkLength)
         predictor.reset(streams: batch)
         self.start = start

@@ -197,6 +197,9 @@ package final class Network {
         return try head.logits(of: hidden.row((steps - 1) * batch + stream))
     }
 
+    /// What the head reads of the chunk just run, [steps*B, H].
+    package var hidden: Matrix { input(ofLayer: layers.count) }
+
     /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.
     private func input(ofLayer index: Int) -> Matrix {
         let dropped = index == 0 ? embedded : context == nil ? nil : self.dropped[index - 1]

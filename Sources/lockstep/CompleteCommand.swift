@@ -28,6 +28,8 @@ struct CompleteCommand: TaskCommand {
 
     @OptionGroup var source: ModelOptions
 
+    @OptionGroup var cache: CacheOptions
+
     @OptionGroup var mixture: MixtureOptions
 
     @Argument(help: "The text so far. Default: the lines of standard input.")
@@ -52,7 +54,8 @@ struct CompleteCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
+        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: 1)
+            .mixed(mixture, source, SingleRank())
         let predictor = try Predictor(model.predictor)
         func complete(_ text: [UInt8], from place: String) throws -> Bool {
             let completion = try Completion(

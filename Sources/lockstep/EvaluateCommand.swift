@@ -23,11 +23,18 @@ struct EvaluateCommand: JobCommand {
               lockstep evaluate --checkpoint runs/first
               lockstep evaluate --checkpoint runs/first --split test --streams 10
               lockstep evaluate --checkpoint runs/first --text letters.txt --json
+              lockstep evaluate --checkpoint runs/first --mix runs/5gram --split test
+              lockstep evaluate --checkpoint runs/first --cache 2000 --cache-tune
               xz -dc letters.xz | lockstep evaluate --checkpoint runs/first --text -
               mpirun -n 2 lockstep evaluate --checkpoint runs/first --streams 10
             """)
 
     @OptionGroup var source: ModelOptions
+
+    @OptionGroup var cache: CacheOptions
+
+    @Flag(help: "With --cache: find theta and weight on the validation part, and use them.")
+    var cacheTune = false
 
     @OptionGroup var mixture: MixtureOptions
 
@@ -59,8 +66,12 @@ struct EvaluateCommand: JobCommand {
                 try OpenedModel(source, beside: mixture.paths, announcing: isFirst)
             }
             try communicator.agree(
-                on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")], kind: .data)
-            let model = try opened.mixed(mixture, source, data: data, communicator)
+                on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")] + cache.identity
+                    + [("--cache-tune", "\(cacheTune)")], kind: .data)
+            let model = try opened
+                .cached(
+                    cache, streams: Evaluator.width(streams: streams, ranks: communicator.size), tuning: cacheTune, data: data, communicator)
+                .mixed(mixture, source, data: data, communicator)
             let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
             // Each rank reads its own files, which may be local copies.
             try communicator.agree(on: input.identity, kind: .data)
@@ -110,8 +121,10 @@ private struct EvaluationReport: Encodable {
     let modelSha256: String
     /// The models of a mixture with their weights, the first being `checkpoint`; left out for one model.
     let mixture: [MixtureMember]?
-    /// What the weights were fitted to; left out if they were given.
-    let fittedOn: FittedOn?
+    /// Left out without one.
+    let cache: CacheRecord?
+    /// What the weights, or theta and weight of the cache, were fitted to; left out if they were given.
+    let fittedOn: DatasetPart?
     let vocabularySha256: String
     let data: String
     let dataSha256: String
@@ -139,6 +152,7 @@ private struct EvaluationReport: Encodable {
         step = model.step
         modelSha256 = model.modelHash
         mixture = model.mixture.isEmpty ? nil : model.mixture
+        cache = model.cache
         fittedOn = model.fittedOn
         vocabularySha256 = model.vocabulary.hash
         data = text.path.legible
@@ -156,8 +170,9 @@ private struct EvaluationReport: Encodable {
             ("data", split.map { "\(data), split \($0)" } ?? data),
         ]
         rows += (mixture ?? []).map { ("mixture", "\(Formatting.fixed($0.weight, decimals: 6)) of \(named($0.checkpoint, $0.step))") }
-        if let fittedOn { rows.append(("weights", "fitted to \(fittedOn.data), split \(fittedOn.split)")) }
         if mixture == nil { rows.append(("checkpoint", named(checkpoint, step))) }
+        if let cache { rows.append(("cache", "\(cache.positions) positions, theta \(cache.theta), weight \(cache.weight)")) }
+        if let fittedOn { rows.append(("fitted to", "\(fittedOn.data), split \(fittedOn.split)")) }
         if unknownPredictions > 0 {
             rows.insert(
                 ("without <unk>", perplexityWithoutUnknown.map { "\(Formatting.fixed($0, decimals: 6)), over \(Formatting.count(tokens - unknownPredictions)) tokens" } ?? "nothing but <unk>"),

@@ -29,6 +29,8 @@ struct GenerateCommand: TaskCommand {
 
     @OptionGroup var source: ModelOptions
 
+    @OptionGroup var cache: CacheOptions
+
     @OptionGroup var mixture: MixtureOptions
 
     @Option(help: ArgumentHelp("Text to continue. Default: the start of a line.", valueName: "text"))
@@ -82,7 +84,8 @@ struct GenerateCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
+        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: 1)
+            .mixed(mixture, source, SingleRank())
         let generator = try Generator(
             model.predictor, options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)
         let writer = Writer(command: self, vocabulary: model.vocabulary, generator: generator)

@@ -1,7 +1,6 @@
 import Collectives
 import Corpus
 import Diagnostics
-import Files
 import Inference
 import Reporting
 
@@ -21,13 +20,6 @@ struct MixtureMember: Encodable {
     }
 }
 
-/// The part of a dataset that weights were fitted to, for evaluate's certificate.
-struct FittedOn: Encodable {
-    let data: String
-    let split: String
-    let dataSha256: String
-}
-
 extension OpenedModel {
     /// Collective. The model with those of `--mix` mixed in; the model itself if there are none.
     /// - Parameters:
@@ -45,8 +37,8 @@ extension OpenedModel {
         try communicator.agree(on: options.identity + others.flatMap(\.identity), kind: .data)
         let mixture = MixturePredictor([predictor] + others.map(\.predictor))
         if let weights { return mixed(with: others, as: mixture, weights: [1 - weights.reduce(0, +)] + weights) }
-        let (text, dataset) = try communicator.together("opening the validation part") { try validationText(beside: others, data: data) }
-        try communicator.agree(on: dataset.dataSha256, named: "the validation part's SHA-256", kind: .data)
+        let (text, dataset) = try DatasetPart.open(
+            .valid, of: data, for: [self] + others, to: "find the weights", remedy: "give the weight of each --mix model, as in --weight 0.5", communicator)
         let line = isFirst ? ShareLine("finding the weights") : nil
         let losses = try {
             defer { line?.finish() }
@@ -58,7 +50,8 @@ extension OpenedModel {
         if isFirst {
             let text = result.mixture.map { "\(Formatting.fixed($0.weight, decimals: 6)) of \($0.checkpoint)" }.joined(separator: " and ")
             let options = own.map { "--weight \(Formatting.fixed($0, decimals: 6))" }.joined(separator: " ")
-            Failure.say("note: what suits \(dataset.data) best is \(text); \(options) saves this search")
+            let canRepeat = result.mixture.allSatisfy { $0.weight > 0 }
+            Failure.say("note: what suits \(dataset.data) best is \(text)\(canRepeat ? "; \(options) saves this search" : "")")
         }
         return result
     }
@@ -94,26 +87,5 @@ extension OpenedModel {
         throw OtherVocabulary(
             file: other.path, expected: description(own, different ?? 0), found: description(its, different ?? 0),
             what: "the vocabulary is not that of \(path)", remedy: "mix models that were trained on one dataset")
-    }
-
-    private func validationText(beside others: [OpenedModel], data: String?) throws -> (TokenStore, FittedOn) {
-        guard let folder = data.map(Folder.withoutSlash) ?? ([self] + others).lazy.compactMap({ try? $0.dataFolder() }).first else {
-            throw UsageError(
-                "the data that the models were trained on are not there, and their validation part decides the weights", location: "--weight",
-                remedy: "give the weight of each --mix model, as in --weight 0.5")
-        }
-        let dataset = try Dataset(folder: folder)
-        try require(dataset)
-        guard dataset.splits.contains(.valid) else {
-            throw UsageError(
-                "the dataset has no validation part to find the weights with", location: dataset.folder,
-                remedy: "give the weight of each --mix model, as in --weight 0.5")
-        }
-        try dataset.verifyChecksum(of: .valid)
-        let record = dataset.manifest.splits[.valid]
-        return (
-            try dataset.tokens(of: .valid),
-            FittedOn(data: dataset.folder.legible, split: Split.valid.rawValue, dataSha256: record?.sha256 ?? "")
-        )
     }
 }

@@ -19,8 +19,10 @@ struct OpenedModel {
     private(set) var predictor: any TokenPredictor
     /// Of a mixture, its models with their weights; else empty.
     private(set) var mixture: [MixtureMember] = []
-    /// What the weights of the mixture were fitted to; nil if they were given.
-    private(set) var fittedOn: FittedOn?
+    /// Nil without `--cache`.
+    private(set) var cache: CacheRecord?
+    /// What the weights of the mixture, or theta and weight of the cache, were fitted to; nil if they were given.
+    private(set) var fittedOn: DatasetPart?
     let vocabulary: Vocabulary
     /// What `--vocabulary` named.
     private let vocabularyPath: String?
@@ -99,13 +101,22 @@ struct OpenedModel {
     ///   - mixture: this model's predictor, then those of the others.
     ///   - weights: in this order.
     func mixed(
-        with others: [OpenedModel], as mixture: MixturePredictor, weights: [Double], fittedOn: FittedOn? = nil
+        with others: [OpenedModel], as mixture: MixturePredictor, weights: [Double], fittedOn: DatasetPart? = nil
     ) -> OpenedModel {
         var result = self
         mixture.weights = weights
         result.predictor = mixture
-        result.fittedOn = fittedOn
+        result.fittedOn = fittedOn ?? self.fittedOn
         result.mixture = zip([self] + others, weights).map { MixtureMember($0, weight: $1) }
+        return result
+    }
+
+    /// The network with a cache around it.
+    func cached(_ predictor: CachePredictor, _ settings: CacheSettings, fittedOn: DatasetPart?) -> OpenedModel {
+        var result = self
+        result.predictor = predictor
+        result.cache = CacheRecord(settings)
+        result.fittedOn = fittedOn
         return result
     }
 

@@ -42,6 +42,8 @@ struct ScoreCommand: TaskCommand {
 
     @OptionGroup var source: ModelOptions
 
+    @OptionGroup var cache: CacheOptions
+
     @OptionGroup var mixture: MixtureOptions
 
     @Argument(help: "A text: a file, a pipe, or - for standard input, the default.", completion: .file())
@@ -93,7 +95,8 @@ struct ScoreCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).mixed(mixture, source, SingleRank())
+        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: Scorer.width(carriesState: carryState))
+            .mixed(mixture, source, SingleRank())
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {
             throw UsageError(

@@ -45,7 +45,7 @@ extension CommandTests {
             // A dataset, the model and hypotheses of a recogniser, and another program's n-gram model: here it is lockstep's own.
             "docs/commands.md": """
                 lockstep prepare --input book.txt --level char --output data/book
-                lockstep prepare --train a.txt --valid b.txt --level word --output data/news
+                lockstep prepare --train a.txt --valid b.txt --test c.txt --level word --output data/news
                 lockstep train --data data/news --run runs/news --set training.steps=8
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
                 lockstep train --data data/news --run given --set model.cell=ngram
