@@ -25,7 +25,7 @@ extension OpenedModel {
                 "an n-gram model has no hidden vectors that a cache could compare", location: path,
                 remedy: "name a network with --checkpoint, and the n-gram model with --mix")
         }
-        let width = max(streams, tuning ? Evaluator.width(streams: PartLosses.streams, ranks: communicator.size) : 1)
+        let width = max(streams, tuning ? Evaluator.width(streams: fittingStreams, ranks: communicator.size) : 1)
         try communicator.together("checking the memory") { try checkMemory(settings, of: network, streams: width) }
         let cache = CachePredictor(network, settings)
         var fittedOn: DatasetPart?
@@ -49,7 +49,7 @@ extension OpenedModel {
         let line = communicator.rank == 0 ? ShareLine("tuning the cache") : nil
         let losses = try {
             defer { line?.finish() }
-            return try PartLosses(of: cache, text: text, streams: PartLosses.streams, communicator: communicator) { line?.update($0) }
+            return try PartLosses(of: cache, text: text, streams: fittingStreams, communicator: communicator) { line?.update($0) }
         }()
         let results = try OpenedModel.thetas.indices.map { try losses.bestWeights(of: [0, 1 + $0]) }
         let best = results.indices.min { results[$0].nats < results[$1].nats }!

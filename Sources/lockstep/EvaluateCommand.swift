@@ -25,11 +25,14 @@ struct EvaluateCommand: JobCommand {
               lockstep evaluate --checkpoint runs/first --text letters.txt --json
               lockstep evaluate --checkpoint runs/first --mix runs/5gram --split test
               lockstep evaluate --checkpoint runs/first --cache 2000 --cache-tune
+              lockstep evaluate --checkpoint runs/first --dynamic --split test
               xz -dc letters.xz | lockstep evaluate --checkpoint runs/first --text -
               mpirun -n 2 lockstep evaluate --checkpoint runs/first --streams 10
             """)
 
     @OptionGroup var source: ModelOptions
+
+    @OptionGroup var dynamic: DynamicOptions
 
     @OptionGroup var cache: CacheOptions
 
@@ -69,6 +72,7 @@ struct EvaluateCommand: JobCommand {
                 on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")] + cache.identity
                     + [("--cache-tune", "\(cacheTune)")], kind: .data)
             let model = try opened
+                .learning(dynamic, streams: streams, data: data, communicator)
                 .cached(
                     cache, streams: Evaluator.width(streams: streams, ranks: communicator.size), tuning: cacheTune, data: data, communicator)
                 .mixed(mixture, source, data: data, communicator)
@@ -121,6 +125,10 @@ private struct EvaluationReport: Encodable {
     let modelSha256: String
     /// The models of a mixture with their weights, the first being `checkpoint`; left out for one model.
     let mixture: [MixtureMember]?
+    /// "static": the weights stay as they are. "dynamic": they learn from the text as it is read.
+    let evaluation: String
+    /// Left out of a static evaluation.
+    let dynamic: DynamicRecord?
     /// Left out without one.
     let cache: CacheRecord?
     /// What the weights, or theta and weight of the cache, were fitted to; left out if they were given.
@@ -152,6 +160,8 @@ private struct EvaluationReport: Encodable {
         step = model.step
         modelSha256 = model.modelHash
         mixture = model.mixture.isEmpty ? nil : model.mixture
+        self.evaluation = model.dynamic == nil ? "static" : "dynamic"
+        dynamic = model.dynamic
         cache = model.cache
         fittedOn = model.fittedOn
         vocabularySha256 = model.vocabulary.hash
@@ -161,7 +171,7 @@ private struct EvaluationReport: Encodable {
 
     var text: String {
         var rows = [
-            ("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
+            (dynamic == nil ? "perplexity" : "dynamic perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token"),
             ("nats per token", Formatting.fixed(natsPerToken, decimals: 8)),
             ("bits per \(unit)", Formatting.fixed(bitsPerToken, decimals: 8)),
             ("NLL sum", "\(Formatting.fixed(nllSum, decimals: 4)) nats"),
@@ -171,6 +181,10 @@ private struct EvaluationReport: Encodable {
         ]
         rows += (mixture ?? []).map { ("mixture", "\(Formatting.fixed($0.weight, decimals: 6)) of \(named($0.checkpoint, $0.step))") }
         if mixture == nil { rows.append(("checkpoint", named(checkpoint, step))) }
+        if let dynamic {
+            rows.append(("dynamic evaluation", dynamic.text))
+            rows.append(("gradients", "measured on \(dynamic.statistics.data), split \(dynamic.statistics.split)"))
+        }
         if let cache { rows.append(("cache", "\(cache.positions) positions, theta \(cache.theta), weight \(cache.weight)")) }
         if let fittedOn { rows.append(("fitted to", "\(fittedOn.data), split \(fittedOn.split)")) }
         if unknownPredictions > 0 {

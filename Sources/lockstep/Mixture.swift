@@ -42,7 +42,7 @@ extension OpenedModel {
         let line = isFirst ? ShareLine("finding the weights") : nil
         let losses = try {
             defer { line?.finish() }
-            return try PartLosses(of: mixture, text: text, communicator: communicator) { line?.update($0) }
+            return try PartLosses(of: mixture, text: text, streams: fittingStreams, communicator: communicator) { line?.update($0) }
         }()
         // Digits that a command line can repeat.
         let own = try losses.bestWeights().weights.dropFirst().map { ($0 * 1e6).rounded(.down) / 1e6 }

@@ -19,6 +19,8 @@ struct OpenedModel {
     private(set) var predictor: any TokenPredictor
     /// Of a mixture, its models with their weights; else empty.
     private(set) var mixture: [MixtureMember] = []
+    /// Nil without `--dynamic`.
+    private(set) var dynamic: DynamicRecord?
     /// Nil without `--cache`.
     private(set) var cache: CacheRecord?
     /// What the weights of the mixture, or theta and weight of the cache, were fitted to; nil if they were given.
@@ -110,6 +112,17 @@ struct OpenedModel {
         result.mixture = zip([self] + others, weights).map { MixtureMember($0, weight: $1) }
         return result
     }
+
+    /// The network as it keeps learning.
+    func learning(_ predictor: DynamicPredictor, _ record: DynamicRecord) -> OpenedModel {
+        var result = self
+        result.predictor = predictor
+        result.dynamic = record
+        return result
+    }
+
+    /// Streams of a text that something is fitted to.
+    var fittingStreams: Int { dynamic == nil ? PartLosses.streams : 1 }
 
     /// The network with a cache around it.
     func cached(_ predictor: CachePredictor, _ settings: CacheSettings, fittedOn: DatasetPart?) -> OpenedModel {
