@@ -2,6 +2,7 @@
 //     NAME    of the instruction set
 //     LANES   floats of a vector
 //     ROWS    of the largest tile: 6 or 12, such that its sums, a row of the panel and one operand fit into the registers
+//     STEPS   of k in a block
 // and, where there are instructions for it, LOAD_FIRST(from, n) and STORE_FIRST(to, n, v): the first n lanes of a vector.
 #include "tile.h"
 #include "cell_loops.h"
@@ -9,7 +10,7 @@
 
 #define TEXT(name) #name
 #define KERNELS_(name) \
-    const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
+    const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, STEPS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
                                               ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX};
 #define KERNELS(name) KERNELS_(name)
 KERNELS(NAME)

@@ -18,9 +18,10 @@ enum old_c { REPLACED, CONTINUED, ADDED };
 // c [rows, panel] = a b over k steps.
 //   a         a_stride floats between rows; between steps 1, or in a slab `rows` (and 1 between rows)
 //   b         one packed panel; `panel_stride` floats to the next, for tiles of several panels
-//   next      the next tile of c, which is prefetched meanwhile
+//   next      the next tile of c, which is fetched meanwhile
+//   ahead     this tile's share of the next panel, `ahead_step` floats a step, which is fetched to the second cache meanwhile
 typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
-                           long c_stride, enum old_c old, const float *next);
+                           long c_stride, enum old_c old, const float *next, const float *ahead, long ahead_step);
 
 // Tiles by number of rows; entry 0 is empty.
 typedef tile_function *tile_functions[MOST_ROWS + 1];
@@ -29,6 +30,7 @@ struct lockstep_kernels {
     const char *name;
     long lanes;  // floats of a vector; a panel is two vectors wide, the last may be one
     long rows;   // of the largest tile
+    long steps;  // of k in a block, where a is used in place
     // a in place or in a slab; panels of one vector or of two.
     tile_functions narrow, whole, slab_narrow, slab_whole;
     // Tiles of `several` whole panels for so few rows that one panel has too few chains to keep the multipliers busy.
@@ -38,8 +40,8 @@ struct lockstep_kernels {
     // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
-    // Copies k steps of a, stored as [k, rows], to slabs of `height` steps, from step `first` on.
-    void (*copy_to_slabs)(const float *a, long a_stride, long k, long rows, long first, long height, float *slabs);
+    // Copies the leaves' steps of a, stored as [k, rows], to slabs, one for each tile, in which the rows of a step are adjacent.
+    void (*copy_to_slabs)(const float *a, long a_stride, const lockstep_leaves *leaves, long rows, float *slabs);
     lockstep_cells cells;
     lockstep_softmax softmax;
 };
@@ -53,6 +55,14 @@ static inline long begin(long count, long parts, long i) { return count * i / pa
 // tile that begins with row i.
 static inline long slab_floats(long rows, long k) { return rows * k + 16; }
 static inline long slabs_before(long i, long tiles, long k) { return i * k + tiles * 16; }
+
+static inline long leaf_rows(const lockstep_leaves *leaves) { return leaves->steps * leaves->width; }
+// For each row of the leaves, one leaf after another; `index` is where it lies.
+#define EACH_LEAF_ROW(leaves)                                                                                \
+    for (long leaf = 0, index; leaf < (leaves)->count; leaf++)                                               \
+        for (long time = 0; time < (leaves)->steps; time++)                                                  \
+            for (index = leaf * (leaves)->leaf_stride + time * (leaves)->step_stride;                        \
+                 index < leaf * (leaves)->leaf_stride + time * (leaves)->step_stride + (leaves)->width; index++)
 
 // Columns of a panel, and the width that they are packed with.
 static inline long columns_of(const lockstep_kernels *s, long n, long panel) {

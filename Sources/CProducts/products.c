@@ -6,10 +6,12 @@
 #include <stdlib.h>
 #include <string.h>
 
-// Steps of k in a block: a panel of them and a tile's rows stay in the first cache.
-#define BLOCK_STEPS 384
-// Columns packed at a time, where b is not packed yet.
-#define BLOCK_COLUMNS 1024
+// Steps of k in a block whose rows are copied to slabs: a panel of them and a tile's slab stay in the first cache. Where a is used
+// in place, the instruction set says how many there are; MOST_STEPS is the most.
+#define SLAB_STEPS 384
+#define MOST_STEPS 768
+// Floats of the panels packed at a time, where b is not packed yet.
+#define PANEL_FLOATS (384 * 1024)
 // Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
 #define ALIASING 256
 
@@ -17,12 +19,13 @@
 #define WORTH_MULTIPLYING (1L << 18)
 #define WORTH_PACKING (1L << 15)
 
-static long block_steps(long k) { return k <= BLOCK_STEPS ? k : (parts_of(k, parts_of(k, BLOCK_STEPS)) + 7) & ~7L; }
+static long most_steps(const lockstep_kernels *s, bool a_transposed) { return a_transposed ? SLAB_STEPS : s->steps; }
+static long block_steps(long k, long most) { return k <= most ? k : (parts_of(k, parts_of(k, most)) + 7) & ~7L; }
 
 // A thread's memory for blocks of a and b.
 typedef struct workspace {
-    float rows[BLOCK_ROWS * (BLOCK_STEPS + 16)] __attribute__((aligned(64)));
-    float panels[BLOCK_STEPS * BLOCK_COLUMNS] __attribute__((aligned(64)));
+    float rows[BLOCK_ROWS * (MOST_STEPS + 16)] __attribute__((aligned(64)));
+    float panels[PANEL_FLOATS] __attribute__((aligned(64)));
 } workspace;
 
 static pthread_key_t workspace_key;
@@ -91,14 +94,14 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         const long several = s->several[m];
         for (; first + several <= last && (first + several) * panel <= n; first += several)
             s->wide[m](k, a, a_stride, packed + first * panel * height + step * panel, panel * height, c + first * panel,
-                       c_stride, old, c + (first + several) * panel);
+                       c_stride, old, c + (first + several) * panel, NULL, 0);
     }
     for (long block = 0; block < blocks; block++) {
         const long top = begin(m, blocks, block), rows = begin(m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
         const float *source = a_transposed ? a + top : a + top * a_stride;
         long source_stride = a_stride;
         if (a_transposed) {
-            s->copy_to_slabs(source, a_stride, k, rows, 0, k, work->rows);
+            s->copy_to_slabs(source, a_stride, &(lockstep_leaves){.count = 1, .steps = 1, .width = k}, rows, work->rows);
             source = work->rows;
         } else if (a_stride % ALIASING == 0 && rows > 4) {
             source_stride = k + 16;
@@ -111,20 +114,26 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
             const float *b = packed + p * panel * height + step * width;
             tile_function *const *functions = width == panel ? (a_transposed ? s->slab_whole : s->whole)
                                                              : (a_transposed ? s->slab_narrow : s->narrow);
-            for (long t = 0; t < tiles; t++) {
+            // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting.
+            // After the last panel comes the first, for the next block of rows or the next product. A tile that is alone
+            // already fetches what it can.
+            const long following = p + 1 < last ? p + 1 : first;
+            const float *ahead = packed + following * panel * height + step * width_of(s, columns_of(s, n, following));
+            const long share = tiles == 1 ? 0 : width / tiles;
+            for (long t = 0; t < tiles; t++, ahead += k * share) {
                 const long i = begin(rows, tiles, t), end = begin(rows, tiles, t + 1), count = end - i;
                 const float *tile = a_transposed ? source + slabs_before(i, t, k) : source + i * source_stride;
                 float *to = c + (top + i) * c_stride + p * panel;
                 const float *next = t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel;
                 if (columns == width) {
-                    functions[count](k, tile, source_stride, b, 0, to, c_stride, old, next);
+                    functions[count](k, tile, source_stride, b, 0, to, c_stride, old, next, ahead, share);
                     continue;
                 }
                 // The last panel is wider than the rest of c.
                 float edge[MOST_ROWS * WIDEST_PANEL];
                 if (old == CONTINUED)
                     for (long r = 0; r < count; r++) memcpy(edge + r * width, to + r * c_stride, (size_t)columns * sizeof(float));
-                functions[count](k, tile, source_stride, b, 0, edge, width, old, edge);
+                functions[count](k, tile, source_stride, b, 0, edge, width, old, edge, ahead, share);
                 for (long r = 0; r < count; r++) memcpy(to + r * c_stride, edge + r * width, (size_t)columns * sizeof(float));
             }
         }
@@ -154,7 +163,7 @@ static void multiply_packed_part(void *context, long part, long parts) {
         atomic_store(&p->failed, true);
         return;
     }
-    const long steps = block_steps(p->k), panels = lockstep_panel_count(p->kernels, p->n);
+    const long steps = block_steps(p->k, p->kernels->steps), panels = lockstep_panel_count(p->kernels, p->n);
     for (long step = 0; step < p->k; step += steps)
         multiply_steps(p->kernels, p->m, p->n, smaller(steps, p->k - step), p->a + step, p->a_stride, false, p->b, p->k, step,
                        begin(panels, parts, part), begin(panels, parts, part + 1), p->c, p->c_stride,
@@ -169,9 +178,9 @@ bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k,
 }
 
 static void multiply_block(const product *p, long m, long n, const float *a, const float *b, float *c, workspace *work) {
-    const long steps = block_steps(p->k);
-    for (long j = 0; j < n; j += BLOCK_COLUMNS) {
-        const long columns = smaller(BLOCK_COLUMNS, n - j), panels = lockstep_panel_count(p->kernels, columns);
+    const long most = most_steps(p->kernels, p->a_transposed), steps = block_steps(p->k, most), width = PANEL_FLOATS / most;
+    for (long j = 0; j < n; j += width) {
+        const long columns = smaller(width, n - j), panels = lockstep_panel_count(p->kernels, columns);
         for (long step = 0; step < p->k; step += steps) {
             const long height = smaller(steps, p->k - step);
             const float *corner = p->b_transposed ? b + j * p->b_stride + step : b + step * p->b_stride + j;

@@ -2,14 +2,15 @@
 // Written once for all instruction sets (instructions.h).
 #include "lanes.h"
 
-// How far ahead the panel is fetched, in floats: the processor alone does not keep up with the multipliers when the
-// weights of few rows come from the last cache.
+// How far ahead in its panel a tile fetches for the first cache, in floats: the processor alone does not keep up with the
+// multipliers.
 #define AHEAD 1024
 
 // rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
     const long rows, const long panels, const long vectors, long k, const float *a, long a_stride, long a_step,
-    const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next) {
+    const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next, const float *ahead,
+    long ahead_step) {
     vector sum[MOST_ROWS][8];
     UNROLLED for (long i = 0; i < rows; i++) {
         UNROLLED for (long v = 0; v < panels * vectors; v++)
@@ -24,6 +25,7 @@ static inline __attribute__((always_inline)) void tile(
             const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
             row[p * vectors + v] = *(const vector *)place;
             if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
+            if (panels == 1 && v % (16 / LANES) == 0) __builtin_prefetch(ahead + step * ahead_step + v * LANES, 0, 2);
         }
         UNROLLED for (long i = 0; i < rows; i++) {
             const vector x = (vector)a[i * a_stride + step * a_step];
@@ -39,8 +41,8 @@ static inline __attribute__((always_inline)) void tile(
 
 #define TILE(kind, rows, panels, vectors, row, step)                                                                 \
     static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,    \
-                              long c_stride, enum old_c old, const float *next) {                                    \
-        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, old, next);                       \
+                              long c_stride, enum old_c old, const float *next, const float *ahead, long ahead_step) { \
+        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, old, next, ahead, ahead_step);    \
     }
 #define TILES(rows)                           \
     TILE(narrow, rows, 1, 1, a_stride, 1)     \
@@ -106,20 +108,22 @@ static void pack_transposed(const float *b, long b_stride, long k, long columns,
             panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
 }
 
-// Copies k steps of a, stored as [k, rows], to slabs of `height` steps, from step `first` on.
-static void copy_to_slabs(const float *a, long a_stride, long k, long rows, long first, long height, float *slabs) {
-    const long tiles = parts_of(rows, ROWS);
+static void copy_to_slabs(const float *a, long a_stride, const lockstep_leaves *leaves, long rows, float *slabs) {
+    const long tiles = parts_of(rows, ROWS), height = leaf_rows(leaves) * leaves->count;
+    // Rows lie far apart, so that the processor does not expect the next ones: eight of them are on their way.
+    const long ahead = leaves->steps > 1 ? leaves->step_stride * parts_of(8, leaves->width) : 8;
     long counts[BLOCK_ROWS / ROWS];
     for (long t = 0; t < tiles; t++) counts[t] = begin(rows, tiles, t + 1) - begin(rows, tiles, t);
-    for (long step = first; step < first + k; step++, a += a_stride) {
-        const float *from = a;
+    long step = 0;
+    EACH_LEAF_ROW(leaves) {
+        const float *from = a + index * a_stride;
         float *slab = slabs;
         for (long t = 0; t < tiles; t++) {
-            // Rows lie far apart: the processor does not expect the next ones.
-            __builtin_prefetch(from + 8 * a_stride);
+            __builtin_prefetch(from + ahead * a_stride);
             *(unaligned_vector *)(slab + step * counts[t]) = LOAD_FIRST(from, counts[t]);
             from += counts[t];
             slab += slab_floats(counts[t], height);
         }
+        step++;
     }
 }

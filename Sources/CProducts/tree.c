@@ -16,19 +16,19 @@
 
 long lockstep_left_leaves(long leaves) { return (leaves + 1) / 2; }
 
-static long leaf_rows(const lockstep_leaves *leaves) { return leaves->steps * leaves->width; }
-
 // As few rows as a tile has where there are many to sum over.
 static long block_rows(const lockstep_kernels *s, long k) {
     const long rows = SLAB_FLOATS / k;
     return rows < s->rows ? s->rows : smaller(rows, BLOCK_ROWS);
 }
 
-static size_t all_slab_floats(const lockstep_kernels *s, long k) { return (size_t)(slabs_before(block_rows(s, k), BLOCK_ROWS, k) + 15) & ~(size_t)15; }
+static size_t block_slab_floats(const lockstep_kernels *s, long k) {
+    return (size_t)(slabs_before(block_rows(s, k), BLOCK_ROWS, k) + 15) & ~(size_t)15;
+}
 
 // Of one thread: slabs and partial sums.
 static size_t thread_floats(const lockstep_kernels *s, long k) {
-    return all_slab_floats(s, k) + (size_t)DEPTH * BLOCK_ROWS * WIDEST_PANEL;
+    return block_slab_floats(s, k) + (size_t)DEPTH * BLOCK_ROWS * WIDEST_PANEL;
 }
 
 static size_t packed_floats(const lockstep_kernels *s, long k, long n) {
@@ -53,11 +53,14 @@ typedef struct unit {
 
 // The product of one leaf, replacing what `to` holds or added to it.
 static void leaf(const unit *u, long index, float *to, long stride, enum old_c old) {
+    const float *panel = u->panel + index * u->k * u->width;
     for (long t = 0; t < u->tiles; t++) {
         const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
         float *tile = to + i * stride;
-        u->functions[count](u->k, u->slabs + slabs_before(i, t, u->total) + index * u->k * count, 0, u->panel + index * u->k * u->width, 0,
-                            tile, stride, old, tile + count * stride);
+        // All tiles fetch what follows in the panel, or the next panel, together.
+        const long share = u->width / u->tiles;
+        u->functions[count](u->k, u->slabs + slabs_before(i, t, u->total) + index * u->k * count, 0, panel, 0, tile, stride, old,
+                            tile + count * stride, panel + u->k * (u->width + t * share), share);
     }
 }
 
@@ -108,25 +111,15 @@ static void pack_part(void *context, long part, long parts) {
     }
 }
 
-// The columns of a that the rows from `top` on are made of, tile by tile.
-static void copy_to_slabs(const product *x, long top, long rows, float *slabs) {
-    const lockstep_leaves *leaves = x->leaves;
-    long first = 0;
-    for (long l = 0; l < leaves->count; l++)
-        for (long t = 0; t < leaves->steps; t++, first += leaves->width)
-            x->kernels->copy_to_slabs(x->a + (l * leaves->leaf_stride + t * leaves->step_stride) * x->a_stride + top, x->a_stride,
-                                      leaves->width, rows, first, x->total, slabs);
-}
-
 // Rows of c in parts, of whole blocks.
 static void multiply_part(void *context, long part, long parts) {
     const product *x = context;
     const lockstep_kernels *s = x->kernels;
     const long panel = 2 * s->lanes, panels = lockstep_panel_count(s, x->n), blocks = parts_of(x->m, block_rows(s, x->total));
-    float *slabs = x->threads + part * thread_floats(s, x->total), *partial = slabs + all_slab_floats(s, x->total);
+    float *slabs = x->threads + part * thread_floats(s, x->total), *partial = slabs + block_slab_floats(s, x->total);
     for (long block = begin(blocks, parts, part); block < begin(blocks, parts, part + 1); block++) {
         const long top = begin(x->m, blocks, block), rows = begin(x->m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
-        copy_to_slabs(x, top, rows, slabs);
+        s->copy_to_slabs(x->a + top, x->a_stride, x->leaves, rows, slabs);
         for (long p = 0; p < panels; p++) {
             const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
             const unit u = {s, width == panel ? s->slab_whole : s->slab_narrow, x->k, x->total, rows, tiles, slabs,
