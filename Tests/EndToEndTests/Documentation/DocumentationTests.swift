@@ -42,9 +42,12 @@ extension CommandTests {
                 lockstep train --config configs/quickstart.yaml --run given
                 cp given/checkpoints/$(cat given/checkpoints/best)/model.safetensors weights.safetensors
                 """,
-            // A dataset, the model and hypotheses of a recogniser, and another program's n-gram model: here it is lockstep's own.
+            // A dataset with the words of the page's analogy, the model and hypotheses of a recogniser, and another program's n-gram
+            // model: here it is lockstep's own.
             "docs/commands.md": """
                 lockstep prepare --input book.txt --level char --output data/book
+                echo 'the king said to the queen that a man and a woman were there' >> a.txt
+                printf ': family\\nking queen man woman\\n' > questions-words.txt
                 lockstep prepare --train a.txt --valid b.txt --test c.txt --level word --output data/news
                 lockstep train --data data/news --run runs/news --set training.steps=8
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
