@@ -52,7 +52,7 @@ let package = Package(
         // Arithmetic
         .target(name: "CProducts", cSettings: [.unsafeFlags(optimised)]),
         .target(name: "Kernels", dependencies: ["Diagnostics", "Elementary", "Randomness", "CProducts"], swiftSettings: vectorised),
-        .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Diagnostics"], swiftSettings: vectorised),
+        .target(name: "Recurrent", dependencies: ["Kernels", "Randomness", "Elementary", "Diagnostics"], swiftSettings: vectorised),
         .target(name: "Optimization", dependencies: ["Recurrent", "Kernels", "Elementary", "Diagnostics"], swiftSettings: vectorised),
 
         // Data, files, communication

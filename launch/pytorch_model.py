@@ -88,9 +88,34 @@ class LayerStack(nn.Module):
         return x, after
 
 
+class AdaptiveDecoder(nn.AdaptiveLogSoftmaxWithLoss):
+    """torch.nn's, with given widths of the tails' projections, as a module that gives log probabilities."""
+
+    def __init__(self, hidden, vocabulary_size, cutoffs, projections):
+        super().__init__(hidden, vocabulary_size, cutoffs, div_value=1.0)
+        for tail, width, start, end in zip(self.tail, projections, self.cutoffs, self.cutoffs[1:]):
+            tail[0] = nn.Linear(hidden, width, bias=False)
+            tail[1] = nn.Linear(width, end - start, bias=False)
+
+    def forward(self, hidden):
+        """[..., H] -> [..., V]."""
+        return self.log_prob(hidden.flatten(0, -2)).view(*hidden.shape[:-1], self.n_classes)
+
+
+def adaptive_clusters(text):
+    """Cutoffs and projections of a manifest's "adaptive, cutoffs 2000 10000, projections 50 12"."""
+    kind, *lists = text.split(", ")
+    numbers = {name: [int(number) for number in values] for name, *values in (part.split() for part in lists)}
+    if kind != "adaptive":
+        raise ValueError(f"PyTorch has no equivalent of model.softmax {kind}")
+    return numbers["cutoffs"], numbers["projections"]
+
+
 def lockstep_name(name):
     """The name in lockstep's files of a parameter of LanguageModel."""
     parts = name.split(".")
+    if parts[0] == "decoder" and parts[1] in ("head", "tail"):
+        return ".".join(parts[1:])
     if parts[:2] == ["rnn", "layers"]:
         return f"rnn.{parts[3].removesuffix('_l0')}_l{parts[2]}"
     if parts[:2] == ["rnn", "gates"]:
@@ -106,7 +131,7 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
-        hidden_sizes=None, connections="none", **options,
+        hidden_sizes=None, connections="none", softmax=None, **options,
     ):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
@@ -115,13 +140,17 @@ class LanguageModel(nn.Module):
         else:
             self.rnn = recurrent(cell, activation, embedding, hidden, layers, between, **options)
         self.encoder = nn.Embedding(vocabulary_size, embedding)
-        self.decoder = nn.Linear(getattr(self.rnn, "width", hidden), vocabulary_size)
+        width = getattr(self.rnn, "width", (hidden_sizes or [hidden])[-1])
+        if softmax:
+            self.decoder = AdaptiveDecoder(width, vocabulary_size, *adaptive_clusters(softmax))
+        else:
+            self.decoder = nn.Linear(width, vocabulary_size)
         if tied:
             self.decoder.weight = self.encoder.weight
         self.dropout = nn.Dropout(dropout)
 
     def forward(self, tokens, state=None):
-        """tokens [T, B] and the state (None: zero) -> logits [T, B, V] and the state after the last step."""
+        """tokens [T, B] and the state (None: zero) -> logits [T, B, V] (log probabilities of an adaptive softmax) and the state after the last step."""
         output, state = self.rnn(self.dropout(self.encoder(tokens)), state)
         return self.decoder(self.dropout(output)), state
 
@@ -139,7 +168,7 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes"}:
+    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes", "softmax"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
     if "window" in options:
         options["window"] = int(options["window"])

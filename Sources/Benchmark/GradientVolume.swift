@@ -3,7 +3,7 @@ import Glibc
 import Recurrent
 
 /// What the machines of a job sum in a step: the whole gradient, but of an untied embedding only the rows of the
-/// tokens that some rank read.
+/// tokens that some rank read. The tails of an adaptive softmax count in full: nearly every step of a large job touches all.
 struct GradientVolume {
     /// Bytes of the whole gradient.
     let all: Int

@@ -63,6 +63,7 @@ extension RunConfiguration {
                 "model.tied", expected: "model.embedding equal to \(sizes.count > 1 && Set(sizes).count > 1 ? "the last of " : "")model.hidden",
                 found: "\(model.embedding) and \(model.hidden.scalar)")
         }
+        try validateSoftmax(width: model.connections == .dense ? sizes.reduce(model.embedding, +) : sizes.last!)
         if let norm = training.clip.norm, let value = training.clip.value {
             throw ConfigurationError.contradiction(
                 "training.clip", expected: "norm or value", found: "both norm \(norm.scalar) and value \(value.scalar)")
@@ -98,6 +99,31 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "training.schedule.name", expected: "validation.every_epoch or validation.every_steps for plateau",
                 found: "no validation at all")
+        }
+    }
+    /// - Parameter width: of what the output layer reads.
+    private func validateSoftmax(width: Int) throws {
+        let (softmax, defaults) = (model.softmax, Softmax())
+        if softmax.name != .adaptive, softmax.cutoffs != defaults.cutoffs {
+            throw ConfigurationError.contradiction(
+                "model.softmax.cutoffs", expected: "auto, or model.softmax.name adaptive",
+                found: "\(softmax.cutoffs.scalar) with \(softmax.name.scalar)")
+        }
+        if softmax.name != .adaptive, softmax.divisor != defaults.divisor {
+            throw ConfigurationError.contradiction(
+                "model.softmax.divisor", expected: "\(defaults.divisor.scalar), or model.softmax.name adaptive",
+                found: "\(softmax.divisor.scalar) with \(softmax.name.scalar)")
+        }
+        guard softmax.name == .adaptive else { return }
+        if model.tied {
+            throw ConfigurationError.contradiction(
+                "model.tied", expected: "false with model.softmax.name adaptive, whose tails are narrower than the embedding", found: "true")
+        }
+        let tails = if case .each(let ids) = softmax.cutoffs { ids.count } else { 1 }
+        if AdaptiveSoftmax.projections(width: width, divisor: softmax.divisor, tails: tails).last! < 1 {
+            throw ConfigurationError.contradiction(
+                "model.softmax.divisor", expected: "a number of which the power \(tails) is at most \(width), the width of what the output layer reads: or the last tail has no values",
+                found: "\(softmax.divisor.scalar) for \(tails) \(tails == 1 ? "tail" : "tails")")
         }
     }
 }

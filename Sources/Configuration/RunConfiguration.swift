@@ -53,11 +53,21 @@ package struct RunConfiguration: Sendable, Equatable {
         package var weightDrop = 0.0
         /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
+        package var softmax = Softmax()
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.
         package var initialRange = ModelConfiguration.defaultRange
         /// The same for the embedding alone; nil: as the other weights. PyTorch's embeddings start with a standard
         /// deviation of 1, which is a range of 1.73.
         package var initialEmbeddingRange: Double?
+    }
+
+    /// How the output layer gives probabilities to the tokens.
+    package struct Softmax: Sendable, Equatable {
+        package var name = SoftmaxName.full
+        /// Adaptive: the first id of each tail.
+        package var cutoffs = Cutoffs.auto
+        /// Adaptive: by how much each tail is narrower than the one before.
+        package var divisor = 4.0
     }
 
     /// Dropout by site; nil: `Model.dropout`.

@@ -113,6 +113,15 @@ extension RunConfiguration {
             "model.tied", \.model.tied, .any, structural: true,
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),
         Setting(
+            "model.softmax.name", \.model.softmax.name, .any, structural: true,
+            "How the output layer gives probabilities to the tokens. `full`: one product with every token's weights. `adaptive`: the frequent tokens first, the others in tails with narrower weights, which are computed only where they are needed (Grave et al. 2017): for large vocabularies, whose ids `lockstep prepare` orders by frequency. Not together with `model.tied`. [Formulas](mathematics.md#adaptive-softmax)."),
+        Setting(
+            "model.softmax.cutoffs", \.model.softmax.cutoffs, .ascending, structural: true, unit: "ids",
+            "For `adaptive`: the first id of each tail. With `[2000, 10000]` the head has the ids below 2000, the first tail those from 2000 to 9999, the second the rest. `auto`: [the cheapest for the training text](mathematics.md#adaptive-softmax) in which no frequent token has a narrow vector."),
+        Setting(
+            "model.softmax.divisor", \.model.softmax.divisor, .from(1, to: 65536), structural: true,
+            "For `adaptive`: the first tail's vectors have H / divisor values, the second's H / divisor^2, and so on, rounded down; at least 1. PyTorch's `div_value`."),
+        Setting(
             "model.initial_range", \.model.initialRange, .positive,
             "Weights start uniformly distributed between minus and plus this value; biases start at 0."),
         Setting(
@@ -213,7 +222,7 @@ extension RunConfiguration {
             "Between machines, send each layer's gradients as soon as they are complete, during the backward pass; false: send all at its end. Results are the same. [More](scaling.md#between-machines)."),
         Setting(
             "exchange.sparse", \.exchange.sparse, .any,
-            "Between machines, send only those rows of an untied embedding that were read; false: send the whole matrix. Results are the same."),
+            "Between machines, send only those rows of an untied embedding that were read, and only those tails of an adaptive softmax that the step's targets lie in; false: send all. Results are the same."),
         Setting(
             "exchange.wire", \.exchange.wire, .any,
             "The format in which gradients are sent between machines; `bfloat16` sends half the bytes, rounded to 8 bits of precision. Sums are computed in single precision."),

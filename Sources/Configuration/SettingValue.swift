@@ -110,6 +110,10 @@ extension Domain where Value == Double {
         Domain(description: "a number from 0 to \(high.scalar)") { $0 >= 0 && $0 <= high }
     }
 
+    static func from(_ low: Double, to high: Double) -> Domain {
+        Domain(description: "a number from \(low.scalar) to \(high.scalar)") { $0 >= low && $0 <= high }
+    }
+
     static func zeroOr(from low: Double, to high: Double) -> Domain {
         Domain(description: "0, or a number from \(low.scalar) to \(high.scalar)") { $0 == 0 || $0 >= low && $0 <= high }
     }

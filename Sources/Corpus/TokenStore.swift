@@ -90,6 +90,17 @@ package final class TokenStore: @unchecked Sendable {
             vocabularySize: vocabularySize)
     }
 
+    /// How often each id occurs.
+    /// - Parameter vocabularySize: above every id.
+    package func counts(vocabularySize: Int) -> [Int] {
+        var counts = [Int](repeating: 0, count: vocabularySize)
+        for index in 0..<count {
+            let token = elementSize == 2 ? Int(element(UInt16.self, at: index)) : Int(element(UInt32.self, at: index))
+            counts[token] += 1
+        }
+        return counts
+    }
+
     /// Checks that the file is unchanged, before anything learned from it is saved.
     /// - Parameter hash: the file's SHA-256.
     /// - Throws: `FileChanged`, `FileError`.

@@ -109,9 +109,10 @@ package final class DynamicPredictor: HiddenStatePredictor {
 
     private func learn(_ tokens: Int) {
         let step = DynamicStep(settings, statistics, tokens: tokens, trained: trained.parameters, adapted: adapted, gradients: gradients)
-        for entry in adapted.layout.entries where !entry.hasSparseRows { step.apply(to: entry.range) }
         let embedding = adapted.layout.embedding
-        if embedding.hasSparseRows {
+        // A tail of an adaptive softmax without a target has a gradient of zero.
+        for entry in adapted.layout.entries where entry != embedding || !embedding.isSparse { step.apply(to: entry.range) }
+        if embedding.isSparse {
             for row in inputs.lazy.map(Int.init) where !isTouched[row] {
                 isTouched[row] = true
                 touched.append(row)

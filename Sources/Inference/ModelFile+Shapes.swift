@@ -90,7 +90,8 @@ extension ModelFile {
             throw SafetensorsError.otherShape(
                 file: file.path, tensor: prefix + (matrices.first ?? encoder), expected: [max(shape.first ?? 1, 1), hidden], found: shape)
         }
-        let tied = matrices.count == 1
+        let softmax = try adaptiveSoftmax(in: file, vocabulary: shape[0])
+        let tied = matrices.count == 1 && softmax == nil
         let layers = (1...).first { !CellWeights.exist(for: $0, in: file) }!
         let sizes = try (0..<layers).map { layer in
             let weights = try CellWeights(of: layer, in: file)
@@ -109,12 +110,35 @@ extension ModelFile {
             throw SafetensorsError.otherShape(
                 file: file.path, tensor: first.name, expected: [(cell.gates ?? 1) * shape[1], shape[1]], found: first.shape)
         }
-        let model = ModelConfiguration(
+        var model = ModelConfiguration(
             cell: cell, activation: activation, window: window,
             normalization: names.contains { $0.hasPrefix(prefix + "rnn.gain") } ? .layer : .none, vocabulary: shape[0],
             embedding: shape[1], hidden: sizes, connections: found, tied: tied)
+        if let softmax { model.softmax = .adaptive(softmax) }
         try check(file, model: model)
         return model
+    }
+
+    /// The clusters that the head's and the tails' shapes show; nil for a file with a decoder, or without tails.
+    /// - Throws: `SafetensorsError.otherShape` if they are not clusters of the vocabulary.
+    private static func adaptiveSoftmax(in file: SafetensorsFile, vocabulary: Int) throws -> AdaptiveSoftmax? {
+        let prefix = prefix(of: file)
+        let names = Set(file.names)
+        let own = adaptivePrefix(names, prefix)
+        let tails = (0...).prefix { names.contains("\(own)tail.\($0).1.weight") }
+        guard names.contains(own + head), !names.contains(prefix + decoder), !tails.isEmpty else { return nil }
+        let shape = try file.shape(of: own + head)  // [first cutoff + tails, H]
+        let shapes = try tails.map { try file.shape(of: "\(own)tail.\($0).1.weight") }  // [C, P]
+        let inTails = shapes.reduce(0.0) { $0 + Double($1.first ?? 0) }
+        let first = Double(vocabulary) - inTails
+        guard shape.count == 2, shapes.allSatisfy({ $0.count == 2 && $0[0] > 0 && $0[1] > 0 }), first > 0,
+            Double(shape[0]) == first + Double(tails.count)
+        else {
+            throw SafetensorsError.otherShape(
+                file: file.path, tensor: own + head, expected: [Int(max(1, first)) + tails.count, shape.last ?? 1], found: shape)
+        }
+        let cutoffs = shapes.dropLast().reduce(into: [Int(first)]) { $0.append($0.last! + $1[0]) }
+        return AdaptiveSoftmax(cutoffs: cutoffs, projections: shapes.map { $0[1] }, vocabulary: vocabulary)
     }
 
     /// A highway has weights of its own; with dense connections, what reads the lowest layer reads the embedding, too.
@@ -124,7 +148,7 @@ extension ModelFile {
         let prefix = prefix(of: file)
         if file.names.contains(prefix + "rnn.highway_weight_l0") { return .highway }
         let second = ["rnn.weight_ih_l1", "rnn.weight_l1"].map { prefix + $0 }.first(where: file.names.contains)
-        let reader = second ?? prefix + decoder
+        let reader = second ?? (file.names.contains(prefix + decoder) ? prefix + decoder : adaptivePrefix(Set(file.names), prefix) + head)
         let width = (embedding + sizes[0]) * (second == nil ? 1 : window)
         return try file.names.contains(reader) && file.shape(of: reader).last == width ? .dense : .none
     }

@@ -6,6 +6,14 @@ import Recurrent
 /// Writes and reads parameters as `model.safetensors`, with PyTorch's names.
 package enum ModelFile {
     static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
+    /// Of an adaptive softmax, in place of the decoder.
+    static let head = "head.weight"
+    static func isOfAdaptiveSoftmax(_ name: some StringProtocol) -> Bool { name.hasPrefix("head.") || name.hasPrefix("tail.") }
+
+    /// What stands before the names of an adaptive softmax: PyTorch's module may be the model's `decoder`.
+    static func adaptivePrefix(_ names: Set<String>, _ prefix: String) -> String {
+        names.contains(prefix + head) ? prefix : prefix + "decoder."
+    }
 
     /// Every parameter; with tied weights, the one matrix under both names, because `load_state_dict` needs both.
     package static func tensors(_ parameters: Arena, model: ModelConfiguration) -> [NamedTensor] {
@@ -23,7 +31,7 @@ package enum ModelFile {
     ///
     /// All names may share a prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be stored under either name (`safetensors.torch.save_model` keeps one). Tensors
-    /// outside `rnn` that the model does not have are ignored.
+    /// that the model does not have are ignored, except those of `rnn` and of an adaptive softmax.
     /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.notFinite`.
     package static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         try check(file, model: model)
@@ -51,14 +59,26 @@ package enum ModelFile {
         let prefix = prefix(of: file)
         let layout = ParameterLayout(model)
         let names = Set(file.names)
-        for entry in layout.entries where !names.contains(prefix + entry.name) {
-            if entry.name.hasPrefix("rnn.") { throw ModelFileError.notInFile(file: file.path, tensor: prefix + entry.name) }
+        let adaptivePrefix = adaptivePrefix(names, prefix)
+        for entry in layout.entries where !names.contains(place(of: entry.name, names, prefix, model)) {
+            if entry.name.hasPrefix("rnn.") || isOfAdaptiveSoftmax(entry.name) {
+                throw ModelFileError.notInFile(file: file.path, tensor: prefix + entry.name)
+            }
+            if entry.name == decoder, names.contains(adaptivePrefix + head) {
+                throw ModelFileError.notInModel(file: file.path, tensor: adaptivePrefix + head)
+            }
             let other = [encoder: decoder, decoder: encoder][entry.name]
             if !model.tied, let other, names.contains(prefix + other) { throw ModelFileError.tied(file: file.path, tensor: prefix + other) }
         }
         for entry in layout.entries { try file.require(place(of: entry.name, names, prefix, model), entry.shape) }
-        let known = Set(layout.entries.map { prefix + $0.name })
-        if let other = file.names.first(where: { $0.hasPrefix(prefix + "rnn.") && !known.contains($0) }) {
+        let known = Set(layout.entries.map { place(of: $0.name, names, prefix, model) })
+        let isAdaptive = known.contains(adaptivePrefix + head)
+        let other = file.names.first { name in
+            !known.contains(name)
+                && (name.hasPrefix(prefix + "rnn.")
+                    || isAdaptive && name.hasPrefix(adaptivePrefix) && isOfAdaptiveSoftmax(name.dropFirst(adaptivePrefix.count)))
+        }
+        if let other {
             throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
     }
@@ -73,7 +93,8 @@ package enum ModelFile {
     static func place(
         of name: String, _ names: Set<String>, _ prefix: String, _ model: ModelConfiguration
     ) -> String {
-        prefix + (model.tied && name == encoder && !names.contains(prefix + encoder) ? decoder : name)
+        if isOfAdaptiveSoftmax(name) { return adaptivePrefix(names, prefix) + name }
+        return prefix + (model.tied && name == encoder && !names.contains(prefix + encoder) ? decoder : name)
     }
 
     /// What stands before the embedding's name, or before the output layer's; empty when that is not clear.

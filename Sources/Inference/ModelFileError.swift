@@ -59,11 +59,11 @@ package enum ModelFileError: DiagnosedError, Equatable {
         case .notInFile(let file, let tensor):
             Diagnosis(
                 "the file lacks this tensor of the model as configured", file: file, location: tensor.printable,
-                remedy: "set model.layers, model.cell and model.normalization as the file has them; lockstep inspect shows its tensors")
+                remedy: "set model.layers, model.cell, model.normalization and model.softmax as the file has them; lockstep inspect shows its tensors")
         case .notInModel(let file, let tensor):
             Diagnosis(
                 "the model as configured does not have this tensor", file: file, location: tensor.printable,
-                remedy: "set model.layers, model.cell and model.normalization as the file has them (one direction, no projection)")
+                remedy: "set model.layers, model.cell, model.normalization and model.softmax as the file has them (one direction, no projection, no bias in an adaptive softmax)")
         }
     }
 }

@@ -172,12 +172,32 @@ struct LanguageModelGraph {
     /// - Parameter hidden: [T, N, H].
     /// - Returns: [T*N, V].
     private mutating func addOutputLayer(_ hidden: Value, name: String) -> Value {
-        let weights = model.tied ? "encoder.weight" : matrix("decoder.weight")  // [V, H]
-        let bias = matrix("decoder.bias")  // [V]
         let rowShape = graph.integers("row_shape", [-1, model.width(belowLayer: model.layers)])
         let rows = graph.node("Reshape", "rows", [hidden, rowShape])  // [T*N, H]
+        if case .adaptive(let softmax) = model.softmax { return addAdaptiveSoftmax(rows, softmax, name: name) }
+        let weights = model.tied ? "encoder.weight" : matrix("decoder.weight")  // [V, H]
+        let bias = matrix("decoder.bias")  // [V]
         let logits = graph.node("Gemm", "logits", [rows, weights, bias], [.integer("transB", 1)])  // [T*N, V]
         return graph.node("LogSoftmax", name, [logits], [.integer("axis", -1)])  // [T*N, V]
+    }
+
+    /// - Parameter rows: [T*N, H].
+    /// - Returns: the head's tokens, then each tail's, whose logarithms are added to the tail's own: [T*N, V].
+    private mutating func addAdaptiveSoftmax(_ rows: Value, _ softmax: AdaptiveSoftmax, name: String) -> Value {
+        func logSoftmax(_ name: String, _ inputs: Value, _ weights: Value) -> Value {
+            let logits = graph.node("Gemm", "\(name)_logits", [inputs, weights], [.integer("transB", 1)])
+            return graph.node("LogSoftmax", "\(name)_log_softmax", [logits], [.integer("axis", -1)])
+        }
+        let head = logSoftmax("head", rows, matrix("head.weight"))  // [T*N, first cutoff + tails]
+        let parts = ["head_tokens"] + softmax.cutoffs.indices.map { "tail_\($0)" }
+        let sizes = graph.integers("head_sizes", [softmax.cutoffs[0]] + softmax.cutoffs.map { _ in 1 })
+        graph.node("Split", "split_head", [head, sizes], outputs: parts, [.integer("axis", 1)])
+        let tails = softmax.cutoffs.indices.map { i in
+            let projected = graph.node("Gemm", "tail_\(i)_projected", [rows, matrix("tail.\(i).0.weight")], [.integer("transB", 1)])  // [T*N, P]
+            let own = logSoftmax("tail_\(i)", projected, matrix("tail.\(i).1.weight"))  // [T*N, C]
+            return graph.node("Add", "tail_\(i)_tokens", [own, parts[1 + i]])  // [T*N, C]
+        }
+        return graph.node("Concat", name, ["head_tokens"] + tails, [.integer("axis", 1)])  // [T*N, V]
     }
 
     /// A parameter, unchanged.

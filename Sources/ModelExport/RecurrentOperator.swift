@@ -15,7 +15,7 @@ struct RecurrentOperator {
 
     /// Nil for a cell that ONNX has no operator for.
     init?(_ model: ModelConfiguration) {
-        guard model.options.keys.allSatisfy({ $0 == "connections" }) else { return nil }
+        guard model.options.keys.allSatisfy(["connections", "softmax"].contains) else { return nil }
         switch model.cell {
         case .elman:
             let function =

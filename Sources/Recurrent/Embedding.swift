@@ -16,8 +16,9 @@ final class Embedding {
         let range = model.initialEmbeddingRange ?? model.initialRange
         var plan = LayerPlan()
         plan.parameters = [
-            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), hasSparseRows: !model.tied)
+            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: model.tied ? nil : 1)
         ]
+        plan.touched = model.tied ? 0 : chunk.rows
         if chunk.training, !chunk.nodes.isEmpty {
             plan.values = Double(model.vocabulary) + chunk.values + Double(levels(chunk.nodes)) * Double(model.embedding)
         }

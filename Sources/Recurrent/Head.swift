@@ -25,8 +25,15 @@ protocol Head: AnyObject {
     /// The loss of each shard in the last `lossAndGradient`, nats; empty without shards.
     var shardLosses: [Double] { get }
 
+    /// The blocks of its sparse parameters (`SparseRows`) that have a gradient in the last `lossAndGradient`; the others' is zero.
+    var touched: UnsafeBufferPointer<Int32> { get }
+
     /// Logits [V] of one row [H]; valid until the next call.
     func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float>
+}
+
+extension Head {
+    var touched: UnsafeBufferPointer<Int32> { UnsafeBufferPointer(start: nil, count: 0) }
 }
 
 /// Negative log likelihood, summed over `tokens` predictions, in nats.

@@ -40,8 +40,3 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
         return ParameterLayout(model).entries.first { $0.name == "rnn.weight_hh_l0" }?.shape[0]
     }
 }
-
-extension ModelConfiguration {
-    /// What stands at the top.
-    var head: any Head.Type { SoftmaxHead.self }
-}

@@ -8,6 +8,8 @@ package struct LayerPlan {
     package var state: [StatePlan] = []
     /// Products of a training step.
     package var products: [ProductPlan] = []
+    /// Blocks of sparse parameters (`SparseRows`) that a step touches at most.
+    package var touched = 0
     /// Values of four bytes that the layer allocates beside its parameters and their gradients. In floating point, where no
     /// size overflows; exact below 2^53.
     package var values = 0.0
@@ -20,18 +22,19 @@ package struct ParameterPlan {
     package let name: String
     package let shape: [Int]
     package let initial: InitialValues
-    /// Whether only the rows of the tokens that a chunk reads have a gradient.
-    package let hasSparseRows: Bool
+    /// Where only some rows have a gradient in a step: the number of neighbouring rows that have one together, or none (`SparseRows`).
+    /// Nil where all rows have one.
+    package let blockRows: Int?
     /// Rows that belong to nothing: they start at zero, and stay there because their gradient is zero.
     package let absentRows: [Range<Int>]
 
     package init(
-        _ name: String, _ shape: [Int], _ initial: InitialValues, hasSparseRows: Bool = false, absentRows: [Range<Int>] = []
+        _ name: String, _ shape: [Int], _ initial: InitialValues, blockRows: Int? = nil, absentRows: [Range<Int>] = []
     ) {
         self.name = name
         self.shape = shape
         self.initial = initial
-        self.hasSparseRows = hasSparseRows
+        self.blockRows = blockRows
         self.absentRows = absentRows
     }
 }
@@ -118,7 +121,7 @@ extension ModelConfiguration {
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
     package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
-        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [head.plan(self, chunk)]
+        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head.plan(self, chunk)]
     }
 
     /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...

@@ -58,6 +58,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var initialRange: Float
     /// The same for the embedding alone; nil: `initialRange`.
     package var initialEmbeddingRange: Float?
+    package var softmax = Softmax.full
     /// Nil: the state is carried over line ends.
     package var lineEnd: LineEnd?
 
@@ -109,9 +110,10 @@ package struct ModelConfiguration: Sendable, Equatable {
         return index == 0 ? embedding : hidden[index - 1]
     }
 
-    /// Whether tied weights have the embedding's width at the top, and layers with connections that need it one width.
+    /// Whether tied weights have the embedding's width at the top and a head that can have them, and layers with connections that need
+    /// it one width.
     package var widthsFit: Bool {
-        (!tied || embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || hidden.allSatisfy { $0 == embedding })
+        (!tied || softmax.canBeTied && embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || hidden.allSatisfy { $0 == embedding })
     }
 
     /// The widest of these.

@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes, window, normalization, connections]
+    package static let all = [gates, peepholes, window, normalization, connections, softmax]
 
     package let name: String
     /// Nil for the default.
@@ -46,6 +46,14 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let connections = Connections(rawValue: value) else { return false }
         model.connections = connections
+        return true
+    }
+
+    private static let softmax = ModelOption(name: "softmax") { model in
+        if case .adaptive(let softmax) = model.softmax { softmax.text } else { nil }
+    } set: { model, value in
+        guard let softmax = AdaptiveSoftmax(text: value, vocabulary: model.vocabulary) else { return false }
+        model.softmax = .adaptive(softmax)
         return true
     }
 }

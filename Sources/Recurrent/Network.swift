@@ -74,7 +74,7 @@ package final class Network {
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
             return try configuration.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        head = try configuration.head.init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
+        head = try configuration.softmax.head.init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
         dropout = DropoutPlan(configuration)
         let rows = chunk.rows
         inputs = Integers(count: rows)
@@ -190,6 +190,9 @@ package final class Network {
 
     /// The loss of each shard in the last `lossAndBackward`, nats; empty without shards.
     package var shardLosses: [Double] { head.shardLosses }
+
+    /// The blocks of the head's sparse parameters that have a gradient in the last `lossAndBackward`.
+    package var touchedByHead: UnsafeBufferPointer<Int32> { head.touched }
 
     /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
     package func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {

@@ -12,8 +12,8 @@ package struct ParameterLayout: Sendable, Equatable {
         /// In floats from the start of the arena; a multiple of 16 (64 bytes).
         package let offset: Int
         package let initial: InitialValues
-        /// Whether only the rows of the tokens that a chunk reads have a gradient.
-        package let hasSparseRows: Bool
+        /// Whether only some rows have a gradient in a step: those of the tokens that a chunk reads, for example.
+        package let isSparse: Bool
         /// Rows that stay zero.
         package let absentRows: [Range<Int>]
         package var count: Int { shape.reduce(1, *) }
@@ -26,39 +26,50 @@ package struct ParameterLayout: Sendable, Equatable {
         package let entries: Range<Int>
         /// Floats, up to the next group.
         package let range: Range<Int>
+        /// Those without sparse parameters, which are a group's last.
+        package let dense: Range<Int>
     }
 
     package let entries: [Entry]
     /// The embedding, each layer from the bottom, the head.
     package let groups: [Group]
+    package let sparseRows: SparseRows
     /// Floats in the arena, padding between entries included (it stays zero).
     package let count: Int
 
     package init(_ model: ModelConfiguration) {
         var entries: [Entry] = []
         var groups: [Group] = []
+        var sparse = SparseRows()
         var offset = 0
         for plan in model.plans(.token) {
             let (first, start) = (entries.count, offset)
+            var dense: Int?
             for parameter in plan.parameters {
                 let entry = Entry(
                     name: parameter.name, shape: parameter.shape, offset: offset, initial: parameter.initial,
-                    hasSparseRows: parameter.hasSparseRows, absentRows: parameter.absentRows)
+                    isSparse: parameter.blockRows != nil, absentRows: parameter.absentRows)
+                precondition(entry.isSparse || dense == nil, "sparse parameters are a group's last")
+                if let rows = parameter.blockRows {
+                    sparse.append(entry, at: entries.count, blockRows: rows)
+                    dense = dense ?? offset
+                }
                 entries.append(entry)
                 offset = (offset + entry.count + 15) & ~15
             }
-            groups.append(Group(entries: first..<entries.count, range: start..<offset))
+            groups.append(Group(entries: first..<entries.count, range: start..<offset, dense: start..<(dense ?? offset)))
         }
         self.entries = entries
         self.groups = groups
+        sparseRows = sparse
         count = offset
     }
 
     /// Trainable values: padding not counted.
     package var parameters: Int { entries.reduce(0) { $0 + $1.count } }
 
-    /// The groups' ranges in the order in which a backward pass completes them: the head, each layer from the top, the embedding.
-    package var backwardOrder: [Range<Int>] { groups.reversed().map(\.range) }
+    /// In the order in which a backward pass completes them: the head, each layer from the top, the embedding.
+    package var backwardOrder: [Group] { groups.reversed() }
 
     /// The embedding [V, E].
     package var embedding: Entry { entries[groups[0].entries.lowerBound] }

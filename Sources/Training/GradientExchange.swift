@@ -15,8 +15,11 @@ protocol GradientExchange: AnyObject {
     /// After `run`, in this rank's part: the sum over all ranks.
     var sum: Arena { get }
 
-    /// Tells the ranks of this machine what this one has read in the step; they see it after the next collective call.
-    func publish(_ tokens: UnsafePointer<Int32>, count: Int)
+    /// Tells the ranks of this machine what this one has touched in the step; they see it after the next collective call.
+    /// - Parameters:
+    ///   - tokens: those that it has read.
+    ///   - others: blocks of the head's sparse parameters (`SparseRows`).
+    func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>)
     /// Collective among the machines. Completes what the backward pass has started.
     func finishStarted() throws
     /// Collective among the machines. Call it when the gradients of this machine's ranks are complete.

@@ -6,8 +6,8 @@ import Recurrent
 /// The sum in the order that is fastest: the last digits depend on the number of ranks.
 ///
 /// The ranks of a machine add up their gradients in shared memory, in place and in rank order. Between machines, ranks with
-/// the same part all-reduce it, and each layer's share starts as soon as the backward pass has completed it. Of an untied
-/// embedding, only the rows of the tokens read are summed and sent.
+/// the same part all-reduce it, and each layer's share starts as soon as the backward pass has completed it. Of sparse parameters
+/// (`SparseRows`), only the blocks that the step has touched are summed and sent.
 final class OverlappedExchange: GradientExchange, BackwardObserver {
     let store: ParameterStore
     /// This rank's own gradient; after `run`, in this rank's part, the sum over all ranks.
@@ -20,10 +20,10 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     private let batch: Int
     /// The gradients of the ranks on this machine.
     private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
-    /// Between machines: one sum for each range of this rank's part, followed, where touched rows are summed, by one for them.
+    /// Between machines: one sum for each range of this rank's part, followed, where touched blocks are summed, by one for them.
     private var sums: [any PersistentSum] = []
-    /// Adjacent touched rows, [rows, E], for the exchange between machines.
-    private var packedRows = Buffer(count: 0)
+    /// The touched blocks side by side, for the exchange between machines.
+    private var packedBlocks = Buffer(count: 0)
     private let squares: UnsafeMutableBufferPointer<Double>  // one of each tensor
 
     /// Collective.
@@ -37,15 +37,15 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
         self.options = options.exchange
         batch = streams.count
         store = try ParameterStore(
-            model, rule: options.optimizer, part: Self.part(layout, model, options.exchange, machines), gradients: layout.count,
-            tokens: options.unroll.maximumLength * streams.count, machines: machines, communicator: communicator, clock: clock)
+            model, rule: options.optimizer, part: Self.part(layout, options.exchange, machines), gradients: layout.count,
+            listed: Self.listed(options, streams: streams.count), machines: machines, communicator: communicator, clock: clock)
         let here = machines.here
         let memory = store.gradients
         sum = Arena(layout, in: Buffer(memory.part(of: here.rank), of: memory))
         sources = .allocate(capacity: here.size)
         for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(memory.part(of: rank).baseAddress!)) }
         if machines.across.size > 1 {
-            let lengths = store.part.ranges.map(\.count) + (store.rows == nil ? [] : [0])
+            let lengths = store.part.ranges.map(\.count) + (store.touched == nil ? [] : [0])
             sums = try lengths.map { [machines] in try machines.across.makeSum(upTo: $0, wire: options.exchange.wire) }
         }
         squares = .allocate(capacity: layout.entries.count)
@@ -59,13 +59,13 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
 
     /// This rank's share of each part of `ParameterLayout.backwardOrder`; on one machine, where nothing is sent, a single range.
     private static func part(
-        _ layout: ParameterLayout, _ model: ModelConfiguration, _ options: ExchangePlan, _ machines: MachineGroups
+        _ layout: ParameterLayout, _ options: ExchangePlan, _ machines: MachineGroups
     ) -> ParameterStore.Part {
         let here = machines.here
-        let isSparse = layout.embedding.hasSparseRows && options.sparse
-        var parts = layout.backwardOrder
-        if isSparse { parts.removeLast() }
-        if machines.across.size == 1 { parts = [parts.last!.lowerBound..<layout.count] }
+        let isSparse = layout.sparseRows.count > 0 && options.sparse
+        var parts = layout.backwardOrder.map { isSparse ? $0.dense : $0.range }
+        if parts.last!.isEmpty { parts.removeLast() }  // the embedding
+        if machines.across.size == 1 { parts = [parts.last!.lowerBound..<parts[0].upperBound] }
         // Full cache lines, so that no two ranks write to the same one.
         let ranges = parts.map { part in
             let (first, lines) = (part.lowerBound / 16, part.count / 16)
@@ -73,8 +73,14 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
             return cut(here.rank)..<cut(here.rank + 1)
         }
         // Every m-th of m ranks, since frequent tokens, which are touched most, have neighbouring ids.
-        let rows = stride(from: here.rank, to: model.vocabulary, by: here.size).map { Int32($0) }
-        return ParameterStore.Part(ranges: ranges, rows: isSparse ? rows : nil)
+        let blocks = stride(from: here.rank, to: layout.sparseRows.count, by: here.size).map { Int32($0) }
+        return ParameterStore.Part(ranges: ranges, blocks: isSparse ? blocks : nil)
+    }
+
+    /// Blocks that a rank touches at most in a step.
+    private static func listed(_ options: TrainingOptions, streams: Int) -> Int {
+        let chunk = ChunkShape(steps: options.unroll.maximumLength, batch: streams, training: true)
+        return options.model.plans(chunk).reduce(0) { $0 + $1.touched }
     }
 
     func makeSums(steps: Int) -> GradientSums { GradientSums(sum, batch: batch) }
@@ -111,17 +117,19 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
 
     // MARK: After the backward pass
 
-    func publish(_ tokens: UnsafePointer<Int32>, count: Int) { store.rows?.publish(tokens, count: count) }
+    func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>) {
+        store.touched?.publish(tokens, others)
+    }
 
     /// Small messages would wait behind sums in progress that nobody advances.
     func finishStarted() throws { try machines.across.finish(sums) }
 
     func run() throws {
         if observer == nil { for part in store.part.ranges.indices { try begin(part) } }
-        guard let rows = store.rows else { return try machines.across.finish(sums) }
-        try rows.collect()
-        for row in rows.own { addRanks(store.range(ofRow: row)) }
-        if machines.across.size > 1 { try sumBetweenMachines(rows) }
+        guard let touched = store.touched else { return try machines.across.finish(sums) }
+        try touched.collect()
+        for block in touched.own { addRanks(store.range(of: block)) }
+        if machines.across.size > 1 { try sumBetweenMachines(touched.own) }
     }
 
     /// `gradients = sum over this machine's ranks, in rank order`, in `range`.
@@ -129,32 +137,36 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
         if sources.count > 1 { add(sources, range, into: sum.buffer) }
     }
 
-    /// Sums the touched rows, as adjacent rows, together with the sums in progress.
-    private func sumBetweenMachines(_ rows: TouchedRows) throws {
-        let width = store.embeddingWidth
-        let needed = rows.own.count * width
+    /// Sums the touched blocks, side by side, together with the sums in progress.
+    private func sumBetweenMachines(_ blocks: UnsafeMutableBufferPointer<Int32>) throws {
+        let needed = blocks.reduce(0) { $0 + store.range(of: $1).count }
         let last = sums.count - 1
-        if packedRows.count < needed {
-            packedRows = Buffer(count: needed + needed / 4)
-            sums[last] = try machines.across.makeSum(upTo: packedRows.count, wire: options.wire)
+        if packedBlocks.count < needed {
+            packedBlocks = Buffer(count: needed + needed / 4)
+            sums[last] = try machines.across.makeSum(upTo: packedBlocks.count, wire: options.wire)
         }
-        for (place, row) in rows.own.enumerated() {
-            copy(sum.buffer.base + store.range(ofRow: row).lowerBound, to: packedRows.base + place * width, count: width)
+        var packed = packedBlocks.base
+        for block in blocks {
+            let range = store.range(of: block)
+            copy(sum.buffer.base + range.lowerBound, to: packed, count: range.count)
+            packed += range.count
         }
-        try sums[last].begin(UnsafeMutableBufferPointer(start: packedRows.base, count: needed))
+        try sums[last].begin(UnsafeMutableBufferPointer(start: packedBlocks.base, count: needed))
         try machines.across.finish(sums)
-        for (place, row) in rows.own.enumerated() {
-            copy(packedRows.base + place * width, to: sum.buffer.base + store.range(ofRow: row).lowerBound, count: width)
+        packed = packedBlocks.base
+        for block in blocks {
+            let range = store.range(of: block)
+            copy(packed, to: sum.buffer.base + range.lowerBound, count: range.count)
+            packed += range.count
         }
     }
 
     func measure() {
         squares.update(repeating: 0)
         for range in store.part.ranges { GradientNorm.addSquares(sum, range: range, into: squares) }
-        guard let rows = store.rows else { return }
-        for row in rows.own {
-            let range = store.range(ofRow: row)
-            squares[0] += sumOfSquares(sum.buffer.base + range.lowerBound, count: range.count)
+        for block in store.touched?.own ?? UnsafeMutableBufferPointer(start: nil, count: 0) {
+            let range = store.range(of: block)
+            squares[sum.layout.sparseRows.entry(of: Int(block))] += sumOfSquares(sum.buffer.base + range.lowerBound, count: range.count)
         }
     }
 

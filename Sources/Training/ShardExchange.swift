@@ -69,7 +69,7 @@ final class ShardExchange: GradientExchange {
         let own = plan.owned(by: communicator.rank)
         let tokens = options.unroll.maximumLength * own.count * plan.width
         store = try ParameterStore(
-            model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: nodes.count * stride, tokens: tokens,
+            model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: nodes.count * stride, listed: tokens,
             machines: machines, communicator: communicator, clock: clock)
         let memory = store.gradients
         let floats = memory.part(of: machines.here.rank)
@@ -113,7 +113,7 @@ final class ShardExchange: GradientExchange {
         tiedRows =
             model.tied && isOneMachine
             ? try TouchedRows(
-                vocabulary: model.vocabulary, tokens: tokens, candidates: ownBlocks.embeddingRows(of: blocks), machines: machines)
+                count: model.vocabulary, listed: tokens, candidates: ownBlocks.embeddingRows(of: blocks), machines: machines)
             : nil
         embeddingSum = Buffer(count: model.tied ? max(piece, model.embedding) : 0)
         squares = .allocate(capacity: blocks.all.count)
@@ -144,9 +144,12 @@ final class ShardExchange: GradientExchange {
     }
 
     /// The rows of the embedding that are summed one by one.
-    private var rows: TouchedRows? { store.rows ?? tiedRows }
+    private var rows: TouchedRows? { store.touched ?? tiedRows }
 
-    func publish(_ tokens: UnsafePointer<Int32>, count: Int) { rows?.publish(tokens, count: count) }
+    /// The head's sparse parameters are summed as a whole.
+    func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>) {
+        rows?.publish(tokens, UnsafeBufferPointer(rebasing: others[..<0]))
+    }
 
     func run() throws {
         try rows?.collect()
@@ -204,7 +207,7 @@ final class ShardExchange: GradientExchange {
     func measure() {
         squares.update(repeating: 0)
         for block in ownBlocks.blocks { squares[block] = blocks.square(sum, block) }
-        guard let rows = store.rows else { return }
+        guard let rows = store.touched else { return }
         for row in rows.own { squares[blocks.block(ofRow: Int(row))] += blocks.square(sum, row: Int(row)) }
     }
 
@@ -223,7 +226,7 @@ extension GradientBlocks.Share {
     }
 
     fileprivate func part(of blocks: GradientBlocks) -> ParameterStore.Part {
-        ParameterStore.Part(ranges: [range], rows: isSparse ? embeddingRows(of: blocks) : nil)
+        ParameterStore.Part(ranges: [range], blocks: isSparse ? embeddingRows(of: blocks) : nil)
     }
 }
 

@@ -41,7 +41,7 @@ final class StepEngine {
     /// - Returns: the same on every rank.
     func reduce(_ own: StepSignals, of batch: Batch) throws -> (signals: StepSignals, norm: GradientNorm) {
         clock.enter(.exchange)
-        exchange.publish(batch.inputs, count: batch.steps * model.batch)
+        exchange.publish(UnsafeBufferPointer(start: batch.inputs, count: batch.steps * model.batch), model.touchedByHead)
         try exchange.finishStarted()
         // Also the place where the ranks wait for one another's gradients.
         clock.enter(.wait)
@@ -63,7 +63,7 @@ final class StepEngine {
     }
 
     /// Called instead of `update`: discards the gradient. The carried state keeps the effect of the batch.
-    func discardGradient() { store.clearEmbedding(of: exchange.sum) }
+    func discardGradient() { store.clearSparse(of: exchange.sum) }
 
     /// Called instead of `update`: the first tensor of this rank's own gradient that is not finite. The sum has replaced the
     /// gradient, so it is computed once more.

@@ -1,10 +1,10 @@
 import Collectives
 import Kernels
 
-/// The rows of the embedding that have a gradient in a step: those of the tokens that any rank read. They are few compared with
-/// the vocabulary, so summing, measuring and updating only these rows is a fraction of the work.
+/// The blocks of sparse parameters (`SparseRows`) that have a gradient in a step on any rank: the embedding's rows of the tokens that it
+/// read, for example. They are few compared with the vocabulary, so summing, measuring and updating only these is a fraction of the work.
 final class TouchedRows {
-    /// The touched rows that this rank sums and updates, ascending.
+    /// The touched blocks that this rank sums and updates, ascending.
     private(set) var own: UnsafeMutableBufferPointer<Int32>
 
     private let machines: MachineGroups
@@ -12,25 +12,26 @@ final class TouchedRows {
     private let candidates: [Int32]
     private let lists: any SharedMemory
     private let room: UnsafeMutableBufferPointer<Int32>
-    private let marks: UnsafeMutableBufferPointer<Bool>  // [V]
-    /// The number of rows that the rank with this number has found on each machine, and these rows.
+    private let marks: UnsafeMutableBufferPointer<Bool>  // by block
+    /// The number of blocks that the rank with this number has found on each machine, and these blocks.
     private var counts: [Int]
     private let ones: [Int]
     private var gathered: [Int32] = []
 
     /// Collective.
     /// - Parameters:
-    ///   - tokens: the most that this rank reads in a step.
-    ///   - candidates: the rows that are this rank's among its machine's ranks, ascending.
-    init(vocabulary: Int, tokens: Int, candidates: [Int32], machines: MachineGroups) throws {
+    ///   - count: blocks of all parameters.
+    ///   - listed: the most that this rank touches in a step, repetitions included.
+    ///   - candidates: the blocks that are this rank's among its machine's ranks, ascending.
+    init(count: Int, listed: Int, candidates: [Int32], machines: MachineGroups) throws {
         self.machines = machines
         self.candidates = candidates
         counts = Array(repeating: 0, count: machines.across.size)
         ones = Array(repeating: 1, count: machines.across.size)
-        lists = try machines.here.shareMemory(tokens + 1)
-        marks = .allocate(capacity: vocabulary)
+        lists = try machines.here.shareMemory(listed + 1)
+        marks = .allocate(capacity: count)
         marks.initialize(repeating: false)
-        room = .allocate(capacity: vocabulary)
+        room = .allocate(capacity: count)
         own = UnsafeMutableBufferPointer(rebasing: room[..<0])
     }
 
@@ -39,11 +40,15 @@ final class TouchedRows {
         room.deallocate()
     }
 
-    /// Publishes to the ranks of this machine what this rank has read; they see it after the next collective call.
-    func publish(_ tokens: UnsafePointer<Int32>, count: Int) {
+    /// Publishes to the ranks of this machine what this rank has touched; they see it after the next collective call.
+    /// - Parameters:
+    ///   - tokens: those that it has read, whose rows of the embedding are the first blocks.
+    ///   - others: further blocks.
+    func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>) {
         let list = list(of: machines.here.rank)
-        list[0] = Int32(count)
-        (list + 1).update(from: tokens, count: count)
+        list[0] = Int32(tokens.count + others.count)
+        if let base = tokens.baseAddress { (list + 1).update(from: base, count: tokens.count) }
+        if let base = others.baseAddress { (list + 1 + tokens.count).update(from: base, count: others.count) }
     }
 
     /// Collective among the machines. Finds `own` from what all ranks have published.
@@ -59,7 +64,7 @@ final class TouchedRows {
         own = markedOwn()
     }
 
-    /// Marks the rows that the ranks of this number have found on the other machines.
+    /// Marks the blocks that the ranks of this number have found on the other machines.
     private func gather() throws {
         let across = machines.across
         counts[across.rank] = own.count
@@ -76,8 +81,8 @@ final class TouchedRows {
 
     private func markedOwn() -> UnsafeMutableBufferPointer<Int32> {
         var count = 0
-        for row in candidates where marks[Int(row)] {
-            room[count] = row
+        for block in candidates where marks[Int(block)] {
+            room[count] = block
             count += 1
         }
         return UnsafeMutableBufferPointer(rebasing: room[..<count])

@@ -81,10 +81,11 @@ struct BenchCommand: JobCommand {
             let file = try dataset?.tokens(of: .train)
             let vocabulary = dataset?.vocabulary.count ?? vocabulary ?? 10_000
             let count = try file?.count ?? randomTokens(configuration)
+            let tokens = file ?? RandomText.tokens(count: count, vocabulary: vocabulary, seed: configuration.training.seed)
             // Random text has lines, too.
             let lineEnd = dataset.map(\.vocabulary.lineEnd) ?? 0
             var training = try TrainingOptions(
-                configuration, vocabularySize: vocabulary, lineEnd: lineEnd, trainingTokens: count)
+                configuration, vocabularySize: vocabulary, lineEnd: lineEnd, tokens: tokens)
             // So that all steps are alike.
             training.unroll = UnrollPlan(fixed: training.unroll.base)
             if let shards = training.reproducibleShards {
@@ -100,7 +101,7 @@ struct BenchCommand: JobCommand {
                 training, communicator, copies: 2, extra: Benchmark.bandwidthBytes + (file == nil ? 4 * count : 0))
             return BenchmarkOptions(
                 training: training,
-                tokens: file ?? RandomText.tokens(count: count, vocabulary: vocabulary, seed: training.seed),
+                tokens: tokens,
                 steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Host.name,
                 threads: Job.threads, pieceBytes: MPISession.largestMessage,
                 links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)

@@ -104,7 +104,7 @@ struct DoctorCommand: JobCommand {
         let dataset = try Dataset(folder: folder)
         let training = try TrainingOptions(
             configuration, vocabularySize: dataset.vocabulary.count, lineEnd: dataset.vocabulary.lineEnd,
-            trainingTokens: dataset.tokens(of: .train).count)
+            tokens: dataset.tokens(of: .train))
         if let memory = ModelMemory(
             training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
             optimizerSlots: training.optimizer.name.slots.count)

@@ -18,9 +18,10 @@ struct RunSummary {
     let text: String
 
     init(
-        _ options: TrainingOptions, partition: StreamPartition, dataset: Dataset, plan: RunPlan, placement: Placement,
+        _ options: TrainingOptions, partition: StreamPartition, data: TrainingData, plan: RunPlan, placement: Placement,
         ranks: Int
     ) {
+        let dataset = data.dataset
         let validation = dataset.manifest.splits[.valid].map { ", \(Formatting.count($0.tokens)) to validate" } ?? ", none to validate"
         let epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
         let model = options.model
@@ -34,6 +35,10 @@ struct RunSummary {
             ("cores", placement.binding),
         ]
         var warnings = [placement.warning]
+        if case .adaptive(let softmax) = model.softmax {
+            rows.insert(("softmax", softmax.sharesText), at: 1)
+            warnings.append(softmax.warning(counts: data.training.counts(vocabularySize: model.vocabulary)))
+        }
         if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options)) {
             let here = ranks == 1 ? ";" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host), where"
             rows.append(("memory", "\(Formatting.bytes(memory))\(here) \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"))

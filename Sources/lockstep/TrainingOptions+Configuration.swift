@@ -9,16 +9,16 @@ extension TrainingOptions {
     /// The run that a configuration describes, for a vocabulary and a corpus of known size.
     /// - Parameters:
     ///   - lineEnd: the token that ends lines; nil if the text has none.
-    ///   - trainingTokens: determines the number of steps.
-    /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none.
-    init(_ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, trainingTokens: Int) throws {
+    ///   - tokens: the training text. Their number determines that of the steps, and what they are the cutoffs of an adaptive softmax.
+    /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none, and for cutoffs that the vocabulary has not.
+    init(_ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, tokens: TokenStore) throws {
         try configuration.requireNetwork()
         let training = configuration.training
         let unroll =
             training.randomUnroll
             ? UnrollPlan(random: training.unroll, seed: training.seed) : UnrollPlan(fixed: training.unroll)
         let partition = try StreamPartition(
-            tokens: trainingTokens, streams: training.streams, remainder: .dropped,
+            tokens: tokens.count, streams: training.streams, remainder: .dropped,
             name: "\(configuration.data.path)/train.npy", setting: "training.streams")
         let steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
         self.init(
@@ -35,6 +35,7 @@ extension TrainingOptions {
                 everySteps: configuration.validation.everySteps, everyEpoch: configuration.validation.everyEpoch,
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
+        model.softmax = try Softmax(configuration.model.softmax, for: model) { tokens.counts(vocabularySize: vocabularySize) }
         if training.lineEnd != .carry {
             guard let lineEnd else {
                 throw UsageError(

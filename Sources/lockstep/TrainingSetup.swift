@@ -55,7 +55,7 @@ struct TrainingSetup {
 
         let placement = try Placement(communicator, threads: Job.threads)
         let summary = RunSummary(
-            options, partition: trainer.partition, dataset: dataset, plan: plan, placement: placement,
+            options, partition: trainer.partition, data: data, plan: plan, placement: placement,
             ranks: communicator.size)
         folder.say(summary.text)
     }
@@ -69,7 +69,7 @@ struct TrainingSetup {
         let vocabulary = data.dataset.vocabulary
         var options = try TrainingOptions(
             configuration, vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd,
-            trainingTokens: data.training.count)
+            tokens: data.training)
         if let shards = options.reproducibleShards {
             _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
         }

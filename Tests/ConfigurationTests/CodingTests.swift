@@ -73,9 +73,20 @@ import Testing
         try Self.unusual.validate()
         let all = RunConfiguration().values.map(\.path)
         // No cell has every setting: gates and peepholes are the LSTM's, the order is that of n-grams, a window has no recurrent weights.
-        let ofOtherCells = ["model.order", "model.gates", "model.peepholes", "model.weight_drop"]
+        let ofOtherCells = ["model.order", "model.gates", "model.peepholes", "model.weight_drop"] + Self.ofOtherHeads
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
+
+    /// Tied weights have a full softmax.
+    private static let ofOtherHeads = ["model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor"]
+
+    static let adaptive: RunConfiguration = {
+        var it = RunConfiguration()
+        it.model.softmax.name = .adaptive
+        it.model.softmax.cutoffs = [1, 20, 4_000]
+        it.model.softmax.divisor = 1.5
+        return it
+    }()
 
     static let gateless: RunConfiguration = {
         var it = RunConfiguration()
@@ -85,7 +96,7 @@ import Testing
         return it
     }()
 
-    @Test(arguments: [RunConfiguration(), unusual, gateless]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, gateless, adaptive]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
         #expect(try load(configuration.yaml) == configuration)
     }
 
@@ -123,6 +134,10 @@ import Testing
                     locked: false
                   weight_drop: 0
                   tied: false
+                  softmax:
+                    name: full
+                    cutoffs: auto
+                    divisor: 4
                   initial_range: 0.1
                   initial_embedding_range: null
                 training:
@@ -180,7 +195,7 @@ import Testing
                 """)
     }
 
-    @Test(arguments: [RunConfiguration(), unusual]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, adaptive]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
         let json = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(RunConfiguration.self, from: json) == configuration)
     }
@@ -191,7 +206,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 17)
+        #expect((json?["model"] as? [String: Any])?.count == 18)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

@@ -25,6 +25,22 @@ import Testing
             "model.tied does not fit the other settings; expected false with model.connections dense, where the output layer reads more than one layer, found true"
         ),
         (
+            "model: {tied: true, embedding: 8, hidden: 8, softmax: {name: adaptive}}",
+            "model.tied does not fit the other settings; expected false with model.softmax.name adaptive, whose tails are narrower than the embedding, found true"
+        ),
+        (
+            "model: {softmax: {cutoffs: [10]}}",
+            "model.softmax.cutoffs does not fit the other settings; expected auto, or model.softmax.name adaptive, found [10] with full"
+        ),
+        (
+            "model: {softmax: {divisor: 2}}",
+            "model.softmax.divisor does not fit the other settings; expected 4, or model.softmax.name adaptive, found 2 with full"
+        ),
+        (
+            "model: {hidden: 20, softmax: {name: adaptive, cutoffs: [10, 20, 30]}}",
+            "model.softmax.divisor does not fit the other settings; expected a number of which the power 3 is at most 20, the width of what the output layer reads: or the last tail has no values, found 4 for 3 tails"
+        ),
+        (
             "model: {hidden: [10, 20, 30]}",
             "model.hidden does not fit the other settings; expected one number, or one for each of model.layers 2, found [10, 20, 30]"
         ),

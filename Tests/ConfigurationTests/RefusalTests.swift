@@ -69,6 +69,22 @@ import Testing
             "config.yaml, line 1, column 17: model.hidden cannot have this value; expected a whole number from 1 to 65536, or a list of them, one for each layer, found [1, two]"
         ),
         (
+            "model: {softmax: {name: adaptive, cutoffs: [20, 10]}}",
+            "config.yaml, line 1, column 44: model.softmax.cutoffs cannot have this value; expected auto, or a list of at most 16 ids from 1 on, each above the one before, as in [2000, 10000], found [20, 10]"
+        ),
+        (
+            "model: {softmax: {name: adaptive, cutoffs: [0, 10]}}",
+            "config.yaml, line 1, column 44: model.softmax.cutoffs cannot have this value; expected auto, or a list of at most 16 ids from 1 on, each above the one before, as in [2000, 10000], found [0, 10]"
+        ),
+        (
+            "model: {softmax: {divisor: 0.5}}",
+            "config.yaml, line 1, column 28: model.softmax.divisor cannot have this value; expected a number from 1 to 65536, found 0.5"
+        ),
+        (
+            "model: {softmax: adaptive}",
+            "config.yaml, line 1, column 18: model.softmax cannot have this value; expected keys with values (name, cutoffs, divisor), found adaptive"
+        ),
+        (
             "model: {tied: 1}",
             "config.yaml, line 1, column 15: model.tied cannot have this value; expected true or false, found 1"
         ),

@@ -48,6 +48,27 @@ extension CommandTests {
             #expect(try sandbox.succeed(["inspect", gru]).contains("gru or gru_reset_after 1 x 24"))
         }
 
+        /// The names of torch.nn.AdaptiveLogSoftmaxWithLoss show the clusters.
+        @Test func anAdaptiveSoftmaxShowsByItsNames() throws {
+            try sandbox.train("run", ["model.softmax={name: adaptive, cutoffs: [12, 30], divisor: 3}", "training.steps=2"])
+            let own = "\(sandbox.checkpoint("run", step: 2))/model.safetensors"
+            let foreign = try sandbox.write(undescribed(own), to: "foreign.safetensors")
+            let evaluate = ["evaluate", "--json", "--vocabulary", Shared.corpus, "--checkpoint", foreign]
+            #expect(try sandbox.succeed(evaluate).contains("\(try sandbox.evaluate("run").nll_sum)"))
+            #expect(try sandbox.succeed(["inspect", foreign]).contains("softmax adaptive, cutoffs 12 30, projections 8 2"))
+            let other = ["train", "--run", "other"] + Sandbox.small + ["--init-from", foreign, "--set"]
+            expectRefusal(
+                try sandbox.lockstep(other + ["training.steps=1"]), status: 65, ["the model as configured does not have this tensor", "head.weight"])
+            expectRefusal(
+                try sandbox.lockstep(other + ["model.softmax={name: adaptive, cutoffs: [12], divisor: 3}"]), status: 65, ["foreign.safetensors"])
+            // A tensor of another size, and one that is missing.
+            var bytes = try Data(contentsOf: URL(filePath: foreign))
+            bytes.replaceSubrange(try #require(bytes.range(of: Data("tail.1.0.weight".utf8))), with: Data("tail.7.0.weight".utf8))
+            let missing = try sandbox.write(bytes, to: "missing.safetensors")
+            expectRefusal(
+                try sandbox.lockstep(["evaluate", "--vocabulary", Shared.corpus, "--checkpoint", missing]), status: 65, ["tail.1.0.weight"])
+        }
+
         @Test(arguments: [("cell", "\\\"lstm", "\\\"lost"), ("hidden", "\\\"hidden\\\":24", "\\\"hidden\\\":-4"), ("embedding", "\\\"embedding\\\":8", "\\\"embedding\\\":9")])
         func aDamagedDescriptionIsRefused(what: String, old: String, new: String) throws {
             var bytes = try Data(contentsOf: URL(filePath: weights))

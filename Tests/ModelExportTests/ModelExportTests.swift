@@ -40,7 +40,13 @@ enum ONNXRuntime {
                 tied: connections != .dense, initialRange: 0.6)
             return ("\(cell.rawValue)-\(connections.rawValue)", model)
         }
-    }
+    } + [adaptive]
+
+    private static let adaptive: (name: String, configuration: ModelConfiguration) = {
+        var model = ModelConfiguration(cell: .lstm, vocabulary: vocabulary, embedding: 11, hidden: 19, layers: 1, initialRange: 0.6)
+        model.softmax = .adaptive(AdaptiveSoftmax(cutoffs: [5, 20], projections: [7, 3], vocabulary: vocabulary))
+        return ("lstm-adaptive", model)
+    }()
 
     /// Biases included, which start at zero in training.
     static func parameters(_ model: ModelConfiguration) -> Arena {

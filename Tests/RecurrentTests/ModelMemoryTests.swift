@@ -14,7 +14,8 @@ import Testing
         /// Shards of each node; empty: no shards.
         var nodes: [Int] = []
         var lineEnd = LineEnd.Rule.carry
-        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)" }
+        var isAdaptive = false
+        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")" }
     }
 
     private static let weightDrop: DropoutRates = {
@@ -37,6 +38,11 @@ import Testing
                 Case(cell: cell, normalization: .layer, nodes: [2, 1]),
             ]
         }
+        + [
+            Case(cell: .lstm, isAdaptive: true), Case(cell: .lstm, training: false, isAdaptive: true),
+            Case(cell: .lstm, nodes: [4], isAdaptive: true), Case(cell: .lstm, nodes: [2, 1], isAdaptive: true),
+            Case(cell: .lstm, nodes: [1], isAdaptive: true), Case(cell: .elman, connections: .dense, nodes: [3, 1], isAdaptive: true),
+        ]
         + Connections.allCases.flatMap { connections in
             [Cell.elman, .lstm].flatMap { cell in
                 [
@@ -54,6 +60,9 @@ import Testing
             embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
+        if test.isAdaptive {
+            model.softmax = .adaptive(AdaptiveSoftmax(cutoffs: [101, 700], projections: [33, 9], vocabulary: model.vocabulary))
+        }
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)
         let memory = try #require(
@@ -85,6 +94,19 @@ import Testing
     /// Logits in several blocks.
     @Test func theFormulaIsExactForALargeVocabulary() throws {
         let model = ModelConfiguration(cell: .elman, vocabulary: 300_007, embedding: 3, hidden: 5, layers: 1)
+        let memory = try #require(ModelMemory(model, batch: 4, steps: 30, training: true, optimizerSlots: 0))
+        let tally = Buffer.Tally()
+        try Buffer.$tally.withValue(tally) {
+            let layout = ParameterLayout(model)
+            _ = try Network(model, parameters: Arena(layout), gradients: Arena(layout), batch: 4, steps: 30)
+        }
+        #expect(memory.total == tally.bytes)
+    }
+
+    /// A last tail in several blocks, beside a head in one.
+    @Test func theFormulaIsExactForALargeTail() throws {
+        var model = ModelConfiguration(cell: .elman, vocabulary: 300_007, embedding: 3, hidden: 5, layers: 1)
+        model.softmax = .adaptive(AdaptiveSoftmax(cutoffs: [101, 7000], projections: [3, 2], vocabulary: model.vocabulary))
         let memory = try #require(ModelMemory(model, batch: 4, steps: 30, training: true, optimizerSlots: 0))
         let tally = Buffer.Tally()
         try Buffer.$tally.withValue(tally) {

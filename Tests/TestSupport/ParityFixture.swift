@@ -17,6 +17,8 @@ package struct ParityFixture: Decodable, Sendable {
         /// Nil for none.
         package var connections: String?
         package var tied: Bool
+        /// As in a manifest; nil for the full one.
+        package var softmax: String?
 
         package var sizes: [Int] { hiddenSizes ?? Array(repeating: hidden, count: layers) }
     }

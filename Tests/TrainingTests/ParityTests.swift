@@ -11,7 +11,7 @@ import Training
 @Suite struct ParityTests {
     private let folder = Bundle.module.resourceURL!.appending(path: "Fixtures")
 
-    @Test(arguments: ParityFixture.names, [1, 2]) func lossesAreThoseOfPyTorch(name: String, ranks: Int) throws {
+    @Test(arguments: ParityFixture.names + ["lstm-adaptive"], [1, 2]) func lossesAreThoseOfPyTorch(name: String, ranks: Int) throws {
         let fixture = try ParityFixture.load(name, from: folder)
         let losses = try withThreadRanks(ranks) { try steps(fixture, on: $0) }[0]
         #expect(losses.count == fixture.lossesFloat32.count && losses.count == 10)
@@ -19,11 +19,15 @@ import Training
     }
 
     private func steps(_ fixture: ParityFixture, on communicator: any Communicator) throws -> [Double] {
-        let model = ModelConfiguration(
+        var model = ModelConfiguration(
             cell: Cell(rawValue: fixture.model.cell)!, activation: Activation(rawValue: fixture.model.activation)!,
             window: fixture.model.window ?? 1, normalization: Normalization(rawValue: fixture.model.normalization ?? "none")!,
             vocabulary: fixture.model.vocabularySize, embedding: fixture.model.embedding, hidden: fixture.model.sizes,
             connections: Connections(rawValue: fixture.model.connections ?? "none")!, tied: fixture.model.tied)
+        if let softmax = fixture.model.softmax {
+            let isKnown = model.set("softmax", to: softmax)
+            #expect(isKnown)
+        }
         let options = TrainingOptions(
             model: model, streams: fixture.streams, unroll: UnrollPlan(fixed: fixture.unroll), totalSteps: 10,
             loss: .perToken, clip: .norm(fixture.clipNorm),

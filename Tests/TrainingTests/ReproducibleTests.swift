@@ -99,6 +99,26 @@ import Training
         }
     }
 
+    /// The rows of a tail are different ones in every step, and none in some.
+    @Test(arguments: [(2, 2), (6, 6), (4, 1), (6, 3)], [OptimizerRule(.sgd), OptimizerRule(.adamw, weightDecay: 0.01)])
+    func adaptiveSoftmaxToo(placement: (ranks: Int, perMachine: Int), rule: OptimizerRule) throws {
+        let tokens = source.sample(24 * 60 + 5, seed: 1).enumerated().map { $1 * 3 + Int32($0 / 97 % 3) }
+        try withTemporaryFolder { folder in
+            @Sendable func run(_ name: String) -> SmallRun {
+                var run = SmallRun(
+                    vocabulary: 45, tokens: tokens, validation: tokens.suffix(300), folder: "\(folder)/\(name)", streams: 24,
+                    unroll: UnrollPlan(random: 3, seed: 1), steps: 30, dropout: 0.2, optimizer: rule,
+                    learningRate: rule.name == .sgd ? 0.5 : 0.02)
+                run.options.model.softmax = .adaptive(.small)
+                run.options.reproducibleShards = Self.shards
+                return run
+            }
+            let one = try trace(run("one"), ranks: 1)
+            #expect(one.losses.last! < one.losses[0] - 0.2)
+            #expect(try trace(run("many"), ranks: placement.ranks, perMachine: placement.perMachine) == one)
+        }
+    }
+
     /// More than is sent at a time, and than one part's blocks: 408,000 parameters.
     @Test(arguments: [(4, 1), (4, 2), (2, 2), (6, 6)]) func largeModelsToo(ranks: Int, perMachine: Int) throws {
         let tokens = source.sample(24 * 20, seed: 1).enumerated().map { $1 * 200 + Int32($0 % 200) }

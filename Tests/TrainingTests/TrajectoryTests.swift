@@ -62,12 +62,13 @@ import Training
     }
 
     /// When gradients are sent, and whether as a whole or in rows, does not change the result.
-    @Test(arguments: [false, true], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(tied: Bool, cell: Cell) throws {
+    @Test(arguments: [ExchangedModel.untied, .tied, .adaptive], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(kind: ExchangedModel, cell: Cell) throws {
         let tokens = source.sample(12 * 43, seed: 1).map { $0 * 3 }
         try withTemporaryFolder { folder in
             @Sendable func train(overlap: Bool, sparse: Bool) throws -> (bytes: [String: [UInt8]], losses: [Double]) {
                 var run = SmallRun(
-                    cell: cell, vocabulary: 45, tokens: tokens, folder: "\(folder)/\(overlap)-\(sparse)", steps: 10, tied: tied)
+                    cell: cell, vocabulary: 45, tokens: tokens, folder: "\(folder)/\(overlap)-\(sparse)", steps: 10, tied: kind == .tied)
+                if kind == .adaptive { run.options.model.softmax = .adaptive(.small) }
                 run.options.exchange.overlap = overlap
                 run.options.exchange.sparse = sparse
                 let (described, recorder) = (run, Recorder())
@@ -82,6 +83,8 @@ import Training
             for (a, b) in zip(dense.losses, sparse.losses) { #expect(abs(a - b) < 1e-6 * a) }
         }
     }
+
+    enum ExchangedModel { case untied, tied, adaptive }
 
     static let resumeCases: [(OptimizerRule, LearningRateSchedule.Rule, UnrollPlan)] = [
         (OptimizerRule(.sgd), .constant, UnrollPlan(fixed: 5)),

@@ -143,6 +143,8 @@ if __name__ == "__main__":
     parity("lstm-residual", "lstm", connections="residual", learning_rate=2.0, clip=0.3)
     parity("gru-highway", "gru_reset_after", connections="highway", learning_rate=2.0, clip=0.3)
     parity("elman-dense", "elman", sizes=[7, 4, 5], connections="dense", learning_rate=1.0, clip=0.5)
+    adaptive = {"softmax": "adaptive, cutoffs 4 9, projections 3 2"}
+    parity("lstm-adaptive", "lstm", further=adaptive, learning_rate=4.0, clip=0.3)
     parity("window", "window", further={"window": 3}, learning_rate=1.0, clip=0.5)
     normalized = {"normalization": "layer"}
     parity("elman-normalized", "elman", further=normalized, learning_rate=1.0, clip=0.5)
