@@ -52,4 +52,4 @@ extension Domain where Value == Cutoffs {
 }
 
 /// The kinds of softmax, by their names.
-package enum SoftmaxName: String, SettingChoice { case full, adaptive }
+package enum SoftmaxName: String, SettingChoice { case full, adaptive, sampled }

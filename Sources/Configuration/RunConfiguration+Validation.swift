@@ -104,15 +104,17 @@ extension RunConfiguration {
     /// - Parameter width: of what the output layer reads.
     private func validateSoftmax(width: Int) throws {
         let (softmax, defaults) = (model.softmax, Softmax())
-        if softmax.name != .adaptive, softmax.cutoffs != defaults.cutoffs {
+        let ofOne: [(String, SoftmaxName, String, String)] = [
+            ("cutoffs", .adaptive, softmax.cutoffs.scalar, defaults.cutoffs.scalar),
+            ("divisor", .adaptive, softmax.divisor.scalar, defaults.divisor.scalar),
+            ("loss", .sampled, softmax.loss.scalar, defaults.loss.scalar),
+            ("samples", .sampled, softmax.samples.scalar, defaults.samples.scalar),
+            ("power", .sampled, softmax.power.scalar, defaults.power.scalar),
+        ]
+        for (key, name, found, usual) in ofOne where found != usual && softmax.name != name {
             throw ConfigurationError.contradiction(
-                "model.softmax.cutoffs", expected: "auto, or model.softmax.name adaptive",
-                found: "\(softmax.cutoffs.scalar) with \(softmax.name.scalar)")
-        }
-        if softmax.name != .adaptive, softmax.divisor != defaults.divisor {
-            throw ConfigurationError.contradiction(
-                "model.softmax.divisor", expected: "\(defaults.divisor.scalar), or model.softmax.name adaptive",
-                found: "\(softmax.divisor.scalar) with \(softmax.name.scalar)")
+                "model.softmax.\(key)", expected: "\(usual), or model.softmax.name \(name.scalar)",
+                found: "\(found) with \(softmax.name.scalar)")
         }
         guard softmax.name == .adaptive else { return }
         if model.tied {

@@ -68,6 +68,12 @@ package struct RunConfiguration: Sendable, Equatable {
         package var cutoffs = Cutoffs.auto
         /// Adaptive: by how much each tail is narrower than the one before.
         package var divisor = 4.0
+        /// Sampled: what is differentiated.
+        package var loss = SampledSoftmax.Loss.blackout
+        /// Sampled: noise tokens of a step.
+        package var samples = 500
+        /// Sampled: of the counts, in proportion to which noise is drawn.
+        package var power = 0.5
     }
 
     /// Dropout by site; nil: `Model.dropout`.

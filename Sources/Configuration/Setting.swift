@@ -114,13 +114,22 @@ extension RunConfiguration {
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),
         Setting(
             "model.softmax.name", \.model.softmax.name, .any, structural: true,
-            "How the output layer gives probabilities to the tokens. `full`: one product with every token's weights. `adaptive`: the frequent tokens first, the others in tails with narrower weights, which are computed only where they are needed (Grave et al. 2017): for large vocabularies, whose ids `lockstep prepare` orders by frequency. Not together with `model.tied`. [Formulas](mathematics.md#adaptive-softmax)."),
+            "How the output layer gives probabilities to the tokens. `full`: one product with every token's weights. `adaptive`: the frequent tokens first, the others in tails with narrower weights, which are computed only where they are needed (Grave et al. 2017): for large vocabularies, whose ids `lockstep prepare` orders by frequency. Not together with `model.tied`. [Formulas](mathematics.md#adaptive-softmax). `sampled`: training computes the targets and a few noise tokens only, and validation all tokens; the model is then one with a full softmax. [Formulas](mathematics.md#sampled-training)."),
         Setting(
             "model.softmax.cutoffs", \.model.softmax.cutoffs, .ascending, structural: true, unit: "ids",
             "For `adaptive`: the first id of each tail. With `[2000, 10000]` the head has the ids below 2000, the first tail those from 2000 to 9999, the second the rest. `auto`: [the cheapest for the training text](mathematics.md#adaptive-softmax) in which no frequent token has a narrow vector."),
         Setting(
             "model.softmax.divisor", \.model.softmax.divisor, .from(1, to: 65536), structural: true,
             "For `adaptive`: the first tail's vectors have H / divisor values, the second's H / divisor^2, and so on, rounded down; at least 1. PyTorch's `div_value`."),
+        Setting(
+            "model.softmax.loss", \.model.softmax.loss, .any,
+            "For `sampled`: what takes the place of the cross-entropy: `blackout` (Ji et al. 2016), `nce` (noise-contrastive estimation) or `softmax` (among the target and the samples). It is also the loss in the records of training; validation has the cross-entropy."),
+        Setting(
+            "model.softmax.samples", \.model.softmax.samples, .from(1, to: 1_000_000), unit: "tokens",
+            "For `sampled`: the number of noise tokens of a step, which all of its predictions share."),
+        Setting(
+            "model.softmax.power", \.model.softmax.power, .upTo(1),
+            "For `sampled`: noise is drawn in proportion to each token's count in the training text to this power. 0: all tokens that occur alike."),
         Setting(
             "model.initial_range", \.model.initialRange, .positive,
             "Weights start uniformly distributed between minus and plus this value; biases start at 0."),
@@ -222,7 +231,7 @@ extension RunConfiguration {
             "Between machines, send each layer's gradients as soon as they are complete, during the backward pass; false: send all at its end. Results are the same. [More](scaling.md#between-machines)."),
         Setting(
             "exchange.sparse", \.exchange.sparse, .any,
-            "Between machines, send only those rows of an untied embedding that were read, and only those tails of an adaptive softmax that the step's targets lie in; false: send all. Results are the same."),
+            "Between machines, send only those rows of an untied embedding that were read, only those tails of an adaptive softmax that the step's targets lie in, and in sampled training only the output rows of targets and samples; false: send all. Results are the same."),
         Setting(
             "exchange.wire", \.exchange.wire, .any,
             "The format in which gradients are sent between machines; `bfloat16` sends half the bytes, rounded to 8 bits of precision. Sums are computed in single precision."),

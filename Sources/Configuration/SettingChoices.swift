@@ -10,6 +10,7 @@ extension Normalization: SettingChoice {}
 extension Peepholes: SettingChoice {}
 extension Connections: SettingChoice {}
 extension LineEnd.Rule: SettingChoice {}
+extension SampledSoftmax.Loss: SettingChoice {}
 extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}
 extension LearningRateSchedule.Name: SettingChoice {}

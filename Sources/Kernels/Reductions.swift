@@ -54,3 +54,11 @@ package func add(_ sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>, _ 
         }
     }
 }
+
+/// The sum of `a[j] * b[j]`, in an order fixed by `count` alone: eight partial sums, then what is left.
+package func dot(_ a: UnsafePointer<Float>, _ b: UnsafePointer<Float>, count: Int) -> Float {
+    var partial = Lanes.zero
+    let whole = count & ~7
+    for j in stride(from: 0, to: whole, by: 8) { partial += a.load(j) * b.load(j) }
+    return (whole..<count).reduce(partial.total) { $0 + a[$1] * b[$1] }
+}

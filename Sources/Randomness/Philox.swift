@@ -28,6 +28,7 @@ package struct Philox: Sendable {
         case sampling = 4
         case corpus = 5
         case verification = 6
+        case noise = 7
     }
 
     package static let multiplier0: UInt32 = 0xD251_1F53

@@ -100,7 +100,9 @@ final class AdaptiveHead: Head {
         return sum
     }
 
-    func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
+    func lossAndGradient(
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+    ) throws -> LossSum {
         guard let sums else { preconditionFailure("a model made for evaluation") }
         nats.clear(hidden.rows)
         let predictions = gather(rows: hidden.rows, targets: targets)

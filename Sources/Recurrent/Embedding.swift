@@ -14,11 +14,13 @@ final class Embedding {
 
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         let range = model.initialEmbeddingRange ?? model.initialRange
+        // A full softmax gives all rows of a tied embedding a gradient.
+        let isSparse = !model.tied || model.softmax.isSampled
         var plan = LayerPlan()
         plan.parameters = [
-            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: model.tied ? nil : 1)
+            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: isSparse ? 1 : nil)
         ]
-        plan.touched = model.tied ? 0 : chunk.rows
+        plan.touched = isSparse ? chunk.rows : 0
         if chunk.training, !chunk.nodes.isEmpty {
             plan.values = Double(model.vocabulary) + chunk.values + Double(levels(chunk.nodes)) * Double(model.embedding)
         }

@@ -20,7 +20,10 @@ protocol Head: AnyObject {
     func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum
 
     /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of the head's parameters (overwritten).
-    func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum
+    /// - Parameter context: the step, of which everything random is a function.
+    func lossAndGradient(
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+    ) throws -> LossSum
 
     /// The loss of each shard in the last `lossAndGradient`, nats; empty without shards.
     var shardLosses: [Double] { get }

@@ -121,7 +121,7 @@ extension ModelConfiguration {
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
     package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
-        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head.plan(self, chunk)]
+        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head(training: chunk.training).plan(self, chunk)]
     }
 
     /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...

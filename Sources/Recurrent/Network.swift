@@ -33,6 +33,7 @@ package final class Network {
     private let dropout: DropoutPlan
     /// Of the chunk at hand; nil without dropout.
     private var context: StepContext?
+    private var stepContext = StepContext(seed: 0, step: 0)
     private let inputs: Integers  // [T, B], a copy: the backward pass needs them again
     private let lineMarks: Integers  // [T, B], of `LineStarts`; empty where the state is carried over line ends
     private var steps = 0
@@ -74,7 +75,7 @@ package final class Network {
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
             return try configuration.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        head = try configuration.softmax.head.init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
+        head = try configuration.softmax.head(training: chunk.training).init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
         dropout = DropoutPlan(configuration)
         let rows = chunk.rows
         inputs = Integers(count: rows)
@@ -116,13 +117,14 @@ package final class Network {
     /// - Parameters:
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
-    ///   - context: the step, for the masks of dropout; nil, or a model made without gradients or with rate 0: no dropout.
+    ///   - context: the step, for the masks of dropout and the samples of a sampled softmax; nil, or a model made without gradients or with rate 0: no dropout.
     package func forward(_ inputs: UnsafePointer<Int32>, steps: Int, context: StepContext? = nil) throws {
         precondition(steps > 0 && steps <= maximumSteps)
         // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
-        if !configuration.tied || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
+        if !configuration.tied || configuration.softmax.isSampled || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
         self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
+        stepContext = context ?? StepContext(seed: 0, step: 0)
         self.context = dropout.dropsAny && !gradientBuffers.isEmpty ? context : nil
         clock.enter(.packing)
         for layer in layers { layer.dropWeights(self.context) }
@@ -163,7 +165,7 @@ package final class Network {
         var above = Matrix(
             gradientBuffers[0].base, rows: rows, columns: configuration.width(belowLayer: layers.count))
         let loss = try head.lossAndGradient(
-            input(ofLayer: layers.count), targets: targets, hiddenGradient: above)
+            input(ofLayer: layers.count), targets: targets, hiddenGradient: above, context: stepContext)
         configuration.penalties.addActivation(of: input(ofLayer: layers.count), to: above)
         try observer?.completed(0)
         for index in layers.indices.reversed() {

@@ -6,17 +6,23 @@ package enum Softmax: Sendable, Equatable {
     /// One product with every token's weights.
     case full
     case adaptive(AdaptiveSoftmax)
+    /// The full one, trained on samples.
+    case sampled(SampledSoftmax)
 
     /// What stands at the top.
-    var head: any Head.Type {
+    func head(training: Bool) -> any Head.Type {
         switch self {
         case .full: SoftmaxHead.self
         case .adaptive: AdaptiveHead.self
+        case .sampled: training ? SampledHead.self : SoftmaxHead.self
         }
     }
 
     /// Whether the head's weights may be the embedding. The tails of an adaptive softmax are narrower.
-    package var canBeTied: Bool { self == .full }
+    package var canBeTied: Bool { if case .adaptive = self { false } else { true } }
+
+    /// Whether training touches some rows of the weights only.
+    var isSampled: Bool { if case .sampled = self { true } else { false } }
 }
 
 /// The clusters of an adaptive softmax (Grave et al. 2017): the ids below the first cutoff are the head's, those from one cutoff to

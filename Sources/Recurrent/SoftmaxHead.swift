@@ -26,13 +26,14 @@ final class SoftmaxHead: Head {
     }
 
     /// The parameter that is the output weights: with tied weights, the embedding.
-    private static func weightName(_ model: ModelConfiguration) -> String { model.tied ? Embedding.name : "decoder.weight" }
+    static func weightName(_ model: ModelConfiguration) -> String { model.tied ? Embedding.name : "decoder.weight" }
 
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         let (rows, v, h) = (chunk.rows, model.vocabulary, model.width(belowLayer: model.layers))
         var plan = LayerPlan()
-        if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange))) }
-        plan.parameters.append(ParameterPlan("decoder.bias", [v], .constant(0)))
+        let rowsTouched = model.softmax.isSampled ? 1 : nil
+        if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange), blockRows: rowsTouched)) }
+        plan.parameters.append(ParameterPlan("decoder.bias", [v], .constant(0), blockRows: rowsTouched))
         plan.products = [
             ProductPlan(.output, rows, v, h),
             ProductPlan(.outputBackward, rows, h, v),
@@ -98,7 +99,9 @@ final class SoftmaxHead: Head {
         return sum
     }
 
-    func lossAndGradient(_ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix) throws -> LossSum {
+    func lossAndGradient(
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+    ) throws -> LossSum {
         precondition(sums != nil, "a model made for evaluation")
         if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
         let (weightGradients, biasGradients) = (weightGradients[0], biasGradients[0])

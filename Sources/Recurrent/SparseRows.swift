@@ -27,7 +27,7 @@ package struct SparseRows: Sendable, Equatable {
         parts.append(
             Part(
                 name: entry.name, entry: place, first: count, count: SparseRows.blocks(entry.shape, blockRows), offset: entry.offset,
-                length: blockRows * entry.shape[1], end: entry.range.upperBound))
+                length: blockRows * entry.count / entry.shape[0], end: entry.range.upperBound))
     }
 
     /// Rows of a block of about 4096 floats.

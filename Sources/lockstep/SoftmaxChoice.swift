@@ -10,9 +10,14 @@ extension Softmax {
     ///   - counts: how often each id occurs in the training text.
     /// - Throws: `UsageError` for cutoffs beyond the vocabulary, and where `auto` finds none.
     init(_ softmax: RunConfiguration.Softmax, for model: ModelConfiguration, counts: () -> [Int]) throws {
-        guard softmax.name == .adaptive else {
+        switch softmax.name {
+        case .full:
             self = .full
             return
+        case .sampled:
+            self = .sampled(SampledSoftmax(loss: softmax.loss, samples: softmax.samples, power: softmax.power, counts: counts()))
+            return
+        case .adaptive: break
         }
         let (width, counts) = (model.width(belowLayer: model.layers), counts())
         let cutoffs: [Int]

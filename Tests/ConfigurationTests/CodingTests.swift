@@ -78,13 +78,24 @@ import Testing
     }
 
     /// Tied weights have a full softmax.
-    private static let ofOtherHeads = ["model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor"]
+    private static let ofOtherHeads = ["model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor", "model.softmax.loss", "model.softmax.samples", "model.softmax.power"]
 
     static let adaptive: RunConfiguration = {
         var it = RunConfiguration()
         it.model.softmax.name = .adaptive
         it.model.softmax.cutoffs = [1, 20, 4_000]
         it.model.softmax.divisor = 1.5
+        return it
+    }()
+
+    static let sampled: RunConfiguration = {
+        var it = RunConfiguration()
+        it.model.tied = true
+        it.model.hidden = 128
+        it.model.softmax.name = .sampled
+        it.model.softmax.loss = .nce
+        it.model.softmax.samples = 1
+        it.model.softmax.power = 0
         return it
     }()
 
@@ -96,7 +107,7 @@ import Testing
         return it
     }()
 
-    @Test(arguments: [RunConfiguration(), unusual, gateless, adaptive]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, gateless, adaptive, sampled]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
         #expect(try load(configuration.yaml) == configuration)
     }
 
@@ -138,6 +149,9 @@ import Testing
                     name: full
                     cutoffs: auto
                     divisor: 4
+                    loss: blackout
+                    samples: 500
+                    power: 0.5
                   initial_range: 0.1
                   initial_embedding_range: null
                 training:
@@ -195,7 +209,7 @@ import Testing
                 """)
     }
 
-    @Test(arguments: [RunConfiguration(), unusual, adaptive]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, adaptive, sampled]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
         let json = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(RunConfiguration.self, from: json) == configuration)
     }

@@ -37,6 +37,10 @@ import Testing
             "model.softmax.divisor does not fit the other settings; expected 4, or model.softmax.name adaptive, found 2 with full"
         ),
         (
+            "model: {softmax: {name: adaptive, samples: 9}}",
+            "model.softmax.samples does not fit the other settings; expected 500, or model.softmax.name sampled, found 9 with adaptive"
+        ),
+        (
             "model: {hidden: 20, softmax: {name: adaptive, cutoffs: [10, 20, 30]}}",
             "model.softmax.divisor does not fit the other settings; expected a number of which the power 3 is at most 20, the width of what the output layer reads: or the last tail has no values, found 4 for 3 tails"
         ),

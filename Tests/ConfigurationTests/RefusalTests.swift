@@ -82,7 +82,7 @@ import Testing
         ),
         (
             "model: {softmax: adaptive}",
-            "config.yaml, line 1, column 18: model.softmax cannot have this value; expected keys with values (name, cutoffs, divisor), found adaptive"
+            "config.yaml, line 1, column 18: model.softmax cannot have this value; expected keys with values (name, cutoffs, divisor, loss, samples, power), found adaptive"
         ),
         (
             "model: {tied: 1}",

@@ -15,7 +15,8 @@ import Testing
         var nodes: [Int] = []
         var lineEnd = LineEnd.Rule.carry
         var isAdaptive = false
-        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")" }
+        var isSampled = false
+        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")\(isSampled ? ", sampled" : "")" }
     }
 
     private static let weightDrop: DropoutRates = {
@@ -42,6 +43,8 @@ import Testing
             Case(cell: .lstm, isAdaptive: true), Case(cell: .lstm, training: false, isAdaptive: true),
             Case(cell: .lstm, nodes: [4], isAdaptive: true), Case(cell: .lstm, nodes: [2, 1], isAdaptive: true),
             Case(cell: .lstm, nodes: [1], isAdaptive: true), Case(cell: .elman, connections: .dense, nodes: [3, 1], isAdaptive: true),
+            Case(cell: .lstm, isSampled: true), Case(cell: .lstm, training: false, isSampled: true), Case(cell: .lstm, tied: true, isSampled: true),
+            Case(cell: .lstm, nodes: [4], isSampled: true), Case(cell: .lstm, tied: true, nodes: [2, 1], isSampled: true),
         ]
         + Connections.allCases.flatMap { connections in
             [Cell.elman, .lstm].flatMap { cell in
@@ -62,6 +65,10 @@ import Testing
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
         if test.isAdaptive {
             model.softmax = .adaptive(AdaptiveSoftmax(cutoffs: [101, 700], projections: [33, 9], vocabulary: model.vocabulary))
+        }
+        if test.isSampled {
+            let counts = Array(repeating: 1, count: model.vocabulary)
+            model.softmax = .sampled(SampledSoftmax(loss: .nce, samples: 77, power: 0.5, counts: counts))
         }
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)

@@ -100,16 +100,22 @@ import Training
     }
 
     /// The rows of a tail are different ones in every step, and none in some.
-    @Test(arguments: [(2, 2), (6, 6), (4, 1), (6, 3)], [OptimizerRule(.sgd), OptimizerRule(.adamw, weightDecay: 0.01)])
-    func adaptiveSoftmaxToo(placement: (ranks: Int, perMachine: Int), rule: OptimizerRule) throws {
+    @Test(arguments: [(2, 2), (6, 6), (4, 1), (6, 3)], [Softmax.adaptive(.small), .sampled(.small)])
+    func softmaxesOfSomeRowsToo(placement: (ranks: Int, perMachine: Int), softmax: Softmax) throws {
+        for (rule, tied) in [(OptimizerRule(.sgd), false), (OptimizerRule(.adamw, weightDecay: 0.01), softmax.canBeTied)] {
+            try rows(placement, softmax, rule, tied: tied)
+        }
+    }
+
+    private func rows(_ placement: (ranks: Int, perMachine: Int), _ softmax: Softmax, _ rule: OptimizerRule, tied: Bool) throws {
         let tokens = source.sample(24 * 60 + 5, seed: 1).enumerated().map { $1 * 3 + Int32($0 / 97 % 3) }
         try withTemporaryFolder { folder in
             @Sendable func run(_ name: String) -> SmallRun {
                 var run = SmallRun(
                     vocabulary: 45, tokens: tokens, validation: tokens.suffix(300), folder: "\(folder)/\(name)", streams: 24,
                     unroll: UnrollPlan(random: 3, seed: 1), steps: 30, dropout: 0.2, optimizer: rule,
-                    learningRate: rule.name == .sgd ? 0.5 : 0.02)
-                run.options.model.softmax = .adaptive(.small)
+                    learningRate: rule.name == .sgd ? 0.5 : 0.02, tied: tied)
+                run.options.model.softmax = softmax
                 run.options.reproducibleShards = Self.shards
                 return run
             }

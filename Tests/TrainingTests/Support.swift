@@ -125,4 +125,8 @@ extension AdaptiveSoftmax {
     static let small = AdaptiveSoftmax(cutoffs: [8, 20, 35], projections: [5, 3, 2], vocabulary: 45)
 }
 
+extension SampledSoftmax {
+    static let small = SampledSoftmax(loss: .blackout, samples: 6, power: 0.5, counts: (0..<45).map { $0 % 3 == 0 ? 60 - $0 : 0 })
+}
+
 let source = MarkovSource(tokens: 13, seed: 3)

@@ -62,13 +62,17 @@ import Training
     }
 
     /// When gradients are sent, and whether as a whole or in rows, does not change the result.
-    @Test(arguments: [ExchangedModel.untied, .tied, .adaptive], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(kind: ExchangedModel, cell: Cell) throws {
+    @Test(arguments: [ExchangedModel.untied, .tied, .adaptive, .sampled, .sampledTied], [Cell.lstm, .gru]) func exchangePlansDoNotChangeTheSteps(kind: ExchangedModel, cell: Cell) throws {
         let tokens = source.sample(12 * 43, seed: 1).map { $0 * 3 }
         try withTemporaryFolder { folder in
             @Sendable func train(overlap: Bool, sparse: Bool) throws -> (bytes: [String: [UInt8]], losses: [Double]) {
                 var run = SmallRun(
-                    cell: cell, vocabulary: 45, tokens: tokens, folder: "\(folder)/\(overlap)-\(sparse)", steps: 10, tied: kind == .tied)
-                if kind == .adaptive { run.options.model.softmax = .adaptive(.small) }
+                    cell: cell, vocabulary: 45, tokens: tokens, folder: "\(folder)/\(overlap)-\(sparse)", steps: 10, tied: kind == .tied || kind == .sampledTied)
+                switch kind {
+                case .adaptive: run.options.model.softmax = .adaptive(.small)
+                case .sampled, .sampledTied: run.options.model.softmax = .sampled(.small)
+                case .untied, .tied: break
+                }
                 run.options.exchange.overlap = overlap
                 run.options.exchange.sparse = sparse
                 let (described, recorder) = (run, Recorder())
@@ -84,7 +88,7 @@ import Training
         }
     }
 
-    enum ExchangedModel { case untied, tied, adaptive }
+    enum ExchangedModel { case untied, tied, adaptive, sampled, sampledTied }
 
     static let resumeCases: [(OptimizerRule, LearningRateSchedule.Rule, UnrollPlan)] = [
         (OptimizerRule(.sgd), .constant, UnrollPlan(fixed: 5)),
