@@ -85,7 +85,7 @@ package final class Evaluator {
     }
 
     /// Streams that are read side by side on the rank that has the most.
-    package static func width(streams: Int, ranks: Int) -> Int { min(widestGroup, (streams + ranks - 1) / ranks) }
+    package static func width(streams: Int, ranks: Int) -> Int { min(widestGroup, (max(1, streams) - 1) / ranks + 1) }
 
     /// Collective.
     /// - Parameters:

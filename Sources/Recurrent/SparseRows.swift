@@ -17,6 +17,8 @@ package struct SparseRows: Sendable, Equatable {
     }
 
     private var parts: [Part] = []
+    /// Floats of each parameter.
+    package private(set) var ranges: [Range<Int>] = []
 
     /// Blocks of all parameters.
     package var count: Int { parts.last.map { $0.first + $0.count } ?? 0 }
@@ -28,6 +30,7 @@ package struct SparseRows: Sendable, Equatable {
             Part(
                 name: entry.name, entry: place, first: count, count: SparseRows.blocks(entry.shape, blockRows), offset: entry.offset,
                 length: blockRows * entry.count / entry.shape[0], end: entry.range.upperBound))
+        ranges.append(entry.range)
     }
 
     /// Rows of a block of about 4096 floats.
@@ -53,7 +56,4 @@ package struct SparseRows: Sendable, Equatable {
         guard let part = parts.first(where: { $0.name == name }) else { preconditionFailure("\(name) is not sparse") }
         return part.first..<part.first + part.count
     }
-
-    /// Floats of each parameter.
-    package var ranges: [Range<Int>] { parts.map { $0.offset..<$0.end } }
 }

@@ -15,6 +15,7 @@ final class NewcomersFolder: Sendable {
         #!/usr/bin/env bash
         set -- "${@/#\\/shared\\//shared/}"
         small=(--set model.layers=1 --set model.embedding=16 --set model.hidden=16)
+        if [[ "$*" == *adaptive* ]]; then small+=(--set model.softmax.cutoffs=[100]); fi  # below the small vocabulary
         case ${1-} in
         train) exec "$LOCKSTEP" "$@" "${small[@]}" --set training.steps=8 --set validation.streams=2 ;;
         bench) exec "$LOCKSTEP" "$@" "${small[@]}" --steps 2 --warmup 1 --steps-only ;;
