@@ -57,6 +57,6 @@ package final class GradientStatistics {
         progress(1)
     }
 
-    /// Streams that a training text of so many tokens is cut into: each has a segment to read.
+    /// Streams that a training text of this length is cut into: each has a segment to read.
     static func width(of tokens: Int) -> Int { max(1, min(streams, (tokens - 1) / 2)) }
 }

@@ -9,7 +9,7 @@
 /// 50,000th of the text or 40, if that is more. A tail is not narrower than 8 values, the first one excepted. Cutoffs have two
 /// significant digits. Of equal ones, those with fewer tails, then the smaller.
 package struct AdaptiveCutoffs {
-    /// The most occurrences of a token in the first tail, in a text of so many tokens.
+    /// The most occurrences of a token in the first tail, in a text of this length.
     package static func frequent(tokens: Int) -> Double { max(Double(tokens) / 50_000, 40) }
     package static let narrowest = 8
     package static let exponential = 16

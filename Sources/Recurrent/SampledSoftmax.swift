@@ -2,7 +2,7 @@ import Elementary
 import Kernels
 import Randomness
 
-/// Training of a softmax on K noise samples in place of all tokens (Ji et al. 2016). Every step draws them anew, the same for all of
+/// Training of a softmax on K noise samples in place of all tokens (Ji et al. 2016). Every step draws them again, the same for all of
 /// its predictions on all ranks. In evaluation and in files the model is one with a full softmax.
 package struct SampledSoftmax: Sendable, Equatable {
     /// What takes the place of the cross-entropy. docs/mathematics.md (33f) to (33i).
