@@ -112,7 +112,7 @@ package class GatedLayer {
             ProductPlan(.weightGradients, rows, shape.inputs, chunk.rows),
             ProductPlan(.projectionBackward, chunk.rows, shape.inputs, rows),
         ]
-        let blocks = shape.model.lineEnd?.rule == .reset ? 3.0 : 2  // before the first step, carried, set aside
+        let blocks = shape.model.resetsState ? 3.0 : 2  // before the first step, carried, set aside
         plan.values = (chunk.values + blocks * Double(chunk.batch)) * Double(h) * Double(states.count)
         plan.values += PackedProduct.count(inputs: shape.inputs, outputs: rows) + WeightDrop.values(shape, rows: rows)
         return plan
@@ -139,7 +139,7 @@ package class GatedLayer {
         let block = chunk.batch * shape.hidden
         self.states = (0..<states).map { _ in Buffer(count: (chunk.steps + 1) * block) }
         state = (0..<states).map { _ in Buffer(count: block) }
-        aside = shape.model.lineEnd?.rule == .reset ? (0..<states).map { _ in Buffer(count: block) } : []
+        aside = shape.model.resetsState ? (0..<states).map { _ in Buffer(count: block) } : []
     }
 
     package func packWeights() throws {

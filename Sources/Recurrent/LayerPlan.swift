@@ -90,6 +90,9 @@ package struct ChunkShape {
         self.nodes = nodes
     }
 
+    /// The same with one step, for what has one row of each stream.
+    var oneStep: ChunkShape { ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes) }
+
     package var rows: Int { steps * batch }
     /// T*B, where that may overflow.
     var values: Double { Double(steps) * Double(batch) }
@@ -121,7 +124,7 @@ extension ModelConfiguration {
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
     package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
-        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head(training: chunk.training).plan(self, chunk)]
+        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head(training: chunk.training).plan(self, output.rows(chunk))]
     }
 
     /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...

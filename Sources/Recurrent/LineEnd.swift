@@ -27,11 +27,17 @@ package struct LineEnd: Sendable, Equatable {
     }
 }
 
-/// Where lines start in a chunk.
+/// Where lines, or whole sequences, start in a chunk.
 package struct LineStarts {
     let rule: LineEnd.Rule
-    /// Not zero where a stream reads the token that ended its last line.
+    /// Not zero where a stream reads the token that ended its last line, or a sequence's first.
     let marks: UnsafePointer<Int32>  // [T, B]
+
+    /// The starts of whole sequences, whose state is zero.
+    init(sequences marks: UnsafePointer<Int32>) {
+        rule = .reset
+        self.marks = marks
+    }
 
     /// Marks a chunk's lines.
     /// - Parameter inputs: [T, B], `count` tokens.

@@ -61,6 +61,9 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var softmax = Softmax.full
     /// Nil: the state is carried over line ends.
     package var lineEnd: LineEnd?
+    /// Whether a batch may be of whole sequences, each of which starts from the zero state (`Network.forward`).
+    package var readsSequences = false
+    package var output = Output.next
 
     /// The default of `initialRange`, in double precision as a configuration has it.
     package static let defaultRange = 0.1
@@ -115,6 +118,14 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var widthsFit: Bool {
         (!tied || softmax.canBeTied && embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || hidden.allSatisfy { $0 == embedding })
     }
+
+    /// What the head gives probabilities to: tokens or labels.
+    package var outputs: Int { output.labels ?? vocabulary }
+
+    /// Whether a state becomes zero within a chunk.
+    var resetsState: Bool { readsSequences || lineEnd?.rule == .reset }
+    /// Whether lines or sequences are told apart within a chunk.
+    var tellsSequencesApart: Bool { readsSequences || lineEnd != nil }
 
     /// The widest of these.
     var widest: Int { (0...layers).map(width(belowLayer:)).max()! }

@@ -26,6 +26,8 @@ package final class Network {
     private let embedding: Embedding
     private let layers: [any Layer]
     private let head: any Head
+    /// From the rows of a sequence to the one that the head reads; nil where it reads all.
+    private let pool: SequencePool?
     private let embedded: Buffer  // [T, B, E], after dropout
     private let dropped: [Buffer?]  // each layer's output after dropout, [T, B, H]; nil without
     private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
@@ -75,7 +77,9 @@ package final class Network {
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
             return try configuration.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        head = try configuration.softmax.head(training: chunk.training).init(configuration, chunk, parameters: parameters, sums: sums, clock: clock)
+        head = try configuration.softmax.head(training: chunk.training).init(
+            configuration, configuration.output.rows(chunk), parameters: parameters, sums: sums, clock: clock)
+        pool = SequencePool(configuration, chunk)
         dropout = DropoutPlan(configuration)
         let rows = chunk.rows
         inputs = Integers(count: rows)
@@ -97,7 +101,7 @@ package final class Network {
             let dropout = DropoutPlan(model)
             for site in 1...model.layers where dropout.drops(at: site) { width += Double(model.width(belowLayer: site)) }
         }
-        return width * chunk.values
+        return width * chunk.values + SequencePool.values(model, chunk)
     }
 
     /// Packs the weights for the products; call after every change of the parameters.
@@ -117,9 +121,15 @@ package final class Network {
     /// - Parameters:
     ///   - inputs: token ids [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
+    ///   - starts: [T, B], of whole sequences: not zero where one starts, which is from the zero state. So is each step of the
+    ///     padding after one, so that nothing builds up there. For a model that `readsSequences`; the pointer is kept until the
+    ///     next call.
     ///   - context: the step, for the masks of dropout and the samples of a sampled softmax; nil, or a model made without gradients or with rate 0: no dropout.
-    package func forward(_ inputs: UnsafePointer<Int32>, steps: Int, context: StepContext? = nil) throws {
+    package func forward(
+        _ inputs: UnsafePointer<Int32>, steps: Int, starts: UnsafePointer<Int32>? = nil, context: StepContext? = nil
+    ) throws {
         precondition(steps > 0 && steps <= maximumSteps)
+        precondition(starts == nil || configuration.readsSequences, "a model made for streams")
         // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
         if !configuration.tied || configuration.softmax.isSampled || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
         self.inputs.base.update(from: inputs, count: steps * batch)
@@ -133,7 +143,9 @@ package final class Network {
         embedding.forward(inputs, into: embedded)
         dropWords(embedded)
         drop(embedded, into: embedded, site: 0)
-        let lines = configuration.lineEnd.map { LineStarts($0, inputs: inputs, count: steps * batch, marks: lineMarks) }
+        let lines =
+            starts.map { LineStarts(sequences: $0) }
+            ?? configuration.lineEnd.map { LineStarts($0, inputs: inputs, count: steps * batch, marks: lineMarks) }
         for (index, layer) in layers.enumerated() {
             layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
@@ -148,10 +160,24 @@ package final class Network {
 
     /// The loss of the last chunk, without gradients.
     /// - Parameters:
-    ///   - targets: [T, B]; -1 where nothing is predicted.
+    ///   - targets: [T, B]; -1 where nothing is predicted. Of a classifier's sequence, the last position has the label.
     ///   - each: called with (t * B + b, nats) of every prediction.
     package func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
-        try head.loss(input(ofLayer: layers.count), targets: targets, each: each)
+        guard let pool else { return try head.loss(hidden, targets: targets, each: each) }
+        pool.forward(hidden, targets: targets, batch: batch)
+        return try head.loss(pool.output, targets: pool.targets) { b, nats in each?(pool.row(b), nats) }
+    }
+
+    /// The logits of the last chunk's predictions.
+    /// - Parameters:
+    ///   - targets: as for `loss`; any label says that there is a prediction.
+    ///   - each: called with (t * B + b, [outputs]) of every prediction, in the order of `loss`; the logits are valid during the call.
+    package func predictions(
+        _ targets: UnsafePointer<Int32>, each: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        if let pool { pool.forward(hidden, targets: targets, batch: batch) }
+        let (rows, marks) = pool.map { ($0.output, UnsafePointer($0.targets)) } ?? (hidden, targets)
+        for row in 0..<rows.rows where marks[row] >= 0 { try each(pool?.row(row) ?? row, head.logits(of: rows.row(row))) }
     }
 
     /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
@@ -164,8 +190,11 @@ package final class Network {
         let rows = steps * batch
         var above = Matrix(
             gradientBuffers[0].base, rows: rows, columns: configuration.width(belowLayer: layers.count))
+        pool?.forward(hidden, targets: targets, batch: batch)
         let loss = try head.lossAndGradient(
-            input(ofLayer: layers.count), targets: targets, hiddenGradient: above, context: stepContext)
+            pool?.output ?? hidden, targets: pool.map { UnsafePointer($0.targets) } ?? targets,
+            hiddenGradient: pool?.gradient ?? above, context: stepContext)
+        pool?.backward(into: above)
         configuration.penalties.addActivation(of: input(ofLayer: layers.count), to: above)
         try observer?.completed(0)
         for index in layers.indices.reversed() {
@@ -202,7 +231,7 @@ package final class Network {
         return try head.logits(of: hidden.row((steps - 1) * batch + stream))
     }
 
-    /// What the head reads of the chunk just run, [steps*B, H].
+    /// What the head, or the pool before it, reads of the chunk just run, [steps*B, H].
     package var hidden: Matrix { input(ofLayer: layers.count) }
 
     /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.

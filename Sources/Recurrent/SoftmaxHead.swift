@@ -4,7 +4,7 @@ import Kernels
 /// vocabulary of 200,000 trains in bounded memory. Targets of -1 are not predictions: no loss, no gradient.
 /// docs/mathematics.md (30) to (33).
 final class SoftmaxHead: Head {
-    let weights: Matrix  // [V, H]
+    let weights: Matrix  // [V, H], V being the number of labels for a model that predicts these
     let bias: UnsafeMutablePointer<Float>  // [V]
     private let sums: GradientSums?
     let weightGradients: [Matrix]  // one [V, H] for each node
@@ -29,7 +29,7 @@ final class SoftmaxHead: Head {
     static func weightName(_ model: ModelConfiguration) -> String { model.tied ? Embedding.name : "decoder.weight" }
 
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
-        let (rows, v, h) = (chunk.rows, model.vocabulary, model.width(belowLayer: model.layers))
+        let (rows, v, h) = (chunk.rows, model.outputs, model.width(belowLayer: model.layers))
         var plan = LayerPlan()
         let rowsTouched = model.softmax.isSampled ? 1 : nil
         if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange), blockRows: rowsTouched)) }

@@ -47,7 +47,7 @@ final class WindowLayer: Layer {
         plan.products += (0..<min(n, chunk.steps)).map { later in
             ProductPlan(.projectionBackward, (chunk.steps - later) * chunk.batch, inputs, h)
         }
-        plan.values = chunk.values * Double(inputs + h + (shape.model.lineEnd == nil ? 0 : max(inputs, h)))
+        plan.values = chunk.values * Double(inputs + h + (shape.model.tellsSequencesApart ? max(inputs, h) : 0))
         plan.values += 2 * Double(chunk.batch) * Double(carried)
         plan.values += Double(n) * PackedProduct.count(inputs: inputs, outputs: h)
         RowNormalizer.add(to: &plan, shape, gain: "gain", parts: [h])
@@ -72,7 +72,7 @@ final class WindowLayer: Layer {
         }
         history = Buffer(count: (n - 1 + chunk.steps) * chunk.batch * shape.inputs)
         outputs = Buffer(count: chunk.rows * shape.hidden)
-        masked = Buffer(count: shape.model.lineEnd == nil ? 0 : chunk.rows * max(shape.inputs, shape.hidden))
+        masked = Buffer(count: shape.model.tellsSequencesApart ? chunk.rows * max(shape.inputs, shape.hidden) : 0)
         state = n > 1 ? [Buffer(count: chunk.batch * (n - 1) * shape.inputs)] : []
         normalizer = RowNormalizer(shape, gain: "gain", parts: [hidden], parameters, sums)
         arithmetic = CellArithmetic(size: hidden)

@@ -9,17 +9,23 @@ package struct Batch {
     package let steps: Int  // T
     /// Whether the carried state is zero before the first step, in all streams.
     package let startsAfresh: Bool
+    /// Where whole sequences start, as `Network.forward` has it; nil for chunks of streams.
+    package let starts: UnsafePointer<Int32>?  // [T, B]
+    /// Sequences of the batch on all ranks together; nil for chunks of streams, all of which have a part in it.
+    package let sequences: Int?
     /// The factor on the learning rate, for batches that count less than others.
     package let learningRateScale: Double
 
     package init(
         inputs: UnsafePointer<Int32>, targets: UnsafePointer<Int32>, steps: Int, startsAfresh: Bool,
-        learningRateScale: Double = 1
+        starts: UnsafePointer<Int32>? = nil, sequences: Int? = nil, learningRateScale: Double = 1
     ) {
         self.inputs = inputs
         self.targets = targets
         self.steps = steps
         self.startsAfresh = startsAfresh
+        self.starts = starts
+        self.sequences = sequences
         self.learningRateScale = learningRateScale
     }
 }

@@ -33,7 +33,7 @@ final class StepEngine {
     /// The loss of a batch; the gradient of its sum is kept for `reduce`.
     func lossAndGradient(_ batch: Batch, _ context: StepContext) throws -> LossSum {
         if batch.startsAfresh { model.resetState() }
-        try model.forward(batch.inputs, steps: batch.steps, context: context)
+        try model.forward(batch.inputs, steps: batch.steps, starts: batch.starts, context: context)
         return try model.lossAndBackward(batch.targets, observer: exchange.observer)
     }
 
@@ -70,7 +70,7 @@ final class StepEngine {
     func nonFiniteTensor(of batch: Batch, _ context: StepContext) throws -> String? {
         discardGradient()
         model.rewind()
-        try model.forward(batch.inputs, steps: batch.steps, context: context)
+        try model.forward(batch.inputs, steps: batch.steps, starts: batch.starts, context: context)
         _ = try model.lossAndBackward(batch.targets)
         return exchange.nonFiniteTensor
     }

@@ -81,7 +81,7 @@ package final class TrainingStep {
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, batch, loss: local.loss, tensor: norm.nonFinite)
         }
-        let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(options.streams)
+        let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(batch.sequences ?? options.streams)
         let scaledNorm = norm.value / divisor
         var scale = 1 / divisor
         var limit: Float?

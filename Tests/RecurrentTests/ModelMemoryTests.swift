@@ -16,7 +16,8 @@ import Testing
         var lineEnd = LineEnd.Rule.carry
         var isAdaptive = false
         var isSampled = false
-        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")\(isSampled ? ", sampled" : "")" }
+        var output: Output?
+        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")\(isSampled ? ", sampled" : "")\(output.map { ", sequences, \($0)" } ?? "")" }
     }
 
     private static let weightDrop: DropoutRates = {
@@ -46,6 +47,14 @@ import Testing
             Case(cell: .lstm, isSampled: true), Case(cell: .lstm, training: false, isSampled: true), Case(cell: .lstm, tied: true, isSampled: true),
             Case(cell: .lstm, nodes: [4], isSampled: true), Case(cell: .lstm, tied: true, nodes: [2, 1], isSampled: true),
         ]
+        + [Output.next, .tags(labels: 9), .label(labels: 2, pooling: .last), .label(labels: 7, pooling: .max)].flatMap { output in
+            [Cell.lstm, .window].flatMap { cell in
+                [
+                    Case(cell: cell, output: output), Case(cell: cell, training: false, output: output),
+                    Case(cell: cell, nodes: [2, 1], output: output),
+                ]
+            }
+        }
         + Connections.allCases.flatMap { connections in
             [Cell.elman, .lstm].flatMap { cell in
                 [
@@ -63,6 +72,10 @@ import Testing
             embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
             connections: test.connections, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
+        if let output = test.output {
+            model.output = output
+            model.readsSequences = true
+        }
         if test.isAdaptive {
             model.softmax = .adaptive(AdaptiveSoftmax(cutoffs: [101, 700], projections: [33, 9], vocabulary: model.vocabulary))
         }

@@ -45,6 +45,8 @@ package struct OracleChunk: Sendable {
     package var lineStarts: [Bool]?
     /// Whether the state is zero there; else only no gradient passes.
     package var resets = false
+    /// A label for each sequence, from one vector of it, where its last position has a target; nil: one for each position.
+    package var pooling: OraclePool.Kind?
     package var penalties = OraclePenalties()
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
     package var finalStateWeights: [OracleState]?

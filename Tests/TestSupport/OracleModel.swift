@@ -189,7 +189,7 @@ package struct OracleModel: Sendable {
                     state[layer] = step.state
                     x = dropped(joins[layer].forward(x, step.hidden), chunk, site: layer + 1, position: position)
                 }
-                let target = Int(chunk.targets[position])
+                let target = chunk.pooling == nil ? Int(chunk.targets[position]) : -1
                 let (loss, gradient) = crossEntropy(decoder(x), target: target)
                 logitGradients.append(gradient)
                 result.tokenLosses[position] = loss
@@ -201,6 +201,15 @@ package struct OracleModel: Sendable {
             let positions = (0..<chunk.steps).map { $0 * chunk.batch + stream }
             let raw = trace.map { joins.last!.forward($0.last!.input, $0.last!.hidden) }
             let tops = zip(raw, positions).map { dropped($0, chunk, site: layers.count, position: $1) }
+            let pool = chunk.pooling.map { OraclePool($0, tops: tops, targets: positions.map { Int(chunk.targets[$0]) }) }
+            var topGradients = tops.map { $0.map { _ in 0.0 } }
+            if let pool {
+                let (loss, gradient) = crossEntropy(decoder(pool.pooled), target: pool.target)
+                result.tokenLosses[positions[pool.length - 1]] = loss
+                result.loss += loss
+                result.count += 1
+                topGradients = pool.backward(decoder.backward(gradient, pool.pooled))
+            }
             let penalties = chunk.penalties.of(
                 raw: raw, dropped: tops, starts: positions.map { chunk.lineStarts?[$0] ?? false })
             result.penalty += penalties.penalty
@@ -210,7 +219,8 @@ package struct OracleModel: Sendable {
                 .map { $0.row(stream, of: chunk.batch) }
             for t in (0..<chunk.steps).reversed() {
                 let position = t * chunk.batch + stream
-                var dx = zip(decoder.backward(logitGradients[t], tops[t]), penalties.dropped[t]).map { $0 + $1 }
+                let read = pool == nil ? decoder.backward(logitGradients[t], tops[t]) : topGradients[t]
+                var dx = zip(read, penalties.dropped[t]).map { $0 + $1 }
                 for layer in layers.indices.reversed() {
                     dx = dropped(dx, chunk, site: layer + 1, position: position)
                     if layer == layers.count - 1 { dx = zip(dx, penalties.raw[t]).map { $0 + $1 } }
@@ -265,16 +275,6 @@ package struct OracleModel: Sendable {
     private func dropped(_ x: [Double], _ chunk: OracleChunk, site: Int, position: Int) -> [Double] {
         guard let multipliers = chunk.dropout?[site] else { return x }
         return x.indices.map { x[$0] * multipliers[position * x.count + $0] }
-    }
-
-    /// -ln softmax(logits)[target] and its gradient, softmax(logits) - 1[target]; both zero without a target.
-    private func crossEntropy(_ logits: [Double], target: Int) -> (loss: Double, gradient: [Double]) {
-        guard target >= 0 else { return (0, Array(repeating: 0, count: logits.count)) }
-        let largest = logits.max()!
-        let sum = logits.reduce(0) { $0 + exp($1 - largest) }
-        var gradient = logits.map { exp($0 - largest) / sum }
-        gradient[target] -= 1
-        return (log(sum) + largest - logits[target], gradient)
     }
 
     private func check(_ chunk: OracleChunk) {
