@@ -32,6 +32,8 @@ package struct Manifest: Codable, Equatable, Sendable {
     package var best: Best?
     /// Of an optimizer that averages; nil for others.
     package var averaging: Averaging?
+    /// What the run started from, beside random numbers; nil if from nothing else.
+    package var origins: [Origin]?
 
     /// SHA-256 of the dataset's files by name. If `vocabulary.json` is among them, the copy must match it.
     package var datasetFiles: [String: String]
@@ -83,10 +85,30 @@ package struct Manifest: Codable, Equatable, Sendable {
         }
     }
 
+    /// Where initial values of parameters came from. Not needed to resume.
+    package struct Origin: Codable, Equatable, Sendable {
+        /// The option that named it.
+        package var option: String
+        package var path: String
+        package var sha256: String
+        /// Names of the parameters, or of those whose rows were found.
+        package var taken: [String]
+        /// Why each of the others was not taken.
+        package var left: [String: String]
+
+        package init(option: String, path: String, sha256: String, taken: [String], left: [String: String]) {
+            self.option = option
+            self.path = path
+            self.sha256 = sha256
+            self.taken = taken
+            self.left = left
+        }
+    }
+
     package init(
         programVersion: String, kind: String = recurrent, model: ModelSummary, configuration: String, step: Int, epoch: Int, offset: Int,
         tokens: Int, seed: UInt64, schedule: [String: Double], validationLoss: Double?, best: Best?,
-        datasetFiles: [String: String], vocabularyHash: String, ranks: Int, averaging: Averaging? = nil
+        datasetFiles: [String: String], vocabularyHash: String, ranks: Int, averaging: Averaging? = nil, origins: [Origin]? = nil
     ) {
         self.programVersion = programVersion
         statedKind = kind
@@ -104,10 +126,11 @@ package struct Manifest: Codable, Equatable, Sendable {
         self.vocabularyHash = vocabularyHash
         self.ranks = ranks
         self.averaging = averaging
+        self.origins = origins
     }
 
     private enum CodingKeys: String, CodingKey {
-        case averaging, model, configuration, step, epoch, offset, tokens, seed, schedule, best, ranks, sequence, created, files
+        case averaging, origins, model, configuration, step, epoch, offset, tokens, seed, schedule, best, ranks, sequence, created, files
         case formatVersion = "format_version"
         case statedKind = "kind"
         case programVersion = "program_version"

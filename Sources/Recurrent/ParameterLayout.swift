@@ -113,6 +113,13 @@ package final class Arena {
                     for i in values.indices { values[i] = Float(random.uniform() * 2 - 1) * range }
                 }
             }
+        }
+        clearAbsentRows()
+    }
+
+    /// Rows that belong to nothing become zero.
+    package func clearAbsentRows() {
+        for entry in layout.entries {
             for rows in entry.absentRows {
                 let width = entry.count / entry.shape[0]
                 let place = entry.offset + rows.lowerBound * width

@@ -89,7 +89,7 @@ extension Page {
                 return """
                     <tr>\(name(index, run))<td>\(start.time)</td><td class="number">\(Formatting.count(start.step))</td>\
                     <td class="number">\(start.ranks)</td><td class="number">\(start.threadsPerRank)</td><td>\(hosts)</td>\
-                    <td>\(start.processor), \(start.cores) cores</td><td>\(start.program)</td>\
+                    <td>\(start.processor), \(start.cores) cores</td><td>\(start.program)\(start.startedFrom.map { ", \($0.joined(separator: ", "))" } ?? "")</td>\
                     <td>\(start.libraries.map { $0.prefix(80) }.joined(separator: "; "))</td></tr>
 
                     """

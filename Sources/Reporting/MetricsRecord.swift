@@ -142,6 +142,7 @@ extension StartRecord {
         case step, time, program, ranks, hosts, processor, cores, libraries, parameters, data
         case threadsPerRank = "threads_per_rank"
         case totalSteps = "total_steps"
+        case startedFrom = "started_from"
     }
 }
 

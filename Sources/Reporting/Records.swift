@@ -116,6 +116,8 @@ package struct StartRecord: Sendable, Equatable, Codable {
     /// Steps of the whole run.
     package var totalSteps: Int
     package var data: Data
+    /// The options that gave the parameters initial values, each with its file; nil for none.
+    package var startedFrom: [String]?
 
     package struct Data: Sendable, Equatable, Codable {
         package var folder: String

@@ -117,6 +117,7 @@ final class RunCheckpoints {
             offset: progress.position.offset, tokens: progress.tokens, seed: options.seed, schedule: progress.numbers,
             validationLoss: validation.loss(after: progress.step), best: progress.best, datasetFiles: identity.datasetFiles,
             vocabularyHash: identity.vocabularyHash, ranks: communicator.size,
-            averaging: progress.averaging.map { Manifest.Averaging(start: $0.start, validationLosses: $0.losses) })
+            averaging: progress.averaging.map { Manifest.Averaging(start: $0.start, validationLosses: $0.losses) },
+            origins: identity.origins.isEmpty ? nil : identity.origins)
     }
 }

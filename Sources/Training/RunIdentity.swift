@@ -1,3 +1,5 @@
+import Checkpoints
+
 /// The identity of a run: its configuration, data and program, as stored in its checkpoints.
 package struct RunIdentity: Sendable {
     package var folder: String
@@ -8,10 +10,12 @@ package struct RunIdentity: Sendable {
     package var vocabularyHash: String
     /// SHA-256 by file name.
     package var datasetFiles: [String: String]
+    /// What its parameters started from, beside random numbers.
+    package var origins: [Manifest.Origin]
 
     package init(
         folder: String, configuration: String, programVersion: String, vocabularyPath: String, vocabularyHash: String,
-        datasetFiles: [String: String]
+        datasetFiles: [String: String], origins: [Manifest.Origin] = []
     ) {
         self.folder = folder
         self.configuration = configuration
@@ -19,5 +23,6 @@ package struct RunIdentity: Sendable {
         self.vocabularyPath = vocabularyPath
         self.vocabularyHash = vocabularyHash
         self.datasetFiles = datasetFiles
+        self.origins = origins
     }
 }

@@ -54,10 +54,10 @@ package final class Trainer {
             batches: batches, validation: self.validation, costs: costs, heartbeat: heartbeat, reporter: reporter, note: note)
     }
 
-    /// Takes only the weights of `file`; everything else starts from the beginning.
-    /// - Throws: `SafetensorsError`, `ModelFileError`, `KernelError`.
-    package func initialise(from file: SafetensorsFile) throws {
-        if step.fillsParameters { try ModelFile.load(file, into: step.parameters, model: options.model) }
+    /// Takes only weights of another model; everything else starts from the beginning.
+    /// - Throws: `SafetensorsError`, `ModelFileError`.
+    package func initialise(from weights: WeightTransfer) throws {
+        if step.fillsParameters { try weights.load(into: step.parameters) }
     }
 
     /// Resumes from `checkpoint`, whatever the number of ranks that saved it.

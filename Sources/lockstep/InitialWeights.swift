@@ -4,18 +4,23 @@ import Diagnostics
 import Files
 import Inference
 import Recurrent
+import Reporting
 
-/// The weights of `--init-from`: a run's, a checkpoint's or a single file's, shown to fit the model and the vocabulary.
+/// What a model takes from the weights of `--init-from`: a run's, a checkpoint's or a single file's.
 struct InitialWeights {
-    let file: SafetensorsFile
-    /// SHA-256 of the file.
-    let hash: String
+    let transfer: WeightTransfer
+    /// For the run's checkpoints.
+    let origin: Manifest.Origin
+    /// What was taken and what was not, for the person who starts the run.
+    let lines: [String]
 
-    /// - Throws: `OtherVocabulary`, `ModelFileError`, `CheckpointError`, `SafetensorsError`, `FileError`.
+    /// - Throws: `NothingToTake`, `OtherVocabulary`, `CheckpointError`, `SafetensorsError`, `FileError`.
     init(
         _ path: String, for model: ModelConfiguration, dataset: Dataset, _ note: @escaping @Sendable (String) -> Void
     ) throws {
         let path = Folder.withoutSlash(path)
+        let file: SafetensorsFile
+        var source: Vocabulary?
         if Folder.isFolder(path) {
             let checkpoint = try CheckpointStore.resolve(path, note: note)
             guard checkpoint.manifest.kind == Manifest.recurrent else {
@@ -23,32 +28,40 @@ struct InitialWeights {
                     "an n-gram model has no weights to start from", location: path, remedy: "give a run of a recurrent network")
             }
             file = checkpoint.model
-            try InitialWeights.compare(checkpoint.manifest.vocabularyHash, of: checkpoint.vocabularyPath, with: dataset)
+            source = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
         } else {
             file = try SafetensorsFile(path)
             // A checkpoint's own file lies beside its vocabulary; of any other nothing says what its rows stand for.
-            let vocabulary = "\(Folder.parent(of: path))/\(DatasetManifest.vocabularyFileName)"
-            if let own = try? Vocabulary(contentsOf: vocabulary) {
-                try InitialWeights.compare(own.hash, of: vocabulary, with: dataset)
-            } else {
+            source = try? Vocabulary(contentsOf: "\(Folder.parent(of: path))/\(DatasetManifest.vocabularyFileName)")
+            if source == nil {
                 try InitialWeights.compareSize(of: file, with: dataset)
                 note("nothing beside \(path) says which tokens its rows stand for: make sure that they have the ids of \(dataset.vocabularyPath)")
             }
         }
-        try ModelFile.check(file, model: model)
-        hash = try Digest.sha256(ofFile: file.path)
+        transfer = try WeightTransfer(file, of: source, to: model, dataset.vocabulary)
+        origin = Manifest.Origin(
+            option: "--init-from", path: file.path.legible, sha256: try Digest.sha256(ofFile: file.path), taken: transfer.taken,
+            left: Dictionary(transfer.left.map { ($0.name, $0.reason) }) { first, _ in first })
+        lines = InitialWeights.lines(transfer, file.path, dataset.vocabulary)
     }
 
-    private static func compare(_ hash: String, of vocabulary: String, with dataset: Dataset) throws {
-        guard hash != dataset.vocabulary.hash else { return }
-        let level = dataset.vocabulary.level
-        let remedy =
-            level == .word || level == .piece
-            ? "prepare the text with the vocabulary of the weights (lockstep prepare --vocabulary \(vocabulary.shellWord)), or train without --init-from"
-            : "prepare the text with the vocabulary of the weights, or train without --init-from"
-        throw OtherVocabulary(
-            file: dataset.folder, expected: hash, found: dataset.vocabulary.hash,
-            what: "the data's vocabulary is not that of the weights: their rows would stand for other tokens", remedy: remedy)
+    private static func lines(_ transfer: WeightTransfer, _ path: String, _ vocabulary: Vocabulary) -> [String] {
+        let (taken, left) = (transfer.taken, transfer.left)
+        let all = left.isEmpty ? "all \(taken.count)" : "\(taken.count) of \(taken.count + left.count)"
+        var lines = ["\(all) parameters from \(path)\(left.isEmpty ? "" : ": \(list(taken))")"]
+        if let matched = transfer.matched { lines.append("rows by token: \(Coverage(matched, of: vocabulary).text)") }
+        var reasons: [String] = []
+        for other in left where !reasons.contains(other.reason) { reasons.append(other.reason) }
+        for reason in reasons {
+            lines.append("not taken: \(list(left.filter { $0.reason == reason }.map(\.name))): \(reason)")
+        }
+        if !transfer.unused.isEmpty { lines.append("not used: \(list(transfer.unused))") }
+        return lines
+    }
+
+    private static func list(_ names: [String]) -> String {
+        let shown = names.count > 12 ? names.prefix(10) + ["and \(names.count - 10) more"] : names[...]
+        return shown.map(\.printable).joined(separator: ", ")
     }
 
     /// A foreign file tells no more of its vocabulary than how large it is.
@@ -58,5 +71,27 @@ struct InitialWeights {
             file: dataset.folder, expected: "\(rows) tokens, as \(file.path) has rows", found: "\(dataset.vocabulary.count)",
             what: "the data's vocabulary is not that of the weights",
             remedy: "prepare the data with the ids that the weights were trained on (lockstep prepare --tokens)")
+    }
+}
+
+/// How much of a vocabulary something knows.
+struct Coverage {
+    let tokens: Int
+    let vocabularySize: Int
+    /// Of the training text, 0 to 1; nil for a vocabulary that does not count.
+    let share: Double?
+
+    /// - Parameter ids: those that it knows.
+    init(_ ids: [Int], of vocabulary: Vocabulary) {
+        tokens = ids.count
+        vocabularySize = vocabulary.count
+        let all = vocabulary.occurrences.reduce(0, +)
+        share = all == 0 ? nil : Double(ids.reduce(0) { $0 + vocabulary.occurrences[$1] }) / Double(all)
+    }
+
+    /// As in "9,120 of 10,000 tokens, 98.3 % of the training text".
+    var text: String {
+        let share = share.map { ", \(Formatting.fixed(100 * $0, decimals: 1)) % of the training text" } ?? ""
+        return "\(Formatting.count(tokens)) of \(Formatting.count(vocabularySize)) tokens\(share)"
     }
 }

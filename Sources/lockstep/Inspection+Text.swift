@@ -133,6 +133,10 @@ extension Manifest {
         if !counters.isEmpty {
             rows.append(["counters", counters.map { "\($0.key.printable) \(short($0.value))" }.joined(separator: ", ")])
         }
+        for origin in origins ?? [] {
+            let left = origin.left.isEmpty ? "" : ", without \(origin.left.keys.sorted().map(\.printable).joined(separator: ", "))"
+            rows.append(["started from", "\(origin.path.printable) (\(origin.option.printable))\(left)"])
+        }
         rows.append(["seed", "\(seed)"])
         rows.append(["vocabulary", "SHA-256 \(vocabularyHash.printable)"])
         return table(rows, textColumns: [0, 1])

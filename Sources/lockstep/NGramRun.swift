@@ -32,7 +32,7 @@ struct NGramRun {
         folder = try RunFolder(
             beginning, parameters: 0, totalSteps: 1, totalEpochs: 1, communicator, heartbeat, watchdog)
         trainer = NGramTrainer(
-            model, communicator: communicator, training: data.training, validation: data.validation, identity: beginning.identity,
+            model, communicator: communicator, training: data.training, validation: data.validation, identity: beginning.identity(),
             heartbeat: heartbeat, reporter: folder.reporter, note: note)
 
         folder.say(NGramRun.summary(model, beginning, try Placement(communicator, threads: 1)))

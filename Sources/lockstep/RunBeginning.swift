@@ -1,3 +1,4 @@
+import Checkpoints
 import Collectives
 import Configuration
 import Training
@@ -28,9 +29,11 @@ struct RunBeginning {
     }
 
     /// What the run's checkpoints say of it.
-    var identity: RunIdentity {
+    /// - Parameter origins: of a new run.
+    func identity(_ origins: [Manifest.Origin] = []) -> RunIdentity {
         RunIdentity(
             folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
-            vocabularyPath: data.dataset.vocabularyPath, vocabularyHash: data.dataset.vocabulary.hash, datasetFiles: data.dataset.hashes)
+            vocabularyPath: data.dataset.vocabularyPath, vocabularyHash: data.dataset.vocabulary.hash, datasetFiles: data.dataset.hashes,
+            origins: plan.checkpoint.map { $0.manifest.origins ?? [] } ?? origins)
     }
 }

@@ -20,8 +20,10 @@ struct RunFolder {
     /// - Parameters:
     ///   - parameters: of the model.
     ///   - totalEpochs: nil for a run whose length is given in steps.
+    ///   - origins: of a new run.
     init(
-        _ beginning: RunBeginning, parameters: Int, totalSteps: Int, totalEpochs: Int?, _ communicator: any Communicator,
+        _ beginning: RunBeginning, parameters: Int, totalSteps: Int, totalEpochs: Int?, origins: [Manifest.Origin] = [],
+        _ communicator: any Communicator,
         _ heartbeat: Heartbeat, _ watchdog: Watchdog
     ) throws {
         let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
@@ -34,9 +36,11 @@ struct RunFolder {
         (path, self.isFirst, self.isDry) = (plan.folder, isFirst, isDry)
         if !isDry { watchdog.meet(in: path, ranks: communicator.size, limit: configuration.watchdog.seconds) }
         heartbeat.beat()
-        let start = try StartRecord(
+        var start = try StartRecord(
             parameters: parameters, totalSteps: totalSteps, dataset: data.dataset,
             tokens: (data.training.count, data.validation?.count), step: plan.checkpoint?.manifest.step ?? 0, communicator)
+        let beginnings = beginning.identity(origins).origins.map { "\($0.option) \($0.path)" }
+        start.startedFrom = beginnings.isEmpty ? nil : beginnings
         reporter?.begins(start)
     }
 

@@ -17,9 +17,10 @@ import Training
 struct RunSummary {
     let text: String
 
+    /// - Parameter initialisation: what the parameters start from, beside random numbers.
     init(
         _ options: TrainingOptions, partition: StreamPartition, data: TrainingData, plan: RunPlan, placement: Placement,
-        ranks: Int
+        ranks: Int, initialisation: [String]
     ) {
         let dataset = data.dataset
         let validation = dataset.manifest.splits[.valid].map { ", \(Formatting.count($0.tokens)) to validate" } ?? ", none to validate"
@@ -34,6 +35,7 @@ struct RunSummary {
             ("ranks", placement.ranksText),
             ("cores", placement.binding),
         ]
+        rows.insert(contentsOf: initialisation.enumerated().map { ($0.offset == 0 ? "weights" : "", $0.element) }, at: 1)
         var warnings = [placement.warning]
         if case .adaptive(let softmax) = model.softmax {
             rows.insert(("softmax", softmax.sharesText), at: 1)

@@ -31,7 +31,7 @@ struct TrainCommand: JobCommand {
     @Option(help: ArgumentHelp("auto: resume from the run's latest checkpoint, or start if it has none. Otherwise the checkpoint folder to resume from.", valueName: "auto|folder"), completion: .directory)
     var resume: String?
 
-    @Option(help: ArgumentHelp("Start with the weights of a checkpoint, a run or a .safetensors file (also PyTorch's), and take nothing else from it.", valueName: "path"), completion: .file())
+    @Option(help: ArgumentHelp("Start with the weights of a run, a checkpoint or a .safetensors file (also PyTorch's): with every parameter that has the same name and shape there. Takes nothing else from it.", valueName: "path"), completion: .file())
     var initFrom: String?
 
     @Flag(help: "Print the complete configuration (YAML) that these options give, and do nothing else.")

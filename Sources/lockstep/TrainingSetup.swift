@@ -24,9 +24,7 @@ struct TrainingSetup {
     ) throws {
         self.communicator = communicator
         self.beginning = beginning
-        let (plan, configuration, data, dataset) = (
-            beginning.plan, beginning.configuration, beginning.data, beginning.data.dataset
-        )
+        let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
         let isFirst = communicator.rank == 0
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
 
@@ -37,26 +35,27 @@ struct TrainingSetup {
         let weights = try communicator.together("reading the initial weights") {
             try command.initFrom.map { try InitialWeights($0, for: options.model, dataset: data.dataset, note) }
         }
-        try communicator.agree(on: weights?.hash ?? "", named: "the SHA-256 of the initial weights", kind: .data)
+        try communicator.agree(on: weights?.origin.sha256 ?? "", named: "the SHA-256 of the initial weights", kind: .data)
 
+        let origins = weights.map { [$0.origin] } ?? []
         let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
         folder = try RunFolder(
             beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
-            communicator, heartbeat, watchdog)
+            origins: origins, communicator, heartbeat, watchdog)
 
         trainer = try communicator.together("building the model") { [folder] in
             let trainer = try Trainer(
                 options, communicator: communicator, training: data.training, validation: data.validation,
-                identity: beginning.identity, heartbeat: heartbeat, reporter: folder.reporter, note: note)
+                identity: beginning.identity(origins), heartbeat: heartbeat, reporter: folder.reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
-            if let weights { try trainer.initialise(from: weights.file) }
+            if let weights { try trainer.initialise(from: weights.transfer) }
             return trainer
         }
 
         let placement = try Placement(communicator, threads: Job.threads)
         let summary = RunSummary(
             options, partition: trainer.partition, data: data, plan: plan, placement: placement,
-            ranks: communicator.size)
+            ranks: communicator.size, initialisation: weights?.lines ?? [])
         folder.say(summary.text)
     }
 

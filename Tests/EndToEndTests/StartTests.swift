@@ -61,6 +61,37 @@ extension CommandTests {
             #expect(try sandbox.evaluate("new").step == 1)
         }
 
+        /// With another softmax and an optimizer of its own, the run takes what fits; it resumes without the weights that it started from.
+        @Test func takesWhatFitsAndResumesWithoutIt() throws {
+            let sandbox = try Sandbox()
+            try FileManager.default.copyItem(atPath: Shared.run, toPath: sandbox.path("old"))
+            let settings = ["model.softmax={name: adaptive, cutoffs: [12], divisor: 2}", "training.optimizer.name=sgd"]
+            let options = ["train", "--run", "new"] + Sandbox.small + settings.flatMap { ["--set", $0] }
+            let begun = try sandbox.lockstep(options + ["--init-from", "old", "--set", "training.steps=2"])
+            try #require(begun.status == 0, "\(begun.errors)")
+            #expect(begun.errors.contains("5 of 8 parameters from old/checkpoints/step-000000400/model.safetensors: encoder.weight, rnn"))
+            #expect(begun.errors.contains("not taken: head.weight, tail.0.0.weight, tail.0.1.weight: not there"))
+            #expect(begun.errors.contains("not used: decoder.weight, decoder.bias"))
+            try sandbox.train("whole", settings + ["training.steps=4"], ["--init-from", "old"])
+            try FileManager.default.removeItem(atPath: sandbox.path("old"))
+            try sandbox.succeed(["train", "--run", "new", "--resume", "auto", "--set", "training.steps=4"])
+            #expect(try sandbox.tensors("new", step: 4) == sandbox.tensors("whole", step: 4))
+            #expect(try sandbox.succeed(["inspect", "\(sandbox.checkpoint("new", step: 4))"]).contains("(--init-from), without head.weight"))
+        }
+
+        /// Rows are matched by character.
+        @Test func anotherVocabularyIsMatchedByToken() throws {
+            let sandbox = try Sandbox()
+            let text = String(repeating: "The quick brown fox jumps over the lazy dog.\n", count: 200)
+            _ = try sandbox.write(text, to: "other.txt")
+            try sandbox.succeed(["prepare", "--input", "other.txt", "--level", "char", "--output", "other"])
+            let begun = try sandbox.lockstep(
+                ["train", "--run", "new"] + Sandbox.small + ["--data", "other", "--init-from", Shared.run, "--dry-run"])
+            try #require(begun.status == 0, "\(begun.errors)")
+            #expect(begun.output.contains("all 7 parameters from"))
+            #expect(begun.output.contains("rows by token: ") && begun.output.contains(" tokens, 9"), "\(begun.output)")
+        }
+
         @Test(arguments: [nil, 2])
         func pathsMayHaveSpacesAndAnyCharacter(ranks: Int?) throws {
             let sandbox = try Sandbox()

@@ -57,10 +57,9 @@ extension CommandTests {
             #expect(try sandbox.succeed(evaluate).contains("\(try sandbox.evaluate("run").nll_sum)"))
             #expect(try sandbox.succeed(["inspect", foreign]).contains("softmax adaptive, cutoffs 12 30, projections 8 2"))
             let other = ["train", "--run", "other"] + Sandbox.small + ["--init-from", foreign, "--set"]
-            expectRefusal(
-                try sandbox.lockstep(other + ["training.steps=1"]), status: 65, ["the model as configured does not have this tensor", "head.weight"])
-            expectRefusal(
-                try sandbox.lockstep(other + ["model.softmax={name: adaptive, cutoffs: [12], divisor: 3}"]), status: 65, ["foreign.safetensors"])
+            let full = try sandbox.lockstep(other + ["training.steps=1", "--dry-run"])
+            #expect(full.output.contains("5 of 7 parameters from foreign.safetensors") || full.output.contains("not taken: decoder.weight, decoder.bias: not there"))
+            #expect(full.output.contains("not used: head.weight"), "\(full.output) \(full.errors)")
             // A tensor of another size, and one that is missing.
             var bytes = try Data(contentsOf: URL(filePath: foreign))
             bytes.replaceSubrange(try #require(bytes.range(of: Data("tail.1.0.weight".utf8))), with: Data("tail.7.0.weight".utf8))
