@@ -137,7 +137,9 @@ let package = Package(
         .testTarget(name: "ReportTests", dependencies: ["Report", "Reporting"]),
         .testTarget(name: "CollectivesTests", dependencies: ["Collectives", "Diagnostics", "TestSupport"]),
         .testTarget(name: "KernelsTests", dependencies: ["Kernels", "Diagnostics", "Randomness", "TestSupport"]),
-        .testTarget(name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"]),
+        .testTarget(
+            name: "RecurrentTests", dependencies: ["Recurrent", "Kernels", "Randomness", "TestSupport"],
+            resources: [.copy("Fixtures")]),
         .testTarget(name: "OptimizationTests", dependencies: ["Optimization", "Recurrent", "Kernels", "TestSupport"]),
         .testTarget(
             name: "NGramTests", dependencies: ["NGram", "Corpus", "Collectives", "Files", "Diagnostics", "TestSupport"]),

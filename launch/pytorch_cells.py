@@ -143,3 +143,24 @@ class Window(nn.Module):
             if layer < self.layers[-1]:
                 x = self.dropout(x)
         return x, tuple(after)
+
+
+class BothDirections(nn.Module):
+    """A layer in both directions: two modules, the second of which reads each sequence from its end; their outputs side by side."""
+
+    def __init__(self, forwards, backwards):
+        super().__init__()
+        self.directions = nn.ModuleList([forwards, backwards])
+
+    def forward(self, x, state=None, lengths=None):
+        """x [T, B, in], the first module's state and the sequences' lengths [B] (None: T) -> outputs [T, B, 2H] and its new state."""
+        steps = torch.arange(len(x))[:, None]
+        lengths = torch.full((x.shape[1],), len(x)) if lengths is None else torch.as_tensor(lengths)
+        # Each sequence reversed, and the padding behind it as it is.
+        order = torch.where(steps < lengths, lengths - 1 - steps, steps)[:, :, None]
+
+        def reverse(values):
+            return values.gather(0, order.expand_as(values))
+        there, after = self.directions[0](x, state)
+        back, _ = self.directions[1](reverse(x))
+        return torch.cat([there, reverse(back)], dim=2), after

@@ -26,14 +26,18 @@ from safetensors import SafetensorError
 from safetensors.torch import load_file
 from torch import nn
 
-from pytorch_cells import Cells, Window
+from pytorch_cells import BothDirections, Cells, Window
 
 
 def recurrent(
-    cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None, normalization="none", gates=None, peepholes="none"
+    cell, activation, inputs, hidden, layers=1, dropout=0.0, window=None, normalization="none", gates=None, peepholes="none",
+    bidirectional=False,
 ):
     """PyTorch's module of a cell where there is one, else lockstep's cell written with PyTorch's operations."""
     normalize = normalization == "layer"
+    if bidirectional:  # one layer
+        return BothDirections(*(
+            recurrent(cell, activation, inputs, hidden, 1, dropout, window, normalization, gates, peepholes) for _ in range(2)))
     if cell == "window":
         return Window(inputs, hidden, layers, window, activation, dropout, normalize)
     if cell not in Cells.GATES:
@@ -51,7 +55,7 @@ def recurrent(
 
 
 class LayerStack(nn.Module):
-    """What one module of PyTorch is not: layers of several sizes, or with connections around them.
+    """What one module of PyTorch is not: layers of several sizes, with connections around them, or in both directions.
 
     Residual, x + h; highway, t h + (1 - t) x with t = sigmoid(W x + b); dense, [x; h].
     """
@@ -62,19 +66,26 @@ class LayerStack(nn.Module):
         self.dropout = nn.Dropout(dropout)
         self.layers = nn.ModuleList()
         self.gates = nn.ModuleList()
+
+        def width(hidden):
+            return 2 * hidden if options.get("bidirectional") else hidden
         for hidden in sizes:
             self.layers.append(recurrent(cell, activation, inputs, hidden, **options))
             if connections == "highway":
-                self.gates.append(nn.Linear(inputs, hidden))
-            inputs = inputs + hidden if connections == "dense" else hidden
+                self.gates.append(nn.Linear(inputs, width(hidden)))
+            inputs = inputs + width(hidden) if connections == "dense" else width(hidden)
         self.width = inputs  # of the output
 
-    def forward(self, x, state=None):
-        """x [T, B, inputs] -> output [T, B, width] and the state of each layer."""
+    def forward(self, x, state=None, lengths=None):
+        """x [T, B, inputs] -> output [T, B, width] and the state of each layer.
+
+        lengths [B]: of the sequences, for layers in both directions; None: T.
+        """
         after = []
         for index, layer in enumerate(self.layers):
             x = x if index == 0 else self.dropout(x)
-            h, end = layer(x, None if state is None else state[index])
+            own = {"lengths": lengths} if isinstance(layer, BothDirections) else {}
+            h, end = layer(x, None if state is None else state[index], **own)
             after.append(end)
             if self.connections == "residual":
                 x = x + h
@@ -116,6 +127,8 @@ def lockstep_name(name):
     parts = name.split(".")
     if parts[0] == "decoder" and parts[1] in ("head", "tail"):
         return ".".join(parts[1:])
+    if parts[:2] == ["rnn", "layers"] and parts[3] == "directions":
+        return f"rnn.{parts[5].removesuffix('_l0')}_l{parts[2]}{'_reverse' if parts[4] == '1' else ''}"
     if parts[:2] == ["rnn", "layers"]:
         return f"rnn.{parts[3].removesuffix('_l0')}_l{parts[2]}"
     if parts[:2] == ["rnn", "gates"]:
@@ -135,7 +148,7 @@ class LanguageModel(nn.Module):
     ):
         super().__init__()
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
-        if hidden_sizes or connections != "none":
+        if hidden_sizes or connections != "none" or options.get("bidirectional"):
             self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout, **options)
         else:
             self.rnn = recurrent(cell, activation, embedding, hidden, layers, between, **options)

@@ -48,10 +48,16 @@ extension RunConfiguration {
             throw ConfigurationError.contradiction(
                 "model.hidden", expected: "one number, or one for each of model.layers \(model.layers)", found: model.hidden.scalar)
         }
-        if model.connections.needsEqualWidths, sizes.contains(where: { $0 != model.embedding }) {
+        let directions = model.bidirectional ? 2 : 1
+        if model.connections.needsEqualWidths, sizes.contains(where: { directions * $0 != model.embedding }) {
             throw ConfigurationError.contradiction(
-                "model.connections", expected: "model.embedding equal to every model.hidden for \(model.connections.scalar)",
+                "model.connections", expected: "model.embedding equal to \(model.bidirectional ? "twice " : "")every model.hidden for \(model.connections.scalar)",
                 found: "\(model.embedding) and \(model.hidden.scalar)")
+        }
+        if model.bidirectional {
+            throw ConfigurationError.contradiction(
+                "model.bidirectional", expected: "false in a model that predicts the next token: a layer that reads from the end would see it",
+                found: "true")
         }
         if model.tied, model.connections == .dense {
             throw ConfigurationError.contradiction(
@@ -63,7 +69,7 @@ extension RunConfiguration {
                 "model.tied", expected: "model.embedding equal to \(sizes.count > 1 && Set(sizes).count > 1 ? "the last of " : "")model.hidden",
                 found: "\(model.embedding) and \(model.hidden.scalar)")
         }
-        try validateSoftmax(width: model.connections == .dense ? sizes.reduce(model.embedding, +) : sizes.last!)
+        try validateSoftmax(width: model.connections == .dense ? sizes.reduce(model.embedding) { $0 + directions * $1 } : directions * sizes.last!)
         if let norm = training.clip.norm, let value = training.clip.value {
             throw ConfigurationError.contradiction(
                 "training.clip", expected: "norm or value", found: "both norm \(norm.scalar) and value \(value.scalar)")

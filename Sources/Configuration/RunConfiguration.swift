@@ -46,6 +46,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var hidden: LayerSizes = 256
         /// How each layer's output is connected with its input.
         package var connections = Connections.none
+        /// Whether each layer reads in both directions, with H values for each.
+        package var bidirectional = false
         /// Probability that a value between two layers is dropped in training: the short form of `dropouts`.
         package var dropout = 0.0
         package var dropouts = Dropouts()

@@ -89,6 +89,9 @@ extension RunConfiguration {
             "model.connections", \.model.connections, .any, structural: true,
             "What the layers above read of a layer with input x and output h. `none`: h. `residual`: x + h. `highway`: t h + (1 - t) x with a gate t of its own (Srivastava et al. 2015). `dense`: [x; h], so that each layer and the output layer read everything below (Huang et al. 2017). `residual` and `highway` need `model.embedding` equal to every `model.hidden`. [Formulas](mathematics.md#connections-around-layers)."),
         Setting(
+            "model.bidirectional", \.model.bidirectional, .any, structural: true,
+            "Whether each layer reads in both directions: beside it, a second one of the same size reads every sequence from its end, and the layers above read the 2H values of both (Schuster and Paliwal 1997). Not for models that predict the next token, which would see it. `residual` and `highway` then need `model.embedding` equal to twice every `model.hidden`. [Formulas](mathematics.md#both-directions)."),
+        Setting(
             "model.dropout", \.model.dropout, .belowOne, unit: "probability",
             "The probability that training drops a value of the embedding's output or of a layer's output: the short form of `input`, `hidden` and `output` of `model.dropouts`. Values passed from step to step are never dropped; `model.weight_drop` drops weights there. Rounded to a multiple of 2^-16."),
         Setting(

@@ -77,6 +77,7 @@ extension ModelFile {
     private static func shown(
         by file: SafetensorsFile, cell: Cell?, activation: Activation, connections: Connections?
     ) throws -> ModelConfiguration {
+        if let reverse = reverseTensor(in: file) { throw ModelFileError.bothDirections(file: file.path, tensor: reverse) }
         let first = try CellWeights(of: 0, in: file)
         guard let cell = cell ?? (first.cells.count == 1 ? first.cells[0] : nil) else {
             throw ModelFileError.unclearCell(file: file.path, cells: first.cells.map(\.rawValue))

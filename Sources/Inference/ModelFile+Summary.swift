@@ -26,6 +26,7 @@ extension ModelFile {
             throw ModelFileError.unknown(
                 what: "model option", file: place, found: "\(name): \(value)", known: ModelOption.all.map(\.name))
         }
+        if model.bidirectional, model.output == .next { throw ModelFileError.seesTheNextToken(file: place) }
         guard model.widthsFit else { throw ModelFileError.inconsistent(file: place) }
         // Before these sizes are added up or allocated: the file must really have tensors of these sizes.
         let (prefix, names) = (prefix(of: file), Set(file.names))

@@ -32,7 +32,7 @@ package enum ModelFile {
     /// All names may share a prefix, such as `module.` (PyTorch's DistributedDataParallel) or `_orig_mod.`
     /// (`torch.compile`). Tied weights may be stored under either name (`safetensors.torch.save_model` keeps one). Tensors
     /// that the model does not have are ignored, except those of `rnn` and of an adaptive softmax.
-    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.notFinite`.
+    /// - Throws: `SafetensorsError`; `ModelFileError.notTied`, `.tied`, `.notInModel`, `.notInFile`, `.bothDirections`, `.notFinite`.
     package static func load(_ file: SafetensorsFile, into parameters: Arena, model: ModelConfiguration) throws {
         try check(file, model: model)
         let prefix = prefix(of: file)
@@ -60,6 +60,9 @@ package enum ModelFile {
         let layout = ParameterLayout(model)
         let names = Set(file.names)
         let adaptivePrefix = adaptivePrefix(names, prefix)
+        if !model.bidirectional, let reverse = reverseTensor(in: file) {
+            throw ModelFileError.bothDirections(file: file.path, tensor: reverse)
+        }
         for entry in layout.entries where !names.contains(place(of: entry.name, names, prefix, model)) {
             if entry.name.hasPrefix("rnn.") || isOfAdaptiveSoftmax(entry.name) {
                 throw ModelFileError.notInFile(file: file.path, tensor: prefix + entry.name)
@@ -81,6 +84,11 @@ package enum ModelFile {
         if let other {
             throw ModelFileError.notInModel(file: file.path, tensor: other)
         }
+    }
+
+    /// The name of a weight of a layer that reads from the end; nil if the file has none.
+    static func reverseTensor(in file: SafetensorsFile) -> String? {
+        file.names.first { $0.hasPrefix(prefix(of: file) + "rnn.") && $0.hasSuffix("_reverse") }
     }
 
     /// The number of rows of the embedding in a file, or of the output layer; nil if the file has neither.

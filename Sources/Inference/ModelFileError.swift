@@ -16,6 +16,10 @@ package enum ModelFileError: DiagnosedError, Equatable {
     case unclearCell(file: String, cells: [String])
     /// The file says of itself what an option denies.
     case described(file: String, option: String, as: String)
+    /// Layers that read from the end, in a model of what they read.
+    case seesTheNextToken(file: String)
+    /// The file's layers read in both directions, the model's in one.
+    case bothDirections(file: String, tensor: String)
     case otherCell(file: String, tensor: String, expected: [Int], found: [Int])
 
     package var kind: FailureKind { .data }
@@ -50,6 +54,15 @@ package enum ModelFileError: DiagnosedError, Equatable {
             Diagnosis(
                 "\(option) contradicts what the file says of itself", file: file, expected: own,
                 remedy: "leave out \(option), which is for the files of other programs")
+        case .seesTheNextToken(let file):
+            Diagnosis(
+                "a bidirectional model of the next token, which would see the token that it predicts", file: file,
+                remedy: "use a model whose layers read in one direction")
+        case .bothDirections(let file, let tensor):
+            Diagnosis(
+                "the file's layers read in both directions, those of the model as configured in one", file: file,
+                location: tensor.printable,
+                remedy: "set model.bidirectional to true; a model that predicts the next token cannot be bidirectional, since it would see that token")
         case .otherCell(let file, let tensor, let expected, let found):
             Diagnosis(
                 "not the recurrent weights of such a cell", file: file, location: tensor.printable,
@@ -63,7 +76,7 @@ package enum ModelFileError: DiagnosedError, Equatable {
         case .notInModel(let file, let tensor):
             Diagnosis(
                 "the model as configured does not have this tensor", file: file, location: tensor.printable,
-                remedy: "set model.layers, model.cell, model.normalization and model.softmax as the file has them (one direction, no projection, no bias in an adaptive softmax)")
+                remedy: "set model.layers, model.cell, model.normalization and model.softmax as the file has them (no projection, no bias in an adaptive softmax)")
         }
     }
 }

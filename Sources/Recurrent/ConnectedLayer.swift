@@ -5,7 +5,7 @@ package class ConnectedLayer {
     let inner: any Layer
     /// Width of x.
     let inputs: Int
-    /// H
+    /// Width of h: H, or 2H in both directions.
     let hidden: Int
     /// y of each step, [T, B, out]. When the backward pass reaches a layer, nobody reads y any more, and a connection keeps
     /// there what the layer itself may overwrite.
@@ -14,7 +14,7 @@ package class ConnectedLayer {
 
     /// - Parameter width: of y.
     static func plan(_ shape: LayerShape, width: Int) -> LayerPlan {
-        var plan = shape.model.cell.layer(shape.model).plan(shape)
+        var plan = shape.model.recurrentLayer.plan(shape)
         plan.values += shape.chunk.values * Double(width)
         return plan
     }
@@ -22,9 +22,9 @@ package class ConnectedLayer {
     init(
         width: Int, _ shape: LayerShape, _ parameters: Arena, _ sums: GradientSums?, _ clock: PhaseClock
     ) throws {
-        inner = try shape.model.cell.layer(shape.model).init(shape, parameters: parameters, sums: sums, clock: clock)
+        inner = try shape.model.recurrentLayer.init(shape, parameters: parameters, sums: sums, clock: clock)
         inputs = shape.inputs
-        hidden = shape.hidden
+        hidden = shape.output
         joined = Buffer(count: shape.chunk.rows * width)
         self.clock = clock
     }

@@ -18,6 +18,9 @@ package enum Connections: String, Sendable, CaseIterable {
 }
 
 extension ModelConfiguration {
-    /// What each layer is: the cell's, or the connection around it.
-    var layer: any Layer.Type { connections.wrapper ?? cell.layer(self) }
+    /// What each layer is: the recurrent one, or the connection around it.
+    var layer: any Layer.Type { connections.wrapper ?? recurrentLayer }
+
+    /// The cell's layer, or two of them in both directions.
+    var recurrentLayer: any Layer.Type { bidirectional ? BidirectionalLayer.self : cell.layer(self) }
 }

@@ -6,14 +6,14 @@ final class DenseLayer: ConnectedLayer, Layer {
     private let hiddenGradient: Buffer  // dL/dh, [T, B, H]
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
-        var plan = plan(shape, width: shape.inputs + shape.hidden)
-        if shape.chunk.training { plan.values += shape.chunk.values * Double(shape.hidden) }
+        var plan = plan(shape, width: shape.inputs + shape.output)
+        if shape.chunk.training { plan.values += shape.chunk.values * Double(shape.output) }
         return plan
     }
 
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
-        hiddenGradient = Buffer(count: shape.chunk.training ? shape.chunk.rows * shape.hidden : 0)
-        try super.init(width: shape.inputs + shape.hidden, shape, parameters, sums, clock)
+        hiddenGradient = Buffer(count: shape.chunk.training ? shape.chunk.rows * shape.output : 0)
+        try super.init(width: shape.inputs + shape.output, shape, parameters, sums, clock)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {

@@ -31,6 +31,8 @@ package struct DropoutPlan: Sendable {
     package static let wordSite = 1 << 16
     /// That of the lowest layer's recurrent weights, and one for each layer from there.
     package static let weightSite = 1 << 17
+    /// The same for those of the layers that read from the end.
+    package static let reverseWeightSite = 1 << 18
 
     package init(_ model: ModelConfiguration) {
         let rates = model.dropout

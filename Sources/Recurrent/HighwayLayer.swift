@@ -15,7 +15,7 @@ final class HighwayLayer: ConnectedLayer, Layer {
     static let initialBias: Float = -2
 
     static func plan(_ shape: LayerShape) -> LayerPlan {
-        let (chunk, x, h) = (shape.chunk, shape.inputs, shape.hidden)
+        let (chunk, x, h) = (shape.chunk, shape.inputs, shape.output)
         var plan = plan(shape, width: h)
         plan.parameters += [
             ParameterPlan(shape.name("highway_weight"), [h, x], .uniform(shape.model.initialRange)),
@@ -31,18 +31,18 @@ final class HighwayLayer: ConnectedLayer, Layer {
     }
 
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
-        precondition(shape.inputs == shape.hidden)
+        precondition(shape.inputs == shape.output)
         let (weightName, biasName) = (shape.name("highway_weight"), shape.name("highway_bias"))
         weights = parameters.matrix(weightName)
         bias = parameters.matrix(biasName)
         weightGradients = sums?.gradients(of: weightName) ?? []
         biasGradients = sums?.gradients(of: biasName) ?? []
         self.sums = sums
-        arithmetic = CellArithmetic(size: shape.hidden)
+        arithmetic = CellArithmetic(size: shape.output)
         projection = try PackedProduct(
-            rows: shape.chunk.rows, inputs: shape.inputs, outputs: shape.hidden, transposed: true, accumulate: false)
-        gate = Buffer(count: shape.chunk.rows * shape.hidden)
-        try super.init(width: shape.hidden, shape, parameters, sums, clock)
+            rows: shape.chunk.rows, inputs: shape.inputs, outputs: shape.output, transposed: true, accumulate: false)
+        gate = Buffer(count: shape.chunk.rows * shape.output)
+        try super.init(width: shape.output, shape, parameters, sums, clock)
     }
 
     override func packWeights() throws {

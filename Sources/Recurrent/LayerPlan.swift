@@ -106,14 +106,29 @@ package struct LayerShape {
     /// Counted from the bottom.
     package let index: Int
     package let chunk: ChunkShape
+    /// Whether it is the second layer of a bidirectional one, which reads from the end.
+    package private(set) var isReverse = false
+
+    init(model: ModelConfiguration, index: Int, chunk: ChunkShape) {
+        (self.model, self.index, self.chunk) = (model, index, chunk)
+    }
 
     /// Width of the layer's input.
     package var inputs: Int { model.width(belowLayer: index) }
     /// H.
     package var hidden: Int { model.hidden[index] }
+    /// Width of the output of both directions together, without what a connection adds: H, or 2H.
+    package var output: Int { model.recurrentWidth(ofLayer: index) }
 
-    /// The name of a parameter, as in `rnn.weight_ih_l0`.
-    package func name(_ parameter: String) -> String { "rnn.\(parameter)_l\(index)" }
+    /// The name of a parameter, as in `rnn.weight_ih_l0` or `rnn.weight_ih_l0_reverse`.
+    package func name(_ parameter: String) -> String { "rnn.\(parameter)_l\(index)\(isReverse ? "_reverse" : "")" }
+
+    /// The same in the other direction.
+    var reverse: LayerShape {
+        var shape = self
+        shape.isReverse = true
+        return shape
+    }
 }
 
 extension ModelConfiguration {

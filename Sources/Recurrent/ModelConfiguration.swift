@@ -49,6 +49,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     /// H of each layer, from the bottom.
     package var hidden: [Int]
     package var connections: Connections
+    /// Whether each layer reads in both directions, with H values for each. Not for models of the next token: they would see it.
+    package var bidirectional: Bool
     package var dropout: DropoutRates
     /// In training, as dropout.
     package var penalties = OutputPenalties()
@@ -71,7 +73,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     package init(
         cell: Cell, activation: Activation = .tanh, window: Int = 1, normalization: Normalization = .none, vocabulary: Int,
         embedding: Int, hidden: [Int],
-        connections: Connections = .none, dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
+        connections: Connections = .none, bidirectional: Bool = false, dropout: DropoutRates = DropoutRates(0), tied: Bool = false,
         initialRange: Float = Float(defaultRange), initialEmbeddingRange: Float? = nil
     ) {
         self.cell = cell
@@ -82,6 +84,7 @@ package struct ModelConfiguration: Sendable, Equatable {
         self.embedding = embedding
         self.hidden = hidden
         self.connections = connections
+        self.bidirectional = bidirectional
         self.dropout = dropout
         self.tied = tied
         self.initialRange = initialRange
@@ -94,29 +97,41 @@ package struct ModelConfiguration: Sendable, Equatable {
     package init(
         cell: Cell, activation: Activation = .tanh, window: Int = 1, normalization: Normalization = .none, vocabulary: Int,
         embedding: Int, hidden: Int, layers: Int,
-        connections: Connections = .none, dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
+        connections: Connections = .none, bidirectional: Bool = false, dropout: Float = 0, tied: Bool = false, initialRange: Float = Float(defaultRange),
         initialEmbeddingRange: Float? = nil
     ) {
         self.init(
             cell: cell, activation: activation, window: window, normalization: normalization, vocabulary: vocabulary,
             embedding: embedding,
-            hidden: Array(repeating: hidden, count: layers), connections: connections, dropout: DropoutRates(dropout),
+            hidden: Array(repeating: hidden, count: layers), connections: connections, bidirectional: bidirectional, dropout: DropoutRates(dropout),
             tied: tied, initialRange: initialRange, initialEmbeddingRange: initialEmbeddingRange)
     }
 
     package var layers: Int { hidden.count }
 
+    /// Width of what layer `index` puts out without what a connection adds: H, or 2H in both directions.
+    func recurrentWidth(ofLayer index: Int) -> Int { (bidirectional ? 2 : 1) * hidden[index] }
+
     /// Width of what layer `index` reads, which is the embedding or the output of the layer below; for `layers`, of what
     /// the head reads.
     package func width(belowLayer index: Int) -> Int {
-        if connections == .dense { return hidden[..<index].reduce(embedding, +) }
-        return index == 0 ? embedding : hidden[index - 1]
+        if connections == .dense { return (0..<index).map(recurrentWidth).reduce(embedding, +) }
+        return index == 0 ? embedding : recurrentWidth(ofLayer: index - 1)
+    }
+
+    /// The columns of what the head reads that are made by layers which read from the end.
+    var reverseColumns: [Range<Int>] {
+        if !bidirectional { return [] }
+        return (connections == .dense ? 0..<layers : layers - 1..<layers).map { index in
+            let end = width(belowLayer: index + 1)
+            return end - hidden[index]..<end
+        }
     }
 
     /// Whether tied weights have the embedding's width at the top and a head that can have them, and layers with connections that need
     /// it one width.
     package var widthsFit: Bool {
-        (!tied || softmax.canBeTied && embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || hidden.allSatisfy { $0 == embedding })
+        (!tied || softmax.canBeTied && embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || (0..<layers).map(recurrentWidth).allSatisfy { $0 == embedding })
     }
 
     /// What the head gives probabilities to: tokens or labels.

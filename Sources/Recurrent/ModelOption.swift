@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes, window, normalization, connections, softmax]
+    package static let all = [gates, peepholes, window, normalization, connections, bidirectional, softmax]
 
     package let name: String
     /// Nil for the default.
@@ -46,6 +46,14 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let connections = Connections(rawValue: value) else { return false }
         model.connections = connections
+        return true
+    }
+
+    private static let bidirectional = ModelOption(name: "bidirectional") { model in
+        model.bidirectional ? "true" : nil
+    } set: { model, value in
+        guard value == "true" || value == "false" else { return false }
+        model.bidirectional = value == "true"
         return true
     }
 

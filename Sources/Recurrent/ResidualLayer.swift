@@ -2,11 +2,11 @@ import Kernels
 
 /// A residual connection (He et al. 2016): `y = x + h`. Derivation: docs/mathematics.md, "Connections around layers".
 final class ResidualLayer: ConnectedLayer, Layer {
-    static func plan(_ shape: LayerShape) -> LayerPlan { plan(shape, width: shape.hidden) }
+    static func plan(_ shape: LayerShape) -> LayerPlan { plan(shape, width: shape.output) }
 
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
-        precondition(shape.inputs == shape.hidden)
-        try super.init(width: shape.hidden, shape, parameters, sums, clock)
+        precondition(shape.inputs == shape.output)
+        try super.init(width: shape.output, shape, parameters, sums, clock)
     }
 
     func forward(_ input: Matrix, steps: Int) throws {

@@ -1,13 +1,14 @@
 import Kernels
 
 /// From the hidden vectors of each sequence [T, B, H] to the one of it that a classifier reads [B, H]: the last, their mean, or the
-/// largest value of each component. docs/mathematics.md (s1) to (s3).
+/// largest value of each component. The last of a layer that reads from the end is that of step 0. docs/mathematics.md (s1) to (s3).
 ///
 /// A sequence begins at step 0 and ends where its target is. Sums are taken in the order of time over the sequence alone, so that
 /// padding has no part in them.
 final class SequencePool {
     private let pooling: Pooling
     private let width: Int  // H
+    private let reverseColumns: [Range<Int>]
     private let pooled: Buffer  // [B, H]
     private let pooledGradient: Buffer  // [B, H]; empty for evaluation
     private let labels: Integers  // [B]
@@ -20,6 +21,7 @@ final class SequencePool {
         guard case .label(_, let pooling) = model.output else { return nil }
         self.pooling = pooling
         width = model.width(belowLayer: model.layers)
+        reverseColumns = model.reverseColumns
         batch = chunk.batch
         pooled = Buffer(count: batch * width)
         pooledGradient = Buffer(count: chunk.training ? batch * width : 0)
@@ -62,7 +64,9 @@ final class SequencePool {
                 continue
             }
             switch pooling {
-            case .last: copy(hidden.row(row(b)), to: result, count: width)
+            case .last:
+                copy(hidden.row(row(b)), to: result, count: width)
+                for columns in reverseColumns { copy(hidden.row(b) + columns.lowerBound, to: result + columns.lowerBound, count: columns.count) }
             case .mean:
                 copy(hidden.row(b), to: result, count: width)
                 for t in 1..<max(1, Int(lengths[b])) { add(result, hidden.row(t * batch + b), into: result, count: width) }
@@ -88,7 +92,13 @@ final class SequencePool {
         for b in 0..<batch where lengths[b] > 0 {
             let source = pooledGradient.base + b * width
             switch pooling {
-            case .last: copy(source, to: hiddenGradient.row(row(b)), count: width)
+            case .last:
+                let last = hiddenGradient.row(row(b))
+                copy(source, to: last, count: width)
+                for columns in reverseColumns {
+                    (last + columns.lowerBound).update(repeating: 0, count: columns.count)
+                    copy(source + columns.lowerBound, to: hiddenGradient.row(b) + columns.lowerBound, count: columns.count)
+                }
             case .mean:
                 let length = Float(lengths[b])
                 for j in 0..<width { source[j] /= length }

@@ -23,7 +23,7 @@ final class WeightDrop {
     init?(_ shape: LayerShape, weights: Matrix) {
         guard WeightDrop.isNeeded(shape) else { return nil }
         rate = shape.model.dropout.weights
-        site = DropoutPlan.weightSite + shape.index
+        site = (shape.isReverse ? DropoutPlan.reverseWeightSite : DropoutPlan.weightSite) + shape.index
         self.weights = weights
         dropped = Buffer(count: weights.rows * weights.columns)
     }

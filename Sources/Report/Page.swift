@@ -55,7 +55,8 @@ package struct Page {
             let hidden = run.setting("model.hidden")
         else { return "?" }
         let connections = run.setting("model.connections").map { $0 == "none" ? "" : " \($0)" } ?? ""
-        return "\(cell) \(layers) × \(hidden)\(connections)"
+        let directions = run.setting("model.bidirectional") == "true" ? "bidirectional " : ""
+        return "\(directions)\(cell) \(layers) × \(hidden)\(connections)"
     }
 
     private var cutShort: HTML {

@@ -69,7 +69,7 @@ extension ModelConfiguration {
         guard let sizes = model.hidden.sizes(layers: model.layers) else { preconditionFailure("not validated") }
         self.init(
             cell: model.cell, activation: model.activation, window: model.window ?? 1, normalization: model.normalization,
-            vocabulary: vocabularySize, embedding: model.embedding, hidden: sizes, connections: model.connections, dropout: DropoutRates(model), tied: model.tied,
+            vocabulary: vocabularySize, embedding: model.embedding, hidden: sizes, connections: model.connections, bidirectional: model.bidirectional, dropout: DropoutRates(model), tied: model.tied,
             initialRange: Float(model.initialRange), initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
         gates = model.gates
         peepholes = model.peepholes

@@ -72,8 +72,9 @@ import Testing
     @Test func theUnusualConfigurationDiffersInEveryKey() throws {
         try Self.unusual.validate()
         let all = RunConfiguration().values.map(\.path)
-        // No cell has every setting: gates and peepholes are the LSTM's, the order is that of n-grams, a window has no recurrent weights.
-        let ofOtherCells = ["model.order", "model.gates", "model.peepholes", "model.weight_drop"] + Self.ofOtherHeads
+        // No model has every setting: gates and peepholes are the LSTM's, the order is that of n-grams, a window has no recurrent weights, and a
+        // model of the next token reads in one direction.
+        let ofOtherCells = ["model.order", "model.gates", "model.peepholes", "model.weight_drop", "model.bidirectional"] + Self.ofOtherHeads
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
 
@@ -136,6 +137,7 @@ import Testing
                   embedding: 128
                   hidden: 256
                   connections: none
+                  bidirectional: false
                   dropout: 0
                   dropouts:
                     embedding: 0
@@ -220,7 +222,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 18)
+        #expect((json?["model"] as? [String: Any])?.count == 19)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

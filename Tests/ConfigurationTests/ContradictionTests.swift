@@ -13,6 +13,14 @@ import Testing
             "model.peepholes does not fit the other settings; expected none, or model.cell lstm, found diagonal with elman"
         ),
         (
+            "model: {bidirectional: true}",
+            "model.bidirectional does not fit the other settings; expected false in a model that predicts the next token: a layer that reads from the end would see it, found true"
+        ),
+        (
+            "model: {bidirectional: true, embedding: 10, hidden: 10, connections: residual}",
+            "model.connections does not fit the other settings; expected model.embedding equal to twice every model.hidden for residual, found 10 and 10"
+        ),
+        (
             "model: {tied: true, embedding: 10, hidden: 20}",
             "model.tied does not fit the other settings; expected model.embedding equal to model.hidden, found 10 and 20"
         ),

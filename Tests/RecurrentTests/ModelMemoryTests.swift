@@ -16,8 +16,9 @@ import Testing
         var lineEnd = LineEnd.Rule.carry
         var isAdaptive = false
         var isSampled = false
+        var bidirectional = false
         var output: Output?
-        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")\(isSampled ? ", sampled" : "")\(output.map { ", sequences, \($0)" } ?? "")" }
+        var testDescription: String { "\(cell.rawValue)\(normalization == .layer ? " normalised" : "") \(hidden) \(connections)\(training ? "" : " evaluated")\(tied ? " tied" : ""), \(dropout), \(nodes), line ends \(lineEnd)\(isAdaptive ? ", adaptive softmax" : "")\(isSampled ? ", sampled" : "")\(bidirectional ? ", bidirectional" : "")\(output.map { ", sequences, \($0)" } ?? "")" }
     }
 
     private static let weightDrop: DropoutRates = {
@@ -38,6 +39,9 @@ import Testing
                 Case(cell: cell, lineEnd: .reset), Case(cell: cell, training: false, lineEnd: .reset), Case(cell: cell, lineEnd: .cut),
                 Case(cell: cell, normalization: .layer), Case(cell: cell, normalization: .layer, training: false),
                 Case(cell: cell, normalization: .layer, nodes: [2, 1]),
+                Case(cell: cell, hidden: [90, 13, 61], bidirectional: true), Case(cell: cell, training: false, lineEnd: .reset, bidirectional: true),
+                Case(cell: cell, normalization: .layer, dropout: weightDrop, connections: .dense, nodes: [2, 1], lineEnd: .reset, bidirectional: true),
+                Case(cell: cell, connections: .dense, bidirectional: true, output: .label(labels: 5, pooling: .last)),
             ]
         }
         + [
@@ -60,7 +64,7 @@ import Testing
                 [
                     Case(cell: cell, connections: connections), Case(cell: cell, training: false, connections: connections),
                     Case(cell: cell, dropout: DropoutRates(0.5), connections: connections),
-                    Case(cell: cell, connections: connections, nodes: [2, 1]),
+                    Case(cell: cell, connections: connections, nodes: [2, 1]), Case(cell: cell, connections: connections, bidirectional: true),
                 ]
             }
         }
@@ -69,8 +73,8 @@ import Testing
     @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
         var model = ModelConfiguration(
             cell: test.cell, window: test.cell == .window ? 5 : 1, normalization: test.normalization, vocabulary: 3001,
-            embedding: test.tied || test.connections.needsEqualWidths ? 61 : 97, hidden: test.hidden,
-            connections: test.connections, dropout: test.dropout, tied: test.tied)
+            embedding: test.tied || test.connections.needsEqualWidths ? test.bidirectional ? 122 : 61 : 97, hidden: test.hidden,
+            connections: test.connections, bidirectional: test.bidirectional, dropout: test.dropout, tied: test.tied)
         model.lineEnd = LineEnd(token: 7, rule: test.lineEnd)
         if let output = test.output {
             model.output = output

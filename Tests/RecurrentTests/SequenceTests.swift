@@ -10,20 +10,30 @@ import Testing
         var pooling: Pooling?
         var layers = 2
         var dropout: Float = 0
-        var testDescription: String { "\(cell), \(pooling.map { "label, \($0)" } ?? "tags"), layers \(layers), dropout \(dropout)" }
+        var connections = Connections.none
+        var bidirectional = false
+        var testDescription: String { "\(cell), \(pooling.map { "label, \($0)" } ?? "tags"), layers \(layers), dropout \(dropout)\(bidirectional ? ", bidirectional, \(connections)" : "")" }
     }
 
     static let cells: [OracleCell] = [.elmanTanh, .elmanReLU, .lstm, .gruResetBefore, .gruResetAfter, .window, .lstmNormalized]
     static let cases =
         cells.flatMap { cell in [Case(cell: cell), Case(cell: cell, pooling: .last)] }
         + Pooling.allCases.flatMap { [Case(cell: .lstm, pooling: $0, layers: 1), Case(cell: .gruResetAfter, pooling: $0, dropout: 0.4)] }
+        + cells.flatMap { cell in [Case(cell: cell, bidirectional: true), Case(cell: cell, pooling: .last, bidirectional: true)] }
+        + Pooling.allCases.flatMap {
+            [
+                Case(cell: .lstm, pooling: $0, layers: 3, bidirectional: true),
+                Case(cell: .elmanTanh, pooling: $0, dropout: 0.4, connections: .dense, bidirectional: true),
+            ]
+        }
 
     private static let (steps, vocabulary, labels, embedding, hidden) = (7, 11, 5, 6, 13)
     private static let lengths = [7, 3, 1, 6]
 
     private static func model(_ test: Case) -> ModelConfiguration {
         var model = GradientTests.configuration(
-            .init(test.cell, Array(repeating: hidden, count: test.layers), tied: false, dropout: DropoutRates(test.dropout)))
+            .init(test.cell, Array(repeating: hidden, count: test.layers), tied: false, test.connections, dropout: DropoutRates(test.dropout)))
+        model.bidirectional = test.bidirectional
         model.vocabulary = vocabulary
         model.embedding = embedding
         model.readsSequences = true
@@ -58,7 +68,9 @@ import Testing
     @Test(arguments: cases) func everyGradientMatchesTheOracle(test: Case) throws {
         let model = Self.model(test)
         var oracle = OracleModel.random(
-            cell: test.cell, layers: test.layers, vocabulary: Self.vocabulary, embedding: Self.embedding, hidden: Self.hidden, tied: false, seed: 42)
+            cell: test.cell, vocabulary: Self.vocabulary, embedding: Self.embedding,
+            hidden: Array(repeating: Self.hidden, count: test.layers), connections: OracleConnections(rawValue: test.connections.rawValue)!,
+            bidirectional: test.bidirectional, tied: false, seed: 42)
         // What is no label has probability 0.
         for row in Self.labels..<Self.vocabulary { oracle.parameters["decoder.bias"]![row] = -1e4 }
         let batch = Sentences(Array(0..<4), lengths: Self.lengths, steps: Self.steps, isLabelled: test.pooling != nil)
@@ -80,7 +92,7 @@ import Testing
         let expected = oracle.run(chunk)
 
         let layout = ParameterLayout(model)
-        #expect(layout["decoder.weight"].shape == [Self.labels, Self.hidden])
+        #expect(layout["decoder.weight"].shape == [Self.labels, oracle.width(belowLayer: test.layers)])
         let (parameters, gradients) = (Arena(layout), Arena(layout))
         gradients.buffer.fill(.nan)
         gradients.values(layout["encoder.weight"]).fill(0)

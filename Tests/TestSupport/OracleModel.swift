@@ -10,6 +10,8 @@ package struct OracleModel: Sendable {
     /// H of each layer.
     package var hidden: [Int]
     package var connections: OracleConnections
+    /// Whether each layer reads in both directions, with H values for each; see `runInBothDirections`.
+    package var bidirectional: Bool
     /// The output weights are the embedding; there is no `decoder.weight`. Needs what it reads to have the embedding's width.
     package var tied: Bool
     /// LSTM: blocks of i, f, g, o that are left out.
@@ -32,11 +34,12 @@ package struct OracleModel: Sendable {
     }
 
     package init(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, tied: Bool,
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, bidirectional: Bool = false, tied: Bool,
         absentGates: Set<Int> = [], peepholes: Bool = false, parameters: [String: [Double]]
     ) {
         self.cell = cell
         self.connections = connections
+        self.bidirectional = bidirectional
         self.vocabulary = vocabulary
         self.embedding = embedding
         self.hidden = hidden
@@ -61,50 +64,54 @@ package struct OracleModel: Sendable {
     }
 
     package static func random(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, tied: Bool,
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections = .none, bidirectional: Bool = false, tied: Bool,
         absentGates: Set<Int> = [], peepholes: Bool = false, range: Double = 0.5, seed: UInt64
     ) -> OracleModel {
         var numbers = PhiloxSequence(seed: seed, purpose: .initialisation)
         var parameters: [String: [Double]] = [:]
         let shapes = shapes(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
-            peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, bidirectional: bidirectional,
+            tied: tied, peepholes: peepholes)
         for (name, shape) in shapes {
             parameters[name] = numbers.uniforms(shape.reduce(1, *), range: range)
         }
         return OracleModel(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
-            absentGates: absentGates, peepholes: peepholes, parameters: parameters)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, bidirectional: bidirectional,
+            tied: tied, absentGates: absentGates, peepholes: peepholes, parameters: parameters)
     }
 
     /// In the order of PyTorch's state_dict.
     package var parameterShapes: [(name: String, shape: [Int])] {
         Self.shapes(
-            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, tied: tied,
-            peepholes: peepholes)
+            cell: cell, vocabulary: vocabulary, embedding: embedding, hidden: hidden, connections: connections, bidirectional: bidirectional,
+            tied: tied, peepholes: peepholes)
     }
 
     private static func shapes(
-        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections, tied: Bool,
-        peepholes: Bool
+        cell: OracleCell, vocabulary: Int, embedding: Int, hidden: [Int], connections: OracleConnections, bidirectional: Bool,
+        tied: Bool, peepholes: Bool
     ) -> [(name: String, shape: [Int])] {
-        let widths = widths(embedding: embedding, hidden: hidden, connections: connections)
+        let widths = widths(embedding: embedding, hidden: hidden, connections: connections, bidirectional: bidirectional)
         var shapes = [("encoder.weight", [vocabulary, embedding])]
         for (layer, h) in hidden.enumerated() {
-            if cell.base == .window {
-                shapes += [("rnn.weight_l\(layer)", [h, OracleCell.windowLength * widths[layer]]), ("rnn.bias_l\(layer)", [h])]
-            } else {
-                shapes += [
-                    ("rnn.weight_ih_l\(layer)", [cell.gates * h, widths[layer]]),
-                    ("rnn.weight_hh_l\(layer)", [cell.gates * h, h]),
-                    ("rnn.bias_ih_l\(layer)", [cell.gates * h]),
-                    ("rnn.bias_hh_l\(layer)", [cell.gates * h]),
-                ]
+            for suffix in bidirectional ? ["", "_reverse"] : [""] {
+                let place = "l\(layer)\(suffix)"
+                if cell.base == .window {
+                    shapes += [("rnn.weight_\(place)", [h, OracleCell.windowLength * widths[layer]]), ("rnn.bias_\(place)", [h])]
+                } else {
+                    shapes += [
+                        ("rnn.weight_ih_\(place)", [cell.gates * h, widths[layer]]),
+                        ("rnn.weight_hh_\(place)", [cell.gates * h, h]),
+                        ("rnn.bias_ih_\(place)", [cell.gates * h]),
+                        ("rnn.bias_hh_\(place)", [cell.gates * h]),
+                    ]
+                }
+                shapes += cell.normalizations.map { ("rnn.\($0.name)_\(place)", [$0.blocks * h]) }
+                if peepholes { shapes.append(("rnn.weight_ch_\(place)", [3, h])) }
             }
-            shapes += cell.normalizations.map { ("rnn.\($0.name)_l\(layer)", [$0.blocks * h]) }
-            if peepholes { shapes.append(("rnn.weight_ch_l\(layer)", [3, h])) }
             if connections == .highway {
-                shapes += [("rnn.highway_weight_l\(layer)", [h, widths[layer]]), ("rnn.highway_bias_l\(layer)", [h])]
+                let width = (bidirectional ? 2 : 1) * h
+                shapes += [("rnn.highway_weight_l\(layer)", [width, widths[layer]]), ("rnn.highway_bias_l\(layer)", [width])]
             }
         }
         if !tied { shapes.append(("decoder.weight", [vocabulary, widths.last!])) }
@@ -114,11 +121,14 @@ package struct OracleModel: Sendable {
 
     /// Width of what layer `index` reads; for `layers`, of what the output layer reads.
     package func width(belowLayer index: Int) -> Int {
-        Self.widths(embedding: embedding, hidden: hidden, connections: connections)[index]
+        Self.widths(embedding: embedding, hidden: hidden, connections: connections, bidirectional: bidirectional)[index]
     }
 
-    private static func widths(embedding: Int, hidden: [Int], connections: OracleConnections) -> [Int] {
-        hidden.reduce(into: [embedding]) { widths, h in widths.append(connections == .dense ? widths.last! + h : h) }
+    private static func widths(embedding: Int, hidden: [Int], connections: OracleConnections, bidirectional: Bool) -> [Int] {
+        hidden.reduce(into: [embedding]) { widths, h in
+            let output = (bidirectional ? 2 : 1) * h
+            widths.append(connections == .dense ? widths.last! + output : output)
+        }
     }
 
     /// The state every stream starts an epoch with, one element per layer.
@@ -133,35 +143,9 @@ package struct OracleModel: Sendable {
     /// Forward and backward through one chunk.
     package func run(_ chunk: OracleChunk) -> OracleResult {
         check(chunk)
-        var layers = (0..<layers).map { layer in
-            let peepholes = parameters["rnn.weight_ch_l\(layer)"] ?? []
-            func values(_ name: String) -> [Double] { parameters["rnn.\(name)_l\(layer)"] ?? [] }
-            let hidden = hidden[layer]
-            let parts = cell.gates == 3 ? [0..<2 * hidden, 2 * hidden..<3 * hidden] : [0..<cell.gates * hidden]
-            func normalization(_ name: String, _ parts: [Range<Int>]) -> OracleNormalization? {
-                parameters["rnn.\(name)_l\(layer)"].map { OracleNormalization(gain: $0, parts: parts) }
-            }
-            func affine(_ suffix: String, gain: String) -> OracleAffine {
-                OracleAffine(
-                    weight: values("weight" + suffix), bias: values("bias" + suffix), normalization: normalization(gain, parts))
-            }
-            var oracle = OracleLayer(
-                cell: cell, hidden: hidden, input: cell.base == .window ? affine("", gain: "gain") : affine("_ih", gain: "gain_ih"),
-                recurrent: affine("_hh", gain: "gain_hh"), absentGates: absentGates, peepholes: peepholes,
-                peepholeGradient: Array(repeating: 0, count: peepholes.count))
-            if cell == .elmanNormalized { oracle.sumNormalization = normalization("gain", parts) }
-            oracle.cellNormalization = normalization("gain_c", [0..<hidden])
-            oracle.cellBias = values("bias_c")
-            oracle.cellBiasGradient = oracle.cellBias.map { _ in 0 }
-            return oracle
-        }
-        var joins = layers.indices.map { layer in
-            OracleConnection(
-                kind: connections,
-                gate: parameters["rnn.highway_weight_l\(layer)"].map {
-                    OracleAffine(weight: $0, bias: parameters["rnn.highway_bias_l\(layer)"]!)
-                })
-        }
+        if bidirectional { return runInBothDirections(chunk) }
+        var layers = (0..<layers).map { layer($0) }
+        var joins = layers.indices.map(connection)
         var decoder = OracleAffine(
             weight: parameters[tied ? "encoder.weight" : "decoder.weight"]!, bias: parameters["decoder.bias"]!)
         let encoder = parameters["encoder.weight"]!
@@ -240,28 +224,8 @@ package struct OracleModel: Sendable {
             }
         }
 
-        for (index, layer) in layers.enumerated() {
-            let gains = [
-                "gain": layer.sumNormalization?.gainGradient ?? (cell.base == .window ? layer.input.normalization?.gainGradient : nil),
-                "gain_ih": layer.input.normalization?.gainGradient, "gain_hh": layer.recurrent.normalization?.gainGradient,
-                "gain_c": layer.cellNormalization?.gainGradient, "bias_c": layer.cellBiasGradient,
-            ]
-            for (name, _) in cell.normalizations { result.gradients["rnn.\(name)_l\(index)"] = gains[name]! }
-            if cell.base == .window {
-                result.gradients["rnn.weight_l\(index)"] = layer.input.weightGradient
-                result.gradients["rnn.bias_l\(index)"] = layer.input.biasGradient
-            } else {
-                result.gradients["rnn.weight_ih_l\(index)"] = layer.input.weightGradient
-                result.gradients["rnn.weight_hh_l\(index)"] = layer.recurrent.weightGradient
-                result.gradients["rnn.bias_ih_l\(index)"] = layer.input.biasGradient
-                result.gradients["rnn.bias_hh_l\(index)"] = layer.recurrent.biasGradient
-            }
-            if peepholes { result.gradients["rnn.weight_ch_l\(index)"] = layer.peepholeGradient }
-            if let gate = joins[index].gate {
-                result.gradients["rnn.highway_weight_l\(index)"] = gate.weightGradient
-                result.gradients["rnn.highway_bias_l\(index)"] = gate.biasGradient
-            }
-        }
+        for (index, layer) in layers.enumerated() { add(gradientsOf: layer, index, to: &result) }
+        for (index, join) in joins.enumerated() { add(gradientsOf: join, index, to: &result) }
         if tied {
             encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }
         } else {
@@ -272,12 +236,12 @@ package struct OracleModel: Sendable {
         return result
     }
 
-    private func dropped(_ x: [Double], _ chunk: OracleChunk, site: Int, position: Int) -> [Double] {
+    func dropped(_ x: [Double], _ chunk: OracleChunk, site: Int, position: Int) -> [Double] {
         guard let multipliers = chunk.dropout?[site] else { return x }
         return x.indices.map { x[$0] * multipliers[position * x.count + $0] }
     }
 
-    private func check(_ chunk: OracleChunk) {
+    func check(_ chunk: OracleChunk) {
         let positions = chunk.steps * chunk.batch
         precondition(chunk.inputs.count == positions && chunk.targets.count == positions, "tokens are not [T, B]")
         precondition(chunk.inputs.allSatisfy { (0..<vocabulary).contains(Int($0)) }, "input outside the vocabulary")

@@ -5,25 +5,29 @@ package struct OraclePool: Sendable {
     package enum Kind: String, Sendable, CaseIterable { case last, mean, max }
 
     private let kind: Kind
+    /// Columns of layers that read from the end, whose last state is that of the first position.
+    private let reverse: [Range<Int>]
     private let tops: [[Double]]  // [T][H]
     let length: Int
     let target: Int
 
     /// - Parameter targets: one, at the sequence's last position; -1 elsewhere.
-    init(_ kind: Kind, tops: [[Double]], targets: [Int]) {
+    init(_ kind: Kind, tops: [[Double]], targets: [Int], reverse: [Range<Int>] = []) {
         self.kind = kind
+        self.reverse = reverse
         self.tops = tops
         let last = targets.firstIndex { $0 >= 0 }!
         (length, target) = (last + 1, targets[last])
     }
 
+    private func last(_ j: Int) -> Int { reverse.contains { $0.contains(j) } ? 0 : length - 1 }
     private var columns: Range<Int> { 0..<tops[0].count }
     private func column(_ j: Int) -> [Double] { tops[..<length].map { $0[j] } }
 
     var pooled: [Double] {
         columns.map { j in
             switch kind {
-            case .last: tops[length - 1][j]
+            case .last: tops[last(j)][j]
             case .mean: column(j).reduce(0, +) / Double(length)
             case .max: column(j).max()!
             }
@@ -35,7 +39,7 @@ package struct OraclePool: Sendable {
             columns.map { j in
                 guard t < length else { return 0 }
                 switch kind {
-                case .last: return t == length - 1 ? gradient[j] : 0
+                case .last: return t == last(j) ? gradient[j] : 0
                 case .mean: return gradient[j] / Double(length)
                 case .max: return column(j).firstIndex(of: column(j).max()!) == t ? gradient[j] : 0
                 }
