@@ -2,7 +2,7 @@ import Elementary
 import Kernels
 
 /// How a neural cache predicts.
-package struct CacheSettings: Sendable, Equatable {
+package struct CacheSettings: Sendable, Equatable, Encodable {
     /// N, the positions that it keeps.
     package var positions: Int
     /// How much similar hidden vectors count more than others.

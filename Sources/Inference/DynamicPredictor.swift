@@ -3,7 +3,7 @@ import Kernels
 import Recurrent
 
 /// How dynamic evaluation learns.
-package struct DynamicSettings: Sendable, Equatable {
+package struct DynamicSettings: Sendable, Equatable, Encodable {
     /// How far a step goes.
     package var rate: Double
     /// How fast the weights return to the trained ones.

@@ -58,7 +58,7 @@ final class AdaptiveHead: Head {
         touchedBlocks = Integers(count: chunk.training ? blocks.reduce(0) { $0 + $1.count } : 0)
         touched = UnsafeBufferPointer(start: touchedBlocks.base, count: 0)
         nats = RowLosses(chunk)
-        shardLosses = Array(repeating: 0, count: sums?.isSharded == true ? sums!.nodes.last!.shards.upperBound : 0)
+        shardLosses = Array(repeating: 0, count: sums?.isSharded == true ? sums!.shards : 0)
         distribution = Buffer(count: model.vocabulary)
     }
 
@@ -68,25 +68,26 @@ final class AdaptiveHead: Head {
     private func gather(rows: Int, targets: UnsafePointer<Int32>) -> Int {
         for cluster in clusters { cluster.begin() }
         let head = clusters[0]
-        let (shards, width) = (sums?.nodes.last!.shards.upperBound ?? 1, sums?.width ?? rows)
-        let (batch, steps) = (shards * width, rows / (shards * width))
         var predictions = 0
-        for shard in 0..<shards {
-            for step in 0..<steps {
-                for row in step * batch + shard * width..<step * batch + (shard + 1) * width where targets[row] >= 0 {
-                    let target = Int(targets[row])
-                    predictions += 1
-                    guard let tail = tails.lastIndex(where: { $0.lowerBound <= target }) else {
-                        head.append(row, target: target)
-                        continue
-                    }
-                    head.append(row, target: tails[0].lowerBound + tail)
-                    clusters[1 + tail].append(row, target: target - tails[tail].lowerBound)
+        for shard in 0..<(sums?.shards ?? 1) {
+            for row in self.rows(of: shard, in: rows) where targets[row] >= 0 {
+                let target = Int(targets[row])
+                predictions += 1
+                guard let tail = tails.lastIndex(where: { $0.lowerBound <= target }) else {
+                    head.append(row, target: target)
+                    continue
                 }
+                head.append(row, target: tails[0].lowerBound + tail)
+                clusters[1 + tail].append(row, target: target - tails[tail].lowerBound)
             }
             for cluster in clusters { cluster.endShard(shard) }
         }
         return predictions
+    }
+
+    /// Those of a shard in the order of the sums; without sums those of a chunk.
+    private func rows(of shard: Int, in rows: Int) -> ShardRows {
+        sums?.rows(of: shard..<shard + 1, in: rows) ?? ShardRows(shards: 0..<1, steps: 1, width: rows, batch: rows)
     }
 
     func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum {
@@ -110,14 +111,10 @@ final class AdaptiveHead: Head {
         for cluster in clusters { try cluster.lossAndGradient(hidden, hiddenGradient: hiddenGradient, nats) }
         noteTouched()
 
-        let (shards, width) = (sums.nodes.last!.shards.upperBound, sums.width)
-        let batch = shards * width
         var total = 0.0
-        for shard in 0..<shards {
+        for shard in 0..<sums.shards {
             var loss = 0.0
-            for step in 0..<hidden.rows / batch {
-                for row in step * batch + shard * width..<step * batch + (shard + 1) * width { loss += nats[row] }
-            }
+            for row in rows(of: shard, in: hidden.rows) { loss += nats[row] }
             if sums.isSharded { shardLosses[shard] = loss }
             total += loss
         }

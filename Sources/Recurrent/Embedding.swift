@@ -62,30 +62,19 @@ final class Embedding {
             }
             return
         }
-        let steps = outputGradient.rows / batch
         for node in sums.nodes {
-            forEachToken(of: node.shards, steps: steps, reversed: true) { i in
+            let rows = sums.rows(of: node.shards, in: outputGradient.rows)
+            for i in rows.reversed() {
                 nexts[i] = heads[Int(tokens[i])]
                 heads[Int(tokens[i])] = Int32(i)
             }
-            forEachToken(of: node.shards, steps: steps, reversed: false) { i in
+            for i in rows {
                 let row = Int(tokens[i])
-                guard heads[row] == Int32(i) else { return }  // the row is done
+                guard heads[row] == Int32(i) else { continue }  // the row is done
                 heads[row] = -1
                 var next = Int32(i)
                 _ = sum(&next, outputGradient, of: node.shards, into: node.embedding.row(row), level: 0)
             }
-        }
-    }
-
-    /// Places in the chunk of the tokens of these shards: one shard after another, in each by time, then stream.
-    private func forEachToken(of shards: Range<Int>, steps: Int, reversed: Bool, _ body: (Int) -> Void) {
-        let width = sums?.width ?? batch
-        let count = shards.count * steps * width
-        for place in 0..<count {
-            let index = reversed ? count - 1 - place : place
-            let (shard, step) = (shards.lowerBound + index / (steps * width), index / width % steps)
-            body(step * batch + shard * width + index % width)
         }
     }
 

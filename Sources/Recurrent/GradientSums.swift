@@ -25,6 +25,8 @@ package final class GradientSums {
     package let nodes: [Node]
     /// Streams of a shard.
     package let width: Int
+    /// The model's shards; 1 without.
+    var shards: Int { nodes.last!.shards.upperBound }
     /// Whether there are shards.
     let isSharded: Bool
     private let batch: Int
@@ -117,8 +119,30 @@ package final class GradientSums {
         for node in results.indices { sumRows(deltas, node: node, into: results[node].base) }
     }
 
+    /// The places in a chunk of these shards' rows, in the order of the sums.
+    /// - Parameter rows: of the chunk, T*B.
+    func rows(of shards: Range<Int>, in rows: Int) -> ShardRows {
+        ShardRows(shards: shards, steps: rows / batch, width: width, batch: batch)
+    }
+
     private func leaves(ofNode index: Int, rows: Int) -> Leaves {
         Leaves(nodes[index].shards.count, steps: rows / batch, width: width, batch: batch)
+    }
+}
+
+/// Places in a chunk [T*B] of the rows of some shards: one shard after another, in each by time, then stream.
+struct ShardRows: RandomAccessCollection {
+    let shards: Range<Int>
+    let steps: Int  // T
+    let width: Int
+    let batch: Int  // B
+
+    var startIndex: Int { 0 }
+    var endIndex: Int { shards.count * steps * width }
+
+    subscript(place: Int) -> Int {
+        let (shard, step) = (shards.lowerBound + place / (steps * width), place / width % steps)
+        return step * batch + shard * width + place % width
     }
 }
 

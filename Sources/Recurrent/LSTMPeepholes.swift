@@ -27,8 +27,7 @@ final class LSTMPeepholes {
         hidden = shape.hidden
         weights = parameters.matrix(shape.name(LSTMPeepholes.name))
         let size = 3 * shape.hidden
-        gradients =
-            sums?.nodes.map { Matrix($0.gradients.matrix(shape.name(LSTMPeepholes.name)).base, rows: 1, columns: size) } ?? []
+        gradients = (sums?.gradients(of: shape.name(LSTMPeepholes.name)) ?? []).map { Matrix($0.base, rows: 1, columns: size) }
         products = Buffer(count: shape.chunk.training ? shape.chunk.rows * size : 0)
     }
 

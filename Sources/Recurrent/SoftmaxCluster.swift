@@ -56,7 +56,7 @@ final class SoftmaxCluster {
         self.clock = clock
         rows = Integers(count: chunk.rows)
         targets = Integers(count: chunk.rows)
-        ends = Array(repeating: 0, count: sums?.nodes.last!.shards.upperBound ?? 1)
+        ends = Array(repeating: 0, count: sums?.shards ?? 1)
     }
 
     func packWeights() {

@@ -55,8 +55,8 @@ final class SoftmaxHead: Head {
         weights = parameters.matrix(weightName)
         bias = parameters.matrix("decoder.bias").base
         self.sums = sums
-        weightGradients = sums?.nodes.map { $0.gradients.matrix(weightName) } ?? []
-        biasGradients = sums?.nodes.map { $0.gradients.matrix("decoder.bias").base } ?? []
+        weightGradients = sums?.gradients(of: weightName) ?? []
+        biasGradients = sums?.gradients(of: "decoder.bias").map(\.base) ?? []
         self.clock = clock
         blockRows = SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: weights.rows)
         product = try PackedProduct(

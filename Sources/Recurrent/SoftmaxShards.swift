@@ -30,7 +30,7 @@ final class SoftmaxShards {
         bias = TreeVector(length: vocabulary, leaves: counts.max()!)
         let partials = SoftmaxShards.partials(counts, shardRows: rows / batch * sums.width, blockRows: blockRows)
         partial = (0..<partials).map { _ in Buffer(count: vocabulary * columns) }
-        losses = Array(repeating: 0, count: sums.nodes.last!.shards.upperBound)
+        losses = Array(repeating: 0, count: sums.shards)
     }
 
     private static func partials(_ nodes: [Int], shardRows: Int, blockRows: Int) -> Int {

@@ -1,7 +1,6 @@
 import Collectives
 import Diagnostics
 import Inference
-import Platform
 import Reporting
 
 extension OpenedModel {
@@ -26,7 +25,14 @@ extension OpenedModel {
                 remedy: "name a network with --checkpoint, and the n-gram model with --mix")
         }
         let width = max(streams, tuning ? Evaluator.width(streams: fittingStreams, ranks: communicator.size) : 1)
-        try communicator.together("checking the memory") { try checkMemory(settings, of: network, streams: width) }
+        try communicator.together("checking the memory") {
+            let needed = CachePredictor.memory(
+                positions: settings.positions, hidden: network.hiddenSize, vocabulary: network.vocabularySize, streams: width,
+                steps: network.chunkLength)
+            try UsageError.unlessMemory(
+                for: "the cache", needed, found: " for \(width) streams", location: "--cache \(settings.positions)",
+                remedy: "lower --cache, or --streams of evaluate")
+        }
         let cache = CachePredictor(network, settings)
         var fittedOn: DatasetPart?
         if tuning {
@@ -57,35 +63,9 @@ extension OpenedModel {
         let weight = min(max((results[best].weights[1] * 1e4).rounded() / 1e4, 1e-4), 1 - 1e-4)
         return (CacheSettings(positions: given.positions, theta: OpenedModel.thetas[best], weight: weight), dataset)
     }
-
-    /// Refuses a cache that does not fit the machine, before it is allocated.
-    private func checkMemory(_ settings: CacheSettings, of network: any HiddenStatePredictor, streams: Int) throws {
-        let machine = Machine.this.memory.usable
-        let needed = CachePredictor.memory(
-            positions: settings.positions, hidden: network.hiddenSize, vocabulary: network.vocabularySize, streams: streams,
-            steps: network.chunkLength)
-        if let needed, machine == 0 || needed <= machine { return }
-        throw UsageError(
-            "the cache needs more memory than this machine has", location: "--cache \(settings.positions)",
-            expected: "at most \(Formatting.bytes(machine))", found: needed.map { "\(Formatting.bytes($0)) for \(streams) streams" },
-            remedy: "lower --cache, or --streams of evaluate")
-    }
 }
 
 extension CacheSettings {
     /// As a command line has them.
     var options: String { "--cache \(positions) --cache-theta \(theta) --cache-weight \(weight)" }
-}
-
-/// A cache, for evaluate's certificate.
-struct CacheRecord: Encodable {
-    let positions: Int
-    let theta: Double
-    let weight: Double
-
-    init(_ settings: CacheSettings) {
-        positions = settings.positions
-        theta = settings.theta
-        weight = settings.weight
-    }
 }

@@ -1,20 +1,25 @@
 import Collectives
 import Diagnostics
 import Inference
-import Platform
 import Reporting
 
-/// Dynamic evaluation, for evaluate's certificate.
+/// Dynamic evaluation, for evaluate's certificate: its settings, and the text of which the gradients' usual size is known.
 struct DynamicRecord: Encodable {
-    let rate: Double
-    let decay: Double
-    let epsilon: Double
-    let unroll: Int
-    /// The text of which the gradients' usual size is known.
+    let settings: DynamicSettings
     let statistics: DatasetPart
 
+    private enum CodingKeys: CodingKey { case statistics }
+
+    func encode(to encoder: any Encoder) throws {
+        try settings.encode(to: encoder)
+        var container = encoder.container(keyedBy: CodingKeys.self)
+        try container.encode(statistics, forKey: .statistics)
+    }
+
     /// For people, on one line.
-    var text: String { "rate \(rate), decay \(decay), epsilon \(epsilon), every \(unroll) tokens" }
+    var text: String {
+        "rate \(settings.rate), decay \(settings.decay), epsilon \(settings.epsilon), every \(settings.unroll) tokens"
+    }
 }
 
 extension OpenedModel {
@@ -35,7 +40,9 @@ extension OpenedModel {
         guard communicator.size == 1 else {
             throw UsageError(reason, location: "--dynamic", expected: "one rank", found: "\(communicator.size)", remedy: "start it without a launcher")
         }
-        try checkMemory(network, settings)
+        try UsageError.unlessMemory(
+            for: "dynamic evaluation", DynamicPredictor.memory(network.configuration, settings), location: "--dynamic-unroll \(settings.unroll)",
+            remedy: "lower --dynamic-unroll, or use a larger machine")
         let (text, part) = try DatasetPart.open(
             .train, of: data, for: [self], to: "show how large gradients are", remedy: "evaluate without --dynamic", communicator)
         let line = ShareLine("measuring gradients")
@@ -43,18 +50,6 @@ extension OpenedModel {
             defer { line.finish() }
             return try GradientStatistics(network, text: text, unroll: settings.unroll) { line.update($0) }
         }()
-        return learning(
-            DynamicPredictor(network, settings, statistics),
-            DynamicRecord(
-                rate: settings.rate, decay: settings.decay, epsilon: settings.epsilon, unroll: settings.unroll, statistics: part))
-    }
-
-    private func checkMemory(_ network: RecurrentPredictor, _ settings: DynamicSettings) throws {
-        let machine = Machine.this.memory.usable
-        let needed = DynamicPredictor.memory(network.configuration, settings)
-        if let needed, machine == 0 || needed <= machine { return }
-        throw UsageError(
-            "dynamic evaluation needs more memory than this machine has", location: "--dynamic-unroll \(settings.unroll)",
-            expected: "at most \(Formatting.bytes(machine))", found: needed.map(Formatting.bytes), remedy: "lower --dynamic-unroll, or use a larger machine")
+        return learning(DynamicPredictor(network, settings, statistics), DynamicRecord(settings: settings, statistics: part))
     }
 }

@@ -130,7 +130,7 @@ private struct EvaluationReport: Encodable {
     /// Left out of a static evaluation.
     let dynamic: DynamicRecord?
     /// Left out without one.
-    let cache: CacheRecord?
+    let cache: CacheSettings?
     /// What the weights, or theta and weight of the cache, were fitted to; left out if they were given.
     let fittedOn: DatasetPart?
     let vocabularySha256: String

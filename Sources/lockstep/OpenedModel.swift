@@ -22,7 +22,7 @@ struct OpenedModel {
     /// Nil without `--dynamic`.
     private(set) var dynamic: DynamicRecord?
     /// Nil without `--cache`.
-    private(set) var cache: CacheRecord?
+    private(set) var cache: CacheSettings?
     /// What the weights of the mixture, or theta and weight of the cache, were fitted to; nil if they were given.
     private(set) var fittedOn: DatasetPart?
     let vocabulary: Vocabulary
@@ -128,7 +128,7 @@ struct OpenedModel {
     func cached(_ predictor: CachePredictor, _ settings: CacheSettings, fittedOn: DatasetPart?) -> OpenedModel {
         var result = self
         result.predictor = predictor
-        result.cache = CacheRecord(settings)
+        result.cache = settings
         result.fittedOn = fittedOn
         return result
     }
