@@ -7,10 +7,11 @@
 #include "tile.h"
 #include "cell_loops.h"
 #include "softmax_loops.h"
+#include "mask_loops.h"
 
 #define TEXT(name) #name
 #define KERNELS_(name) \
     const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, STEPS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
-                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX};
+                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX, mask};
 #define KERNELS(name) KERNELS_(name)
 KERNELS(NAME)

@@ -1,4 +1,4 @@
-// The parts of an instruction set: tiles and packing, which the loops in products.c need, cells and softmax.
+// The parts of an instruction set: tiles and packing, which the loops in products.c need, cells, softmax and masks.
 #ifndef LOCKSTEP_KERNELS_H
 #define LOCKSTEP_KERNELS_H
 
@@ -44,6 +44,7 @@ struct lockstep_kernels {
     void (*copy_to_slabs)(const float *a, long a_stride, const lockstep_leaves *leaves, long rows, float *slabs);
     lockstep_cells cells;
     lockstep_softmax softmax;
+    lockstep_mask *mask;
 };
 
 static inline long smaller(long a, long b) { return a < b ? a : b; }

@@ -4,6 +4,4 @@
 #define LANES 8
 #define ROWS 6
 #define STEPS 384
-// How vectors would be passed does not matter: functions that take them are inlined.
-#pragma clang diagnostic ignored "-Wpsabi"
 #include "instructions.h"

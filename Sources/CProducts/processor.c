@@ -21,6 +21,7 @@ const lockstep_kernels *lockstep_kernels_named(const char *name) {
 
 const lockstep_cells *lockstep_cells_of(const lockstep_kernels *kernels) { return &kernels->cells; }
 const lockstep_softmax *lockstep_softmax_of(const lockstep_kernels *kernels) { return &kernels->softmax; }
+lockstep_mask *lockstep_mask_of(const lockstep_kernels *kernels) { return kernels->mask; }
 
 uint64_t floating_point_mode(void) {
 #if defined(__x86_64__)

@@ -73,4 +73,77 @@ static void scale(float *values, float factor, float *sums, long count) {
     })
 }
 
-#define SOFTMAX {largest, exponentiate, scale}
+// MARK: Samples
+//
+// In double precision: a probability near 1 leaves few digits of 1 - p. PARTIAL_SUMS sums and products side by side; a row is
+// filled up with values that change neither.
+typedef double doubles __attribute__((ext_vector_type(LANES)));
+
+ALWAYS_INLINE doubles widened(vector v) { return __builtin_convertvector(v, doubles); }
+
+// Runs a block of code for every vector of each PARTIAL_SUMS places, the last of them filled up: for vector v from place j on, of
+// which n places exist.
+#define EACH_PARTIAL_SUM(count, ...)                                                             \
+    for (long first = 0; first < (count); first += PARTIAL_SUMS)                                 \
+        UNROLLED for (long v = 0; v < VECTORS; v++) {                                            \
+            const long j = first + v * LANES, left = (count) - j;                                \
+            const long n = left >= LANES ? LANES : left > 0 ? left : 0;                          \
+            __VA_ARGS__                                                                          \
+        }
+
+// The second half is added to the first, or multiplied by it, until one number is left.
+ALWAYS_INLINE double combined(const doubles partial[VECTORS], bool multiply) {
+    double parts[PARTIAL_SUMS];
+    for (long i = 0; i < PARTIAL_SUMS; i++) parts[i] = partial[i / LANES][i % LANES];
+    for (long half = PARTIAL_SUMS / 2; half > 0; half /= 2)
+        for (long i = 0; i < half; i++) parts[i] = multiply ? parts[i] * parts[i + half] : parts[i] + parts[i + half];
+    return parts[0];
+}
+
+ALWAYS_INLINE doubles rest_of(doubles p) {
+    const doubles rest = 1 - p;
+    return rest < 0x1p-40 ? (doubles)0x1p-40 : rest;
+}
+
+static void odds(const float *values, double factor, long count, double *sum, double *product) {
+    doubles sums[VECTORS], products[VECTORS];
+    UNROLLED for (long v = 0; v < VECTORS; v++) sums[v] = 0, products[v] = 1;
+    EACH_PARTIAL_SUM(count, {
+        const doubles p = widened(load(values + j, n)) * factor;
+        const doubles rest = rest_of(p);
+        sums[v] += p / rest;
+        products[v] *= rest;
+    })
+    *sum = combined(sums, false);
+    *product = combined(products, true);
+}
+
+static void blackout(float *values, double factor, double odds, float *sums, long count) {
+    EACH_PLACE(count, {
+        const doubles p = widened(load(values + j, n)) * factor;
+        const vector d = __builtin_convertvector(p + p / rest_of(p) - p * odds, vector);
+        store(values + j, n, d);
+        if (sums) store(sums + j, n, load(sums + j, n) + d);
+    })
+}
+
+static void contrast(float *values, const float *bias, float *sums, long count, double *plain, double *product) {
+    doubles plains[VECTORS], products[VECTORS];
+    UNROLLED for (long v = 0; v < VECTORS; v++) plains[v] = 0, products[v] = 1;
+    vector places;
+    for (long lane = 0; lane < LANES; lane++) places[lane] = (float)lane;
+    EACH_PARTIAL_SUM(count, {
+        // ln (1 + e^x) = max(x, 0) + ln (1 + e^-|x|). What fills up adds 0 and multiplies by 1.
+        const vector x = places < (float)n ? biased(values, bias, j, n) : (vector)-1000;
+        const vector e = exponential((vector)((integers)x | INT32_MIN));
+        plains[v] += widened(maximum(x, (vector)0));
+        products[v] *= 1 + widened(e);
+        const vector s = (x < 0 ? e : (vector)1) / (1 + e);
+        store(values + j, n, s);
+        if (sums) store(sums + j, n, load(sums + j, n) + s);
+    })
+    *plain = combined(plains, false);
+    *product = combined(products, true);
+}
+
+#define SOFTMAX {largest, exponentiate, scale, odds, blackout, contrast}

@@ -1,3 +1,4 @@
+import CProducts
 import Randomness
 
 /// Inverted dropout (Srivastava et al. 2014, section 10): each value is kept with probability 1 - rate and then
@@ -55,72 +56,25 @@ package struct Dropout {
     /// - Parameters:
     ///   - site: which of the model's dropout layers this is.
     ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
-    package func apply(_ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int) {
+    package func apply(
+        _ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int, using vectors: Vectors = .active
+    ) {
+        let mask = vectors.mask
         // A locked mask is computed once, for all rows of its stream.
         let masks = isLocked ? min(batch, source.rows) : source.rows
         for first in 0..<masks {
-            let time = UInt32(truncatingIfNeeded: first / batch)
-            let stream = UInt32(truncatingIfNeeded: firstStream + first % batch)
-            var column = 0
-            while column < source.columns {
-                // Eight counters give 32 words: word w of counter i masks columns 16 w + i (its low half) and
-                // 16 w + 8 + i (its high half) of this group of 64.
-                let words = Dropout.words(
-                    firstBlock: UInt32(truncatingIfNeeded: column / 8), time: time, stream: stream,
-                    site: UInt32(truncatingIfNeeded: site), key: key)
-                for row in stride(from: first, to: source.rows, by: masks) {
-                    let (input, output) = (source.row(row), result.row(row))
-                    mask(input, output, column, source.columns, words.0)
-                    mask(input, output, column + 16, source.columns, words.1)
-                    mask(input, output, column + 32, source.columns, words.2)
-                    mask(input, output, column + 48, source.columns, words.3)
-                }
-                column += 64
+            let counter = Dropout.counter(time: first / batch, stream: firstStream + first % batch, site: site)
+            withUnsafeBytes(of: (counter, key)) {
+                let words = $0.assumingMemoryBound(to: UInt32.self).baseAddress!
+                mask(
+                    source.row(first), masks * source.stride, result.row(first), masks * result.stride,
+                    (source.rows - first + masks - 1) / masks, source.columns, threshold, scale, words, words + 4)
             }
         }
     }
 
-    /// Sixteen columns by the halves of eight words.
-    @inline(__always)
-    private func mask(
-        _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ column: Int, _ width: Int,
-        _ words: SIMD8<UInt32>
-    ) {
-        mask(input, output, column, width, low: words & 0xFFFF)
-        mask(input, output, column + 8, width, low: words &>> 16)
-    }
-
-    @inline(__always)
-    private func mask(
-        _ input: UnsafePointer<Float>, _ output: UnsafeMutablePointer<Float>, _ column: Int, _ width: Int,
-        low bits: SIMD8<UInt32>
-    ) {
-        let lanes = min(8, width - column)
-        if lanes <= 0 { return }
-        let kept = (input.load(column) * scale).replacing(with: 0, where: bits .< threshold)
-        output.store(kept, column, lanes)
-    }
-
-    /// Philox4x32-10 (see `Philox.block`) at eight consecutive counters.
-    @inline(__always)
-    private static func words(
-        firstBlock: UInt32, time: UInt32, stream: UInt32, site: UInt32, key: SIMD2<UInt32>
-    ) -> (SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>, SIMD8<UInt32>) {
-        var c0 = SIMD8<UInt32>(repeating: firstBlock) &+ SIMD8(0, 1, 2, 3, 4, 5, 6, 7)
-        var c1 = SIMD8<UInt32>(repeating: time)
-        var c2 = SIMD8<UInt32>(repeating: stream)
-        var c3 = SIMD8<UInt32>(repeating: site)
-        let weyl = SIMD2<UInt32>(0x9E37_79B9, 0xBB67_AE85)
-        var k = key
-        for _ in 0..<10 {
-            let p0 = SIMD8<UInt64>(truncatingIfNeeded: c0) &* SIMD8<UInt64>(repeating: UInt64(Philox.multiplier0))
-            let p1 = SIMD8<UInt64>(truncatingIfNeeded: c2) &* SIMD8<UInt64>(repeating: UInt64(Philox.multiplier1))
-            c0 = SIMD8<UInt32>(truncatingIfNeeded: p1 &>> 32) ^ c1 ^ SIMD8<UInt32>(repeating: k.x)
-            c2 = SIMD8<UInt32>(truncatingIfNeeded: p0 &>> 32) ^ c3 ^ SIMD8<UInt32>(repeating: k.y)
-            c1 = SIMD8<UInt32>(truncatingIfNeeded: p1)
-            c3 = SIMD8<UInt32>(truncatingIfNeeded: p0)
-            k &+= weyl
-        }
-        return (c0, c1, c2, c3)
+    private static func counter(time: Int, stream: Int, site: Int) -> SIMD4<UInt32> {
+        SIMD4(
+            UInt32(truncatingIfNeeded: time), UInt32(truncatingIfNeeded: stream), UInt32(truncatingIfNeeded: site), 0)
     }
 }

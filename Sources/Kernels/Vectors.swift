@@ -54,9 +54,12 @@ package enum Vectors: String, CaseIterable, Sendable {
         portable: lockstep_kernels_named("portable"), avx2: lockstep_kernels_named("avx2"), avx512: lockstep_kernels_named("avx512")
     )
 
-    /// The loops of the cells, and those of the softmax. This processor must have the instructions.
+    /// The loops of the cells, of the softmax and of dropout. This processor must have the instructions.
     var cells: lockstep_cells { lockstep_cells_of(available).pointee }
     var softmax: lockstep_softmax { lockstep_softmax_of(available).pointee }
+    var mask: @convention(c) (
+        UnsafePointer<Float>?, Int, UnsafeMutablePointer<Float>?, Int, Int, Int, UInt32, Float, UnsafePointer<UInt32>?, UnsafePointer<UInt32>?
+    ) -> Void { lockstep_mask_of(available) }
 
     private var available: OpaquePointer {
         guard let kernels else { preconditionFailure("a processor without \(self)") }

@@ -89,7 +89,7 @@ final class SampledHead: Head {
         touched = UnsafeBufferPointer(start: touchedBlocks.base, count: 0)
         let sparse = parameters.layout.sparseRows
         firstBlocks = (Int32(sparse.blocks(of: weightName).lowerBound), Int32(sparse.blocks(of: "decoder.bias").lowerBound))
-        shardLosses = Array(repeating: 0, count: sums.isSharded ? sums.nodes.last!.shards.upperBound : 0)
+        shardLosses = Array(repeating: 0, count: sums.isSharded ? sums.shards : 0)
     }
 
     private let firstBlocks: (weights: Int32, bias: Int32)
@@ -182,20 +182,18 @@ final class SampledHead: Head {
         result.base.update(repeating: 0, count: tokenCount * (h + 1))
         sampleGradients.base.update(repeating: 0, count: softmax.samples * h)
         sampleBiasGradients.base.update(repeating: 0, count: softmax.samples)
-        let (width, batch) = (sums.width, sums.nodes.last!.shards.upperBound * sums.width)
-        let rows = chunk.rows / batch * width
-        /// The chunk's row of a place in the shard.
-        func row(_ place: Int) -> Int { place / width * batch + shard * width + place % width }
+        let rows = sums.rows(of: shard..<shard + 1, in: chunk.rows)
         var sum = LossSum()
         var place = 0
-        while place < rows {
+        while place < rows.count {
             var count = 0
             clock.enter(.output)
             // A block of rows that have a target.
-            while place < rows, count < blockRows {
-                if targets[row(place)] >= 0 {
-                    copy(chunk.row(row(place)), to: hidden.row(count), count: h)
-                    blockPlaces[count] = Int32(row(place))
+            while place < rows.count, count < blockRows {
+                let row = rows[place]
+                if targets[row] >= 0 {
+                    copy(chunk.row(row), to: hidden.row(count), count: h)
+                    blockPlaces[count] = Int32(row)
                     count += 1
                 }
                 place += 1
@@ -229,20 +227,18 @@ final class SampledHead: Head {
     /// Row `i` of the block: its scores become their gradient, and the target's is added to what it belongs to.
     /// - Returns: the loss in nats.
     private func differentiate(_ i: Int, target: Int32, _ below: UnsafeMutablePointer<Float>, into result: Matrix) -> Double {
-        let (h, row, scores) = (weights.columns, hidden.row(i), scores.row(i))
-        for place in LaneBlocks(softmax.samples) { Row(scores)[place] = Row(scores)[place] + Row(sampleOffsets.base)[place] }
-        // A sample that is the target counts for nothing.
-        for sample in 0..<softmax.samples where noise.tokens[sample] == target { scores[sample] = -.infinity }
+        let (h, row) = (weights.columns, hidden.row(i))
+        let samples = SampleScores(
+            scores.row(i), offsets: sampleOffsets.base, sums: sampleBiasGradients.base, tokens: noise.tokens.base, count: softmax.samples)
         let own = weights.row(Int(target))
         var delta = dot(own, row, count: h) + bias[Int(target)] - noise.corrections.base[Int(target)]
-        let nats = softmax.loss.differentiate(target: &delta, scores, count: softmax.samples)
+        let nats = softmax.loss.differentiate(target, target: &delta, samples)
         let gradient = result.row(Int(places[Int(target)]))
         for place in LaneBlocks(h) {
             Row(gradient)[place] = Row(gradient)[place] + Row(row)[place] * delta
             Row(below)[place] = Row(below)[place] + Row(own)[place] * delta
         }
         gradient[h] += delta
-        Kernels.add(sampleBiasGradients.base, scores, into: sampleBiasGradients.base, count: softmax.samples)
         return nats
     }
 }

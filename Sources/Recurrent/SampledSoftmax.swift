@@ -74,88 +74,15 @@ package final class NoiseSamples {
 }
 
 extension SampledSoftmax.Loss {
-    /// The loss of one row, in nats, and its gradient in place of the scores.
+    /// The loss of one prediction, in nats, and its gradient in place of the scores.
     /// - Parameters:
-    ///   - target: the target's corrected score; becomes its gradient.
-    ///   - scores: the samples' corrected scores [K]; minus infinity for one that is the target itself, which counts for nothing.
-    package func differentiate(target: inout Float, _ scores: UnsafeMutablePointer<Float>, count: Int) -> Double {
-        self == .nce ? contrast(&target, scores, count) : discriminate(&target, scores, count)
-    }
-
-    /// -ln s(G_0) - sum ln s(-G_j), s the logistic function.
-    private func contrast(_ target: inout Float, _ scores: UnsafeMutablePointer<Float>, _ count: Int) -> Double {
-        var nats = LogarithmicSum()
-        nats.addSoftplus(-Double(target))
-        target = Float(-1 / (1 + Elementary.exponential(Double(target))))
-        for j in 0..<count {
-            nats.addSoftplus(Double(scores[j]))
-            scores[j] = Float(1 / (1 + Elementary.exponential(-Double(scores[j]))))
+    ///   - token: the target.
+    ///   - target: its score with bias and correction; becomes its gradient.
+    package func differentiate(_ token: Int32, target: inout Float, _ samples: SampleScores) -> Double {
+        switch self {
+        case .blackout: samples.blackout(token: token, target: &target)
+        case .nce: samples.contrast(token: token, target: &target)
+        case .softmax: samples.softmax(token: token, target: &target)
         }
-        return nats.total
     }
-
-    /// With p the softmax of all scores: -ln p_0, and for BlackOut - sum ln (1 - p_j) in addition.
-    private func discriminate(_ target: inout Float, _ scores: UnsafeMutablePointer<Float>, _ count: Int) -> Double {
-        var largest = target
-        for j in 0..<count { largest = max(largest, scores[j]) }
-        let zero = Elementary.exponential(Double(target - largest))
-        var sum = zero
-        for j in 0..<count {
-            let e = Elementary.exponential(Double(scores[j] - largest))
-            scores[j] = Float(e)
-            sum += e
-        }
-        var nats = LogarithmicSum()
-        nats.plain = Elementary.logarithm(sum) - Double(target - largest)
-        let p0 = zero / sum
-        guard self == .blackout else {
-            for j in 0..<count { scores[j] = Float(Double(scores[j]) / sum) }
-            target = Float(p0 - 1)
-            return nats.plain
-        }
-        var odds = 0.0
-        for j in 0..<count {
-            let p = Double(scores[j]) / sum
-            // One sample with all of the probability would cost an infinite loss.
-            let rest = max(1 - p, 0x1p-40)
-            odds += p / rest
-            nats.subtract(rest)
-        }
-        for j in 0..<count {
-            let p = Double(scores[j]) / sum
-            scores[j] = Float(p + p / max(1 - p, 0x1p-40) - p * odds)
-        }
-        target = Float(p0 - 1 - p0 * odds)
-        return nats.total
-    }
-}
-
-/// A sum of logarithms, most of them taken of products.
-private struct LogarithmicSum {
-    var plain = 0.0
-    private var product = 1.0
-
-    mutating func add(_ x: Double) {
-        product *= x
-        fold()
-    }
-
-    /// ln (1 + e^x) = x + ln (1 + e^-x), for an x of any size.
-    mutating func addSoftplus(_ x: Double) {
-        if x > 0 { plain += x }
-        add(1 + Elementary.exponential(-x.magnitude))
-    }
-
-    mutating func subtract(_ x: Double) {
-        product /= x
-        fold()
-    }
-
-    private mutating func fold() {
-        guard product > 0x1p500 || product < 0x1p-500 else { return }
-        plain += Elementary.logarithm(product)
-        product = 1
-    }
-
-    var total: Double { plain + Elementary.logarithm(product) }
 }

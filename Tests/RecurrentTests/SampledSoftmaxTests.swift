@@ -19,18 +19,53 @@ import Testing
         let factor = loss == .nce ? 3.0 : 1
         var corrected = zip(Self.scores, Self.noise).map { Float($0 - log(factor * $1)) }
         var target = corrected.removeFirst()
-        let found = corrected.withUnsafeMutableBufferPointer { loss.differentiate(target: &target, $0.baseAddress!, count: 3) }
+        let found = Self.differentiate(loss, &target, &corrected)
         #expect(abs(found - nats) < 1e-6)
         for (a, b) in zip([target] + corrected, gradients) { #expect(abs(Double(a) - b) < 1e-6) }
+    }
+
+    /// - Parameter token: the target, where the samples are the tokens 0, 1, ...
+    private static func differentiate(
+        _ loss: SampledSoftmax.Loss, _ target: inout Float, _ scores: inout [Float], token: Int32 = -1, using vectors: Vectors = .active
+    ) -> Double {
+        let (offsets, tokens) = (scores.map { _ in Float(0) }, scores.indices.map { Int32($0) })
+        var sums = scores.map { _ in Float(1) }
+        let nats = scores.withUnsafeMutableBufferPointer { scores in
+            let row = SampleScores(
+                scores.baseAddress!, offsets: offsets, sums: &sums, tokens: tokens, count: scores.count, using: vectors)
+            return loss.differentiate(token, target: &target, row)
+        }
+        #expect(sums == scores.map { 1 + $0 })
+        return nats
+    }
+
+    /// As many scores as fill vectors, and do not; as fill a block of the sums, and do not. The last but one is the target.
+    @Test(arguments: SampledSoftmax.Loss.allCases, [2, 7, 8, 16, 17, 33, 511, 512, 513, 1500])
+    func lossesAreThoseOfTheDefinitionWithAllInstructions(loss: SampledSoftmax.Loss, count: Int) {
+        var random = PhiloxSequence(seed: UInt64(count), purpose: .corpus)
+        let scores = (0..<count).map { _ in Float(random.uniform() * 12 - 6) }
+        var z = scores.map(Double.init)
+        z.remove(at: count - 2)
+        var found: [[UInt32]] = []
+        for vectors in Vectors.available {
+            var (target, gradients) = (Float(0.7), scores)
+            let nats = Self.differentiate(loss, &target, &gradients, token: Int32(count - 2), using: vectors)
+            #expect(abs(nats - Self.loss(loss, [Double(Float(0.7))] + z)) < 1e-6 * max(1, nats))
+            #expect(gradients[count - 2] == 0)
+            let total = (gradients + [target]).reduce(0) { $0 + Double($1) }
+            #expect(loss == .nce || abs(total) < 1e-5, "gradients of a softmax add up to 0")
+            found.append((gradients + [target, Float(nats)]).map(\.bitPattern))
+        }
+        #expect(Set(found).count == 1)
     }
 
     /// Scores that would overflow, a sample that has all of the probability, one that is the target.
     @Test(arguments: SampledSoftmax.Loss.allCases) func extremeScoresStayFinite(loss: SampledSoftmax.Loss) {
         for scores: [Float] in [[-2000, 3000, 2], [2000, -3000, 2], [0, -.infinity, -.infinity], [-90, 90, 90]] {
             var (target, samples) = (scores[0], Array(scores[1...]))
-            let nats = samples.withUnsafeMutableBufferPointer { loss.differentiate(target: &target, $0.baseAddress!, count: 2) }
+            let nats = Self.differentiate(loss, &target, &samples)
             #expect(nats.isFinite && nats >= 0 && target.isFinite && target <= 0 && samples.allSatisfy(\.isFinite), "\(scores): \(nats)")
-            for (score, gradient) in zip(scores[1...], samples) where score == -.infinity { #expect(gradient == 0) }
+            for (score, gradient) in zip(scores[1...], samples) where score == -.infinity { #expect(gradient < 1e-37) }
         }
     }
 

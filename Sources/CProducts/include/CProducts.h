@@ -1,4 +1,5 @@
-// Products of single-precision matrices in one order of sums, with gates (cells.h) and softmax (softmax.h) beside them.
+// Products of single-precision matrices in one order of sums, with gates (cells.h), softmax (softmax.h) and dropout masks
+// (masks.h) beside them.
 // docs/products.md explains panels, tiles and blocks.
 //
 // Each element of a product is one chain of fused multiply-adds over k in ascending order:
@@ -12,6 +13,7 @@
 #define LOCKSTEP_CPRODUCTS_H
 
 #include "cells.h"
+#include "masks.h"
 #include "softmax.h"
 
 #include <stdbool.h>
@@ -26,6 +28,7 @@ const lockstep_kernels *lockstep_kernels_named(const char *name);
 // What they have beside products.
 const lockstep_cells *lockstep_cells_of(const lockstep_kernels *kernels);
 const lockstep_softmax *lockstep_softmax_of(const lockstep_kernels *kernels);
+lockstep_mask *lockstep_mask_of(const lockstep_kernels *kernels);
 
 // Floats of the packed form of a [k, n] matrix, whose memory must be aligned to 64 bytes.
 size_t lockstep_packed_count(const lockstep_kernels *kernels, long k, long n);
