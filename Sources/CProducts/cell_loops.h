@@ -4,12 +4,12 @@
 
 #define EACH_ROW for (long row = 0; row < rows; row++)
 
-static void lstm(long rows, long size, float *gates, const float *bias, const float *peepholes, const float *before,
+static void lstm(long rows, long size, long count, float *gates, const float *bias, const float *peepholes, const float *before,
                  float *after, float *hidden) {
     const float *bi = bias, *bf = bi + size, *bg = bf + size, *bo = bg + size;
     EACH_ROW {
         float *gi = gates + row * 4 * size, *gf = gi + size, *gg = gf + size, *go = gg + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector old = load(before + place, n);
             vector ai = load(gi + j, n) + load(bi + j, n);
@@ -31,11 +31,11 @@ static void lstm(long rows, long size, float *gates, const float *bias, const fl
     }
 }
 
-static void lstm_backward(long rows, long size, float *gates, const float *peepholes, float *products, const float *before,
-                          const float *after, const float *above, const float *passed, float *cell) {
+static void lstm_backward(long rows, long size, long count, float *gates, const float *peepholes, float *products,
+                          const float *before, const float *after, const float *above, const float *passed, float *cell) {
     EACH_ROW {
         float *gi = gates + row * 4 * size, *gf = gi + size, *gg = gf + size, *go = gg + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector i = load(gi + j, n), f = load(gf + j, n), g = load(gg + j, n), o = load(go + j, n);
             const vector old = load(before + place, n), c = load(after + place, n), y = hyperbolic_tangent(c);
@@ -56,10 +56,10 @@ static void lstm_backward(long rows, long size, float *gates, const float *peeph
     }
 }
 
-static void expose(long rows, long size, const float *gates, float *squashed, const float *bias, float *hidden) {
+static void expose(long rows, long size, long count, const float *gates, float *squashed, const float *bias, float *hidden) {
     EACH_ROW {
         const float *go = gates + (row * 4 + 3) * size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector y = hyperbolic_tangent(load(squashed + place, n) + load(bias + j, n));
             store(squashed + place, n, y);
@@ -68,10 +68,11 @@ static void expose(long rows, long size, const float *gates, float *squashed, co
     }
 }
 
-static void expose_backward(long rows, long size, float *gates, float *squashed, const float *above, const float *passed) {
+static void expose_backward(long rows, long size, long count, float *gates, float *squashed, const float *above,
+                            const float *passed) {
     EACH_ROW {
         float *go = gates + (row * 4 + 3) * size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector o = load(go + j, n), y = load(squashed + place, n);
             const vector dh = load(above + place, n) + load(passed + place, n);
@@ -81,11 +82,11 @@ static void expose_backward(long rows, long size, float *gates, float *squashed,
     }
 }
 
-static void normalized_lstm_backward(long rows, long size, float *gates, const float *before, const float *normalized,
+static void normalized_lstm_backward(long rows, long size, long count, float *gates, const float *before, const float *normalized,
                                      float *cell) {
     EACH_ROW {
         float *gi = gates + row * 4 * size, *gf = gi + size, *gg = gf + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector i = load(gi + j, n), f = load(gf + j, n), g = load(gg + j, n);
             const vector dc = load(cell + place, n) + load(normalized + place, n);
@@ -97,10 +98,10 @@ static void normalized_lstm_backward(long rows, long size, float *gates, const f
     }
 }
 
-static void gru_reset(long rows, long size, float *gates, const float *bias, const float *before, float *reset) {
+static void gru_reset(long rows, long size, long count, float *gates, const float *bias, const float *before, float *reset) {
     EACH_ROW {
         float *gr = gates + row * 3 * size, *gz = gr + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector r = logistic(load(gr + j, n) + load(bias + j, n));
             store(gr + j, n, r);
@@ -110,10 +111,10 @@ static void gru_reset(long rows, long size, float *gates, const float *bias, con
     }
 }
 
-static void gru_candidate(long rows, long size, float *gates, const float *bias, const float *before, float *after) {
+static void gru_candidate(long rows, long size, long count, float *gates, const float *bias, const float *before, float *after) {
     EACH_ROW {
         float *gz = gates + (row * 3 + 1) * size, *gn = gz + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector candidate = hyperbolic_tangent(load(gn + j, n) + load(bias + 2 * size + j, n));
             store(gn + j, n, candidate);
@@ -122,11 +123,11 @@ static void gru_candidate(long rows, long size, float *gates, const float *bias,
     }
 }
 
-static void gru_candidate_backward(long rows, long size, float *gates, const float *before, const float *above,
+static void gru_candidate_backward(long rows, long size, long count, float *gates, const float *before, const float *above,
                                    const float *passed, float *direct) {
     EACH_ROW {
         float *gz = gates + (row * 3 + 1) * size, *gn = gz + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector z = load(gz + j, n), candidate = load(gn + j, n);
             const vector dh = load(above + place, n) + load(passed + place, n) + load(direct + place, n);
@@ -137,10 +138,11 @@ static void gru_candidate_backward(long rows, long size, float *gates, const flo
     }
 }
 
-static void gru_reset_backward(long rows, long size, float *gates, const float *before, const float *reset, float *direct) {
+static void gru_reset_backward(long rows, long size, long count, float *gates, const float *before, const float *reset,
+                               float *direct) {
     EACH_ROW {
         float *gr = gates + row * 3 * size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector r = load(gr + j, n), d = load(reset + place, n);
             store(gr + j, n, d * load(before + place, n) * r * (1 - r));
@@ -149,14 +151,14 @@ static void gru_reset_backward(long rows, long size, float *gates, const float *
     }
 }
 
-static void gru_after(long rows, long size, float *gates, float *products, const float *input_bias, const float *recurrent_bias,
-                      const float *before, float *after) {
+static void gru_after(long rows, long size, long count, float *gates, float *products, const float *input_bias,
+                      const float *recurrent_bias, const float *before, float *after) {
     const float *br = input_bias, *bz = br + size, *bn = bz + size;
     const float *cr = recurrent_bias, *cz = cr + size, *cn = cz + size;
     EACH_ROW {
         float *gr = gates + row * 3 * size, *gz = gr + size, *gn = gz + size;
         float *pr = products + row * 3 * size, *pz = pr + size, *pn = pz + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector r = logistic(load(gr + j, n) + load(pr + j, n) + load(br + j, n) + load(cr + j, n));
             const vector z = logistic(load(gz + j, n) + load(pz + j, n) + load(bz + j, n) + load(cz + j, n));
@@ -169,12 +171,12 @@ static void gru_after(long rows, long size, float *gates, float *products, const
     }
 }
 
-static void gru_after_backward(long rows, long size, float *gates, float *products, const float *before, const float *above,
-                               const float *passed, float *direct) {
+static void gru_after_backward(long rows, long size, long count, float *gates, float *products, const float *before,
+                               const float *above, const float *passed, float *direct) {
     EACH_ROW {
         float *gr = gates + row * 3 * size, *gz = gr + size, *gn = gz + size;
         float *pr = products + row * 3 * size, *pz = pr + size, *pn = pz + size;
-        EACH_PLACE(size, {
+        EACH_PLACE(count, {
             const long place = row * size + j;
             const vector r = load(gr + j, n), z = load(gz + j, n), candidate = load(gn + j, n), q = load(pn + j, n);
             const vector dh = load(above + place, n) + load(passed + place, n) + load(direct + place, n);
@@ -189,33 +191,36 @@ static void gru_after_backward(long rows, long size, float *gates, float *produc
 }
 
 // Inlined with each g, so that the loops have no choice to make.
-ALWAYS_INLINE void activate_by(const lockstep_activation g, long rows, long size, float *values, const float *bias) {
-    EACH_ROW EACH_PLACE(size, {
+ALWAYS_INLINE void activate_by(const lockstep_activation g, long rows, long size, long count, float *values, const float *bias) {
+    EACH_ROW EACH_PLACE(count, {
         float *place = values + row * size + j;
         const vector a = load(place, n) + load(bias + j, n);
         store(place, n, g == LOCKSTEP_TANH ? hyperbolic_tangent(a) : g == LOCKSTEP_SIGMOID ? logistic(a) : maximum(a, 0));
     })
 }
 
-static void activate(lockstep_activation g, long rows, long size, float *values, const float *bias) {
+static void activate(lockstep_activation g, long rows, long size, long count, float *values, const float *bias) {
     switch (g) {
-    case LOCKSTEP_TANH: activate_by(LOCKSTEP_TANH, rows, size, values, bias); break;
-    case LOCKSTEP_SIGMOID: activate_by(LOCKSTEP_SIGMOID, rows, size, values, bias); break;
-    case LOCKSTEP_RELU: activate_by(LOCKSTEP_RELU, rows, size, values, bias); break;
+    case LOCKSTEP_TANH: activate_by(LOCKSTEP_TANH, rows, size, count, values, bias); break;
+    case LOCKSTEP_SIGMOID: activate_by(LOCKSTEP_SIGMOID, rows, size, count, values, bias); break;
+    case LOCKSTEP_RELU: activate_by(LOCKSTEP_RELU, rows, size, count, values, bias); break;
     }
 }
 
-static void activate_backward(lockstep_activation g, long rows, long size, float *gradient, const float *passed, const float *y) {
-    EACH_PLACE(rows * size, {
-        const vector h = load(y + j, n);
-        vector d = load(gradient + j, n);
-        if (passed) d += load(passed + j, n);
-        store(gradient + j, n, g == LOCKSTEP_TANH ? d * (1 - h * h) : g == LOCKSTEP_SIGMOID ? d * h * (1 - h) : h <= 0 ? 0 : d);
+static void activate_backward(lockstep_activation g, long rows, long size, long count, float *gradient, const float *passed,
+                              const float *y) {
+    if (count == size) count = size = rows * size, rows = 1;  // one long row
+    EACH_ROW EACH_PLACE(count, {
+        const long place = row * size + j;
+        const vector h = load(y + place, n);
+        vector d = load(gradient + place, n);
+        if (passed) d += load(passed + place, n);
+        store(gradient + place, n, g == LOCKSTEP_TANH ? d * (1 - h * h) : g == LOCKSTEP_SIGMOID ? d * h * (1 - h) : h <= 0 ? 0 : d);
     })
 }
 
-static void highway(long rows, long size, float *gate, const float *bias, const float *x, const float *h, float *y) {
-    EACH_ROW EACH_PLACE(size, {
+static void highway(long rows, long size, long count, float *gate, const float *bias, const float *x, const float *h, float *y) {
+    EACH_ROW EACH_PLACE(count, {
         const long place = row * size + j;
         const vector t = logistic(load(gate + place, n) + load(bias + j, n)), input = load(x + place, n);
         store(gate + place, n, t);
@@ -223,12 +228,15 @@ static void highway(long rows, long size, float *gate, const float *bias, const 
     })
 }
 
-static void highway_backward(long rows, long size, float *gradient, float *gate, const float *x, const float *h, float *past) {
-    EACH_PLACE(rows * size, {
-        const vector t = load(gate + j, n), dy = load(gradient + j, n);
-        store(gate + j, n, dy * (load(h + j, n) - load(x + j, n)) * t * (1 - t));
-        store(past + j, n, dy * (1 - t));
-        store(gradient + j, n, dy * t);
+static void highway_backward(long rows, long size, long count, float *gradient, float *gate, const float *x, const float *h,
+                             float *past) {
+    if (count == size) count = size = rows * size, rows = 1;  // one long row
+    EACH_ROW EACH_PLACE(count, {
+        const long place = row * size + j;
+        const vector t = load(gate + place, n), dy = load(gradient + place, n);
+        store(gate + place, n, dy * (load(h + place, n) - load(x + place, n)) * t * (1 - t));
+        store(past + place, n, dy * (1 - t));
+        store(gradient + place, n, dy * t);
     })
 }
 

@@ -3,18 +3,11 @@
 // Between jobs the threads spin for a few microseconds, since the next job usually follows at once, and then sleep.
 // If the pool is busy with another thread's job, the caller does the job alone.
 #include "kernels.h"
+#include "pause.h"
 
 #include <pthread.h>
 #include <signal.h>
 #include <stdatomic.h>
-
-#if defined(__x86_64__)
-#define PAUSE() __builtin_ia32_pause()
-#elif defined(__aarch64__)
-#define PAUSE() __asm__ volatile("yield")
-#else
-#define PAUSE() ((void)0)
-#endif
 
 enum { most_threads = 256, watches = 1000 };  // a watch is a pause of up to 50 ns
 

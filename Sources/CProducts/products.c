@@ -152,8 +152,11 @@ typedef struct product {
     float *c;
     long c_stride;
     bool accumulate;
+    lockstep_slices slices;  // of the rows of c, m each
     atomic_bool failed;
 } product;
+
+static const lockstep_slices whole = {.count = 1};
 
 // Divides the columns into parts of whole panels.
 static void multiply_packed_part(void *context, long part, long parts) {
@@ -172,11 +175,12 @@ static void multiply_packed_part(void *context, long part, long parts) {
 
 bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
                               const float *packed, float *c, long c_stride, bool accumulate) {
-    product p = {s, m, n, k, a, a_stride, false, packed, 0, false, c, c_stride, accumulate, false};
+    product p = {s, m, n, k, a, a_stride, false, packed, 0, false, c, c_stride, accumulate, whole, false};
     lockstep_parallel(threads_for(m * n * k, WORTH_MULTIPLYING, lockstep_panel_count(s, n)), multiply_packed_part, &p);
     return !atomic_load(&p.failed);
 }
 
+// - m: rows of each slice.
 static void multiply_block(const product *p, long m, long n, const float *a, const float *b, float *c, workspace *work) {
     const long most = most_steps(p->kernels, p->a_transposed), steps = block_steps(p->k, most), width = PANEL_FLOATS / most;
     for (long j = 0; j < n; j += width) {
@@ -186,9 +190,13 @@ static void multiply_block(const product *p, long m, long n, const float *a, con
             const float *corner = p->b_transposed ? b + j * p->b_stride + step : b + step * p->b_stride + j;
             pack_panels(&(packing){p->kernels, corner, p->b_stride, p->b_transposed, height, columns, 0, panels, work->panels},
                         0, panels);
-            multiply_steps(p->kernels, m, columns, height, p->a_transposed ? a + step * p->a_stride : a + step, p->a_stride,
-                           p->a_transposed, work->panels, height, 0, 0, panels, c + j, p->c_stride,
-                           p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
+            for (long slice = 0; slice < p->slices.count; slice++) {
+                const long first = slice * p->slices.stride;
+                const float *from = a + (p->a_transposed ? first + step * p->a_stride : first * p->a_stride + step);
+                multiply_steps(p->kernels, m, columns, height, from, p->a_stride, p->a_transposed, work->panels, height, 0, 0,
+                               panels, c + first * p->c_stride + j, p->c_stride,
+                               p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
+            }
         }
     }
 }
@@ -212,7 +220,15 @@ static void multiply_part(void *context, long part, long parts) {
 
 bool lockstep_multiply(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride, bool a_transposed,
                        const float *b, long b_stride, bool b_transposed, float *c, long c_stride, bool accumulate) {
-    product p = {s, m, n, k, a, a_stride, a_transposed, b, b_stride, b_transposed, c, c_stride, accumulate, false};
+    product p = {s, m, n, k, a, a_stride, a_transposed, b, b_stride, b_transposed, c, c_stride, accumulate, whole, false};
     lockstep_parallel(threads_for(m * n * k, WORTH_MULTIPLYING, m >= n ? m : n), multiply_part, &p);
+    return !atomic_load(&p.failed);
+}
+
+bool lockstep_multiply_slices(const lockstep_kernels *s, long m, long n, long k, const lockstep_slices *slices, const float *a,
+                              long a_stride, const float *b, long b_stride, float *c, long c_stride) {
+    product p = {s, m, n, k, a, a_stride, true, b, b_stride, false, c, c_stride, false, *slices, false};
+    const long work = slices->count * m * n * k;
+    lockstep_parallel(threads_for(work, WORTH_MULTIPLYING, m >= n ? m : n), multiply_part, &p);
     return !atomic_load(&p.failed);
 }

@@ -34,8 +34,10 @@ package final class Buffer {
     }
 
     /// Uses memory that belongs to `owner`, which is kept, with `slack` floats behind it.
-    package init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject) {
+    /// - Parameter isCounted: whether it counts as a buffer's own.
+    package init(_ memory: UnsafeMutableBufferPointer<Float>, of owner: AnyObject, isCounted: Bool = false) {
         precondition(UInt(bitPattern: memory.baseAddress) % 64 == 0)
+        if isCounted { Buffer.tally?.add(memory.count * MemoryLayout<Float>.stride) }
         base = memory.baseAddress!
         count = memory.count
         self.owner = owner

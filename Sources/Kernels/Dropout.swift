@@ -56,13 +56,15 @@ package struct Dropout {
     /// - Parameters:
     ///   - site: which of the model's dropout layers this is.
     ///   - batch: B, streams per time step; row t * B + b belongs to time t and global stream `firstStream + b`.
+    ///   - share: which of a number of masks are applied.
     package func apply(
-        _ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int, using vectors: Vectors = .active
+        _ source: Matrix, into result: Matrix, site: Int, batch: Int, firstStream: Int, using vectors: Vectors = .active,
+        share: (_ masks: Int) -> Range<Int> = { 0..<$0 }
     ) {
         let mask = vectors.mask
         // A locked mask is computed once, for all rows of its stream.
         let masks = isLocked ? min(batch, source.rows) : source.rows
-        for first in 0..<masks {
+        for first in share(masks) {
             let counter = Dropout.counter(time: first / batch, stream: firstStream + first % batch, site: site)
             withUnsafeBytes(of: (counter, key)) {
                 let words = $0.assumingMemoryBound(to: UInt32.self).baseAddress!

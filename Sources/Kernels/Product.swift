@@ -43,6 +43,21 @@ package func multiply(
     else { throw KernelError(operation: "the product [\(m),\(k)] x [\(k),\(n)]") }
 }
 
+/// `c = a^T b` for some rows of c: the same units in each block of rows, for which b is packed once.
+/// - Parameters:
+///   - a: [k, m], whose columns are the rows of c; `b`: [k, n]; `c`: [m, n].
+/// - Throws: `VectorsError`, `KernelError`.
+package func multiply(_ a: Matrix, _ slices: Slices, by b: Matrix, into c: Matrix) throws {
+    precondition(a.rows == b.rows && c.rows == a.columns && c.columns == b.columns && slices.width == c.rows)
+    if slices.isEmpty { return }
+    var shape = lockstep_slices(count: slices.blocks, stride: slices.stride)
+    guard
+        lockstep_multiply_slices(
+            try Vectors.chosen.kernels, slices.units.count, c.columns, a.rows, &shape, a.base + slices.units.lowerBound, a.stride,
+            b.base, b.stride, c.row(slices.units.lowerBound), c.stride)
+    else { throw KernelError(operation: "the product [\(slices.units.count * slices.blocks),\(a.rows)] x [\(b.rows),\(b.columns)]") }
+}
+
 /// A product `c = a W` (or `c += a W`) whose weights are packed once after each change and then serve any number of
 /// products of any number of rows: the recurrent product of T time steps, or one large product.
 ///

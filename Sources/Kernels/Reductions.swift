@@ -1,21 +1,41 @@
 /// Sum of the squares of `count` floats, in double precision, in an order fixed by `count` alone.
 package func sumOfSquares(_ values: UnsafePointer<Float>, count: Int) -> Double {
     var total = 0.0
+    forEachSquare(values, count: count) { total += $0 }
+    return total
+}
+
+/// The numbers whose sum, from first to last, is `sumOfSquares`. Those of a part that begins a multiple of `squareBlock` floats
+/// later follow those of the floats before it.
+package func squares(_ values: UnsafePointer<Float>, count: Int, into terms: UnsafeMutablePointer<Double>) {
+    var place = 0
+    forEachSquare(values, count: count) {
+        terms[place] = $0
+        place += 1
+    }
+}
+
+/// How many these are.
+package func squareCount(of count: Int) -> Int { (count + squareBlock - 1) / squareBlock + count % 8 }
+
+package let squareBlock = 512
+
+@inline(__always)
+private func forEachSquare(_ values: UnsafePointer<Float>, count: Int, _ body: (Double) -> Void) {
     // Blocks keep the single-precision partial sums short: at most 64 additions per lane.
     var start = 0
     while start < count {
-        let length = min(512, count - start)
+        let length = min(squareBlock, count - start)
         let whole = length & ~7
         var partial = Lanes.zero
         for j in stride(from: start, to: start + whole, by: 8) {
             let v = values.load(j)
             partial += v * v
         }
-        total += Double(partial.total)
-        for j in start + whole..<start + length { total += Double(values[j] * values[j]) }
+        body(Double(partial.total))
+        for j in start + whole..<start + length { body(Double(values[j] * values[j])) }
         start += length
     }
-    return total
 }
 
 /// `sums[j] = sum over rows of matrix[i, j]`.

@@ -1,5 +1,5 @@
-// Products of single-precision matrices in one order of sums, with gates (cells.h), softmax (softmax.h) and dropout masks
-// (masks.h) beside them.
+// Products of single-precision matrices in one order of sums, with gates (cells.h), softmax (softmax.h), dropout masks
+// (masks.h) and a barrier (barrier.h) beside them.
 // docs/products.md explains panels, tiles and blocks.
 //
 // Each element of a product is one chain of fused multiply-adds over k in ascending order:
@@ -12,6 +12,7 @@
 #ifndef LOCKSTEP_CPRODUCTS_H
 #define LOCKSTEP_CPRODUCTS_H
 
+#include "barrier.h"
 #include "cells.h"
 #include "masks.h"
 #include "softmax.h"
@@ -46,6 +47,15 @@ bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, l
 bool lockstep_multiply(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                        bool a_transposed, const float *b, long b_stride, bool b_transposed, float *c, long c_stride,
                        bool accumulate);
+
+// Equal slices of the rows of c, whose first rows are `stride` apart.
+typedef struct {
+    long count, stride;
+} lockstep_slices;
+// The products c = a^T b of several slices, for all of which b is packed once: a [k, ..], b [k, n], c [.., n], and m rows of c in
+// each slice. The first begins with row 0 of c, which comes from column 0 of a.
+bool lockstep_multiply_slices(const lockstep_kernels *kernels, long m, long n, long k, const lockstep_slices *slices,
+                              const float *a, long a_stride, const float *b, long b_stride, float *c, long c_stride);
 
 // Lets products and packing use `count` threads, including the caller's. Returns how many there are: at least 1, no more
 // than 256, and fewer than asked for if the system refuses to create them.
