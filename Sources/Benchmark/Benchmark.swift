@@ -89,16 +89,22 @@ package struct Benchmark {
         let machines = try communicator.machineGroups()
         if options.stepsOnly {
             guard communicator.rank == 0 else { return nil }
-            return BenchmarkReport(options, ranks: ranks, machines: machines.across.size, exchange: nil, alone: nil)
+            return BenchmarkReport(options, ranks: ranks, machines: machines.across.size, exchange: nil, alone: nil, splits: nil)
         }
-        let exchange = communicator.size > 1 ? try measureExchange(machines, steps: ranks.map(\.samples.steps)) : nil
+        // By messages, each rank has streams of its own.
+        let exchange = communicator.size > 1 && options.training.streams >= communicator.size ? try measureExchange(machines, steps: ranks.map(\.samples.steps)) : nil
         say("measuring rank 0 alone, evaluation, generation")
         let alone = try communicator.together("measuring rank 0 alone") {
             communicator.rank == 0 ? try measureAlone(run, batch: batch) : nil
         }
+        var splits: SplitMeasurement?
+        if machines.across.size == 1, communicator.size > 1, options.training.unshared == nil {
+            say("measuring streams and units, and what a rank of 8 to 128 would compute")
+            splits = try SplitMeasurement(options, steps: slowest(ranks.map(\.samples.steps)), communicator: communicator)
+        }
         guard let alone else { return nil }
         return BenchmarkReport(
-            options, ranks: ranks, machines: machines.across.size, exchange: exchange, alone: alone)
+            options, ranks: ranks, machines: machines.across.size, exchange: exchange, alone: alone, splits: splits)
     }
 
     /// - Parameter steps: seconds of each rank's steps, as already measured.

@@ -6,10 +6,10 @@ extension BenchmarkReport {
     /// Computes the report from the measurements.
     init(
         _ options: BenchmarkOptions, ranks measured: [RankMeasurement], machines: Int, exchange: ExchangeMeasurement?,
-        alone: AloneMeasurement?
+        alone: AloneMeasurement?, splits: SplitMeasurement?
     ) {
         let training = options.training
-        let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base) }
+        let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base).divided(by: training.teamSize) }
         program = options.program
         hardware = Hardware(
             processor: Machine.this.processorName, cores: Machine.this.processorCount, lastCacheBytes: Machine.this.lastCache, ranks: measured.count,
@@ -32,6 +32,10 @@ extension BenchmarkReport {
         step.shareOfExchangeAndUpdate =
             phases.filter { $0.name == "exchange" || $0.name == "update" }.reduce(0) { $0 + $1.medianSeconds } / step.medianSeconds
 
+        let bandwidth = hardware.readBandwidth
+        self.splits = splits.map {
+            Splits($0, gradientBytes: 4 * ParameterLayout(training.model).count, bandwidth: bandwidth)
+        }
         inference = alone.map { Inference($0, weightBytes: training.model.productWeightBytes) }
         scaling = []
         if options.stepsOnly { return }
@@ -93,8 +97,10 @@ extension BenchmarkReport.Step {
         secondsToFirstStep = measured.compactMap(\.secondsToFirstStep).max()
         medianSecondsAlone = alone?.steps.map(median)
         bestSecondsAlone = alone?.steps?.min()
-        efficiency = medianSecondsAlone.map { $0 / typical }
-        efficiencyOfBest = bestSecondsAlone.map { $0 / steps.min()! }
+        // A rank of a team does a part of what rank 0 alone does.
+        let parts = Double(options.training.teamSize)
+        efficiency = medianSecondsAlone.map { $0 / parts / typical }
+        efficiencyOfBest = bestSecondsAlone.map { $0 / parts / steps.min()! }
     }
 }
 

@@ -12,6 +12,8 @@ package struct BenchmarkReport: Codable, Sendable {
     package var exchange: Exchange?
     package var scaling: [Scaling]
     package var inference: Inference?
+    /// Of a machine with several ranks, whose model allows both.
+    package var splits: Splits?
 
     package struct Hardware: Codable, Sendable {
         /// The processor of rank 0's machine; cores and cache are that machine's too.

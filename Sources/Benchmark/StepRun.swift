@@ -31,8 +31,11 @@ final class StepRun {
     private var trained = 0
 
     /// Collective: afterwards the first step can start. The unroll length must be fixed.
+    /// - Parameter team: measures a rank of a team of so many without the others; nil for what `exchange.split` says.
     /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
-    init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator) throws {
+    init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator, team: Int? = nil) throws {
+        var options = options
+        if let team { options.teamSize = team } else { try options.decideSplit(communicator) }
         self.options = options
         self.communicator = communicator
         sampler = try CeilingSampler()
@@ -43,7 +46,7 @@ final class StepRun {
             throw BenchmarkError.textTooShort(
                 path: tokens.path, tokens: tokens.count, needed: options.streams * options.unroll.maximumLength + 1)
         }
-        streams = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.streams)
+        streams = try options.streams(of: communicator)
         step = try TrainingStep(options, communicator: communicator, streams: streams)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         batches = try StreamBatches(tokens, partition: partition, streams: streams, unroll: options.unroll)
@@ -53,6 +56,8 @@ final class StepRun {
     /// B.
     var batch: Int { streams.count }
     var parameters: Arena { step.parameters }
+    /// Of the ranks of a team, in each step so far.
+    var meetingsPerStep: Int { step.meetings / max(1, done) }
 
     /// Collective. Steps that are not measured.
     func warmUp(_ count: Int) throws { for _ in 0..<count { try takeStep() } }

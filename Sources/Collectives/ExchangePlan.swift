@@ -1,3 +1,13 @@
+/// What the ranks of a machine share out among themselves.
+package enum RankSplit: String, Sendable, CaseIterable {
+    /// Each computes streams of its own.
+    case streams
+    /// All compute the same streams, each some hidden units and tokens.
+    case units
+    /// One of these, as the shapes say.
+    case auto
+}
+
 /// How gradients are sent between machines; on one machine, nothing is sent. The initial values are a configuration's defaults.
 package struct ExchangePlan: Sendable, Equatable {
     /// Whether each layer's gradients are sent as soon as they are complete, while the backward pass continues.
@@ -5,6 +15,7 @@ package struct ExchangePlan: Sendable, Equatable {
     /// Whether only those rows of an untied embedding are sent that a step has read.
     package var sparse = true
     package var wire = WireFormat.float32
+    package var split = RankSplit.streams
 
     package init() {}
 }

@@ -240,6 +240,10 @@ extension RunConfiguration {
             "The format in which gradients are sent between machines; `bfloat16` sends half the bytes, rounded to 8 bits of precision. Sums are computed in single precision."),
 
         Setting(
+            "exchange.split", \.exchange.split, .any,
+            "What the ranks of a machine share out: `streams`, so that each trains some of them; `units`, so that all train the machine's streams together, each some hidden units and tokens of every layer; `auto`: as the shapes say. [More](scaling.md#streams-or-units)."),
+
+        Setting(
             "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
             "How often to save; 0: not by steps. A checkpoint is always written after each best validation and at the end."),
         Setting(

@@ -15,3 +15,4 @@ extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}
 extension LearningRateSchedule.Name: SettingChoice {}
 extension WireFormat: SettingChoice {}
+extension RankSplit: SettingChoice {}

@@ -82,7 +82,7 @@ package enum PartitionError: DiagnosedError, Equatable {
         case .fewerStreamsThanRanks(let streams, let ranks):
             Diagnosis(
                 "fewer streams than ranks", location: "training.streams", expected: "at least \(ranks)",
-                found: "\(streams)", remedy: "raise training.streams or start fewer ranks")
+                found: "\(streams)", remedy: "raise training.streams, start fewer ranks, or set exchange.split to auto")
         case .positionOutside(let epoch, let offset, let steps):
             Diagnosis(
                 "a data position outside the corpus", location: "epoch \(epoch)",

@@ -22,6 +22,7 @@ final class AdaptiveHead: Head {
 
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         var plan = LayerPlan()
+        plan.unshared = "model.softmax.name"
         guard case .adaptive(let softmax) = model.softmax else { preconditionFailure("another head") }
         let (range, h) = (InitialValues.uniform(model.initialRange), model.width(belowLayer: model.layers))
         let shapes = ClusterShape.all(model, softmax)

@@ -21,6 +21,7 @@ final class BidirectionalLayer: Layer {
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let cell = shape.model.cell.layer(shape.model)
         var plan = cell.plan(shape)
+        plan.unshared = "model.bidirectional"
         let second = cell.plan(shape.reverse)
         plan.parameters += second.parameters
         plan.products += second.products

@@ -15,6 +15,7 @@ package class ConnectedLayer {
     /// - Parameter width: of y.
     static func plan(_ shape: LayerShape, width: Int) -> LayerPlan {
         var plan = shape.model.recurrentLayer.plan(shape)
+        plan.unshared = "model.connections"
         plan.values += shape.chunk.values * Double(width)
         return plan
     }

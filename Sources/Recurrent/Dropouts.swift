@@ -44,6 +44,7 @@ package struct DropoutPlan: Sendable {
 
     var dropsAny: Bool { words > 0 || dropsWeights || rates.contains { $0 > 0 } }
     func drops(at site: Int) -> Bool { rates[site] > 0 }
+    var dropsWords: Bool { words > 0 }
 
     /// The mask of a site in a step.
     package func mask(_ site: Int, _ context: StepContext) -> Dropout {

@@ -62,6 +62,7 @@ final class ElmanLayer: GatedLayer, Layer {
                 y: Row(current(t)))
             normalizer?.backward(t * batch..<(t + 1) * batch, delta + t * block)
             let product = normalizer?.delta(t * batch) ?? delta + t * block
+            try meetTeam()
             if t > 0 { try recurrent.backward(product, into: hiddenGradient.base, rows: batch) }
         }
         let biasDeltas = Matrix(delta, rows: steps * batch, columns: hidden)

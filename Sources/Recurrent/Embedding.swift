@@ -5,6 +5,8 @@ final class Embedding {
     private let weights: Matrix  // [V, E]
     private let sums: GradientSums?
     private let batch: Int
+    /// The columns of gradients that are this rank's.
+    private let columns: Range<Int>
     /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
     private let heads: Integers  // [V]
     private let nexts: Integers  // [T*B]
@@ -17,6 +19,7 @@ final class Embedding {
         // A full softmax gives all rows of a tied embedding a gradient.
         let isSparse = !model.tied || model.softmax.isSampled
         var plan = LayerPlan()
+        plan.unshared = nil
         plan.parameters = [
             ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: isSparse ? 1 : nil)
         ]
@@ -32,6 +35,7 @@ final class Embedding {
         weights = parameters.matrix(Embedding.name)
         self.sums = sums
         batch = chunk.batch
+        columns = chunk.team.range(of: weights.columns)
         let isSharded = sums?.isSharded ?? false
         heads = Integers(count: isSharded ? weights.rows : 0, repeating: -1)
         nexts = Integers(count: isSharded ? chunk.rows : 0, repeating: -1)
@@ -57,8 +61,8 @@ final class Embedding {
         guard sums.isSharded else {
             let gradients = sums.nodes[0].embedding
             for i in 0..<outputGradient.rows {
-                let sum = gradients.row(Int(tokens[i]))
-                add(sum, outputGradient.row(i), into: sum, count: gradients.columns)
+                let sum = gradients.row(Int(tokens[i])) + columns.lowerBound
+                add(sum, outputGradient.row(i) + columns.lowerBound, into: sum, count: columns.count)
             }
             return
         }
@@ -109,7 +113,9 @@ final class Embedding {
     func clearGradients(of tokens: UnsafePointer<Int32>, count: Int) {
         guard let sums else { return }
         for node in sums.nodes {
-            for i in 0..<count { node.embedding.row(Int(tokens[i])).update(repeating: 0, count: weights.columns) }
+            for i in 0..<count {
+                (node.embedding.row(Int(tokens[i])) + columns.lowerBound).update(repeating: 0, count: columns.count)
+            }
         }
     }
 }

@@ -29,6 +29,7 @@ final class GRULayer: GatedLayer, Layer {
         RecurrentProduct.extend(&plan, shape, rows: 2 * h)
         // The candidate's product reads r h, so that its gradient is needed at the first step too.
         RecurrentProduct.extend(&plan, shape, rows: h, backward: chunk.steps)
+        plan.shared += 4 * Double(chunk.steps) * block  // gates and r h
         plan.values += 3 * Double(h) + 4 * Double(chunk.steps) * block  // biases; gates and r h
         if chunk.training { plan.values += 3 * block }
         GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
@@ -43,8 +44,8 @@ final class GRULayer: GatedLayer, Layer {
         gateProduct = try RecurrentProduct(shape, rows: 2 * h, stride: 3 * h, accumulate: accumulate)
         candidateProduct = try RecurrentProduct(shape, rows: h, stride: 3 * h, accumulate: accumulate)
         bias = Buffer(count: 3 * h)
-        gates = Buffer(count: chunk.steps * b * 3 * h)
-        resetStates = Buffer(count: chunk.steps * b * h)
+        gates = try chunk.team.buffer(count: chunk.steps * b * 3 * h)
+        resetStates = try chunk.team.buffer(count: chunk.steps * b * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         directGradient = Buffer(count: training ? b * h : 0)
         resetGradient = Buffer(count: training ? b * h : 0)
@@ -73,6 +74,7 @@ final class GRULayer: GatedLayer, Layer {
             normalizers?.recurrent.forward(rows, part: 0, into: gate, accumulate: true)
             arithmetic.gruReset(
                 rows: batch, gates: Row(gate), bias: bias.row(), before: Row(previous(t)), reset: Row(reset))
+            try meetTeam()
             try candidateProduct.forward(reset, into: product + 2 * size, rows: batch)
             normalizers?.recurrent.forward(rows, part: 1, into: gate, accumulate: true)
             arithmetic.gruCandidate(
@@ -93,11 +95,13 @@ final class GRULayer: GatedLayer, Layer {
             let rows = t * batch..<(t + 1) * batch
             let delta = normalizers?.recurrent.delta(rows.lowerBound) ?? gate
             normalizers?.recurrent.backward(rows, part: 1, gate)
+            try meetTeam()
             try candidateProduct.backward(delta + 2 * size, into: resetGradient.base, rows: batch)
             arithmetic.gruResetBackward(
                 rows: batch, gates: Row(gate), before: Row(previous(t)), resetGradient: resetGradient.row(),
                 direct: directGradient.row())
             normalizers?.recurrent.backward(rows, part: 0, gate)
+            try meetTeam()
             if t > 0 { try gateProduct.backward(delta, into: hiddenGradient.base, rows: batch) }
         }
         let rows = steps * batch

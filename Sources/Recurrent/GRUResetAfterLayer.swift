@@ -21,6 +21,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         let block = Double(chunk.batch) * Double(h)
         var plan = plan(gates: 3, shape)
         RecurrentProduct.extend(&plan, shape, rows: 3 * h)
+        plan.shared += 6 * Double(chunk.steps) * block
         plan.values += 6 * Double(chunk.steps) * block  // gates and U h
         if chunk.training { plan.values += 2 * block }
         GateNormalizers.add(to: &plan, shape, parts: [2 * h, h])
@@ -31,8 +32,8 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
         let (chunk, h, training) = (shape.chunk, shape.hidden, shape.chunk.training)
         let b = chunk.batch
         recurrent = try RecurrentProduct(shape, rows: 3 * h, accumulate: false)
-        gates = Buffer(count: chunk.steps * b * 3 * h)
-        products = Buffer(count: chunk.steps * b * 3 * h)
+        gates = try chunk.team.buffer(count: chunk.steps * b * 3 * h)
+        products = try chunk.team.buffer(count: chunk.steps * b * 3 * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         directGradient = Buffer(count: training ? b * h : 0)
         normalizers = GateNormalizers(shape, parts: [2 * h, h], parameters, sums)
@@ -64,6 +65,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
                 rows: batch, gates: gates.row(at: t * 3 * block), products: Row(product), before: Row(previous(t)),
                 above: Row(outputGradient.row(t * batch)), passed: hiddenGradient.row(), direct: directGradient.row())
             normalizers?.recurrent.backward(t * batch..<(t + 1) * batch, product)
+            try meetTeam()
             if t > 0 {
                 try recurrent.backward(
                     normalizers?.recurrent.delta(t * batch) ?? product, into: hiddenGradient.base, rows: batch)

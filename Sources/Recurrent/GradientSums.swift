@@ -114,6 +114,13 @@ package final class GradientSums {
         for node in results.indices { try multiply(deltas, by: input, node: node, into: results[node]) }
     }
 
+    /// The same for some rows of the weights.
+    func multiply(_ deltas: Matrix, _ rows: Slices, by input: Matrix, into results: [Matrix]) throws {
+        if rows.isWhole { return try multiply(deltas, by: input, into: results) }
+        precondition(!isSharded, "a team has no shards")
+        try Kernels.multiply(deltas, rows, by: input, into: results[0])
+    }
+
     /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.
     package func sumRows(_ deltas: Matrix, into results: [Matrix]) {
         for node in results.indices { sumRows(deltas, node: node, into: results[node].base) }
@@ -149,6 +156,8 @@ struct ShardRows: RandomAccessCollection {
 /// A layer's gradients, one of each parameter for each node.
 struct LayerGradients {
     private let sums: GradientSums
+    private let hidden: Int  // H
+    private let team: Team
     let inputWeights: [Matrix]
     let recurrentWeights: [Matrix]
     let inputBias: [Matrix]
@@ -156,6 +165,8 @@ struct LayerGradients {
 
     init(_ sums: GradientSums, _ shape: LayerShape) {
         self.sums = sums
+        hidden = shape.hidden
+        team = shape.chunk.team
         let nodes = sums.nodes.map { GateParameters($0.gradients, shape) }
         inputWeights = nodes.map(\.inputWeights)
         recurrentWeights = nodes.map(\.recurrentWeights)
@@ -163,19 +174,27 @@ struct LayerGradients {
         recurrentBias = nodes.map(\.recurrentBias)
     }
 
-    /// As in `GradientSums`.
+    /// This rank's units of the gates whose `deltas` [T*B, gates*H] are given.
+    private func slices(_ deltas: Matrix) -> Slices { team.slices(ofBlocks: deltas.columns / hidden, width: hidden) }
+
+    /// As in `GradientSums`, of this rank's units.
     func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix]) throws {
-        try sums.multiply(deltas, by: input, into: results)
+        try sums.multiply(deltas, slices(deltas), by: input, into: results)
     }
 
-    /// As in `GradientSums`.
-    func sumRows(_ deltas: Matrix, into results: [Matrix]) { sums.sumRows(deltas, into: results) }
+    /// As in `GradientSums`, of this rank's units.
+    func sumRows(_ deltas: Matrix, into results: [Matrix]) {
+        slices(deltas).forEach { columns in
+            let own = deltas.columns(columns.lowerBound, count: columns.count)
+            for node in results.indices { sums.sumRows(own, node: node, into: results[node].base + columns.lowerBound) }
+        }
+    }
 
     /// Where both biases are added to the same sum, so that their gradients are equal.
     func sumRowsIntoBothBiases(_ deltas: Matrix) {
         sumRows(deltas, into: inputBias)
-        for node in inputBias.indices {
-            copy(inputBias[node].base, to: recurrentBias[node].base, count: inputBias[node].columns)
+        for (from, to) in zip(inputBias, recurrentBias) {
+            slices(deltas).forEach { copy(from.base + $0.lowerBound, to: to.base + $0.lowerBound, count: $0.count) }
         }
     }
 }

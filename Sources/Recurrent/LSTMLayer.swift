@@ -23,6 +23,7 @@ final class LSTMLayer: GatedLayer, Layer {
         let block = Double(chunk.batch) * Double(h)
         var plan = plan(gates: 4, absent: shape.model.absentGates.map(\.block), states: ["h", "c"], shape)
         RecurrentProduct.extend(&plan, shape, rows: 4 * h)
+        plan.shared += 4 * Double(chunk.steps) * block  // gates
         plan.values += 4 * Double(h) + 4 * Double(chunk.steps) * block  // biases; gates
         if chunk.training { plan.values += 2 * block }
         LSTMPeepholes.extend(&plan, shape)
@@ -36,7 +37,7 @@ final class LSTMLayer: GatedLayer, Layer {
         bias = Buffer(count: 4 * h)
         absent = shape.model.absentGates
         peepholes = shape.model.peepholes == .none ? nil : LSTMPeepholes(shape, parameters, sums)
-        gates = Buffer(count: chunk.steps * b * 4 * h)
+        gates = try chunk.team.buffer(count: chunk.steps * b * 4 * h)
         hiddenGradient = Buffer(count: training ? b * h : 0)
         cellGradient = Buffer(count: training ? b * h : 0)
         try super.init(gates: 4, states: 2, recurrent: [recurrent], shape, parameters, sums, clock)
@@ -79,6 +80,7 @@ final class LSTMLayer: GatedLayer, Layer {
                 rows: batch, gates: Row(gate), peepholes: peepholes?.row, products: peepholes?.products(t * batch),
                 before: cells.row(at: t * block), after: cells.row(at: (t + 1) * block), above: Row(outputGradient.row(t * batch)),
                 passed: hiddenGradient.row(), cellGradient: cellGradient.row())
+            try meetTeam()
             if t > 0 { try recurrent.backward(gate, into: hiddenGradient.base, rows: batch) }
         }
         let deltas = Matrix(gates.base, rows: steps * batch, columns: 4 * hidden)

@@ -75,10 +75,13 @@ package class GatedLayer {
     /// B; may be lowered from what the layer was made for, and with it the rows of everything.
     package final var batch: Int
     let hidden: Int  // H
+    private let team: Team
+    /// Those that this rank computes: it writes only their columns of anything.
+    private let units: Range<Int>
     let arithmetic: CellArithmetic
     let weights: GateParameters
     let gradients: LayerGradients?
-    private let projection: PackedProduct  // [T*B, in] x W^T
+    private let projection: SlicedProduct  // [T*B, in] x W^T
     private let recurrent: [RecurrentProduct]
     private let weightDrop: WeightDrop?
     /// Each vector of the state before each step and after the last, [T+1, B, H]: h, and for the LSTM c. Row block 0 is the carried
@@ -100,6 +103,7 @@ package class GatedLayer {
         let weights = InitialValues.uniform(shape.model.initialRange)
         let absentRows = absent.map { $0 * h..<($0 + 1) * h }
         var plan = LayerPlan()
+        plan.unshared = shape.model.dropout.weights > 0 ? "model.weight_drop" : nil
         plan.parameters = [
             ParameterPlan(shape.name("weight_ih"), [rows, shape.inputs], weights, absentRows: absentRows),
             ParameterPlan(shape.name("weight_hh"), [rows, h], weights, absentRows: absentRows),
@@ -112,9 +116,11 @@ package class GatedLayer {
             ProductPlan(.weightGradients, rows, shape.inputs, chunk.rows),
             ProductPlan(.projectionBackward, chunk.rows, shape.inputs, rows),
         ]
-        let blocks = shape.model.resetsState ? 3.0 : 2  // before the first step, carried, set aside
-        plan.values = (chunk.values + blocks * Double(chunk.batch)) * Double(h) * Double(states.count)
-        plan.values += PackedProduct.count(inputs: shape.inputs, outputs: rows) + WeightDrop.values(shape, rows: rows)
+        plan.shared = (chunk.values + 2 * Double(chunk.batch)) * Double(h) * Double(states.count)  // the first and the carried one too
+        plan.values = plan.shared
+        if shape.model.resetsState { plan.values += Double(chunk.batch) * Double(h) * Double(states.count) }  // set aside
+        plan.values += SlicedProduct.count(inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates))
+        plan.values += WeightDrop.values(shape, rows: rows)
         return plan
     }
 
@@ -127,23 +133,25 @@ package class GatedLayer {
     ) throws {
         let chunk = shape.chunk
         self.recurrent = recurrent
-        projection = try PackedProduct(
-            rows: chunk.rows, inputs: shape.inputs, outputs: gates * shape.hidden, transposed: true, accumulate: false)
+        projection = try SlicedProduct(
+            rows: chunk.rows, inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates), transposed: true, accumulate: false)
         batch = chunk.batch
         hidden = shape.hidden
-        arithmetic = CellArithmetic(size: shape.hidden)
+        team = chunk.team
+        units = shape.units
+        arithmetic = CellArithmetic(size: shape.hidden, units: shape.units)
         weights = GateParameters(parameters, shape)
         weightDrop = WeightDrop(shape, weights: weights.recurrentWeights)
         gradients = sums.map { LayerGradients($0, shape) }
         self.clock = clock
         let block = chunk.batch * shape.hidden
-        self.states = (0..<states).map { _ in Buffer(count: (chunk.steps + 1) * block) }
-        state = (0..<states).map { _ in Buffer(count: block) }
+        self.states = try (0..<states).map { [team] _ in try team.buffer(count: (chunk.steps + 1) * block) }
+        state = try (0..<states).map { [team] _ in try team.buffer(count: block) }
         aside = shape.model.resetsState ? (0..<states).map { _ in Buffer(count: block) } : []
     }
 
     package func packWeights() throws {
-        projection.pack(weights.inputWeights.base)
+        projection.pack(weights.inputWeights)
         if let weightDrop { return weightDrop.weightsChanged() }
         packRecurrent(weights.recurrentWeights)
     }
@@ -156,7 +164,7 @@ package class GatedLayer {
     private func packRecurrent(_ weights: Matrix) {
         var row = 0
         for product in recurrent {
-            product.pack(weights.row(row))
+            product.pack(weights.rows(row, count: product.rows))
             row += product.rows
         }
     }
@@ -182,35 +190,53 @@ package class GatedLayer {
         further(gradients)
         try pause()
         clock.enter(.projectionBackward)
-        try multiply(deltas, by: weights.inputWeights, into: inputGradient)
+        let inputs = team.range(of: inputGradient.columns)
+        try multiply(
+            deltas, by: weights.inputWeights.columns(inputs.lowerBound, count: inputs.count),
+            into: inputGradient.columns(inputs.lowerBound, count: inputs.count))
         try pause()
         clock.enter(.weightGradients)
         weightDrop?.scale(recurrentDeltas)
         try recurrent(gradients)
         weightDrop?.clearDropped(of: gradients.recurrentWeights)
+        try meetTeam()
     }
 
     // MARK: Step by step
 
-    /// Runs `step` for each time step, from and to the carried state. Where a line starts and the state is reset, it is zero
-    /// before the step.
-    final func forEachStep(_ steps: Int, _ step: (_ t: Int) throws -> Void) rethrows {
-        for index in states.indices { copy(state[index].base, to: states[index].base, count: block) }
+    /// Until every rank of the team has computed what the others need next.
+    final func meetTeam() throws { try team.meet(clock) }
+
+    /// Runs `step` for each time step, from and to the carried state, once the state before it is complete. Where a line starts and
+    /// the state is reset, it is zero before the step.
+    final func forEachStep(_ steps: Int, _ step: (_ t: Int) throws -> Void) throws {
+        for index in states.indices { copyUnits(state[index].base, to: states[index].base) }
         for t in 0..<steps {
             clearLineStarts(t)
+            try meetTeam()
             try step(t)
+            if clearsLineStarts { try meetTeam() }
             restoreLineStarts(t)
         }
-        for index in states.indices { copy(states[index].base + steps * block, to: state[index].base, count: block) }
+        for index in states.indices { copyUnits(states[index].base + steps * block, to: state[index].base) }
+        try meetTeam()
+    }
+
+    /// Copies a [B, H], of which each rank of the team has its units.
+    private func copyUnits(_ source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>) {
+        if units.count == hidden { return copy(source, to: destination, count: block) }
+        for place in stride(from: units.lowerBound, to: block, by: hidden) {
+            copy(source + place, to: destination + place, count: units.count)
+        }
     }
 
     /// Runs `step` for each time step from the last to the first. Where a line starts, no gradient passes to the step before.
     /// - Parameters:
     ///   - passed: what each step leaves to the one before it, [B, H] each; zero at the end of the chunk.
-    ///   - pause: called before each step.
+    ///   - pause: called before each step; `step` itself calls `meetTeam` when it has its deltas.
     final func forEachStepBackward(
         _ steps: Int, passing passed: Buffer, _ other: Buffer? = nil, pause: () throws -> Void, _ step: (_ t: Int) throws -> Void
-    ) rethrows {
+    ) throws {
         passed.fill(0)
         other?.fill(0)
         for t in (0..<steps).reversed() {
@@ -225,22 +251,24 @@ package class GatedLayer {
         }
     }
 
+    private var clearsLineStarts: Bool { !aside.isEmpty }
+
     private func clearLineStarts(_ t: Int) {
-        if aside.isEmpty { return }
+        if !clearsLineStarts { return }
         forEachLineStart(t) { b in
             for (state, aside) in zip(states, aside) {
-                let row = state.base + t * block + b * hidden
-                copy(row, to: aside.base + b * hidden, count: hidden)
-                row.update(repeating: 0, count: hidden)
+                let row = state.base + t * block + b * hidden + units.lowerBound
+                copy(row, to: aside.base + b * hidden, count: units.count)
+                row.update(repeating: 0, count: units.count)
             }
         }
     }
 
     private func restoreLineStarts(_ t: Int) {
-        if aside.isEmpty { return }
+        if !clearsLineStarts { return }
         forEachLineStart(t) { b in
             for (state, aside) in zip(states, aside) {
-                copy(aside.base + b * hidden, to: state.base + t * block + b * hidden, count: hidden)
+                copy(aside.base + b * hidden, to: state.base + t * block + b * hidden + units.lowerBound, count: units.count)
             }
         }
     }
@@ -259,13 +287,14 @@ package class GatedLayer {
     /// h after step t, [B, H].
     final func current(_ t: Int) -> UnsafeMutablePointer<Float> { states[0].base + (t + 1) * block }
     package final func rewind() {
-        for index in states.indices { copy(states[index].base, to: state[index].base, count: block) }
+        for index in states.indices { copyUnits(states[index].base, to: state[index].base) }
     }
 
     /// h before every step, as the recurrent product read it, [steps*B, H]. Call it after the steps of a backward pass, when nobody
     /// needs the outputs any more: where a line starts, the output of the step before becomes zero.
-    final func previousStates(_ steps: Int) -> Matrix {
+    final func previousStates(_ steps: Int) throws -> Matrix {
         for t in 0..<steps { clearLineStarts(t) }
+        if clearsLineStarts { try meetTeam() }
         return Matrix(states[0].base, rows: steps * batch, columns: hidden)
     }
 }

@@ -13,6 +13,10 @@ package struct LayerPlan {
     /// Values of four bytes that the layer allocates beside its parameters and their gradients. In floating point, where no
     /// size overflows; exact below 2^53.
     package var values = 0.0
+    /// Of these, what the ranks of a team share.
+    package var shared = 0.0
+    /// The setting because of which the ranks of a team cannot share the units; nil if they can.
+    package var unshared: String? = "this layer"
 
     package init() {}
 }
@@ -77,21 +81,24 @@ package struct ProductPlan {
 package struct ChunkShape {
     /// T, the longest chunk.
     package let steps: Int
-    /// B, streams of this rank.
+    /// B, streams of this rank, or of its team.
     package let batch: Int
     package let training: Bool
     /// Where gradients are summed by shards, how many each of the rank's nodes has; else empty.
     package let nodes: [Int]
+    /// The ranks that compute these streams together.
+    package let team: Team
 
-    package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = []) {
+    package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = [], team: Team = Team()) {
         self.steps = steps
         self.batch = batch
         self.training = training
         self.nodes = nodes
+        self.team = team
     }
 
     /// The same with one step, for what has one row of each stream.
-    var oneStep: ChunkShape { ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes) }
+    var oneStep: ChunkShape { ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes, team: team) }
 
     package var rows: Int { steps * batch }
     /// T*B, where that may overflow.
@@ -119,6 +126,10 @@ package struct LayerShape {
     package var hidden: Int { model.hidden[index] }
     /// Width of the output of both directions together, without what a connection adds: H, or 2H.
     package var output: Int { model.recurrentWidth(ofLayer: index) }
+    /// The units that this rank computes.
+    var units: Range<Int> { chunk.team.range(of: hidden) }
+    /// The same in each of `blocks` blocks of H.
+    func slices(ofBlocks blocks: Int) -> Slices { chunk.team.slices(ofBlocks: blocks, width: hidden) }
 
     /// The name of a parameter, as in `rnn.weight_ih_l0` or `rnn.weight_ih_l0_reverse`.
     package func name(_ parameter: String) -> String { "rnn.\(parameter)_l\(index)\(isReverse ? "_reverse" : "")" }
@@ -142,6 +153,12 @@ extension ModelConfiguration {
         [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head(training: chunk.training).plan(self, output.rows(chunk))]
     }
 
+    /// The setting because of which the ranks of a machine cannot share the units of this model in training; nil if they can.
+    package var unshared: String? {
+        if readsSequences || output != .next { return "kind of task" }
+        return plans(ChunkShape(steps: 1, batch: 1, training: true)).lazy.compactMap(\.unshared).first
+    }
+
     /// The vectors of carried state, in the order of `Network.state`: `h_l0`, for an LSTM `c_l0`, `h_l1`, ...
     package var states: [StatePlan] {
         layerPlans(.token).enumerated().flatMap { layer, plan in
@@ -152,5 +169,5 @@ extension ModelConfiguration {
 
 extension ChunkShape {
     /// One token of one stream.
-    package static let token = ChunkShape(steps: 1, batch: 1, training: false)
+    package static var token: ChunkShape { ChunkShape(steps: 1, batch: 1, training: false) }
 }

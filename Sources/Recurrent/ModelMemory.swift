@@ -20,15 +20,18 @@ package struct ModelMemory: Sendable, Equatable {
     package let gradients: Int
     package let optimizer: Int
     package let activations: Int
+    /// Of these, what exists once for all ranks of a team, gradients included; 0 for a rank by itself.
+    package let shared: Int
 
     package var total: Int { parameters + gradients + optimizer + activations }
 
     /// - Parameter nodes: where gradients are summed by shards, how many each of the rank's nodes has.
     /// - Returns: nil if a size overflows 64 bits.
     package init?(
-        _ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int, nodes: [Int] = []
+        _ model: ModelConfiguration, batch: Int, steps: Int, training: Bool, optimizerSlots: Int, nodes: [Int] = [],
+        team: Team = Team()
     ) {
-        let chunk = ChunkShape(steps: steps, batch: batch, training: training, nodes: nodes)
+        let chunk = ChunkShape(steps: steps, batch: batch, training: training, nodes: nodes, team: team)
         let plans = model.plans(chunk)
         let count = plans.flatMap(\.parameters).reduce(0) { $0 + ($1.values / 16).rounded(.up) * 16 }
         var values = plans.reduce(0) { $0 + $1.values } + Network.values(model, chunk)
@@ -45,6 +48,9 @@ package struct ModelMemory: Sendable, Equatable {
         self.gradients = gradients
         self.optimizer = optimizer
         self.activations = activations
+        let ownValues = chunk.values * Double(model.lineEnd == nil ? 1 : 2)  // tokens, marks
+        let buffers = plans.reduce(0) { $0 + $1.shared } + Network.values(model, chunk) - ownValues
+        shared = team.isAlone ? 0 : gradients + Int(4 * buffers)
     }
 }
 

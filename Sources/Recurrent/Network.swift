@@ -18,6 +18,7 @@ package final class Network {
     package let maximumSteps: Int
     /// Global index of stream 0, for the dropout masks; may change between a backward pass and the next forward one.
     package var firstStream: Int
+    private let team: Team
     private let clock: PhaseClock
 
     /// Kept because embedding, layers and output layer have pointers into them.
@@ -42,7 +43,7 @@ package final class Network {
 
     /// - Parameters:
     ///   - gradients: nil for evaluation, which needs no memory for the backward pass and no dropout.
-    ///   - batch: B, the streams of this rank.
+    ///   - batch: B, the streams of this rank, or of its team.
     ///   - steps: T, the longest chunk.
     ///   - clock: notified of every phase.
     /// - Throws: `KernelError`.
@@ -55,15 +56,18 @@ package final class Network {
             steps: steps, firstStream: firstStream, clock: clock)
     }
 
-    /// - Parameter sums: where gradients go, and in which order rows are added up; nil for evaluation.
+    /// - Parameters:
+    ///   - sums: where gradients go, and in which order rows are added up; nil for evaluation.
+    ///   - team: the ranks that compute these streams together; all of them make this network, and call the same in the same order.
     package init(
         _ configuration: ModelConfiguration, parameters: Arena, sums: GradientSums?, batch: Int, steps: Int, firstStream: Int,
-        clock: PhaseClock
+        team: Team = Team(), clock: PhaseClock
     ) throws {
         precondition(batch > 0 && steps > 0)
         self.configuration = configuration
         self.batch = batch
         self.firstStream = firstStream
+        self.team = team
         self.clock = clock
         maximumSteps = steps
         self.sums = sums
@@ -71,7 +75,7 @@ package final class Network {
         arenas = [parameters] + (sums?.nodes.map(\.gradients) ?? [])
         let chunk = ChunkShape(
             steps: steps, batch: batch, training: sums != nil,
-            nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [])
+            nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [], team: team)
         embedding = Embedding(chunk, parameters: parameters, sums: sums)
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
@@ -84,11 +88,12 @@ package final class Network {
         let rows = chunk.rows
         inputs = Integers(count: rows)
         lineMarks = Integers(count: configuration.lineEnd == nil ? 0 : rows)
-        embedded = Buffer(count: rows * configuration.embedding)
-        dropped = (1...configuration.layers).map { [dropout] site in
-            chunk.training && dropout.drops(at: site) ? Buffer(count: rows * configuration.width(belowLayer: site)) : nil
+        embedded = try team.buffer(count: rows * configuration.embedding)
+        dropped = try (1...configuration.layers).map { [dropout] site in
+            let isNeeded = chunk.training && dropout.drops(at: site)
+            return isNeeded ? try team.buffer(count: rows * configuration.width(belowLayer: site)) : nil
         }
-        gradientBuffers = (0..<(chunk.training ? 2 : 0)).map { _ in Buffer(count: rows * configuration.widest) }
+        gradientBuffers = try (0..<(chunk.training ? 2 : 0)).map { _ in try team.buffer(count: rows * configuration.widest) }
         try packWeights()
     }
 
@@ -140,16 +145,19 @@ package final class Network {
         for layer in layers { layer.dropWeights(self.context) }
         clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
-        embedding.forward(inputs, into: embedded)
-        dropWords(embedded)
-        drop(embedded, into: embedded, site: 0)
+        let rows = team.range(of: embedded.rows)
+        let own = embedded.rows(rows.lowerBound, count: rows.count)
+        embedding.forward(inputs + rows.lowerBound, into: own)
+        dropWords(self.inputs.base + rows.lowerBound, own)
+        try team.meet(clock)
+        try drop(embedded, into: embedded, site: 0)
         let lines =
             starts.map { LineStarts(sequences: $0) }
             ?? configuration.lineEnd.map { LineStarts($0, inputs: inputs, count: steps * batch, marks: lineMarks) }
         for (index, layer) in layers.enumerated() {
             layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
-            drop(output(ofLayer: index), into: input(ofLayer: index + 1), site: index + 1)
+            try drop(output(ofLayer: index), into: input(ofLayer: index + 1), site: index + 1)
         }
     }
 
@@ -195,13 +203,15 @@ package final class Network {
             pool?.output ?? hidden, targets: pool.map { UnsafePointer($0.targets) } ?? targets,
             hiddenGradient: pool?.gradient ?? above, context: stepContext)
         pool?.backward(into: above)
-        configuration.penalties.addActivation(of: input(ofLayer: layers.count), to: above)
+        let units = team.range(of: above.columns)
+        configuration.penalties.addActivation(of: input(ofLayer: layers.count), units: units, to: above)
+        try team.meet(clock)
         try observer?.completed(0)
         for index in layers.indices.reversed() {
-            drop(above, into: above, site: index + 1)
+            try drop(above, into: above, site: index + 1)
             if index == layers.count - 1 {
                 configuration.penalties.addSlowness(
-                    of: output(ofLayer: index), batch: batch, lines: layers[index].lines, to: above)
+                    of: output(ofLayer: index), batch: batch, units: units, lines: layers[index].lines, to: above)
             }
             let next = gradientBuffers[(layers.count - index) % 2]
             let below = Matrix(next.base, rows: rows, columns: configuration.width(belowLayer: index))
@@ -211,10 +221,15 @@ package final class Network {
             try observer?.completed(layers.count - index)
             above = below
         }
-        drop(above, into: above, site: 0)
+        try drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
-        dropWords(above)
+        if context != nil, dropout.dropsWords {
+            let rows = team.range(of: above.rows)
+            dropWords(inputs.base + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
+            try team.meet(clock)
+        }
         embedding.backward(inputs.base, outputGradient: above)
+        try team.meet(clock)
         try observer?.completed(layers.count + 1)
         return loss
     }
@@ -246,13 +261,17 @@ package final class Network {
         Matrix(layers[index].output, rows: steps * batch, columns: configuration.width(belowLayer: index + 1))
     }
 
-    private func drop(_ source: Matrix, into result: Matrix, site: Int) {
+    /// Each rank of the team applies its share of the masks.
+    private func drop(_ source: Matrix, into result: Matrix, site: Int) throws {
         guard let context, dropout.drops(at: site) else { return }
         clock.enter(.dropout)
-        dropout.mask(site, context).apply(source, into: result, site: site, batch: batch, firstStream: firstStream)
+        dropout.mask(site, context)
+            .apply(source, into: result, site: site, batch: batch, firstStream: firstStream, share: { team.range(of: $0) })
+        try team.meet(clock)
     }
 
-    private func dropWords(_ vectors: Matrix) {
-        if let context { dropout.dropWords(inputs.base, vectors, context) }
+    /// - Parameter vectors: of `tokens`, [N, E].
+    private func dropWords(_ tokens: UnsafePointer<Int32>, _ vectors: Matrix) {
+        if let context { dropout.dropWords(tokens, vectors, context) }
     }
 }

@@ -11,13 +11,15 @@ package struct OutputPenalties: Sendable, Equatable {
     package init() {}
 
     /// Adds the derivative of the activation penalty to `gradient` [T*B, H], that of a sum of losses.
-    /// - Parameter output: what the head reads, [T*B, H].
-    func addActivation(of output: Matrix, to gradient: Matrix) {
+    /// - Parameters:
+    ///   - output: what the head reads, [T*B, H].
+    ///   - units: those whose derivatives are added.
+    func addActivation(of output: Matrix, units: Range<Int>, to gradient: Matrix) {
         if activation == 0 { return }
         let factor = Float(2 * Double(activation) / Double(output.columns))
         for row in 0..<output.rows {
-            let (y, dy) = (Row(output.row(row)), Row(gradient.row(row)))
-            for j in LaneBlocks(output.columns) { dy[j] = dy[j] + y[j] * factor }
+            let (y, dy) = (Row(output.row(row)) + units.lowerBound, Row(gradient.row(row)) + units.lowerBound)
+            for j in LaneBlocks(units.count) { dy[j] = dy[j] + y[j] * factor }
         }
     }
 
@@ -25,15 +27,16 @@ package struct OutputPenalties: Sendable, Equatable {
     /// - Parameters:
     ///   - output: the layer's output before dropout, [T*B, H], time-major.
     ///   - batch: B.
+    ///   - units: those whose derivatives are added.
     ///   - lines: no change is penalised where a line starts.
-    func addSlowness(of output: Matrix, batch: Int, lines: LineStarts?, to gradient: Matrix) {
+    func addSlowness(of output: Matrix, batch: Int, units: Range<Int>, lines: LineStarts?, to gradient: Matrix) {
         let steps = output.rows / batch
         if slowness == 0 || steps < 2 { return }
         let factor = Float(2 * Double(slowness) * Double(steps) / (Double(steps - 1) * Double(output.columns)))
         for row in batch..<output.rows where lines == nil || lines?.marks[row] == 0 {
-            let (before, after) = (Row(output.row(row - batch)), Row(output.row(row)))
-            let (dBefore, dAfter) = (Row(gradient.row(row - batch)), Row(gradient.row(row)))
-            for j in LaneBlocks(output.columns) {
+            let (before, after) = (Row(output.row(row - batch)) + units.lowerBound, Row(output.row(row)) + units.lowerBound)
+            let (dBefore, dAfter) = (Row(gradient.row(row - batch)) + units.lowerBound, Row(gradient.row(row)) + units.lowerBound)
+            for j in LaneBlocks(units.count) {
                 let change = (after[j] - before[j]) * factor
                 dAfter[j] = dAfter[j] + change
                 dBefore[j] = dBefore[j] - change

@@ -25,6 +25,13 @@ package struct ProductCount: Sendable {
         }
     }
 
+    /// What each of `ranks` ranks computes that share the work.
+    package func divided(by ranks: Int) -> ProductCount {
+        var share = self
+        for index in counts.indices { share.counts[index] /= ranks }
+        return share
+    }
+
     package private(set) subscript(phase: PhaseClock.Phase) -> Int {
         get { counts[Int(phase.rawValue)] }
         set { counts[Int(phase.rawValue)] = newValue }

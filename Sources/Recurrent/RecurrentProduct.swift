@@ -5,8 +5,8 @@ import Kernels
 struct RecurrentProduct {
     /// G.
     let rows: Int
-    private let product: PackedProduct  // [B, H] x U^T
-    private let backwardProduct: PackedProduct?  // [B, G] x U
+    private let product: SlicedProduct  // [B, H] x U^T, of each gate this rank's units
+    private let backwardProduct: SlicedProduct?  // [B, G] x U, this rank's units
 
     /// Adds what the product needs.
     /// - Parameters:
@@ -19,8 +19,8 @@ struct RecurrentProduct {
             ProductPlan(.recurrenceBackward, chunk.batch, h, rows, times: times ?? chunk.steps - 1),
             ProductPlan(.weightGradients, rows, h, chunk.rows),
         ]
-        plan.values += PackedProduct.count(inputs: h, outputs: rows)
-        if chunk.training { plan.values += PackedProduct.count(inputs: rows, outputs: h) }
+        plan.values += SlicedProduct.count(inputs: h, outputs: shape.slices(ofBlocks: rows / h))
+        if chunk.training { plan.values += SlicedProduct.count(inputs: rows, outputs: shape.slices(ofBlocks: 1)) }
     }
 
     /// - Parameters:
@@ -31,16 +31,18 @@ struct RecurrentProduct {
     init(_ shape: LayerShape, rows: Int, stride: Int? = nil, accumulate: Bool) throws {
         let (chunk, h) = (shape.chunk, shape.hidden)
         self.rows = rows
-        product = try PackedProduct(
-            rows: chunk.batch, inputs: h, outputs: rows, outputStride: stride, transposed: true, accumulate: accumulate)
+        product = try SlicedProduct(
+            rows: chunk.batch, inputs: h, outputs: shape.slices(ofBlocks: rows / h), outputStride: stride, transposed: true,
+            accumulate: accumulate)
         backwardProduct =
             chunk.training
-            ? try PackedProduct(
-                rows: chunk.batch, inputs: rows, outputs: h, inputStride: stride, transposed: false, accumulate: false) : nil
+            ? try SlicedProduct(
+                rows: chunk.batch, inputs: rows, outputs: shape.slices(ofBlocks: 1), inputStride: stride, transposed: false,
+                accumulate: false) : nil
     }
 
     /// - Parameter weights: U, [G, H]; read only during this call.
-    func pack(_ weights: UnsafePointer<Float>) {
+    func pack(_ weights: Matrix) {
         product.pack(weights)
         backwardProduct?.pack(weights)
     }

@@ -41,6 +41,7 @@ final class RowNormalizer {
     static func add(to plan: inout LayerPlan, _ shape: LayerShape, gain name: String, parts widths: [Int]) {
         if shape.model.normalization == .none { return }
         let width = widths.reduce(0, +)
+        plan.unshared = "model.normalization"
         plan.parameters.append(ParameterPlan(shape.name(name), [width], .constant(1)))
         plan.values += shape.chunk.values * Double((shape.chunk.training ? 2 : 1) * width + widths.count)
     }

@@ -39,6 +39,7 @@ final class SampledHead: Head {
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         guard case .sampled(let softmax) = model.softmax else { preconditionFailure("another head") }
         var plan = SoftmaxHead.plan(model, chunk)
+        plan.unshared = "model.softmax.name"
         let (rows, h, k) = (chunk.rows, model.width(belowLayer: model.layers), softmax.samples)
         plan.products = [
             ProductPlan(.output, rows, k, h), ProductPlan(.outputBackward, rows, h, k), ProductPlan(.outputBackward, k, h, rows),

@@ -11,8 +11,10 @@ final class SoftmaxHead: Head {
     let biasGradients: [UnsafeMutablePointer<Float>]
     /// With shards: the rows in their order, and what their sums need.
     private let shards: SoftmaxShards?
-    private let product: PackedProduct  // [blockRows, H] x W^T
+    private let product: SlicedProduct  // [blockRows, H] x W^T, this rank's tokens
     private let logits: Buffer  // [blockRows, V]
+    private let team: Team
+    private let losses: Buffer  // of each row, [T*B, 2], as numbers in double precision; empty for a rank by itself
     let blockRows: Int
     let clock: PhaseClock
 
@@ -31,6 +33,7 @@ final class SoftmaxHead: Head {
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         let (rows, v, h) = (chunk.rows, model.outputs, model.width(belowLayer: model.layers))
         var plan = LayerPlan()
+        plan.unshared = nil
         let rowsTouched = model.softmax.isSampled ? 1 : nil
         if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange), blockRows: rowsTouched)) }
         plan.parameters.append(ParameterPlan("decoder.bias", [v], .constant(0), blockRows: rowsTouched))
@@ -40,10 +43,15 @@ final class SoftmaxHead: Head {
             ProductPlan(.outputBackward, v, h, rows),
         ]
         let logits = chunk.values * Double(v)
-        plan.values = PackedProduct.count(inputs: h, outputs: v) + logits
+        plan.values = SlicedProduct.count(inputs: h, outputs: chunk.team.slices(ofBlocks: 1, width: v)) + logits
         guard plan.values < 0x1p54 else { return plan }  // too much to be allocated
         let blockRows = blockRows(rows: rows, vocabulary: v)
         plan.values += Double(blockRows * v) - logits
+        plan.shared = Double(blockRows * v)
+        if chunk.training, !chunk.team.isAlone {
+            plan.shared += 2 * chunk.values
+            plan.values += 2 * chunk.values
+        }
         if chunk.training, !chunk.nodes.isEmpty {
             plan.values += SoftmaxShards.values(chunk, vocabulary: v, columns: h, blockRows: blockRows)
         }
@@ -59,9 +67,12 @@ final class SoftmaxHead: Head {
         biasGradients = sums?.gradients(of: "decoder.bias").map(\.base) ?? []
         self.clock = clock
         blockRows = SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: weights.rows)
-        product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
-        logits = Buffer(count: blockRows * weights.rows)
+        team = chunk.team
+        product = try SlicedProduct(
+            rows: blockRows, inputs: weights.columns, outputs: chunk.team.slices(ofBlocks: 1, width: weights.rows), transposed: true,
+            accumulate: false)
+        logits = try chunk.team.buffer(count: blockRows * weights.rows)
+        losses = chunk.training && !chunk.team.isAlone ? try chunk.team.buffer(count: 2 * chunk.rows) : Buffer(count: 0)
         shards =
             if let sums, sums.isSharded {
                 SoftmaxShards(
@@ -72,7 +83,7 @@ final class SoftmaxHead: Head {
 
     var shardLosses: [Double] { shards?.losses ?? [] }
 
-    func packWeights() throws { product.pack(weights.base) }
+    func packWeights() throws { product.pack(weights) }
 
     private var vocabulary: Int { weights.rows }
 
@@ -104,6 +115,7 @@ final class SoftmaxHead: Head {
     ) throws -> LossSum {
         precondition(sums != nil, "a model made for evaluation")
         if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
+        if !team.isAlone { return try lossAndGradientOfTeam(hidden, targets: targets, hiddenGradient: hiddenGradient) }
         let (weightGradients, biasGradients) = (weightGradients[0], biasGradients[0])
         var sum = LossSum()
         biasGradients.update(repeating: 0, count: vocabulary)
@@ -120,11 +132,43 @@ final class SoftmaxHead: Head {
         return sum
     }
 
-    /// Logits become the gradient of their row's loss, which is added to `sum` too; without a target, zero.
+    /// As `lossAndGradient`, together with the other ranks of the team: products and gradients of this rank's tokens or units, the
+    /// softmax of this rank's rows.
+    private func lossAndGradientOfTeam(
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix
+    ) throws -> LossSum {
+        let (tokens, units) = (team.range(of: vocabulary), team.range(of: hidden.columns))
+        let weightGradients = weightGradients[0].rows(tokens.lowerBound, count: tokens.count)
+        let biasGradients = biasGradients[0] + tokens.lowerBound
+        biasGradients.update(repeating: 0, count: tokens.count)
+        let nats = UnsafeMutableRawPointer(losses.base).assumingMemoryBound(to: Double.self)
+        try forEachBlock(hidden) { first, block in
+            try team.meet(clock)
+            for i in team.range(of: block.rows) {
+                nats[first + i] = differentiate(block.row(i), target: Int(targets[first + i]), bias: nil) ?? 0
+            }
+            try team.meet(clock)
+            let ownTokens = block.columns(tokens.lowerBound, count: tokens.count)
+            for i in 0..<block.rows { add(biasGradients, ownTokens.row(i), into: biasGradients, count: tokens.count) }
+            clock.enter(.outputBackward)
+            try multiply(
+                block, by: weights.columns(units.lowerBound, count: units.count),
+                into: hiddenGradient.rows(first, count: block.rows).columns(units.lowerBound, count: units.count))
+            try multiply(
+                ownTokens, aTransposed: true, by: hidden.rows(first, count: block.rows), into: weightGradients, accumulate: first > 0)
+            // Until nobody needs this block any more.
+            try team.meet(clock)
+        }
+        return (0..<hidden.rows).reduce(into: LossSum()) { sum, row in
+            if targets[row] >= 0 { sum += LossSum(total: nats[row], tokens: 1) }
+        }
+    }
+
+    /// Logits become the gradient of their row's loss, which is added to `sum` too, if there is one; without a target, zero.
     /// - Returns: the loss in nats; nil without a target.
     @inline(__always)
     func differentiate(
-        _ logits: UnsafeMutablePointer<Float>, target: Int, bias sum: UnsafeMutablePointer<Float>
+        _ logits: UnsafeMutablePointer<Float>, target: Int, bias sum: UnsafeMutablePointer<Float>?
     ) -> Double? {
         if target < 0 {
             logits.update(repeating: 0, count: vocabulary)

@@ -33,6 +33,7 @@ final class WindowLayer: Layer {
     static func plan(_ shape: LayerShape) -> LayerPlan {
         let (chunk, h, n, inputs) = (shape.chunk, shape.hidden, shape.model.window, shape.inputs)
         var plan = LayerPlan()
+        plan.unshared = "model.cell"
         plan.parameters = [
             ParameterPlan(shape.name("weight"), [h, n * inputs], .uniform(shape.model.initialRange)),
             ParameterPlan(shape.name("bias"), [h], .constant(0)),

@@ -10,12 +10,13 @@ enum CarriedState {
 
     /// Collective. The state of all streams on rank 0, nil elsewhere. Ranks own consecutive streams, so joining their
     /// parts in rank order gives stream order.
+    /// - Parameter isSpeaker: false on ranks whose state another rank of their team gives.
     static func gather(
-        _ state: [Buffer], model: ModelConfiguration, streams: Int, communicator: any Communicator
+        _ state: [Buffer], model: ModelConfiguration, streams: Int, isSpeaker: Bool, communicator: any Communicator
     ) throws -> [NamedTensor]? {
         var tensors: [NamedTensor] = []
         for (buffer, plan) in zip(state, model.states) {
-            let own = buffer.elements.withUnsafe { Array(UnsafeRawBufferPointer($0)) }
+            let own = isSpeaker ? buffer.elements.withUnsafe { Array(UnsafeRawBufferPointer($0)) } : []
             guard let parts = try communicator.gather(own, at: 0) else { continue }
             let values = parts.joined().asFloats()
             tensors.append(NamedTensor("carried.\(plan.name)", shape: [streams, plan.width], values))

@@ -25,25 +25,37 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     /// The touched blocks side by side, for the exchange between machines.
     private var packedBlocks = Buffer(count: 0)
     private let squares: UnsafeMutableBufferPointer<Double>  // one of each tensor
+    /// Of a team that is by itself.
+    private let teamSquares: TeamSquares?
+    /// Whether this rank says what its team has touched.
+    private let isSpeaker: Bool
 
     /// Collective.
-    /// - Parameter streams: those of this rank.
+    /// - Parameters:
+    ///   - streams: those of this rank, or of its team.
+    ///   - team: the ranks of a machine, or this one. A team has one gradient, to which each of its ranks adds what it computes.
     /// - Throws: `CollectiveFailure`, transport errors.
-    init(_ options: TrainingOptions, streams: Range<Int>, communicator: any Communicator, clock: PhaseClock) throws {
+    init(
+        _ options: TrainingOptions, streams: Range<Int>, team: Team, _ machines: MachineGroups, communicator: any Communicator,
+        clock: PhaseClock
+    ) throws {
         let model = options.model
         let layout = ParameterLayout(model)
-        machines = try communicator.machineGroups()
+        self.machines = machines
         self.clock = clock
         self.options = options.exchange
         batch = streams.count
         store = try ParameterStore(
-            model, rule: options.optimizer, part: Self.part(layout, options.exchange, machines), gradients: layout.count,
-            listed: Self.listed(options, streams: streams.count), machines: machines, communicator: communicator, clock: clock)
+            model, rule: options.optimizer, part: Self.part(layout, options.exchange, machines),
+            gradients: team.rank == 0 ? layout.count : 0, listed: Self.listed(options, streams: streams.count), machines: machines, communicator: communicator, clock: clock)
         let here = machines.here
         let memory = store.gradients
-        sum = Arena(layout, in: Buffer(memory.part(of: here.rank), of: memory))
-        sources = .allocate(capacity: here.size)
-        for rank in 0..<here.size { sources.initializeElement(at: rank, to: UnsafePointer(memory.part(of: rank).baseAddress!)) }
+        let holders = team.isAlone ? Array(0..<here.size) : [0]
+        sum = Arena(layout, in: Buffer(memory.part(of: team.isAlone ? here.rank : 0), of: memory))
+        sources = .allocate(capacity: holders.count)
+        for rank in holders { sources.initializeElement(at: rank, to: UnsafePointer(memory.part(of: rank).baseAddress!)) }
+        isSpeaker = team.rank == 0
+        teamSquares = team.isAlone || machines.across.size > 1 ? nil : try TeamSquares(layout, of: here)
         if machines.across.size > 1 {
             let lengths = store.part.ranges.map(\.count) + (store.touched == nil ? [] : [0])
             sums = try lengths.map { [machines] in try machines.across.makeSum(upTo: $0, wire: options.exchange.wire) }
@@ -85,7 +97,7 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
 
     func makeSums(steps: Int) -> GradientSums { GradientSums(sum, batch: batch) }
 
-    var nonFiniteTensor: String? { GradientNorm(sum).nonFinite }
+    var nonFiniteTensor: String? { isSpeaker ? GradientNorm(sum).nonFinite : nil }
 
     // MARK: During the backward pass
 
@@ -118,7 +130,8 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     // MARK: After the backward pass
 
     func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>) {
-        store.touched?.publish(tokens, others)
+        let none = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+        store.touched?.publish(isSpeaker ? tokens : none, isSpeaker ? others : none)
     }
 
     /// Small messages would wait behind sums in progress that nobody advances.
@@ -162,6 +175,7 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     }
 
     func measure() {
+        if let teamSquares { return teamSquares.measure(sum, ranges: store.part.ranges, touched: store.touched) }
         squares.update(repeating: 0)
         for range in store.part.ranges { GradientNorm.addSquares(sum, range: range, into: squares) }
         for block in store.touched?.own ?? UnsafeMutableBufferPointer(start: nil, count: 0) {
@@ -171,6 +185,7 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     }
 
     func norm() throws -> GradientNorm {
+        if let teamSquares { return try teamSquares.norm(touched: store.touched) }
         try machines.here.sum(squares)
         return GradientNorm(squares: squares, layout: sum.layout)
     }

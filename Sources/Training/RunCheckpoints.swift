@@ -92,7 +92,8 @@ final class RunCheckpoints {
     private func save(_ progress: TrainingProgress) throws {
         heartbeat.enter(.exchange)
         let carried = try CarriedState.gather(
-            step.carriedState, model: options.model, streams: options.streams, communicator: communicator)
+            step.carriedState, model: options.model, streams: options.streams, isSpeaker: step.speaksForTeam,
+            communicator: communicator)
         try communicator.together("saving the checkpoint of step \(progress.step)") {
             guard let carried else { return }
             if !validation.isPossible { validation.sample(progress) }

@@ -55,10 +55,12 @@ final class ShardExchange: GradientExchange {
 
     /// Collective.
     /// - Throws: `ShardError`, `CollectiveFailure`, transport errors.
-    init(_ options: TrainingOptions, shards: Int, communicator: any Communicator, clock: PhaseClock) throws {
+    init(
+        _ options: TrainingOptions, shards: Int, _ machines: MachineGroups, communicator: any Communicator, clock: PhaseClock
+    ) throws {
         plan = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
         model = options.model
-        machines = try communicator.machineGroups()
+        self.machines = machines
         let layout = ParameterLayout(model)
         let all = 0..<plan.shards
         let isOneMachine = machines.across.size == 1

@@ -9,32 +9,58 @@ final class StepEngine {
     let store: ParameterStore
     let model: Network
     private let exchange: any GradientExchange
+    private let team: Team
     private let signals: SignalSum
     private let clock: PhaseClock
 
     /// Collective.
-    /// - Parameter streams: those of this rank.
+    /// - Parameter streams: those of this rank, or of its team.
     /// - Throws: `KernelError`, `ShardError`, `CollectiveFailure`, transport errors.
-    init(_ options: TrainingOptions, streams: Range<Int>, communicator: any Communicator, clock: PhaseClock) throws {
+    init(
+        _ options: TrainingOptions, streams: Range<Int>, communicator: any Communicator, heartbeat: Heartbeat, clock: PhaseClock
+    ) throws {
+        let machines = try communicator.machineGroups()
+        let isAlone = machines.here.size == 1
+        let team =
+            options.teamSize > 1 && !isAlone
+            ? try Team(machines.here, heartbeat: heartbeat) : Team(rank: 0, size: options.teamSize)
         if let shards = options.reproducibleShards {
-            exchange = try ShardExchange(options, shards: shards, communicator: communicator, clock: clock)
+            exchange = try ShardExchange(options, shards: shards, machines, communicator: communicator, clock: clock)
         } else {
-            exchange = try OverlappedExchange(options, streams: streams, communicator: communicator, clock: clock)
+            exchange = try OverlappedExchange(
+                options, streams: streams, team: team, machines, communicator: communicator, clock: clock)
         }
+        self.team = team
         store = exchange.store
         let steps = options.unroll.maximumLength
-        model = try Network(
-            options.model, parameters: store.parameters, sums: try exchange.makeSums(steps: steps), batch: streams.count,
-            steps: steps, firstStream: streams.lowerBound, clock: clock)
+        // If one machine has too little memory for its team, the ranks of the others must stop as well.
+        model = try communicator.together("building the network") { [exchange, store] in
+            try Network(
+                options.model, parameters: store.parameters, sums: try exchange.makeSums(steps: steps), batch: streams.count,
+                steps: steps, firstStream: streams.lowerBound, team: team, clock: clock)
+        }
         signals = SignalSum(losses: options.reproducibleShards ?? 1, of: communicator)
         self.clock = clock
     }
 
+    /// How often the ranks of the team have met.
+    var meetings: Int { team.meetings }
+    var speaksForTeam: Bool { team.rank == 0 }
+
     /// The loss of a batch; the gradient of its sum is kept for `reduce`.
     func lossAndGradient(_ batch: Batch, _ context: StepContext) throws -> LossSum {
         if batch.startsAfresh { model.resetState() }
-        try model.forward(batch.inputs, steps: batch.steps, starts: batch.starts, context: context)
-        return try model.lossAndBackward(batch.targets, observer: exchange.observer)
+        return try run(batch, context, observer: exchange.observer)
+    }
+
+    private func run(_ batch: Batch, _ context: StepContext, observer: (any BackwardObserver)? = nil) throws -> LossSum {
+        do {
+            try model.forward(batch.inputs, steps: batch.steps, starts: batch.starts, context: context)
+            return try model.lossAndBackward(batch.targets, observer: observer)
+        } catch {
+            team.leave()
+            throw error
+        }
     }
 
     /// Collective. Sums all ranks' gradients, each rank its part, and signals.
@@ -45,6 +71,8 @@ final class StepEngine {
         try exchange.finishStarted()
         // Also the place where the ranks wait for one another's gradients.
         clock.enter(.wait)
+        var own = own
+        if team.rank > 0 { own.loss = LossSum() }  // the team's loss, which counts once
         let total = try signals.sum(own, shardLosses: model.shardLosses)
         clock.enter(.exchange)
         try exchange.run()
@@ -70,8 +98,7 @@ final class StepEngine {
     func nonFiniteTensor(of batch: Batch, _ context: StepContext) throws -> String? {
         discardGradient()
         model.rewind()
-        try model.forward(batch.inputs, steps: batch.steps, starts: batch.starts, context: context)
-        _ = try model.lossAndBackward(batch.targets)
+        _ = try run(batch, context)
         return exchange.nonFiniteTensor
     }
 }

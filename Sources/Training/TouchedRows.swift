@@ -40,6 +40,11 @@ final class TouchedRows {
         room.deallocate()
     }
 
+    /// Calls `body` with each block that any rank of this machine has touched, ascending, after `collect`.
+    func forEach(_ body: (_ block: Int) -> Void) {
+        for block in marks.indices where marks[block] { body(block) }
+    }
+
     /// Publishes to the ranks of this machine what this rank has touched; they see it after the next collective call.
     /// - Parameters:
     ///   - tokens: those that it has read, whose rows of the embedding are the first blocks.

@@ -34,6 +34,8 @@ package final class Trainer {
         identity: RunIdentity, heartbeat: Heartbeat = Heartbeat(), reporter: (any TrainingReporter)?,
         note: @escaping @Sendable (String) -> Void
     ) throws {
+        var options = options
+        try options.decideSplit(communicator)
         self.options = options
         self.communicator = communicator
         self.identity = identity
@@ -41,7 +43,7 @@ package final class Trainer {
         self.reporter = reporter
         partition = try StreamPartition(
             tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path, setting: "training.streams")
-        let streams = try StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.streams)
+        let streams = try options.streams(of: communicator)
         step = try TrainingStep(options, communicator: communicator, streams: streams, heartbeat: heartbeat)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         batches = try StreamBatches(training, partition: partition, streams: streams, unroll: options.unroll)

@@ -29,6 +29,8 @@ package struct TrainingOptions: Sendable {
     package var reproducibleShards: Int?
 
     package var exchange = ExchangePlan()
+    /// Ranks that compute the same streams together: those of a machine where they share units, else 1. See `decideSplit`.
+    package var teamSize = 1
 
     /// When to save; 0 means not by steps or not by time. The end of the run is always saved.
     package struct CheckpointPlan: Sendable {
@@ -78,17 +80,23 @@ package struct TrainingOptions: Sendable {
 
 extension TrainingOptions {
     /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
-    package func memory(ranks: Int) -> Int? {
+    package func memory(ranks: Int) -> Int? { memories(ranks: ranks)?.all }
+
+    /// Of these, what the ranks of a team have together.
+    package func teamMemory(ranks: Int) -> Int { memories(ranks: ranks)?.shared ?? 0 }
+
+    private func memories(ranks: Int) -> (all: Int, shared: Int)? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,
             let training = ModelMemory(
-                model, batch: (streams + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
-                optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? []),
+                model, batch: (streams * teamSize + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
+                optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? [],
+                team: Team(rank: teamSize - 1, size: teamSize)),
             let evaluation = RecurrentPredictor.memory(
                 model, streams: Evaluator.width(streams: validation.streams, ranks: ranks), steps: Evaluator.chunkLength),
             let sample = samples == nil ? 0 : RecurrentPredictor.memory(model, streams: 1, steps: 1)
         else { return nil }
-        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample)).rounded())
+        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample)).rounded()).map { ($0, training.shared) }
     }
 }
 

@@ -25,7 +25,7 @@ package final class TrainingStep {
     private let engine: StepEngine
 
     /// Collective. Parameters and slots are initially zero.
-    /// - Parameter streams: the streams of this rank.
+    /// - Parameter streams: the streams of this rank, or of its team (`TrainingOptions.streams`).
     /// - Throws: `KernelError`, `ShardError`, transport errors.
     package init(
         _ options: TrainingOptions, communicator: any Communicator, streams: Range<Int>, heartbeat: Heartbeat = Heartbeat()
@@ -33,11 +33,16 @@ package final class TrainingStep {
         self.options = options
         self.heartbeat = heartbeat
         self.communicator = communicator
-        engine = try StepEngine(options, streams: streams, communicator: communicator, clock: clock)
+        engine = try StepEngine(options, streams: streams, communicator: communicator, heartbeat: heartbeat, clock: clock)
     }
 
     /// The carried state of this rank's streams, as `Network.state`.
     package var carriedState: [Buffer] { engine.model.state }
+
+    /// How often the ranks of the team have met.
+    package var meetings: Int { engine.meetings }
+    /// False where another rank of the team has the same state.
+    var speaksForTeam: Bool { engine.speaksForTeam }
 
     package var parameters: Arena { engine.store.parameters }
     package var optimizer: Optimizer { engine.store.optimizer }

@@ -77,7 +77,7 @@ struct BenchCommand: JobCommand {
             ])
         let dataset = try communicator.together("opening the dataset") { try options.data.map { try Dataset(folder: $0) } }
         try communicator.agree(on: dataset?.hash ?? "", named: "the dataset's SHA-256", kind: .data)
-        return try communicator.together("planning the measurement") {
+        var plan = try communicator.together("planning the measurement") {
             let file = try dataset?.tokens(of: .train)
             let vocabulary = dataset?.vocabulary.count ?? vocabulary ?? 10_000
             let count = try file?.count ?? randomTokens(configuration)
@@ -96,9 +96,6 @@ struct BenchCommand: JobCommand {
                         found: "\(shards)", remedy: "add --steps-only, or set it to null")
                 }
             }
-            // The second copy is the model that exchanges by messages or runs alone.
-            try RunSummary.checkMemory(
-                training, communicator, copies: 2, extra: Benchmark.bandwidthBytes + (file == nil ? 4 * count : 0))
             return BenchmarkOptions(
                 training: training,
                 tokens: tokens,
@@ -106,6 +103,13 @@ struct BenchCommand: JobCommand {
                 threads: Job.threads, pieceBytes: MPISession.largestMessage,
                 links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)
         }
+        try communicator.together("planning the measurement") { try plan.training.decideSplit(communicator) }
+        // The second copy is the model that exchanges by messages or runs alone.
+        let extra = Benchmark.bandwidthBytes + (dataset == nil ? 4 * plan.tokens.count : 0)
+        try communicator.together("planning the measurement") { [plan] in
+            try RunSummary.checkMemory(plan.training, communicator, copies: 2, extra: extra)
+        }
+        return plan
     }
 
     /// Enough for every step, but no more than 32 different ones.

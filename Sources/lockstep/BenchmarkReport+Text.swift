@@ -19,6 +19,13 @@ extension BenchmarkReport {
                 \(checkLine(exchange))
                 """)
         }
+        if let splits {
+            parts.append(
+                """
+                streams or units (exchange.split), best step in ms; ranks meet \(splits.meetingsPerStep) times a step, \(microseconds(splits.meetingSeconds)) us each
+                \(table(splitRows(splits), textColumns: numbers))
+                """)
+        }
         guard let inference else { return parts.joined(separator: "\n\n") }
         parts.append(
             """
@@ -108,6 +115,15 @@ extension BenchmarkReport {
     private var scalingRows: [[String]] {
         [["link"] + (scaling.first?.points ?? []).map { "\($0.machines)" }]
             + scaling.map { [$0.link] + $0.points.map { percent($0.efficiency) } }
+    }
+
+    private func splitRows(_ splits: Splits) -> [[String]] {
+        func times(_ streams: Double?, _ units: Double) -> [String] {
+            [streams.map(milliseconds) ?? "-", milliseconds(units), streams.map { Formatting.fixed($0 / units, decimals: 2) } ?? "-"]
+        }
+        return [["", "streams", "units", "streams / units"]]
+            + [["\(hardware.ranks) ranks, measured"] + times(splits.measuredStreams, splits.measuredUnits)]
+            + splits.points.map { ["\($0.cores) cores, predicted"] + times($0.streams, $0.units) }
     }
 
     private func inferenceRows(_ inference: Inference) -> [[String]] {

@@ -27,11 +27,13 @@ struct RunSummary {
         let epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
         let model = options.model
         let memory = options.memory(ranks: ranks) ?? 0
-        let perRank = options.streams % ranks == 0 ? "\(options.streams / ranks)" : "\(options.streams / ranks) or \(options.streams / ranks + 1)"
+        let parts = ranks / options.teamSize
+        let perPart = options.streams % parts == 0 ? "\(options.streams / parts)" : "\(options.streams / parts) or \(options.streams / parts + 1)"
+        let share = options.teamSize > 1 ? "\(perPart) per machine, whose \(options.teamSize) ranks share hidden units" : "\(perPart) per rank"
         var rows = [
             ("model", "\(ModelSummary(model).text): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
             ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
-            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(perRank) per rank"); the last \(partition.tail) are left out"),
+            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(share)"); the last \(partition.tail) are left out"),
             ("ranks", placement.ranksText),
             ("cores", placement.binding),
         ]
@@ -41,7 +43,7 @@ struct RunSummary {
             rows.insert(("softmax", softmax.sharesText), at: 1)
             warnings.append(softmax.warning(counts: data.training.counts(vocabularySize: model.vocabulary)))
         }
-        if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options)) {
+        if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options, ranks: ranks)) {
             let here = ranks == 1 ? ";" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host), where"
             rows.append(("memory", "\(Formatting.bytes(memory))\(here) \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"))
             if use.needed > use.free {
@@ -52,7 +54,7 @@ struct RunSummary {
         }
         let here = placement.ranksHere
         if here > 1, let free = SharedMemoryFolder.free {
-            let need = RunSummary.sharedMemory(options) + here * 4 * ParameterLayout(model).count
+            let need = RunSummary.sharedMemory(options, ranks: ranks) + (options.teamSize > 1 ? 0 : here * 4 * ParameterLayout(model).count)
             rows.append(("shared", "\(Formatting.bytes(need)) of it in \(SharedMemoryFolder.path), where \(Formatting.bytes(free)) are free"))
         }
         rows += [("steps", "\(Formatting.count(options.totalSteps)), about \(Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0)) epochs"), ("run folder", plan.folder)]
@@ -72,9 +74,9 @@ struct RunSummary {
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }
 
-    /// The bytes of a rank that exist once for all ranks of a machine: parameters and optimizer slots.
-    static func sharedMemory(_ options: TrainingOptions) -> Int {
-        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count
+    /// The bytes of a rank that exist once for all ranks of a machine: parameters and optimizer slots, and what a team shares.
+    static func sharedMemory(_ options: TrainingOptions, ranks: Int) -> Int {
+        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count + options.teamMemory(ranks: ranks)
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.
@@ -97,8 +99,9 @@ struct RunSummary {
         }
         let machine = Machine.this.memory.usable
         guard machine > 0 else { return }
-        let (total, overflow) = (needed - sharedMemory(options)).multipliedReportingOverflow(by: local)
-        guard !overflow, total <= machine - sharedMemory(options) else {
+        let shared = sharedMemory(options, ranks: communicator.size)
+        let (total, overflow) = (needed - shared).multipliedReportingOverflow(by: local)
+        guard !overflow, total <= machine - shared else {
             throw UsageError(
                 "the run needs more memory than this machine has", location: "model",
                 expected: "at most \(Formatting.bytes(machine))", found: "\(Formatting.bytes(needed)) for each of \(local) ranks", remedy: remedy)

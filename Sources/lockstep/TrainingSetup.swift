@@ -28,9 +28,11 @@ struct TrainingSetup {
         let isFirst = communicator.rank == 0
         let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
 
-        let options = try communicator.together("planning the run") {
+        var options = try communicator.together("planning the run") {
             try TrainingSetup.options(configuration, data, communicator)
         }
+        try communicator.together("planning the run") { try options.decideSplit(communicator) }
+        try communicator.together("planning the run") { [options] in try RunSummary.checkMemory(options, communicator) }
         try Arithmetic.prepare(threads: Job.threads)
         let weights = try communicator.together("reading the initial weights") {
             try command.initFrom.map { try InitialWeights($0, for: options.model, dataset: data.dataset, note) }
@@ -78,7 +80,6 @@ struct TrainingSetup {
                 setting: "validation.streams")
         }
         options.samples = SamplePlan(length: configuration.metrics.sampleLength, vocabulary)
-        try RunSummary.checkMemory(options, communicator)
         guard data.validation == nil else { return options }
         if configuration.training.schedule.name == .plateau {
             throw UsageError(

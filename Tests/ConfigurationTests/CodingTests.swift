@@ -55,6 +55,7 @@ import Testing
         it.exchange.overlap = false
         it.exchange.sparse = false
         it.exchange.wire = .bfloat16
+        it.exchange.split = .units
         it.training.reproducibleShards = 64
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
@@ -193,6 +194,7 @@ import Testing
                   overlap: true
                   sparse: true
                   wire: float32
+                  split: streams
                 checkpoint:
                   every_steps: 0
                   every_minutes: 10

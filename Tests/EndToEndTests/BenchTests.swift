@@ -171,6 +171,19 @@ extension CommandTests {
             #expect(outcome.errors.contains(word), "\(outcome.errors)")
         }
 
+        /// One stream on two ranks, which cannot have streams of their own.
+        @Test func sharedUnitsAreMeasured() throws {
+            let report = try BenchReport(
+                sandbox.succeed(
+                    Self.model + ["--json", "--set", "training.streams=1", "--set", "exchange.split=units"], ranks: 2))
+            #expect(report.step.ownAllocationsPerStep == 0 && report.exchange == nil)
+            let splits = try #require(report.splits)
+            #expect(splits.measuredStreams == nil && splits.measuredUnits == report.step.bestSeconds)
+            #expect(splits.points.map(\.cores) == [2, 8, 16, 64, 128])
+            #expect(splits.points.allSatisfy { $0.streams == nil && $0.units > 0 })
+            #expect(splits.meetingSeconds > 0 && splits.meetingsPerStep > 4)
+        }
+
         @Test func moreRanksThanStreamsAreRefused() throws {
             let outcome = try sandbox.lockstep(Self.model + ["--set", "training.streams=1"], ranks: 2)
             #expect(outcome.status == 64)
@@ -181,6 +194,19 @@ extension CommandTests {
 
 /// Some of what `bench --json` prints.
 private struct BenchReport: Decodable {
+    struct Splits: Decodable {
+        struct Point: Decodable {
+            let cores: Int
+            let streams: Double?
+            let units: Double
+        }
+        let measuredStreams: Double?
+        let measuredUnits: Double
+        let meetingSeconds: Double
+        let meetingsPerStep: Int
+        let points: [Point]
+    }
+    let splits: Splits?
     struct Hardware: Decodable {
         let ranks: Int
         let machines: Int

@@ -115,6 +115,26 @@ import Testing
         #expect(memory.total == tally.bytes)
     }
 
+    /// What each rank of a team allocates, of which some exists once for all of them.
+    @Test(arguments: [Cell.elman, .lstm, .gru, .gruResetAfter], 0..<3) func theFormulaIsExactForTeams(cell: Cell, rank: Int) throws {
+        var model = ModelConfiguration(
+            cell: cell, vocabulary: 301, embedding: 61, hidden: [50, 203], dropout: DropoutRates(0.5))
+        model.lineEnd = LineEnd(token: 7, rule: .reset)
+        let team = Team(rank: rank, size: 3)
+        let memory = try #require(ModelMemory(model, batch: 4, steps: 10, training: true, optimizerSlots: 0, team: team))
+        let tally = Buffer.Tally()
+        try Buffer.$tally.withValue(tally) {
+            let layout = ParameterLayout(model)
+            _ = try Network(
+                model, parameters: Arena(layout), sums: GradientSums(Arena(layout), batch: 4), batch: 4, steps: 10, firstStream: 0,
+                team: team, clock: PhaseClock())
+        }
+        #expect(memory.total == tally.bytes)
+        let own = memory.total - memory.parameters - memory.shared
+        let alone = try #require(ModelMemory(model, batch: 4, steps: 10, training: true, optimizerSlots: 0))
+        #expect(alone.shared == 0 && own > 0 && memory.total < alone.total)
+    }
+
     /// Logits in several blocks.
     @Test func theFormulaIsExactForALargeVocabulary() throws {
         let model = ModelConfiguration(cell: .elman, vocabulary: 300_007, embedding: 3, hidden: 5, layers: 1)
