@@ -81,7 +81,7 @@ let package = Package(
         .target(
             name: "Inference",
             dependencies: [
-                "Recurrent", "NGram", "Checkpoints", "Corpus", "Collectives", "Kernels", "Randomness", "Elementary", "Diagnostics",
+                "Recurrent", "NGram", "Checkpoints", "Corpus", "Collectives", "Reporting", "Kernels", "Randomness", "Elementary", "Diagnostics",
             ],
             swiftSettings: vectorised),
         .target(
@@ -174,7 +174,7 @@ let package = Package(
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.
-        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Configuration", "Files", "Checkpoints", "TestSupport"]),
+        .testTarget(name: "EndToEndTests", dependencies: ["lockstep", "mpi-conformance", "lockstep-fuzz", "Configuration", "Reporting", "Files", "Checkpoints", "TestSupport"]),
     ],
     swiftLanguageModes: [.v6]
 )

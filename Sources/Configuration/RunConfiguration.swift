@@ -163,6 +163,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var tensorboard = true
         /// Tokens of the text that the model writes after each validation; 0 for none.
         package var sampleLength = 200
+        /// 0 for never.
+        package var gradientFlowEverySteps = 0
     }
 
     package struct Watchdog: Sendable, Equatable {

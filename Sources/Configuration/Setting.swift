@@ -271,6 +271,9 @@ extension RunConfiguration {
         Setting(
             "metrics.sample_length", \.metrics.sampleLength, .from(0, to: 100_000), unit: "tokens",
             "Length of the sample that the model writes after each validation, for `lockstep report`; 0: no samples."),
+        Setting(
+            "metrics.gradient_flow_every_steps", \.metrics.gradientFlowEverySteps, .from(0, to: 1_000_000_000_000), unit: "steps",
+            "How often to measure how far back the gradient reaches, at 128 positions of the validation part (or of the training part) and up to `training.unroll` tokens back; also before the first step and after the last. 0: never. Changes nothing that is trained. For models that predict the next token. [More](gradient-flow.md)."),
 
         Setting(
             "watchdog.seconds", \.watchdog.seconds, .zeroOr(from: 0.1, to: 1_000_000_000), unit: "seconds",

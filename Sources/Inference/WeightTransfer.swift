@@ -19,6 +19,7 @@ package struct WeightTransfer {
     /// The row in the file of each token, -1 for none; nil where the vocabularies are the same.
     private let rows: [Int32]?
     package let left: [Left]
+    private let byToken: Set<String>
     /// Tensors of the file that the model has no use for.
     package let unused: [String]
 
@@ -33,6 +34,7 @@ package struct WeightTransfer {
     /// - Throws: `NothingToTake`; `SafetensorsError.badDescription`.
     package init(_ file: SafetensorsFile, of source: Vocabulary?, to model: ModelConfiguration, _ vocabulary: Vocabulary) throws {
         self.file = file
+        byToken = WeightTransfer.byToken(model)
         let differs = source.map { $0.hash != vocabulary.hash } ?? false
         let isOtherLevel = differs && source?.level != vocabulary.level
         rows = differs && !isOtherLevel ? source.map { vocabulary.rows(in: $0) } : nil
@@ -43,7 +45,7 @@ package struct WeightTransfer {
         var left: [Left] = []
         for entry in ParameterLayout(model).entries {
             let place = ModelFile.place(of: entry.name, names, prefix, model)
-            let isByToken = WeightTransfer.isByToken(entry.name)
+            let isByToken = byToken.contains(entry.name)
             var shape = entry.shape
             if let source, isByToken { shape[0] = source.count }
             let reason: String? =
@@ -71,7 +73,7 @@ package struct WeightTransfer {
         // A vocabulary's biases alone are no model.
         let matrices = places.filter { $0.name != "decoder.bias" }
         let hasRows = rows.map { $0.contains { $0 >= 0 } } ?? true
-        guard matrices.contains(where: { hasRows || !WeightTransfer.isByToken($0.name) }) else {
+        guard matrices.contains(where: { hasRows || !byToken.contains($0.name) }) else {
             throw NothingToTake(file: file.path, left: left)
         }
     }
@@ -82,7 +84,7 @@ package struct WeightTransfer {
         let layout = parameters.layout
         for (name, place) in places {
             let entry = layout[name]
-            if let rows, WeightTransfer.isByToken(name) {
+            if let rows, byToken.contains(name) {
                 let values: [Float] = try file.elements(of: place)
                 let width = entry.count / entry.shape[0]
                 parameters.values(entry).withUnsafe { own in
@@ -100,9 +102,10 @@ package struct WeightTransfer {
         parameters.clearAbsentRows()
     }
 
-    /// Whether each row of a parameter, or each value, belongs to a token.
-    private static func isByToken(_ name: String) -> Bool {
-        [ModelFile.encoder, ModelFile.decoder, "decoder.bias"].contains(name)
+    /// Names of the parameters of which each row, or each value, belongs to a token. The output rows of a tagger or classifier are
+    /// labels.
+    private static func byToken(_ model: ModelConfiguration) -> Set<String> {
+        model.output == .next ? [ModelFile.encoder, ModelFile.decoder, "decoder.bias"] : [ModelFile.encoder]
     }
 
     private static func text(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]".printable }

@@ -52,6 +52,11 @@ final class BidirectionalLayer: Layer {
         get { first.lines }
         set { first.lines = newValue }
     }
+    /// Those of the layer that reads forward.
+    var stateGradients: StateGradients? {
+        get { first.stateGradients }
+        set { first.stateGradients = newValue }
+    }
     var output: UnsafeMutablePointer<Float> { joined.base }
     var state: [Buffer] { first.state }
     func rewind() { first.rewind() }

@@ -38,6 +38,10 @@ package class ConnectedLayer {
         get { inner.lines }
         set { inner.lines = newValue }
     }
+    package final var stateGradients: StateGradients? {
+        get { inner.stateGradients }
+        set { inner.stateGradients = newValue }
+    }
     package final var output: UnsafeMutablePointer<Float> { joined.base }
     package final var state: [Buffer] { inner.state }
     package final func rewind() { inner.rewind() }

@@ -57,6 +57,7 @@ final class ElmanLayer: GatedLayer, Layer {
         // dL/dh_t arrives from above and from step t+1; times g' it becomes dL/d(pre-activation), in place.
         let delta = outputGradient.base
         try forEachStepBackward(steps, passing: hiddenGradient, pause: pause) { t in
+            stateGradients?.noteHidden(t, size: hidden, delta + t * block, hiddenGradient.base)
             arithmetic.activateBackward(
                 activation.nonlinearity, rows: batch, gradient: Row(delta + t * block), passed: hiddenGradient.row(),
                 y: Row(current(t)))

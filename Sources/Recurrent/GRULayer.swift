@@ -88,6 +88,7 @@ final class GRULayer: GatedLayer, Layer {
         clock.enter(.recurrenceBackward)
         let size = hidden
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
+            stateGradients?.noteHidden(t, size: hidden, outputGradient.row(t * batch), hiddenGradient.base, directGradient.base)
             let gate = gates.base + t * 3 * block
             arithmetic.gruCandidateBackward(
                 rows: batch, gates: Row(gate), before: Row(previous(t)), above: Row(outputGradient.row(t * batch)),
@@ -122,5 +123,5 @@ final class GRULayer: GatedLayer, Layer {
 
 extension Cell {
     /// Cho et al. 2014: the reset gate acts on h before the matrix product.
-    package static let gru = Cell("gru", GRULayer.self)
+    package static let gru = Cell("gru", GRULayer.self, gates: ["r", "z", "n"])
 }

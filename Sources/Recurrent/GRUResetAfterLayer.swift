@@ -60,6 +60,7 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
     ) throws {
         clock.enter(.recurrenceBackward)
         try forEachStepBackward(steps, passing: hiddenGradient, directGradient, pause: pause) { t in
+            stateGradients?.noteHidden(t, size: hidden, outputGradient.row(t * batch), hiddenGradient.base, directGradient.base)
             let product = products.base + t * 3 * block
             arithmetic.gruAfterBackward(
                 rows: batch, gates: gates.row(at: t * 3 * block), products: Row(product), before: Row(previous(t)),
@@ -91,5 +92,5 @@ final class GRUResetAfterLayer: GatedLayer, Layer {
 
 extension Cell {
     /// The variant of cuDNN and PyTorch: the reset gate acts after the matrix product.
-    package static let gruResetAfter = Cell("gru_reset_after", GRUResetAfterLayer.self)
+    package static let gruResetAfter = Cell("gru_reset_after", GRUResetAfterLayer.self, gates: ["r", "z", "n"])
 }

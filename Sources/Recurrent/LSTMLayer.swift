@@ -1,3 +1,4 @@
+import Elementary
 import Kernels
 
 /// Hochreiter and Schmidhuber 1997 with forget gates (Gers et al. 2000), in PyTorch's form and gate order i, f, g, o:
@@ -69,12 +70,28 @@ final class LSTMLayer: GatedLayer, Layer {
         }
     }
 
+    /// dE/dh_t and dE/dc_t, before the step's gates become deltas.
+    private func note(_ t: Int, _ outputGradient: Matrix) {
+        guard let stateGradients else { return }
+        let (above, size) = (outputGradient.row(t * batch), hidden)
+        stateGradients.noteHidden(t, size: size, above, hiddenGradient.base)
+        stateGradients.noteCell(t, size: size) { b, j in
+            let place = b * size + j
+            let o = Double(gates.base[t * 4 * block + b * 4 * size + 3 * size + j])
+            let y = 1 - 2 / (Elementary.exponential(2 * Double(cells.base[(t + 1) * block + place])) + 1)  // tanh(c)
+            let dh = Double(above[place] + hiddenGradient.base[place])
+            let peephole = peepholes.map { Double($0.output[j]) * dh * y * o * (1 - o) } ?? 0
+            return dh * o * (1 - y * y) + Double(cellGradient.base[place]) + peephole
+        }
+    }
+
     func backward(
         _ input: Matrix, outputGradient: Matrix, inputGradient: Matrix, steps: Int, pause: () throws -> Void
     ) throws {
         clock.enter(.recurrenceBackward)
         let cells = cells
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
+            note(t, outputGradient)
             let gate = gates.base + t * 4 * block
             arithmetic.lstmBackward(
                 rows: batch, gates: Row(gate), peepholes: peepholes?.row, products: peepholes?.products(t * batch),
@@ -95,5 +112,5 @@ final class LSTMLayer: GatedLayer, Layer {
 
 extension Cell {
     /// Hochreiter and Schmidhuber 1997, with the forget gate of Gers et al. 2000.
-    package static let lstm = Cell("lstm", LSTMLayer.self, normalized: NormalizedLSTMLayer.self)
+    package static let lstm = Cell("lstm", LSTMLayer.self, normalized: NormalizedLSTMLayer.self, gates: ["i", "f", "g", "o"])
 }

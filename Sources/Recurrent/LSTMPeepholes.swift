@@ -32,6 +32,8 @@ final class LSTMPeepholes {
     }
 
     var row: Row { Row(weights.base) }
+    /// p_o, [H].
+    var output: UnsafePointer<Float> { UnsafePointer(weights.row(2)) }
 
     /// What row `index` = t * B + b and those behind it add to the gradients, before they are summed.
     func products(_ index: Int) -> Row { products.row(at: index * 3 * hidden) }

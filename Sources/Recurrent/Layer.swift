@@ -22,6 +22,8 @@ package protocol Layer: AnyObject, SendableMetatype {
     var state: [Buffer] { get }
     /// Where lines start in the chunk that `forward` and `backward` are about to read; nil where state and gradient pass everywhere.
     var lines: LineStarts? { get set }
+    /// Learns what the next `backward` passes from step to step; nil for nothing.
+    var stateGradients: StateGradients? { get set }
 
     /// Packs the weights; call after every change of the parameters.
     func packWeights() throws
@@ -45,14 +47,6 @@ package protocol Layer: AnyObject, SendableMetatype {
 
 extension Layer {
     package func dropWeights(_ context: StepContext?) {}
-}
-
-/// Does other work during a backward pass.
-package protocol BackwardObserver: AnyObject {
-    /// The gradients of group `part` of `ParameterLayout.backwardOrder` are complete.
-    func completed(_ part: Int) throws
-    /// Called every few milliseconds, to do a little work.
-    func pause() throws
 }
 
 /// The four parameters that gated cells have, and an Elman network with one gate.
@@ -89,6 +83,7 @@ package class GatedLayer {
     let states: [Buffer]
     package let state: [Buffer]
     var lines: LineStarts?
+    package final var stateGradients: StateGradients?
     /// Rows of `states` that are zero during a step, but still needed as the output of the step before; empty unless lines reset.
     private let aside: [Buffer]  // [B, H]
     let clock: PhaseClock

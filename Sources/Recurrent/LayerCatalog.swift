@@ -11,15 +11,20 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
     private let normalizedLayer: any Layer.Type
     /// Whether `ModelConfiguration.activation` is the cell's nonlinearity.
     package let choosesActivation: Bool
+    /// Of the blocks of H rows of the gate matrices, in order.
+    private let gateNames: [String]
 
-    /// - Parameter normalized: the layer with layer normalisation, where it is another class.
+    /// - Parameters:
+    ///   - normalized: the layer with layer normalisation, where it is another class.
+    ///   - gates: names of the gates, for people.
     package init(
-        _ name: String, _ layer: any Layer.Type, normalized: (any Layer.Type)? = nil, choosesActivation: Bool = false
+        _ name: String, _ layer: any Layer.Type, normalized: (any Layer.Type)? = nil, choosesActivation: Bool = false, gates: [String] = []
     ) {
         rawValue = name
         self.layer = layer
         normalizedLayer = normalized ?? layer
         self.choosesActivation = choosesActivation
+        gateNames = gates
     }
 
     /// The cell of this name in the catalog.
@@ -30,6 +35,9 @@ package struct Cell: RawRepresentable, CaseIterable, Hashable, Sendable {
 
     package static func == (a: Cell, b: Cell) -> Bool { a.rawValue == b.rawValue }
     package func hash(into hasher: inout Hasher) { hasher.combine(rawValue) }
+
+    /// As in "i"; the number of a gate that has no name.
+    package func gateName(_ gate: Int) -> String { gateNames.indices.contains(gate) ? gateNames[gate] : "\(gate + 1)" }
 
     /// The class of a model's layers.
     func layer(_ model: ModelConfiguration) -> any Layer.Type { model.normalization == .layer ? normalizedLayer : layer }

@@ -85,10 +85,14 @@ final class NormalizedLSTMLayer: GatedLayer, Layer {
         try forEachStepBackward(steps, passing: hiddenGradient, cellGradient, pause: pause) { t in
             let rows = t * batch..<(t + 1) * batch
             let gate = gates.row(at: t * 4 * block)
+            stateGradients?.noteHidden(t, size: hidden, outputGradient.row(rows.lowerBound), hiddenGradient.base)
             arithmetic.exposeBackward(
                 rows: batch, gates: gate, squashed: squashed.row(at: t * block), above: Row(outputGradient.row(rows.lowerBound)),
                 passed: hiddenGradient.row())
             cellNormalizer.backward(rows, squashed.base + t * block)
+            stateGradients?.noteCell(t, size: hidden) { b, j in
+                Double(cellGradient.base[b * hidden + j]) + Double(cellNormalizer.delta(rows.lowerBound)[b * hidden + j])
+            }
             arithmetic.normalizedLSTMBackward(
                 rows: batch, gates: gate, before: cells.row(at: t * block),
                 normalized: Row(cellNormalizer.delta(rows.lowerBound)), cellGradient: cellGradient.row())

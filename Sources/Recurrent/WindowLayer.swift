@@ -12,6 +12,7 @@ import Kernels
 final class WindowLayer: Layer {
     var batch: Int
     var lines: LineStarts?
+    var stateGradients: StateGradients?
     let state: [Buffer]  // the last n-1 inputs of each stream, [B, (n-1)*in]; none for n = 1
     private let window: Int  // n
     private let inputs: Int  // in
@@ -108,6 +109,7 @@ final class WindowLayer: Layer {
         guard let sums else { preconditionFailure("a layer made for evaluation") }
         clock.enter(.recurrenceBackward)
         let delta = outputGradient.base
+        for t in 0..<steps { stateGradients?.noteHidden(t, size: hidden, delta + t * batch * hidden) }
         arithmetic.activateBackward(activation.nonlinearity, rows: steps * batch, gradient: Row(delta), y: outputs.row())
         normalizer?.backward(0..<steps * batch, delta)
         clock.enter(.weightGradients)

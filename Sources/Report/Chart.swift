@@ -1,6 +1,6 @@
 import Reporting
 
-/// Series over tokens trained, as a figure with an SVG picture of any width.
+/// Series over tokens, as a figure with an SVG picture of any width.
 ///
 /// Positions in the picture are percentages, so letters, lines and dots keep their size at any width. Only the
 /// lines are in an inner picture of 1000 by 1000, which is stretched.
@@ -14,6 +14,8 @@ struct Chart {
     var y: Scale
     /// Unit in the read-out: "%", "MiB"; may be empty.
     var unit = ""
+    /// What the x axis shows.
+    var across = "tokens trained"
     /// A second axis for the same positions.
     var right: (axis: String, scale: Scale)?
     var series: [Series]
@@ -30,13 +32,13 @@ struct Chart {
         <figcaption><h3>\(title)</h3><p class="legend">\(legend)</p></figcaption>
         <p class="axes"><span>\(axis)\(y.isLogarithmic ? ", logarithmic" : "")</span><span>\(right?.axis ?? "")</span></p>
         <div class="frame\(right == nil ? "" : " twosided")">
-        <svg class="plot" role="img" aria-label="\(title)" data-lower="\(exact(x.lower))" data-upper="\(exact(x.upper))" data-unit="\(unit)">
+        <svg class="plot" role="img" aria-label="\(title)" data-lower="\(exact(x.lower))" data-upper="\(exact(x.upper))" data-unit="\(unit)" data-across="\(across)">
         <rect class="ground" width="100%" height="100%"/>
         \(grid)\(levels.compactMap(line))\(resumptionLines)<svg class="lines" viewBox="0 0 1000 1000" preserveAspectRatio="none" width="100%" height="100%">
         \(series.map(line))</svg>\(series.map(dots))\(highlightText)<line class="cursor" y2="100%"/></svg>
         <div class="readout" hidden></div>
         </div>
-        <p class="axis-x">tokens trained</p>
+        <p class="axis-x">\(across)</p>
         </figure>
 
         """
@@ -45,7 +47,10 @@ struct Chart {
     // MARK: Parts
 
     private var legend: [HTML] {
-        let names = series.filter { !$0.name.isEmpty }.map { series -> HTML in
+        let named = series.enumerated().filter { index, series in
+            !series.name.isEmpty && !self.series[..<index].contains { $0.name == series.name }
+        }
+        let names = named.map(\.element).map { series -> HTML in
             "<span class=\"key\"><svg width=\"22\" height=\"10\"><path class=\"\(style(series))\" d=\"M0 5H22\"/>\(series.style == .dots ? "<circle class=\"c\(series.colour % Chart.colours)\" cx=\"11\" cy=\"5\" r=\"3.5\"/>" as HTML : "")</svg>\(series.name)</span> "
         }
         return names

@@ -5,7 +5,7 @@ import Reporting
 extension Page {
     var charts: [HTML] {
         [
-            perplexity, learningRate, gradientNorm, clipped, throughput, exchange, memory,
+            perplexity, learningRate, gradientNorm, clipped, throughput, exchange, memory, gradientFlow, gradientHalfLife,
         ].compactMap { $0?.html }
     }
 

@@ -126,7 +126,7 @@ extension Page {
               return row;
             }));
             const tokens = document.createElement("div");
-            tokens.textContent = format(first.x[at]) + " tokens";
+            tokens.textContent = format(first.x[at]) + " " + plot.dataset.across;
             box.prepend(tokens);
             box.hidden = false;
             box.style.left = share < 0.5 ? place : "auto";

@@ -8,17 +8,19 @@ package struct MetricsHistory: Sendable {
     package private(set) var training: [TrainingRecord] = []
     package private(set) var validation: [ValidationRecord] = []
     package private(set) var samples: [SampleRecord] = []
+    package private(set) var gradientFlow: [GradientFlowRecord] = []
     /// The last line is incomplete: the run was killed, or is writing it.
     package private(set) var isCutShort = false
 
     package init(
         starts: [StartRecord] = [], training: [TrainingRecord] = [], validation: [ValidationRecord] = [],
-        samples: [SampleRecord] = []
+        samples: [SampleRecord] = [], gradientFlow: [GradientFlowRecord] = []
     ) {
         self.starts = starts
         self.training = training
         self.validation = validation
         self.samples = samples
+        self.gradientFlow = gradientFlow
     }
 
     /// - Throws: `FileError`, `MetricsError`.
@@ -64,8 +66,22 @@ package struct MetricsHistory: Sendable {
         case .training(let record): training.append(record)
         case .validation(let record): validation.append(record)
         case .sample(let record): samples.append(record)
+        case .gradientFlow(let record):
+            // A run that was killed before its first checkpoint starts again, and measures step 0 again.
+            if gradientFlow.last?.step == record.step { gradientFlow.removeLast() }
+            gradientFlow.append(record)
         case .other: break
         }
+    }
+}
+
+extension MetricsHistory {
+    /// The history with what `lockstep inspect` has measured, in its place by step.
+    package func with(_ record: GradientFlowRecord) -> MetricsHistory {
+        var history = self
+        history.gradientFlow.removeAll { $0.step == record.step }
+        history.gradientFlow.insert(record, at: history.gradientFlow.firstIndex { $0.step > record.step } ?? history.gradientFlow.endIndex)
+        return history
     }
 }
 
@@ -88,6 +104,7 @@ extension MetricsRecord {
         case .validation(let it):
             [("step", it.step), ("epoch", it.epoch), ("tokens", it.tokens), ("averaged_steps", it.averagedSteps ?? 0)]
         case .sample(let it): [("step", it.step), ("epoch", it.epoch)]
+        case .gradientFlow(let it): [("step", it.step), ("epoch", it.epoch)]
         case .other: nil
         }
     }

@@ -4,10 +4,11 @@ package enum MetricsRecord: Sendable, Equatable {
     case training(TrainingRecord)
     case validation(ValidationRecord)
     case sample(SampleRecord)
+    case gradientFlow(GradientFlowRecord)
     /// A kind that only a later version knows.
     case other
 
-    private enum Kind: String, Codable { case start, train, validation, sample }
+    private enum Kind: String, Codable { case start, train, validation, sample, gradientFlow = "gradient_flow" }
     fileprivate enum KindKey: String, CodingKey { case kind }
 }
 
@@ -19,6 +20,7 @@ extension MetricsRecord: Codable {
         case .train: self = .training(try TrainingRecord(from: decoder))
         case .validation: self = .validation(try ValidationRecord(from: decoder))
         case .sample: self = .sample(try SampleRecord(from: decoder))
+        case .gradientFlow: self = .gradientFlow(try GradientFlowRecord(from: decoder))
         case nil: self = .other
         }
     }
@@ -37,6 +39,9 @@ extension MetricsRecord: Codable {
             try record.encode(to: encoder)
         case .sample(let record):
             try container.encode(Kind.sample, forKey: .kind)
+            try record.encode(to: encoder)
+        case .gradientFlow(let record):
+            try container.encode(Kind.gradientFlow, forKey: .kind)
             try record.encode(to: encoder)
         case .other: break
         }

@@ -95,6 +95,10 @@ package final class RunReporter: TrainingReporter {
         }
     }
 
+    package func measured(_ record: GradientFlowRecord) {
+        log { try metrics.append(.gradientFlow(record)) }
+    }
+
     package func saving() {
         log {
             try metrics.sync()

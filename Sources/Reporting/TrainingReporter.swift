@@ -5,6 +5,7 @@ package protocol TrainingReporter: AnyObject {
     func validating(share: Double)
     func validated(_ record: ValidationRecord)
     func sampled(_ record: SampleRecord)
+    func measured(_ record: GradientFlowRecord)
     /// A checkpoint is about to be written: everything reported so far must become as durable as the checkpoint.
     func saving()
     func saved(step: Int, folder: String, isBest: Bool)
@@ -16,4 +17,5 @@ package protocol TrainingReporter: AnyObject {
 
 extension TrainingReporter {
     package func validating(share: Double) {}
+    package func measured(_ record: GradientFlowRecord) {}
 }

@@ -13,6 +13,11 @@ struct Cadence {
 
     func records(after step: Int) -> Bool { step % options.metricsEverySteps == 0 || step == options.totalSteps }
 
+    /// Before the first step and after the last one too.
+    func measuresGradientFlow(after step: Int) -> Bool {
+        options.gradientFlowEverySteps > 0 && (isDue(every: options.gradientFlowEverySteps, step) || step == options.totalSteps)
+    }
+
     func comparesReplicas(after step: Int) -> Bool { isDue(every: options.verifyEverySteps, step) }
 
     /// The validation after the last step.

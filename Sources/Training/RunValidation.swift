@@ -11,20 +11,25 @@ final class RunValidation {
     private let predictor: RecurrentPredictor
     /// Nil if the dataset has no validation part.
     private let evaluator: Evaluator?
+    /// Where gradient flow is measured.
+    private let text: TokenStore
     private let heartbeat: Heartbeat
     private let reporter: (any TrainingReporter)?
     /// The last one of this session.
     private(set) var last: Evaluation?
     private var lastStep: Int?
 
-    /// - Parameter tokens: nil if the dataset has no validation part.
+    /// - Parameters:
+    ///   - tokens: nil if the dataset has no validation part.
+    ///   - training: takes its place where the gradient flow is measured.
     /// - Throws: `PartitionError`, `KernelError`.
     init(
-        _ options: TrainingOptions, tokens: TokenStore?, step: TrainingStep, communicator: any Communicator,
+        _ options: TrainingOptions, tokens: TokenStore?, training: TokenStore, step: TrainingStep, communicator: any Communicator,
         heartbeat: Heartbeat, reporter: (any TrainingReporter)?
     ) throws {
         self.options = options
         self.step = step
+        text = tokens ?? training
         self.heartbeat = heartbeat
         self.reporter = reporter
         let predictor = RecurrentPredictor(options.model, parameters: step.result)
@@ -80,6 +85,19 @@ final class RunValidation {
             reporter?.note("validation is worse than \(best): averaging of the weights begins with step \(progress.step + 1)")
         }
         return true
+    }
+
+    /// As `sample`, on rank 0 alone: how far back the gradient reaches. Nothing that training uses is touched.
+    func measureGradientFlow(_ progress: TrainingProgress) {
+        guard let reporter else { return }
+        heartbeat.enter(.validation)
+        do {
+            let probe = try GradientFlowProbe(options.model, parameters: step.result, text: text, lags: options.unroll.base)
+            let flow = try probe.measure { _ in heartbeat.beat() }
+            reporter.measured(GradientFlowRecord(step: progress.step, epoch: progress.epoch, flow: flow))
+        } catch {
+            reporter.warning("step \(progress.step): gradient flow not measured: \(error)")
+        }
     }
 
     /// On rank 0 alone, while the others wait with their next step: until rank 0 joins them, the parameters do not change.

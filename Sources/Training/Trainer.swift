@@ -50,7 +50,7 @@ package final class Trainer {
         progress = TrainingProgress(schedule: options.schedule, optimizer: options.optimizer)
         costs = CostMeter(step.clock)
         self.validation = try RunValidation(
-            options, tokens: validation, step: step, communicator: communicator, heartbeat: heartbeat, reporter: reporter)
+            options, tokens: validation, training: training, step: step, communicator: communicator, heartbeat: heartbeat, reporter: reporter)
         checkpoints = RunCheckpoints(
             options, communicator: communicator, identity: identity, step: step, ownStreams: streams, training: training,
             batches: batches, validation: self.validation, costs: costs, heartbeat: heartbeat, reporter: reporter, note: note)
@@ -86,6 +86,7 @@ package final class Trainer {
         try step.begin()
         var cadence = Cadence(options, readsClock: communicator.rank == 0)
         var session = TrainingSession(after: progress)
+        if progress.step == 0, cadence.measuresGradientFlow(after: 0) { validation.measureGradientFlow(progress) }
         var stopped = try !validatePostponed(cadence, requests)
         while progress.step < options.totalSteps, !stopped {
             let signals = try train(cadence, requests, &session)
@@ -139,6 +140,7 @@ package final class Trainer {
         for warning in try stragglers.check(step: progress.step, heartbeat, communicator) { reporter?.warning(warning) }
         heartbeat.enter(.metrics)
         if cadence.records(after: progress.step) { record(outcome) }
+        if cadence.measuresGradientFlow(after: progress.step) { validation.measureGradientFlow(progress) }
         return outcome.signals
     }
 

@@ -21,6 +21,8 @@ package struct TrainingOptions: Sendable {
     package var validation: ValidationPlan
     /// Steps between training records.
     package var metricsEverySteps: Int
+    /// Steps between measurements of how far back the gradient reaches; 0 for none.
+    package var gradientFlowEverySteps = 0
     /// Nil for no samples.
     package var samples: SamplePlan?
     /// Steps between comparisons of the ranks' copies of the parameters, in addition to those before each save; 0 for none.
@@ -94,9 +96,10 @@ extension TrainingOptions {
                 team: Team(rank: teamSize - 1, size: teamSize)),
             let evaluation = RecurrentPredictor.memory(
                 model, streams: Evaluator.width(streams: validation.streams, ranks: ranks), steps: Evaluator.chunkLength),
+            let flow = gradientFlowEverySteps == 0 ? 0 : GradientFlowProbe.memory(model, lags: unroll.base),
             let sample = samples == nil ? 0 : RecurrentPredictor.memory(model, streams: 1, steps: 1)
         else { return nil }
-        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample)).rounded()).map { ($0, training.shared) }
+        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample) + Double(flow)).rounded()).map { ($0, training.shared) }
     }
 }
 

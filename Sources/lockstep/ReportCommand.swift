@@ -40,7 +40,7 @@ struct ReportCommand: TaskCommand {
             return Run(
                 name: name,
                 configuration: Folder.exists(path) ? try RunConfiguration.load(file: path, overrides: []).values : [],
-                history: try MetricsHistory(path: "\(folder)/metrics.jsonl"))
+                history: try ReportCommand.history(folder))
         }
         let page = Page(loaded, madeBy: "lockstep \(programVersion), \(Date.now.ISO8601Format())")
         let path = output ?? "\(runs[0])/report.html"
@@ -48,6 +48,18 @@ struct ReportCommand: TaskCommand {
         TemporaryItem.removeOnSignals()
         try File.publish(page.html, at: path)
         print(path: path)
+    }
+
+    /// The records of a run, and what `lockstep inspect --gradient-flow` has found.
+    private static func history(_ folder: String) throws -> MetricsHistory {
+        let history = try MetricsHistory(path: "\(folder)/metrics.jsonl")
+        let path = "\(folder)/\(GradientFlowRecord.fileName)"
+        guard Folder.isFile(path) else { return history }
+        guard let record = try? JSONDecoder().decode(GradientFlowRecord.self, from: Data(File.contents(of: path, limit: 64 << 20))) else {
+            Failure.say("note: \(path) is left out: not what lockstep inspect --gradient-flow writes")
+            return history
+        }
+        return history.with(record)
     }
 
     /// The paths that hold metrics; `runs/*` also gives others. A single path is returned as it is.

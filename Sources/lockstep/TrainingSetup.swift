@@ -79,6 +79,7 @@ struct TrainingSetup {
                 tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path,
                 setting: "validation.streams")
         }
+        options.gradientFlowEverySteps = configuration.metrics.gradientFlowEverySteps
         options.samples = SamplePlan(length: configuration.metrics.sampleLength, vocabulary)
         guard data.validation == nil else { return options }
         if configuration.training.schedule.name == .plateau {

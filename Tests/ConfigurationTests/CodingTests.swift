@@ -66,6 +66,7 @@ import Testing
         it.metrics.everySteps = 1
         it.metrics.tensorboard = false
         it.metrics.sampleLength = 0
+        it.metrics.gradientFlowEverySteps = 7
         it.watchdog.seconds = 0
         return it
     }()
@@ -207,6 +208,7 @@ import Testing
                   every_steps: 10
                   tensorboard: true
                   sample_length: 200
+                  gradient_flow_every_steps: 0
                 watchdog:
                   seconds: 300
 

@@ -229,6 +229,7 @@ import Testing
         ("validation.streams", ["0", "-1"], "a whole number from 1 to 65536"),
         ("metrics.every_steps", ["0", "-1"], "a whole number from 1 to 1000000000000"),
         ("metrics.sample_length", ["-1", "100001"], "a whole number from 0 to 100000"),
+        ("metrics.gradient_flow_every_steps", ["-1"], "a whole number from 0 to 1000000000000"),
         ("watchdog.seconds", ["-1", ".nan", "1e21", "1e-308"], "0, or a number from 0.1 to 1000000000"),
     ])
     func outOfRange(_ path: String, _ values: [String], _ expected: String) {

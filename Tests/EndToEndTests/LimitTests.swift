@@ -87,6 +87,7 @@ extension CommandTests {
             "training.optimizer.weight_decay", "training.schedule.factor", "training.schedule.minimum", "training.seed",
             "training.verify_every_steps", "training.reproducible_shards", "checkpoint.every_steps", "checkpoint.every_minutes",
             "checkpoint.keep", "validation.every_steps", "validation.streams", "metrics.every_steps", "metrics.sample_length",
+            "metrics.gradient_flow_every_steps",
             "watchdog.seconds",
         ])
         func extremesOfEverySetting(key: String) throws {

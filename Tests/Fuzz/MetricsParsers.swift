@@ -17,7 +17,9 @@ extension Parser {
             """
         }.joined() + """
         {"epoch":1,"kind":"validation","loss":2.25,"perplexity":9.5,"step":9,"tokens":90}
+        {"epoch":1,"flow":{"loss":2.5,"positions":[8,8],"recurrent_weights":[{"gate":"i","layer":1,"norm":1.5,"spectral_radius":0.5}],"states":[{"half_life_tokens":4,"layer":1,"lower_quartile":[1,0.5],"median":[2,1],"name":"h","slope":-0.17,"upper_quartile":[3,null]}]},"kind":"gradient_flow","step":9}
         {"epoch":1,"kind":"sample","step":9,"text":"a <b> & \\u001b[2J c"}
+        {"epoch":1,"flow":{"loss":2.5,"positions":[8,8],"recurrent_weights":[],"states":[{"layer":1,"lower_quartile":[1,0.5],"median":[2,1],"name":"h","upper_quartile":[3,null]}]},"kind":"gradient_flow","step":10}
 
         """
     private static let words =

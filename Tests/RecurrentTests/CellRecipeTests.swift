@@ -26,6 +26,7 @@ private final class DiagonalLayer: Layer {
 
     var batch: Int
     let state: [Buffer]
+    var stateGradients: StateGradients?
     var lines: LineStarts?  // not heeded: a cell for training.line_end starts from GatedLayer
     private let hidden: Int
     private let weights: Matrix  // [H, in]

@@ -67,6 +67,8 @@ struct OracleLayer {
     /// LSTM: p_i, p_f, p_o, [3, H]; empty without.
     var peepholes: [Double] = []
     var peepholeGradient: [Double] = []
+    /// What is added to a value of c before h is made of it.
+    var cellDisturbance: (place: Int, amount: Double)?
 
     /// The values of one step for the backward pass. Every vector has `hidden` elements except `input`.
     struct Step {
@@ -115,6 +117,7 @@ struct OracleLayer {
             let (i, f) = (gate(0, peephole: 0, c), gate(1, peephole: 1, c))
             let g = combine(a[2], u[2]) { tanh($0 + $1) }
             step.cell = each { f[$0] * c[$0] + i[$0] * g[$0] }
+            if let cellDisturbance { step.cell[cellDisturbance.place] += cellDisturbance.amount }
             let o = gate(3, peephole: 2, step.cell)
             step.gates = [i, f, g, o]
             step.hidden = combine(o, squashed(step.cell), *)

@@ -27,6 +27,24 @@ package struct OracleState: Equatable, Sendable {
     }
 }
 
+/// A change of h or c of one layer at one step.
+package struct OracleDisturbance: Sendable {
+    package var layer: Int
+    package var step: Int
+    /// Of c, from which h then follows.
+    package var isOfCell: Bool
+    package var place: Int
+    package var amount: Double
+
+    package init(layer: Int, step: Int, isOfCell: Bool, place: Int, amount: Double) {
+        self.layer = layer
+        self.step = step
+        self.isOfCell = isOfCell
+        self.place = place
+        self.amount = amount
+    }
+}
+
 /// The input of one forward and backward pass.
 package struct OracleChunk: Sendable {
     package var steps: Int
@@ -48,6 +66,8 @@ package struct OracleChunk: Sendable {
     /// A label for each sequence, from one vector of it, where its last position has a target; nil: one for each position.
     package var pooling: OraclePool.Kind?
     package var penalties = OraclePenalties()
+    /// Adds an amount to one state of one layer at one step, in every stream; what the step makes of it follows.
+    package var disturbance: OracleDisturbance?
     /// Adds sum(final state * these) to the differentiated loss, so that the gradient through the final state shows.
     package var finalStateWeights: [OracleState]?
 

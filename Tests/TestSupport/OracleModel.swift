@@ -168,7 +168,10 @@ package struct OracleModel: Sendable {
                 var x = dropped(word, chunk, site: 0, position: position)
                 trace.append([])
                 for layer in layers.indices {
-                    let step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
+                    let disturbance = chunk.disturbance.flatMap { $0.layer == layer && $0.step == t ? $0 : nil }
+                    layers[layer].cellDisturbance = disturbance.flatMap { $0.isOfCell ? ($0.place, $0.amount) : nil }
+                    var step = layers[layer].forward(x, hidden: state[layer].hidden, cell: state[layer].cell)
+                    if let disturbance, !disturbance.isOfCell { step.hidden[disturbance.place] += disturbance.amount }
                     trace[t].append(step)
                     state[layer] = step.state
                     x = dropped(joins[layer].forward(x, step.hidden), chunk, site: layer + 1, position: position)
