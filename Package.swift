@@ -170,7 +170,7 @@ let package = Package(
             name: "lockstep-fuzz",
             dependencies: [
                 "Corpus", "Checkpoints", "Configuration", "Training", "Inference", "Recurrent", "NGram", "Reporting", "Report", "Files",
-                "Randomness", "Diagnostics", "TestSupport",
+                "Kernels", "Randomness", "Diagnostics", "TestSupport",
             ],
             path: "Tests/Fuzz"),
         // Drives the built `lockstep` binary as a user does, alone and under a real mpirun.

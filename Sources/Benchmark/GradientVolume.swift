@@ -17,9 +17,9 @@ struct GradientVolume {
     /// - Parameter tokens: the text, of which at most a million tokens are counted.
     init(_ model: ModelConfiguration, tokens: TokenStore) {
         let layout = ParameterLayout(model)
-        all = 4 * layout.count
+        all = 4 * (layout.embedding.isFrozen ? layout.count - layout.entries[1].offset : layout.count)
         row = 4 * model.embedding
-        if model.tied {
+        if model.tied || layout.embedding.isFrozen {
             dense = all
             frequencies = []
             return

@@ -59,6 +59,11 @@ extension RunConfiguration {
                 "model.bidirectional", expected: "false in a model that predicts the next token: a layer that reads from the end would see it",
                 found: "true")
         }
+        if model.tied, model.freezeEmbedding {
+            throw ConfigurationError.contradiction(
+                "model.freeze_embedding", expected: "false with model.tied, where the embedding is the output layer's weights too",
+                found: model.freezeEmbedding.scalar)
+        }
         if model.tied, model.connections == .dense {
             throw ConfigurationError.contradiction(
                 "model.tied", expected: "false with model.connections dense, where the output layer reads more than one layer",

@@ -53,6 +53,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var dropouts = Dropouts()
         /// Probability that a recurrent weight is dropped in a step.
         package var weightDrop = 0.0
+        /// The embedding keeps its initial values.
+        package var freezeEmbedding = false
         /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
         package var softmax = Softmax()

@@ -116,6 +116,9 @@ extension RunConfiguration {
             "model.tied", \.model.tied, .any, structural: true,
             "The output layer uses the embedding as its weights (Press and Wolf 2017). Needs `model.embedding` equal to `model.hidden`, or to the last of its list."),
         Setting(
+            "model.freeze_embedding", \.model.freezeEmbedding, .any,
+            "The embedding keeps its values: it has no gradient, is not sent and not updated. For vectors from `--init-embeddings` or `--init-from`. Not together with `model.tied`."),
+        Setting(
             "model.softmax.name", \.model.softmax.name, .any, structural: true,
             "How the output layer gives probabilities to the tokens. `full`: one product with every token's weights. `adaptive`: the frequent tokens first, the others in tails with narrower weights, which are computed only where they are needed (Grave et al. 2017): for large vocabularies, whose ids `lockstep prepare` orders by frequency. Not together with `model.tied`. [Formulas](mathematics.md#adaptive-softmax). `sampled`: training computes the targets and a few noise tokens only, and validation all tokens; the model is then one with a full softmax. [Formulas](mathematics.md#sampled-training)."),
         Setting(

@@ -5,6 +5,7 @@ import Recurrent
 
 /// Writes and reads parameters as `model.safetensors`, with PyTorch's names.
 package enum ModelFile {
+    package static let embeddingName = encoder
     static let (encoder, decoder) = ("encoder.weight", "decoder.weight")
     /// Of an adaptive softmax, in place of the decoder.
     static let head = "head.weight"

@@ -17,11 +17,11 @@ final class Embedding {
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
         let range = model.initialEmbeddingRange ?? model.initialRange
         // A full softmax gives all rows of a tied embedding a gradient.
-        let isSparse = !model.tied || model.softmax.isSampled
+        let isSparse = (!model.tied || model.softmax.isSampled) && !model.freezesEmbedding
         var plan = LayerPlan()
-        plan.unshared = nil
+        plan.unshared = model.freezesEmbedding ? "model.freeze_embedding" : nil
         plan.parameters = [
-            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: isSparse ? 1 : nil)
+            ParameterPlan(name, [model.vocabulary, model.embedding], .uniform(range), blockRows: isSparse ? 1 : nil, isFrozen: model.freezesEmbedding)
         ]
         plan.touched = isSparse ? chunk.rows : 0
         if chunk.training, !chunk.nodes.isEmpty {

@@ -31,15 +31,19 @@ package struct ParameterPlan {
     package let blockRows: Int?
     /// Rows that belong to nothing: they start at zero, and stay there because their gradient is zero.
     package let absentRows: [Range<Int>]
+    /// Whether it has no gradient and is never updated.
+    package let isFrozen: Bool
 
     package init(
-        _ name: String, _ shape: [Int], _ initial: InitialValues, blockRows: Int? = nil, absentRows: [Range<Int>] = []
+        _ name: String, _ shape: [Int], _ initial: InitialValues, blockRows: Int? = nil, absentRows: [Range<Int>] = [],
+        isFrozen: Bool = false
     ) {
         self.name = name
         self.shape = shape
         self.initial = initial
         self.blockRows = blockRows
         self.absentRows = absentRows
+        self.isFrozen = isFrozen
     }
 }
 

@@ -61,6 +61,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     /// The same for the embedding alone; nil: `initialRange`.
     package var initialEmbeddingRange: Float?
     package var softmax = Softmax.full
+    /// Whether the embedding stays as it is: no gradient, no update. Needs weights that are not tied. In training.
+    package var freezesEmbedding = false
     /// Nil: the state is carried over line ends.
     package var lineEnd: LineEnd?
     /// Whether a batch may be of whole sequences, each of which starts from the zero state (`Network.forward`).

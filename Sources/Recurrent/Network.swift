@@ -223,21 +223,21 @@ package final class Network {
         }
         try drop(above, into: above, site: 0)
         clock.enter(.embeddingBackward)
-        if context != nil, dropout.dropsWords {
-            let rows = team.range(of: above.rows)
-            dropWords(inputs.base + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
+        if !configuration.freezesEmbedding {
+            if context != nil, dropout.dropsWords {
+                let rows = team.range(of: above.rows)
+                dropWords(inputs.base + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
+                try team.meet(clock)
+            }
+            embedding.backward(inputs.base, outputGradient: above)
             try team.meet(clock)
         }
-        embedding.backward(inputs.base, outputGradient: above)
-        try team.meet(clock)
         try observer?.completed(layers.count + 1)
         return loss
     }
 
-    /// What the loss at the last step of the last chunk alone gives back to the states of every step. Call it once for each `forward`;
-    /// it leaves nothing of use in the gradient arena.
-    /// - Parameter targets: [B], of the last step.
-    /// - Returns: the loss, and the gradients of each layer, from the bottom.
+    /// What the loss at the last step of the last chunk alone, with `targets` [B], gives back to the states of each layer, from the
+    /// bottom. Call it once for each `forward`; it leaves nothing of use in the gradient arena.
     package func stateGradients(fromLastStep targets: UnsafePointer<Int32>) throws -> (loss: LossSum, layers: [StateGradients]) {
         precondition(steps > 0 && !gradientBuffers.isEmpty && pool == nil && sums?.isSharded == false)
         let last = (steps - 1) * batch

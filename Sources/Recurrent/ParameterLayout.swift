@@ -16,6 +16,8 @@ package struct ParameterLayout: Sendable, Equatable {
         package let isSparse: Bool
         /// Rows that stay zero.
         package let absentRows: [Range<Int>]
+        /// Whether it is never updated. Only the embedding is.
+        package let isFrozen: Bool
         package var count: Int { shape.reduce(1, *) }
         package var range: Range<Int> { offset..<offset + count }
     }
@@ -48,7 +50,7 @@ package struct ParameterLayout: Sendable, Equatable {
             for parameter in plan.parameters {
                 let entry = Entry(
                     name: parameter.name, shape: parameter.shape, offset: offset, initial: parameter.initial,
-                    isSparse: parameter.blockRows != nil, absentRows: parameter.absentRows)
+                    isSparse: parameter.blockRows != nil, absentRows: parameter.absentRows, isFrozen: parameter.isFrozen)
                 precondition(entry.isSparse || dense == nil, "sparse parameters are a group's last")
                 if let rows = parameter.blockRows {
                     sparse.append(entry, at: entries.count, blockRows: rows)

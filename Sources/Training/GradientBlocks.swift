@@ -31,11 +31,13 @@ struct GradientBlocks {
     /// Blocks of the embedding, which are the first.
     let embeddingBlocks: Int
     private let rowsOfBlock: Int
+    private let isFrozen: Bool
     private let end: Int
 
     init(_ layout: ParameterLayout) {
         let entry = layout.embedding
         embedding = entry.range
+        isFrozen = entry.isFrozen
         columns = entry.shape[1]
         rowsOfBlock = max(1, GradientBlocks.length / columns)
         end = layout.count
@@ -49,8 +51,10 @@ struct GradientBlocks {
         embeddingBlocks = all.count { $0.tensor == 0 }
     }
 
+    /// A frozen embedding is nobody's.
     func share(of rank: Int, of ranks: Int, isSparse: Bool) -> Share {
-        let first = isSparse ? embeddingBlocks : 0
+        let isSparse = isSparse && !isFrozen
+        let first = isSparse || isFrozen ? embeddingBlocks : 0
         let cut = { rank in first + (all.count - first) * rank / ranks }
         let blocks = cut(rank)..<cut(rank + 1)
         let start = { block in block < all.count ? all[block].range.lowerBound : end }

@@ -76,7 +76,7 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
         let here = machines.here
         let isSparse = layout.sparseRows.count > 0 && options.sparse
         var parts = layout.backwardOrder.map { isSparse ? $0.dense : $0.range }
-        if parts.last!.isEmpty { parts.removeLast() }  // the embedding
+        if parts.last!.isEmpty || layout.embedding.isFrozen { parts.removeLast() }  // the embedding
         if machines.across.size == 1 { parts = [parts.last!.lowerBound..<parts[0].upperBound] }
         // Full cache lines, so that no two ranks write to the same one.
         let ranges = parts.map { part in

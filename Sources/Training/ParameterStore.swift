@@ -79,10 +79,18 @@ final class ParameterStore {
         } else if let all = part.blocks {
             for block in all { step.apply(to: parameters, gradients: sum, range: range(of: block)) }
         }
+        keepFrozen(iterates)
         clearSparse(of: sum)
         clock.enter(.wait)
         try machines.here.barrier()
         clock.enter(.update)
+    }
+
+    /// The average of what never changes is what it is, from the first iterate on.
+    private func keepFrozen(_ iterates: Int) {
+        let embedding = parameters.layout.embedding
+        guard iterates == 1, embedding.isFrozen, fillsParameters, let average = optimizer.average else { return }
+        copy(parameters.buffer.base + embedding.offset, to: average.buffer.base + embedding.offset, count: embedding.count)
     }
 
     /// Call it when a step's gradients are no longer needed. The sum was written over this rank's own gradient, and of sparse

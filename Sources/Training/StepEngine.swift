@@ -67,7 +67,8 @@ final class StepEngine {
     /// - Returns: the same on every rank.
     func reduce(_ own: StepSignals, of batch: Batch) throws -> (signals: StepSignals, norm: GradientNorm) {
         clock.enter(.exchange)
-        exchange.publish(UnsafeBufferPointer(start: batch.inputs, count: batch.steps * model.batch), model.touchedByHead)
+        let tokens = store.parameters.layout.embedding.isFrozen ? 0 : batch.steps * model.batch
+        exchange.publish(UnsafeBufferPointer(start: batch.inputs, count: tokens), model.touchedByHead)
         try exchange.finishStarted()
         // Also the place where the ranks wait for one another's gradients.
         clock.enter(.wait)

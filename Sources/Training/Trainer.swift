@@ -62,6 +62,11 @@ package final class Trainer {
         if step.fillsParameters { try weights.load(into: step.parameters) }
     }
 
+    /// Takes the embeddings of some tokens.
+    package func initialise(from vectors: PretrainedVectors) {
+        if step.fillsParameters { vectors.load(into: step.parameters) }
+    }
+
     /// Resumes from `checkpoint`, whatever the number of ranks that saved it.
     /// - Throws: `SafetensorsError`, `ModelFileError`, `PartitionError`, `KernelError`.
     package func restore(_ checkpoint: LoadedCheckpoint) throws {

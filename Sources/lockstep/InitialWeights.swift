@@ -74,6 +74,28 @@ struct InitialWeights {
     }
 }
 
+/// The vectors of `--init-embeddings`.
+struct InitialVectors {
+    let vectors: PretrainedVectors
+    let origin: Manifest.Origin
+    let lines: [String]
+
+    /// - Throws: `VectorFileError`, `FileError`, and what reading a compressed or endless file throws.
+    init(_ path: String, for model: ModelConfiguration, dataset: Dataset) throws {
+        vectors = try PretrainedVectors(contentsOf: path, width: model.embedding, for: dataset.vocabulary)
+        let coverage = Coverage(vectors.tokens, of: dataset.vocabulary)
+        origin = Manifest.Origin(
+            option: "--init-embeddings", path: vectors.path.legible, sha256: vectors.sha256,
+            taken: ["\(ModelFile.embeddingName): \(coverage.text)"], left: [:])
+        let folded = vectors.lowerCased == 0 ? "" : ", \(Formatting.count(vectors.lowerCased)) of them by their lower-case form"
+        var lines = ["embedding from \(vectors.path): \(coverage.text)\(folded)"]
+        if coverage.tokens < coverage.vocabularySize {
+            lines.append("the other tokens start with random vectors\(model.freezesEmbedding ? ", and keep them (model.freeze_embedding)" : "")")
+        }
+        self.lines = lines
+    }
+}
+
 /// How much of a vocabulary something knows.
 struct Coverage {
     let tokens: Int

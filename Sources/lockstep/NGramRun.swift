@@ -41,8 +41,8 @@ struct NGramRun {
     /// The model that a configuration describes for a dataset.
     private static func plan(_ command: TrainCommand, _ beginning: RunBeginning) throws -> NGramPlan {
         let vocabulary = beginning.data.dataset.vocabulary
-        guard command.initFrom == nil else {
-            throw UsageError("an n-gram model starts without weights", location: "--init-from", remedy: "leave it out")
+        for (option, value) in [("--init-from", command.initFrom), ("--init-embeddings", command.initEmbeddings)] where value != nil {
+            throw UsageError("an n-gram model starts without weights", location: option, remedy: "leave it out")
         }
         for word in [ARPAFile.begin, ARPAFile.end] where vocabulary.level.isSpaced && vocabulary.id(spelled: word) != nil {
             throw UsageError(

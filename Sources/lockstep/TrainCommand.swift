@@ -18,6 +18,7 @@ struct TrainCommand: JobCommand {
               mpirun -n 2 lockstep train --run runs/first --resume auto
               mpirun -n 4 lockstep train --data data/mine --set model.hidden=512
               lockstep train --data data/mine --run runs/tuned --init-from runs/mine
+              lockstep train --data data/mine --init-embeddings glove.6B.100d.txt --set model.embedding=100
               lockstep train --set model.cell=gru --print-config > mine.yaml
 
             docs/configuration.md explains every setting.
@@ -34,6 +35,9 @@ struct TrainCommand: JobCommand {
     @Option(help: ArgumentHelp("Start with the weights of a run, a checkpoint or a .safetensors file (also PyTorch's): with every parameter that has the same name and shape there. Takes nothing else from it.", valueName: "path"), completion: .file())
     var initFrom: String?
 
+    @Option(help: ArgumentHelp("Start with the word vectors of a text file, as word2vec or GloVe write it (also gzip), for the words that it has; after --init-from, if both are given.", valueName: "file"), completion: .file())
+    var initEmbeddings: String?
+
     @Flag(help: "Print the complete configuration (YAML) that these options give, and do nothing else.")
     var printConfig = false
     @Flag(help: "Check everything, print what the run would be, and stop. Writes nothing.")
@@ -43,8 +47,9 @@ struct TrainCommand: JobCommand {
     var trains: Bool { !printConfig && !dryRun }
 
     func validate() throws {
-        guard resume == nil || initFrom == nil else {
-            throw ValidationError("--resume and --init-from exclude each other: a resumed run already has weights.")
+        guard resume == nil || initFrom == nil && initEmbeddings == nil else {
+            let option = initFrom == nil ? "--init-embeddings" : "--init-from"
+            throw ValidationError("--resume and \(option) exclude each other: a resumed run already has weights.")
         }
     }
 

@@ -73,6 +73,7 @@ extension ModelConfiguration {
             initialRange: Float(model.initialRange), initialEmbeddingRange: model.initialEmbeddingRange.map(Float.init))
         gates = model.gates
         peepholes = model.peepholes
+        freezesEmbedding = model.freezeEmbedding
     }
 }
 

@@ -39,7 +39,11 @@ struct TrainingSetup {
         }
         try communicator.agree(on: weights?.origin.sha256 ?? "", named: "the SHA-256 of the initial weights", kind: .data)
 
-        let origins = weights.map { [$0.origin] } ?? []
+        let vectors = try communicator.together("reading the initial embeddings") {
+            try command.initEmbeddings.map { try InitialVectors($0, for: options.model, dataset: data.dataset) }
+        }
+        try communicator.agree(on: vectors?.origin.sha256 ?? "", named: "the SHA-256 of the initial embeddings", kind: .data)
+        let origins = [weights?.origin, vectors?.origin].compactMap(\.self)
         let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
         folder = try RunFolder(
             beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
@@ -51,13 +55,14 @@ struct TrainingSetup {
                 identity: beginning.identity(origins), heartbeat: heartbeat, reporter: folder.reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
             if let weights { try trainer.initialise(from: weights.transfer) }
+            if let vectors { trainer.initialise(from: vectors.vectors) }
             return trainer
         }
 
         let placement = try Placement(communicator, threads: Job.threads)
         let summary = RunSummary(
             options, partition: trainer.partition, data: data, plan: plan, placement: placement,
-            ranks: communicator.size, initialisation: weights?.lines ?? [])
+            ranks: communicator.size, initialisation: (weights?.lines ?? []) + (vectors?.lines ?? []))
         folder.say(summary.text)
     }
 

@@ -80,8 +80,8 @@ import Testing
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
 
-    /// Tied weights have a full softmax.
-    private static let ofOtherHeads = ["model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor", "model.softmax.loss", "model.softmax.samples", "model.softmax.power"]
+    /// Tied weights have a full softmax, and are not frozen.
+    private static let ofOtherHeads = ["model.freeze_embedding", "model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor", "model.softmax.loss", "model.softmax.samples", "model.softmax.power"]
 
     static let adaptive: RunConfiguration = {
         var it = RunConfiguration()
@@ -106,6 +106,7 @@ import Testing
         var it = RunConfiguration()
         it.model.gates = []
         it.model.peepholes = .diagonal
+        it.model.freezeEmbedding = true
         it.model.weightDrop = 0.5
         return it
     }()
@@ -149,6 +150,7 @@ import Testing
                     locked: false
                   weight_drop: 0
                   tied: false
+                  freeze_embedding: false
                   softmax:
                     name: full
                     cutoffs: auto
@@ -226,7 +228,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 19)
+        #expect((json?["model"] as? [String: Any])?.count == 20)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

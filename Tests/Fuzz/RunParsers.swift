@@ -1,6 +1,8 @@
 import Configuration
+import Corpus
 import Files
 import Inference
+import Kernels
 import Recurrent
 import Training
 
@@ -10,7 +12,7 @@ import Training
 extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
-        "report", "events", "gzip", "arpa", "ngram",
+        "report", "events", "gzip", "arpa", "ngram", "vectors",
     ]
 
     /// - Parameter folder: the folder for valid and damaged files.
@@ -31,7 +33,21 @@ extension Parser {
         case "gzip": try gzip(in: folder)
         case "arpa": arpa(in: folder)
         case "ngram": try ngram(in: folder)
+        case "vectors": vectors(in: folder)
         default: name.hasPrefix("test-") ? faulty(String(name.dropFirst(5)), in: folder) : nil
+        }
+    }
+
+    /// Word vectors, as `--init-embeddings` reads them.
+    private static func vectors(in folder: String) -> Parser {
+        let path = "\(folder)/vectors.txt"
+        let body = "the 0.25 -1.5e-3 .5\nKing 1 2 3 \n. . 4 5 6\n</s> 1e-9 0 -0\n"
+        let words = ["\n", " ", "\t", "\r\n", "nan", "inf", "1e39", "-", "e", "0x1p3", "5 3", "the", "\u{0}", "\u{FEFF}", "  "]
+        let vocabulary = Vocabulary(words: ["<eos>", "<unk>", "the", "King", "é"].map { Array($0.utf8) }, endOfSentence: 0, unknown: 1)
+        let parameters = Arena(ParameterLayout(model))
+        return Parser("vectors", [Array(body.utf8), Array(("4 3\n" + body).utf8)], words: words, at: path) {
+            try PretrainedVectors(contentsOf: path, width: 3, for: vocabulary).load(into: parameters)
+            precondition(parameters.values(parameters.layout.embedding).areFinite)
         }
     }
 
