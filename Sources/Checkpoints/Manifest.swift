@@ -50,20 +50,23 @@ package struct Manifest: Codable, Equatable, Sendable {
     /// The other files of the folder, by name.
     package internal(set) var files: [String: FileRecord] = [:]
 
-    /// The lowest validation loss so far.
+    /// The best validation so far: that with the lowest loss, or by setting with the highest accuracy.
     package struct Best: Codable, Equatable, Sendable {
         /// Nats per token.
         package var validationLoss: Double
         package var step: Int
+        /// The share of right labels, 0 to 1; nil for a model that predicts tokens.
+        package var accuracy: Double?
 
-        package init(validationLoss: Double, step: Int) {
+        package init(validationLoss: Double, step: Int, accuracy: Double? = nil) {
             self.validationLoss = validationLoss
             self.step = step
+            self.accuracy = accuracy
         }
 
         private enum CodingKeys: String, CodingKey {
             case validationLoss = "validation_loss"
-            case step
+            case step, accuracy
         }
     }
 

@@ -16,6 +16,8 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     package var options: [String: String]?
     /// Nil if the state is carried over line ends.
     package var lineEnd: LineEnd?
+    /// By id; nil for a model that predicts tokens.
+    package var labels: [String]?
 
     /// What happens where a line ends.
     package struct LineEnd: Codable, Equatable, Sendable {
@@ -41,7 +43,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
 
     package init(
         cell: String, activation: String, embedding: Int, hidden: [Int], tied: Bool, vocabularySize: Int,
-        options: [String: String]? = nil, lineEnd: LineEnd? = nil
+        options: [String: String]? = nil, lineEnd: LineEnd? = nil, labels: [String]? = nil
     ) {
         self.cell = cell
         self.activation = activation
@@ -53,6 +55,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
         self.vocabularySize = vocabularySize
         self.options = options
         self.lineEnd = lineEnd
+        self.labels = labels
     }
 
     static let sizes = 1...Int(Int32.max)
@@ -66,7 +69,7 @@ package struct ModelSummary: Codable, Equatable, Sendable {
     }
 
     private enum CodingKeys: String, CodingKey {
-        case cell, activation, layers, embedding, hidden, tied, options, order
+        case cell, activation, layers, embedding, hidden, tied, options, order, labels
         case hiddenSizes = "hidden_sizes"
         case vocabularySize = "vocabulary_size"
         case lineEnd = "line_end"

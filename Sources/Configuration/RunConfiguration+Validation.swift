@@ -54,7 +54,7 @@ extension RunConfiguration {
                 "model.connections", expected: "model.embedding equal to \(model.bidirectional ? "twice " : "")every model.hidden for \(model.connections.scalar)",
                 found: "\(model.embedding) and \(model.hidden.scalar)")
         }
-        if model.bidirectional {
+        if model.bidirectional, model.output == .next {
             throw ConfigurationError.contradiction(
                 "model.bidirectional", expected: "false in a model that predicts the next token: a layer that reads from the end would see it",
                 found: "true")
@@ -74,6 +74,7 @@ extension RunConfiguration {
                 "model.tied", expected: "model.embedding equal to \(sizes.count > 1 && Set(sizes).count > 1 ? "the last of " : "")model.hidden",
                 found: "\(model.embedding) and \(model.hidden.scalar)")
         }
+        try validateSequences()
         try validateSoftmax(width: model.connections == .dense ? sizes.reduce(model.embedding) { $0 + directions * $1 } : directions * sizes.last!)
         if let norm = training.clip.norm, let value = training.clip.value {
             throw ConfigurationError.contradiction(

@@ -58,6 +58,10 @@ package struct RunConfiguration: Sendable, Equatable {
         /// The output layer uses the embedding's matrix (Press and Wolf 2017); needs the embedding's width at the top.
         package var tied = false
         package var softmax = Softmax()
+        /// What the head predicts.
+        package var output = OutputKind.next
+        /// Of a sequence's vectors, for `output` class.
+        package var pooling = Pooling.last
         /// Weights start uniformly distributed in `-initialRange ... initialRange`.
         package var initialRange = ModelConfiguration.defaultRange
         /// The same for the embedding alone; nil: as the other weights. PyTorch's embeddings start with a standard
@@ -94,6 +98,8 @@ package struct RunConfiguration: Sendable, Equatable {
     package struct Training: Sendable, Equatable {
         /// Number `S` of streams: the batch of the whole job, whatever the number of ranks.
         package var streams = 32
+        /// What a batch is made of: chunks of streams, or whole sequences.
+        package var batching = Batching.streams
         /// Steps `T` per chunk of truncated back-propagation.
         package var unroll = 64
         /// Draws each chunk's length around `unroll` (Merity et al. 2018, section 5), the same on all ranks.
@@ -157,6 +163,8 @@ package struct RunConfiguration: Sendable, Equatable {
         package var everySteps = 0
         package var everyEpoch = true
         package var streams = 10
+        /// What decides which checkpoint is the best.
+        package var best = BestModel.loss
     }
 
     package struct Metrics: Sendable, Equatable {

@@ -79,9 +79,7 @@ extension RunConfiguration {
             "Whether the gates of `lstm` see the cell state of their own unit (`diagonal`; Gers and Schmidhuber 2000)."),
         Setting(
             "model.layers", \.model.layers, .from(1, to: 64), structural: true, "The number of recurrent layers."),
-        Setting(
-            "model.embedding", \.model.embedding, .from(1, to: 65536), structural: true, unit: "values",
-            "Size E of a token's vector."),
+        Setting("model.embedding", \.model.embedding, .from(1, to: 65536), structural: true, unit: "values", "Size E of a token's vector."),
         Setting(
             "model.hidden", \.model.hidden, .from(1, to: 65536), structural: true, unit: "values",
             "Size H of each layer's state. With a list, as in `[1150, 1150, 400]`, layers differ; the last one may then have the size that `model.tied` needs (Merity et al. 2018)."),
@@ -137,6 +135,12 @@ extension RunConfiguration {
             "model.softmax.power", \.model.softmax.power, .upTo(1),
             "For `sampled`: noise is drawn in proportion to each token's count in the training text to this power. 0: all tokens that occur alike."),
         Setting(
+            "model.output", \.model.output, .any, structural: true,
+            "What the model predicts: `next`, the next token; `tags`, a label for each token; `class`, a label for each sequence. Labels need [data that have them](data.md#texts-with-labels), and `training.batching: sentences`."),
+        Setting(
+            "model.pooling", \.model.pooling, .any, structural: true,
+            "For `class`: what the output layer reads of a sequence: the uppermost layer's `last` vector, the `mean` of all, or the `max` of each component. [Formulas](mathematics.md#whole-sequences)."),
+        Setting(
             "model.initial_range", \.model.initialRange, .positive,
             "Weights start uniformly distributed between minus and plus this value; biases start at 0."),
         Setting(
@@ -147,6 +151,9 @@ extension RunConfiguration {
             "training.streams", \.training.streams, .from(1, to: 65536), structural: true, unit: "streams",
             "S, the batch of the whole job. The training text is cut into S contiguous pieces, which are read in parallel. At least the number of ranks; a multiple of it divides the work evenly."),
         Setting(
+            "training.batching", \.training.batching, .any, structural: true,
+            "`streams`: chunks of `training.streams` long pieces of the text. `sentences`: `training.streams` whole sequences in each step, the lines of a text or [what the data say](data.md#texts-with-labels), in an order drawn from the seed for every epoch, those of similar length together. Each starts from the zero state, and `training.unroll` has no meaning."),
+        Setting(
             "training.unroll", \.training.unroll, .from(1, to: 65536), unit: "tokens",
             "T, the length of a chunk. Each update reads T tokens of every stream, and gradients reach back at most T tokens."),
         Setting(
@@ -155,9 +162,7 @@ extension RunConfiguration {
         Setting(
             "training.line_end", \.training.lineEnd, .any, structural: true,
             "What happens where a line ends: `carry`, nothing; `cut`, the state is carried on but no gradient passes; `reset`, every line starts from the zero state, in evaluation and generation too. For texts whose lines are sentences. A line ends with `<eos>` or a newline; the dataset's vocabulary must have one. [Formulas](mathematics.md#truncated-back-propagation-through-time)."),
-        Setting(
-            "training.epochs", \.training.epochs, .from(1, to: 1_000_000), unit: "epochs",
-            "Passes over the training text."),
+        Setting("training.epochs", \.training.epochs, .from(1, to: 1_000_000), unit: "epochs", "Passes over the training text."),
         Setting(
             "training.steps", \.training.steps, .nullOr(.from(1, to: 1_000_000_000_000)), unit: "steps",
             "End at this step, whatever `training.epochs` says; null: end after `training.epochs`."),
@@ -185,15 +190,9 @@ extension RunConfiguration {
         Setting(
             "training.optimizer.momentum", \.training.optimizer.momentum, .belowOne,
             "For `momentum`: the share of the velocity that is kept from step to step."),
-        Setting(
-            "training.optimizer.nesterov", \.training.optimizer.nesterov, .any,
-            "For `momentum` only: Nesterov's form."),
-        Setting(
-            "training.optimizer.beta1", \.training.optimizer.beta1, .belowOne,
-            "For `adam` and `adamw`: decay of the mean of gradients."),
-        Setting(
-            "training.optimizer.beta2", \.training.optimizer.beta2, .belowOne,
-            "For `adam` and `adamw`: decay of the mean of squared gradients."),
+        Setting("training.optimizer.nesterov", \.training.optimizer.nesterov, .any, "For `momentum` only: Nesterov's form."),
+        Setting("training.optimizer.beta1", \.training.optimizer.beta1, .belowOne, "For `adam` and `adamw`: decay of the mean of gradients."),
+        Setting("training.optimizer.beta2", \.training.optimizer.beta2, .belowOne, "For `adam` and `adamw`: decay of the mean of squared gradients."),
         Setting(
             "training.optimizer.epsilon", \.training.optimizer.epsilon, .positive,
             "For `adagrad`, `adam` and `adamw`: added to the denominator."),
@@ -264,6 +263,9 @@ extension RunConfiguration {
         Setting(
             "validation.streams", \.validation.streams, .from(1, to: 65536), unit: "streams",
             "The number of pieces that are read in parallel. More pieces are faster; the loss differs slightly."),
+        Setting(
+            "validation.best", \.validation.best, .any,
+            "What decides which checkpoint is the best, and whether validation has improved for the schedule `plateau`: the lowest `loss`, or for models that predict labels the highest `accuracy`."),
 
         Setting(
             "metrics.every_steps", \.metrics.everySteps, .from(1, to: 1_000_000_000_000), unit: "steps",

@@ -10,6 +10,10 @@ extension Normalization: SettingChoice {}
 extension Peepholes: SettingChoice {}
 extension Connections: SettingChoice {}
 extension LineEnd.Rule: SettingChoice {}
+extension Pooling: SettingChoice {}
+extension OutputKind: SettingChoice {}
+extension Batching: SettingChoice {}
+extension BestModel: SettingChoice {}
 extension SampledSoftmax.Loss: SettingChoice {}
 extension LossConvention: SettingChoice {}
 extension OptimizerRule.Name: SettingChoice {}

@@ -39,8 +39,8 @@ struct ArrayHeader: Equatable {
     static let largestSize = 12 + longestText
 
     /// `ArrayHeader.writtenSize` bytes, version 1.0.
-    static func encoded(elementSize: Int, count: Int) -> [UInt8] {
-        let dictionary = "{'descr': '<u\(elementSize)', 'fortran_order': False, 'shape': (\(count),), }"
+    static func encoded(_ type: ElementType, count: Int) -> [UInt8] {
+        let dictionary = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(count),), }"
         let textSize = writtenSize - magic.count - 4
         let padding = String(repeating: " ", count: textSize - dictionary.utf8.count - 1)
         return magic + [1, 0, UInt8(textSize), 0] + Array((dictionary + padding + "\n").utf8)

@@ -9,7 +9,10 @@ package struct Dataset: Sendable {
     /// SHA-256 over the vocabulary's hash and the checksums of the splits, as `dataset.json` states them: equal for
     /// datasets with the same tokens, wherever they are and whatever they were made from.
     package let hash: String
+    /// Nil where targets are no labels.
+    package let labels: Labels?
     private let stores: [Split: TokenStore]
+    private let sequences: [Split: SequenceFiles]
 
     /// Checks vocabulary, sizes and counts, but not checksums and token ids, which would require reading everything.
     /// - Parameter recipe: a file that may say how to make the dataset, for the error if there is none.
@@ -51,22 +54,51 @@ package struct Dataset: Sendable {
             stores[split] = store
         }
 
+        var sequences: [Split: SequenceFiles] = [:]
+        for (split, record) in manifest.splits where manifest.task != nil {
+            guard let record = record.sequences else {
+                throw DatasetError.disagrees(file: manifestPath, quantity: "\(split.rawValue) part", stated: "targets of its own", found: "none")
+            }
+            let files = try SequenceFiles(split, in: folder)
+            try require("size in bytes", of: files.targets.path, record.targets.bytes, files.targets.fileSize)
+            try require("size in bytes", of: files.starts.path, record.starts.bytes, files.starts.fileSize)
+            sequences[split] = files
+        }
+        var labels: Labels?
+        if manifest.task?.hasLabels == true {
+            let path = "\(folder)/\(DatasetManifest.labelsFileName)"
+            labels = try Labels(contentsOf: path)
+            try require("number of labels", of: path, manifest.labels?.count ?? 0, labels!.count)
+            try require("hash of the labels", of: path, manifest.labels?.hash ?? "none", labels!.hash)
+        }
+
         let digest = Digest()
         digest.update(Array(vocabulary.hash.utf8))
         for split in Split.allCases {
             digest.update(Array("\n\(split.rawValue) \(manifest.splits[split]?.sha256 ?? "-")".utf8))
+            if let sequences = manifest.splits[split]?.sequences, manifest.task != nil {
+                digest.update(Array(" \(sequences.targets.sha256) \(sequences.starts.sha256)".utf8))
+            }
         }
+        if let labels { digest.update(Array("\n\(labels.hash)".utf8)) }
 
         self.folder = folder
         self.manifest = manifest
         self.vocabulary = vocabulary
         self.stores = stores
+        self.sequences = sequences
+        self.labels = labels
         hash = digest.hexadecimal()
     }
 
     /// SHA-256 of each split's file, by file name, as `dataset.json` states them.
     package var hashes: [String: String] {
-        manifest.splits.reduce(into: [:]) { $0[DatasetManifest.fileName(of: $1.key)] = $1.value.sha256 }
+        manifest.splits.reduce(into: [:]) { hashes, split in
+            hashes[DatasetManifest.fileName(of: split.key)] = split.value.sha256
+            guard manifest.task != nil, let sequences = split.value.sequences else { return }
+            hashes[DatasetManifest.targetsFileName(of: split.key)] = sequences.targets.sha256
+            hashes[DatasetManifest.sequencesFileName(of: split.key)] = sequences.starts.sha256
+        }
     }
 
     /// Reads every split from first byte to last.
@@ -78,11 +110,16 @@ package struct Dataset: Sendable {
     /// Reads one split from first byte to last.
     /// - Throws: `DatasetError.disagrees`, `FileError`.
     package func verifyChecksum(of split: Split) throws {
-        guard let stated = manifest.splits[split]?.sha256 else { return }
-        let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
-        let found = try Digest.sha256(ofFile: path)
-        guard found == stated else {
-            throw DatasetError.disagrees(file: path, quantity: "SHA-256", stated: stated, found: found)
+        let names = [
+            DatasetManifest.fileName(of: split), DatasetManifest.targetsFileName(of: split), DatasetManifest.sequencesFileName(of: split),
+        ]
+        for name in names {
+            guard let stated = hashes[name] else { continue }
+            let path = "\(folder)/\(name)"
+            let found = try Digest.sha256(ofFile: path)
+            guard found == stated else {
+                throw DatasetError.disagrees(file: path, quantity: "SHA-256", stated: stated, found: found)
+            }
         }
     }
 
@@ -99,6 +136,19 @@ package struct Dataset: Sendable {
         }
         try store.validate(vocabularySize: vocabulary.count)
         return store
+    }
+
+    /// The split's sequences with their targets, all of them checked; nil for a text without targets of its own.
+    /// - Parameter lineEnd: nil for the dataset's own targets; else the sequences' next tokens are the targets, with this one at the end.
+    /// - Throws: as `tokens`; `SequenceFileError`.
+    package func sequences(of split: Split, framedBy lineEnd: Int32? = nil) throws -> SequenceStore? {
+        guard let task = manifest.task else { return nil }
+        let tokens = try tokens(of: split)
+        guard let files = sequences[split], let record = manifest.splits[split]?.sequences else { return nil }
+        try files.validate(record, tokens: tokens.count, task: task, outputs: labels?.count ?? vocabulary.count)
+        return SequenceStore(
+            tokens: tokens, targets: files.targets, starts: files.starts, longest: record.longest, predictions: record.predictions,
+            lineEnd: lineEnd)
     }
 }
 

@@ -18,12 +18,37 @@ package struct DatasetManifest: Codable, Equatable, Sendable {
         /// Size and checksum of the `.npy` file.
         package var bytes: Int
         package var sha256: String
+        /// Nil for a text without targets of its own.
+        package var sequences: SequencesRecord?
 
         /// The rate of `<unk>`, such as "5.342 %".
         package var unknownShare: String {
             let thousandths = Int((Double(unknown) / Double(max(tokens, 1)) * 100_000).rounded())
             return "\(thousandths / 1000).\(String(1000 + thousandths % 1000).dropFirst()) %"
         }
+    }
+
+    /// The sequences of a split and their targets.
+    package struct SequencesRecord: Codable, Equatable, Sendable {
+        package var count: Int
+        /// Tokens of the longest.
+        package var longest: Int
+        /// Tokens that have a target.
+        package var predictions: Int
+        package var targets: FileRecord
+        package var starts: FileRecord
+    }
+
+    /// Size and checksum of a file.
+    package struct FileRecord: Codable, Equatable, Sendable {
+        package var bytes: Int
+        package var sha256: String
+    }
+
+    package struct LabelsRecord: Codable, Equatable, Sendable {
+        package var count: Int
+        /// `Labels.hash`.
+        package var hash: String
     }
 
     package struct InputRecord: Codable, Equatable, Sendable {
@@ -41,15 +66,23 @@ package struct DatasetManifest: Codable, Equatable, Sendable {
     package var inputs: [InputRecord]
     /// The options with which the dataset was made.
     package var options: [String: String]
+    /// What the targets are; nil for a text whose targets are its next tokens.
+    package var task: SequenceTask?
+    /// Nil where targets are no labels.
+    package var labels: LabelsRecord?
 
     static let formatName = "lockstep dataset"
     static let fileName = "dataset.json"
     package static let vocabularyFileName = "vocabulary.json"
     static func fileName(of split: Split) -> String { "\(split.rawValue).npy" }
+    static func targetsFileName(of split: Split) -> String { "\(split.rawValue).targets.npy" }
+    static func sequencesFileName(of split: Split) -> String { "\(split.rawValue).sequences.npy" }
+    package static let labelsFileName = "labels.json"
     /// The texts kept with a generated dataset.
     static func textFileName(of split: Split) -> String { "\(split.rawValue).txt" }
 
     /// All files that a dataset folder may contain.
     static let fileNames = Set(
-        [fileName, vocabularyFileName] + Split.allCases.flatMap { [fileName(of: $0), textFileName(of: $0)] })
+        [fileName, vocabularyFileName, labelsFileName]
+            + Split.allCases.flatMap { [fileName(of: $0), textFileName(of: $0), targetsFileName(of: $0), sequencesFileName(of: $0)] })
 }

@@ -26,8 +26,8 @@ package struct DatasetWriter {
         case warning(String)
     }
 
-    private let options: Options
-    private let notify: (Notice) -> Void
+    let options: Options
+    let notify: (Notice) -> Void
 
     /// - Throws: `PrepareError.vocabularyTooSmall`.
     package init(_ options: Options, notify: @escaping (Notice) -> Void = { _ in }) throws {
@@ -125,7 +125,7 @@ package struct DatasetWriter {
         }
     }
 
-    private func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
+    func staged(_ folder: String, _ fill: (StagedFolder) throws -> DatasetManifest) throws -> DatasetManifest {
         let staging = try StagedFolder(for: folder, replacing: options.overwrite, isShared: options.isShared)
         do {
             let manifest = try fill(staging)
@@ -155,10 +155,7 @@ package struct DatasetWriter {
             splits[split] = record
             warn(of: record, split, options.level)
         }
-        if options.level == .word, splits[.train]?.unknown == 0, splits.values.contains(where: { $0.unknown > 0 }) {
-            notify(
-                .note("train has no <unk>, so a model cannot learn how likely an unknown word is; --vocabulary-size leaves out the rarest words"))
-        }
+        noteUnknown(splits, options.level)
         for (input, record) in zip(source.inputs, inputs) where TextEncoder.readsTwice(options.level) {
             guard input.record() == record else { throw PrepareError.inputChanged(path: input.path) }
         }
@@ -166,8 +163,14 @@ package struct DatasetWriter {
         return try publish(vocabulary, splits, inputs, in: folder)
     }
 
+    func noteUnknown(_ splits: [Split: DatasetManifest.SplitRecord], _ level: TokenLevel) {
+        guard level == .word, splits[.train]?.unknown == 0, splits.values.contains(where: { $0.unknown > 0 }) else { return }
+        notify(
+            .note("train has no <unk>, so a model cannot learn how likely an unknown word is; --vocabulary-size leaves out the rarest words"))
+    }
+
     /// - Throws: `PrepareError.emptySplit`.
-    private func look(at inputs: [InputFile], _ regions: [(split: Split, regions: [TextRegion])]) throws {
+    func look(at inputs: [InputFile], _ regions: [(split: Split, regions: [TextRegion])]) throws {
         for input in inputs {
             if input.isCompressed { notify(.note("\(input.path): gzip, read decompressed")) }
             if input.start > 0 { notify(.note("\(input.path): dropped the byte-order mark at the start")) }
@@ -178,16 +181,16 @@ package struct DatasetWriter {
         for (split, regions) in regions where regions.isEmpty { throw PrepareError.emptySplit(split) }
     }
 
-    private func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {
+    func warn(of record: DatasetManifest.SplitRecord, _ split: Split, _ level: TokenLevel) {
         // Up to half of the words may normally be unknown; unknown characters and bytes always deserve a message.
         if level.isSpaced ? record.unknown > record.tokens / 2 : record.unknown > 0 {
             notify(.warning("\(split.rawValue): \(record.unknownShare) of the tokens are <unk>"))
         }
     }
 
-    private func publish(
+    func publish(
         _ vocabulary: Vocabulary, _ splits: [Split: DatasetManifest.SplitRecord],
-        _ inputs: [DatasetManifest.InputRecord], in folder: String
+        _ inputs: [DatasetManifest.InputRecord], task: SequenceTask? = nil, labels: Labels? = nil, in folder: String
     ) throws -> DatasetManifest {
         let json = try vocabulary.json()
         let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
@@ -197,7 +200,9 @@ package struct DatasetWriter {
             vocabulary: DatasetManifest.VocabularyRecord(
                 size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
                 sha256: try Digest.sha256(ofFile: vocabularyPath)),
-            splits: splits, inputs: inputs, options: options.recipe)
+            splits: splits, inputs: inputs, options: options.recipe, task: task,
+            labels: labels.map { DatasetManifest.LabelsRecord(count: $0.count, hash: $0.hash) })
+        if let labels { try File.publish(labels.json(), at: "\(folder)/\(DatasetManifest.labelsFileName)") }
         try File.publish(JSONFile.text(manifest), at: "\(folder)/\(DatasetManifest.fileName)")
         return manifest
     }

@@ -6,6 +6,7 @@ package enum PrepareError: DiagnosedError, Equatable {
     case notAFile(path: String)
     case inputChanged(path: String)
     case emptySplit(Split)
+    case symbolsMissing(Split)
     case vocabularyTooSmall(size: Int, smallest: Int)
     case outputExists(folder: String)
     case outputNotEmpty(folder: String)
@@ -13,7 +14,7 @@ package enum PrepareError: DiagnosedError, Equatable {
 
     package var kind: FailureKind {
         switch self {
-        case .emptyInput, .notAFile, .inputChanged, .emptySplit: .data
+        case .emptyInput, .notAFile, .inputChanged, .emptySplit, .symbolsMissing: .data
         case .vocabularyTooSmall, .outputExists, .outputNotEmpty, .outputHasOtherFiles: .usage
         }
     }
@@ -31,6 +32,10 @@ package enum PrepareError: DiagnosedError, Equatable {
                 "the text is too short for a \(split.rawValue) part",
                 remedy: split == .train
                     ? "give more text, or with --split a larger share of it to train on" : "give --split with 0 for it, or more text")
+        case .symbolsMissing(let split):
+            Diagnosis(
+                "the \(split.rawValue) part has characters or bytes that the vocabulary, which has no <unk>, lacks",
+                remedy: "prepare it without --vocabulary, or leave them out of the text")
         case .vocabularyTooSmall(let size, let smallest):
             Diagnosis(
                 "the vocabulary must have room for its special tokens and one more", location: "--vocabulary-size",

@@ -63,10 +63,11 @@ package enum PartitionError: DiagnosedError, Equatable {
     case tooFewTokens(name: String, tokens: Int, streams: Int, setting: String?)
     case fewerStreamsThanRanks(streams: Int, ranks: Int)
     case positionOutside(epoch: Int, offset: Int, steps: Int)
+    case tooManySequences(name: String, sequences: Int)
 
     package var kind: FailureKind {
         switch self {
-        case .tooFewTokens, .positionOutside: .data
+        case .tooFewTokens, .positionOutside, .tooManySequences: .data
         case .fewerStreamsThanRanks: .usage
         }
     }
@@ -83,6 +84,9 @@ package enum PartitionError: DiagnosedError, Equatable {
             Diagnosis(
                 "fewer streams than ranks", location: "training.streams", expected: "at least \(ranks)",
                 found: "\(streams)", remedy: "raise training.streams, start fewer ranks, or set exchange.split to auto")
+        case .tooManySequences(let name, let sequences):
+            Diagnosis(
+                "too many sequences", file: name, expected: "at most \(Int32.max)", found: "\(sequences)", remedy: "train on a part of them")
         case .positionOutside(let epoch, let offset, let steps):
             Diagnosis(
                 "a data position outside the corpus", location: "epoch \(epoch)",

@@ -32,14 +32,7 @@ struct SymbolReader {
         case .word:
             var produced = 0
             let consumed = try piece.scanWords(level) { word, index in
-                let number: Int
-                if let known = words.find(word) {
-                    number = known
-                } else {
-                    try piece.requireUTF8(word, at: index)
-                    number = learning ? words.insert(word).number : Int(SymbolReader.unknown)
-                }
-                symbols[produced] = Int32(truncatingIfNeeded: number)
+                symbols[produced] = Int32(truncatingIfNeeded: try number(of: word, in: piece, at: index, learning: learning))
                 produced += 1
             } lineEnd: {
                 symbols[produced] = SymbolReader.endOfSentence
@@ -48,6 +41,25 @@ struct SymbolReader {
             return (consumed, produced)
         case .piece: preconditionFailure()
         }
+    }
+
+    /// The number of a word that starts at `index` of a piece.
+    /// - Throws: `TextError.invalidUTF8`.
+    @inline(__always)
+    mutating func number(of word: UnsafeBufferPointer<UInt8>, in piece: TextPiece, at index: Int, learning: Bool) throws -> Int {
+        if let known = words.find(word) { return known }
+        try piece.requireUTF8(word, at: index)
+        return learning ? words.insert(word).number : Int(SymbolReader.unknown)
+    }
+
+    /// The symbol of a line's end.
+    var lineEnd: Int32 { level == .word ? SymbolReader.endOfSentence : Int32(newline) }
+
+    /// Knows the words of a vocabulary.
+    init(knowing vocabulary: Vocabulary) {
+        self.init(level: vocabulary.level)
+        guard level == .word else { return }
+        for id in 0..<vocabulary.count { _ = words.insert(vocabulary.bytes(of: id)) }
     }
 
     /// The bytes that a symbol stands for.

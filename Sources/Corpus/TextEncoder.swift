@@ -53,7 +53,7 @@ struct TextEncoder {
         let ids = vocabulary.ids(of: reader)
         let unknown = Int32(vocabulary.unknown ?? -1)
         var unknownCount = 0
-        let writer = try TokenFileWriter(
+        let writer = try ArrayFileWriter(
             "\(folder)/\(DatasetManifest.fileName(of: split))", vocabularySize: vocabulary.count,
             count: counts[split]!.total)
         func write(_ symbols: UnsafeMutableBufferPointer<Int32>) throws {

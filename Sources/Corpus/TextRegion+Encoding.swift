@@ -19,7 +19,7 @@ extension [TextRegion] {
             if let known { try known.withUnsafeBufferPointer(spool.append) } else { try spool.append(ids) }
         }
         let tokens = try spool.store()
-        let writer = try TokenFileWriter(path, vocabularySize: vocabulary.count, count: tokens.count)
+        let writer = try ArrayFileWriter(path, vocabularySize: vocabulary.count, count: tokens.count)
         for start in stride(from: 0, to: tokens.count, by: 1 << 16) {
             let block = tokens.tokens(in: start..<Swift.min(start + 1 << 16, tokens.count))
             try block.withUnsafeBufferPointer(writer.write)

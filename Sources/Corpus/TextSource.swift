@@ -27,11 +27,12 @@ extension TextSource {
     /// Opens the inputs and cuts them.
     /// - Parameters:
     ///   - isReadOnce: whether the parts are read from first to last, each once. Files are then cut only where they must be.
+    ///   - keepsParagraphs: whether cuts move on to the next blank line.
     ///   - folder: for copies of what cannot be read twice.
     /// - Returns: the inputs in the order typed, and the regions of each split there is.
     /// - Throws: `FileError`, `NotText`, `CompressedText`, `GzipError`, `PrepareError`.
     func open(
-        level: TokenLevel, isReadOnce: Bool, folder: String
+        level: TokenLevel, isReadOnce: Bool, keepsParagraphs: Bool = false, folder: String
     ) throws -> (inputs: [InputFile], regions: [(split: Split, regions: [TextRegion])]) {
         switch self {
         case .separate(let train, let valid, let test):
@@ -52,7 +53,9 @@ extension TextSource {
             for (split, share) in zip(Split.allCases, [percentages.train, percentages.valid, percentages.test]) {
                 guard share > 0 else { continue }
                 let range = TextSource.part(percent, of: total)..<TextSource.part(percent + share, of: total)
-                regions.append((split, try TextSource.regions(range, of: inputs, level: level)))
+                regions.append((split, try TextSource.regions(range, of: inputs) {
+                    keepsParagraphs ? try $0.paragraph(atOrAfter: $1) : try $0.boundary(atOrAfter: $1, level: level)
+                }))
                 percent += share
             }
             return (inputs, regions)
@@ -64,13 +67,16 @@ extension TextSource {
     }
 
     /// - Parameter range: a range of the concatenated texts.
-    private static func regions(_ range: Range<Int>, of inputs: [InputFile], level: TokenLevel) throws -> [TextRegion] {
+    /// - Parameter boundary: where a cut at a position of a text moves to.
+    private static func regions(
+        _ range: Range<Int>, of inputs: [InputFile], _ boundary: (InputFile, Int) throws -> Int
+    ) throws -> [TextRegion] {
         var regions: [TextRegion] = []
         var before = 0
         for input in inputs {
             let length = input.text.count
-            let lower = try input.boundary(atOrAfter: min(max(range.lowerBound - before, 0), length), level: level)
-            let upper = try input.boundary(atOrAfter: min(max(range.upperBound - before, 0), length), level: level)
+            let lower = try boundary(input, min(max(range.lowerBound - before, 0), length))
+            let upper = try boundary(input, min(max(range.upperBound - before, 0), length))
             if lower < upper { regions.append(TextRegion(input: input, range: lower..<upper)) }
             before += length
         }
@@ -92,6 +98,18 @@ extension InputFile {
         let isNear = offset - 1..<min(offset + InputFile.longestWayToLineEnd, text.upperBound - 1)
         let end = try first(from: offset - 1, to: isNear.upperBound) { $0 == newline }
         return try (end ?? first(from: offset - 1, where: isWhiteSpace)).map { $0 + 1 } ?? text.upperBound
+    }
+
+    /// Where a cut at `position` moves to so that no paragraph is cut: after the next blank line. The end of the file when there is
+    /// none.
+    fileprivate func paragraph(atOrAfter position: Int) throws -> Int {
+        if position == 0 { return start }
+        // Since the last newline, there was nothing but white space.
+        var isBlank = false
+        return try first(from: start + max(0, position - 2)) { byte in
+            defer { isBlank = byte == newline || isBlank && isWhiteSpace(byte) }
+            return byte == newline && isBlank
+        }.map { $0 + 1 } ?? text.upperBound
     }
 
     /// The place of the first such byte.

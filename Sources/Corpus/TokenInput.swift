@@ -133,7 +133,7 @@ extension [TokenRegion] {
     func write(
         to path: String, vocabulary: Vocabulary
     ) throws -> (record: DatasetManifest.SplitRecord, occurrences: [Int]) {
-        let writer = try TokenFileWriter(
+        let writer = try ArrayFileWriter(
             path, vocabularySize: vocabulary.count, count: reduce(0) { $0 + $1.range.count })
         var occurrences = [Int](repeating: 0, count: vocabulary.count)
         for region in self {

@@ -13,7 +13,11 @@ package struct Evaluation: Sendable, Equatable {
     /// The part of the sum and count that belongs to predictions of `<unk>`; zero unless requested.
     package let unknownTotal: Double
     package let unknownTokens: Int
+    /// Predictions of the right label; nil where tokens are predicted.
+    package var correct: Int?
 
+    /// The share of right labels; nil where tokens are predicted.
+    package var accuracy: Double? { correct.map { Double($0) / Double(tokens) } }
     package var nats: Double { total / Double(tokens) }
     package var bits: Double { nats / Elementary.logarithm(2) }
     /// exp(nats); infinite if that overflows.

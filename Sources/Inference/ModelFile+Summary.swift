@@ -41,15 +41,17 @@ extension ModelFile {
             guard (0..<summary.vocabularySize).contains(lineEnd.token) else { throw ModelFileError.inconsistent(file: place) }
             model.lineEnd = LineEnd(token: Int32(lineEnd.token), rule: rule)
         }
+        guard model.output.labels == summary.labels?.count else { throw ModelFileError.inconsistent(file: place) }
         return model
     }
 }
 
 extension ModelSummary {
-    package init(_ model: ModelConfiguration) {
+    /// - Parameter labels: by id; nil for a model that predicts tokens.
+    package init(_ model: ModelConfiguration, labels: [String]? = nil) {
         self.init(
             cell: model.cell.rawValue, activation: model.activation.rawValue, embedding: model.embedding, hidden: model.hidden,
             tied: model.tied, vocabularySize: model.vocabulary, options: model.options.isEmpty ? nil : model.options,
-            lineEnd: model.lineEnd.map { .init(rule: $0.rule.rawValue, token: Int($0.token)) })
+            lineEnd: model.lineEnd.map { .init(rule: $0.rule.rawValue, token: Int($0.token)) }, labels: labels)
     }
 }

@@ -16,6 +16,8 @@ package final class RecurrentPredictor: HiddenStatePredictor {
     }
 
     package var vocabularySize: Int { configuration.vocabulary }
+    /// Whether it predicts tokens, and not labels.
+    package var predictsTokens: Bool { configuration.output == .next }
     package var lineStart: Int32? { configuration.lineEnd.flatMap { $0.rule == .reset ? $0.token : nil } }
 
     package var hiddenSize: Int { configuration.width(belowLayer: configuration.layers) }
@@ -48,6 +50,26 @@ package final class RecurrentPredictor: HiddenStatePredictor {
     }
 
     package func read(_ tokens: UnsafePointer<Int32>, steps: Int) throws { try reserved.forward(tokens, steps: steps) }
+
+    /// Reads whole sequences.
+    /// - Parameter starts: as `Network.forward` has it.
+    func read(_ tokens: UnsafePointer<Int32>, steps: Int, starts: UnsafePointer<Int32>) throws {
+        try reserved.forward(tokens, steps: steps, starts: starts)
+    }
+
+    /// As `Network.predictions`, of the chunk just read.
+    func predictions(
+        _ targets: UnsafePointer<Int32>, each: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
+    ) throws {
+        try reserved.predictions(targets, each: each)
+    }
+
+    /// A predictor of its own with the same parameters, for whole sequences.
+    var readingSequences: RecurrentPredictor {
+        var configuration = configuration
+        configuration.readsSequences = true
+        return RecurrentPredictor(configuration, parameters: parameters)
+    }
 
     package func losses(of targets: UnsafePointer<Int32>, each: (_ row: Int, _ nats: Double) -> Void) throws {
         try withoutActuallyEscaping(each) { each in _ = try reserved.loss(targets, each: each) }

@@ -29,6 +29,7 @@ package struct Philox: Sendable {
         case corpus = 5
         case verification = 6
         case noise = 7
+        case sequenceOrder = 8
     }
 
     package static let multiplier0: UInt32 = 0xD251_1F53

@@ -28,3 +28,30 @@ package enum Pooling: String, Sendable, CaseIterable {
     /// The largest value of each component.
     case max
 }
+
+/// As in checkpoints: "tags, 72 labels", "class, 7 labels, mean"; nil for the next token.
+extension Output {
+    var text: String? {
+        switch self {
+        case .next: nil
+        case .tags(let labels): "tags, \(labels) labels"
+        case .label(let labels, let pooling): "class, \(labels) labels, \(pooling.rawValue)"
+        }
+    }
+
+    /// - Returns: nil for a text that is not of this form.
+    init?(text: String) {
+        let parts = text.split(separator: ", ", omittingEmptySubsequences: false)
+        guard parts.count >= 2, let labels = parts[1].split(separator: " ").first.flatMap({ Int($0) }), 1...Output.mostLabels ~= labels else { return nil }
+        switch (parts[0], parts.count) {
+        case ("tags", 2): self = .tags(labels: labels)
+        case ("class", 3):
+            guard let pooling = Pooling(rawValue: String(parts[2])) else { return nil }
+            self = .label(labels: labels, pooling: pooling)
+        default: return nil
+        }
+        guard self.text == text else { return nil }
+    }
+
+    private static let mostLabels = 1 << 16
+}

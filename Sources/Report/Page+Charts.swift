@@ -5,7 +5,8 @@ import Reporting
 extension Page {
     var charts: [HTML] {
         [
-            perplexity, learningRate, gradientNorm, clipped, throughput, exchange, memory, gradientFlow, gradientHalfLife,
+            runs.allSatisfy(\.predictsLabels) ? loss : perplexity, accuracy, learningRate, gradientNorm, clipped, throughput, exchange, memory, gradientFlow,
+            gradientHalfLife,
         ].compactMap { $0?.html }
     }
 
@@ -52,6 +53,45 @@ extension Page {
         return Chart(
             name: "perplexity", title: "Perplexity and loss", axis: "perplexity", x: scale(x: series), y: y,
             right: ("loss, nats per token", y.logarithm), series: series, resumptions: resumptions, highlight: highlight)
+    }
+
+    /// Of labels.
+    private var loss: Chart? {
+        let isAlone = runs.count == 1
+        var series: [Series] = []
+        for (index, run) in runs.enumerated() {
+            for (name, colour, style, points) in [
+                ("training", index, isAlone ? .line : .faint, run.trained { $0.loss }),
+                ("validation", isAlone ? 1 : index, .dots, run.validated { $0.loss }),
+            ] as [(String, Int, Series.Style, [Series.Point])] where points.contains(where: { $0.y.isFinite }) {
+                series.append(Series(name: isAlone ? name : "\(run.name), \(name)", colour: colour, style: style, points: points))
+            }
+        }
+        guard !series.isEmpty else { return nil }
+        return Chart(
+            name: "loss", title: "Loss", axis: "nats per label", x: scale(x: series), y: Scale(linear: values(series), includingZero: true),
+            series: series, resumptions: resumptions)
+    }
+
+    /// Of labels, in validations.
+    private var accuracy: Chart? {
+        let series = runs.enumerated().compactMap { index, run -> Series? in
+            let points = run.validated { 100 * ($0.accuracy ?? .nan) }
+            return points.contains { $0.y.isFinite }
+                ? Series(name: runs.count > 1 ? run.name : "", colour: runs.count > 1 ? index : 1, style: .dots, points: points) : nil
+        }
+        guard !series.isEmpty else { return nil }
+        let best = runs.enumerated().compactMap { index, run in run.best.flatMap { record in record.accuracy.map { (index, run, record, $0) } } }
+            .max { $0.3 < $1.3 }
+        return Chart(
+            name: "accuracy", title: "Accuracy in validation", axis: "% of the labels", x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: false), unit: "%", series: series, resumptions: resumptions,
+            highlight: best.map { index, run, record, accuracy in
+                (
+                    point: Series.Point(x: run.tokens(atStep: record.step), y: 100 * accuracy, step: record.step),
+                    colour: runs.count > 1 ? index : 1, text: "best \(Formatting.fixed(100 * accuracy, decimals: 2)) %"
+                )
+            })
     }
 
     private var learningRate: Chart? {

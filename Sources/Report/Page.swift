@@ -77,12 +77,21 @@ package struct Page {
         let last = run.history.training.last
         let validation = run.history.validation.last
         var facts: [Fact] = []
-        if let best = run.best {
+        func percent(_ share: Double) -> String { "\(Formatting.fixed(100 * share, decimals: 2)) %" }
+        if let best = run.best, let accuracy = best.accuracy {
+            facts.append(
+                Fact(name: "best validation accuracy", value: percent(accuracy),
+                    note: "loss \(Formatting.fixed(best.loss, decimals: 4)), step \(Formatting.count(best.step)), epoch \(best.epoch)"))
+        } else if let best = run.best {
             facts.append(
                 Fact(name: "best validation perplexity", value: Formatting.perplexity(best.perplexity),
                     note: "step \(Formatting.count(best.step)), epoch \(best.epoch)"))
         }
-        if let validation, validation != run.best, validation.loss.isFinite {
+        if let validation, validation != run.best, validation.loss.isFinite, let accuracy = validation.accuracy {
+            facts.append(
+                Fact(name: "last validation accuracy", value: percent(accuracy),
+                    note: "loss \(Formatting.fixed(validation.loss, decimals: 4)), step \(Formatting.count(validation.step)), epoch \(validation.epoch)"))
+        } else if let validation, validation != run.best, validation.loss.isFinite {
             facts.append(
                 Fact(name: "last validation perplexity", value: Formatting.perplexity(validation.perplexity),
                     note: "step \(Formatting.count(validation.step)), epoch \(validation.epoch)"))
@@ -92,7 +101,9 @@ package struct Page {
                 Fact(name: "weights averaged", value: "\(Formatting.count(averaged)) steps",
                     note: "since step \(Formatting.count(validation.step - averaged))"))
         }
-        if let last, last.loss.isFinite {
+        if let last, last.loss.isFinite, run.predictsLabels {
+            facts.append(Fact(name: "last training loss", value: Formatting.fixed(last.loss, decimals: 4), note: "nats per label"))
+        } else if let last, last.loss.isFinite {
             facts.append(
                 Fact(name: "last training perplexity", value: Formatting.perplexity(last.perplexity),
                     note: "\(Formatting.fixed(last.loss, decimals: 3)) nats per token"))
@@ -119,6 +130,8 @@ package struct Page {
             }
             return tiles.isEmpty ? "<p class=\"warning\">No records yet.</p>\n" : "<section class=\"tiles\">\(tiles)</section>\n"
         }
+        let areLabels = runs.allSatisfy(\.predictsLabels)
+        let (quality, trained) = areLabels ? ("accuracy", "loss") : ("perplexity", "perplexity")
         let rows = runs.enumerated().map { index, run -> HTML in
             let facts = facts(run)
             func cell(_ name: String) -> HTML {
@@ -128,14 +141,14 @@ package struct Page {
             let parameters = run.history.starts.last.map { $0.parameters == 0 ? "" : Label.number(Double($0.parameters)) } ?? ""
             return """
                 <tr><th scope="row">\(swatch(index))\(run.name)</th><td class="text">\(model(run))</td><td>\(parameters)</td>\
-                \(cell("best validation perplexity"))\(cell("last training perplexity"))\(cell("tokens trained"))\
+                \(cell("best validation \(quality)"))\(cell("last training \(trained)"))\(cell("tokens trained"))\
                 \(cell("time"))\(cell("tokens/s, median"))</tr>
 
                 """
         }
         return """
             <section id="summary" class="scroll"><table class="numbers"><thead><tr><th>run</th><th class="text">model</th>\
-            <th>parameters</th><th>best validation perplexity</th><th>last training perplexity</th><th>tokens trained</th>\
+            <th>parameters</th><th>best validation \(quality)</th><th>last training \(trained)</th><th>tokens trained</th>\
             <th>time</th><th>tokens/s</th></tr></thead><tbody>\(rows)</tbody></table></section>
 
             """

@@ -18,7 +18,13 @@ package struct Run: Sendable {
 
     // MARK: Results
 
-    var best: ValidationRecord? { history.validation.filter { $0.loss.isFinite }.min { $0.loss < $1.loss } }
+    var best: ValidationRecord? {
+        let all = history.validation.filter { $0.loss.isFinite }
+        return setting("validation.best") == "accuracy" ? all.first { $0.accuracy == all.compactMap(\.accuracy).max() } : all.min { $0.loss < $1.loss }
+    }
+
+    /// Whether it predicts labels, of which a perplexity says little.
+    var predictsLabels: Bool { history.validation.contains { $0.accuracy != nil } || setting("model.output").map { $0 != "next" } ?? false }
 
     /// The median, because single records can be slow for reasons outside the run.
     var tokensPerSecond: Double? {

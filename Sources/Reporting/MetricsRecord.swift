@@ -117,7 +117,7 @@ extension StepCost: Encodable {
 
 extension ValidationRecord: Codable {
     private enum Key: String, CodingKey {
-        case step, epoch, tokens, loss, perplexity
+        case step, epoch, tokens, loss, perplexity, accuracy
         case averagedSteps = "averaged_steps"
     }
 
@@ -128,6 +128,7 @@ extension ValidationRecord: Codable {
         try container.encode(tokens, forKey: .tokens)
         try container.encode(loss.orNull, forKey: .loss)
         try container.encode(perplexity.orNull, forKey: .perplexity)
+        try container.encodeIfPresent(accuracy, forKey: .accuracy)
         try container.encodeIfPresent(averagedSteps, forKey: .averagedSteps)
     }
 
@@ -137,6 +138,7 @@ extension ValidationRecord: Codable {
             step: try container.decode(Int.self, forKey: .step), epoch: try container.decode(Int.self, forKey: .epoch),
             tokens: try container.decode(Int.self, forKey: .tokens),
             loss: try container.decode(Double?.self, forKey: .loss) ?? .nan,
+            accuracy: try container.decodeIfPresent(Double.self, forKey: .accuracy),
             averagedSteps: try container.decodeIfPresent(Int.self, forKey: .averagedSteps))
     }
 }

@@ -27,8 +27,8 @@ struct ProgressLine {
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
             "validation loss \(Formatting.fixed(record.loss, decimals: 4))",
-            "ppl \(Formatting.perplexity(record.perplexity))",
-            "\(Formatting.count(record.tokens)) tokens",
+            record.accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "ppl \(Formatting.perplexity(record.perplexity))",
+            "\(Formatting.count(record.tokens)) \(record.accuracy == nil ? "tokens" : "labels")",
         ]
         return (fields + (average.map { [$0] } ?? [])).joined(separator: "  ")
     }

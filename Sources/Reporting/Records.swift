@@ -70,13 +70,18 @@ package struct ValidationRecord: Sendable, Equatable {
     package var loss: Double
     /// The number of steps whose weights the model is the average of, 0 in the validation with which averaging begins; nil before.
     package var averagedSteps: Int?
+    /// The share of right labels, 0 to 1; nil for a model that predicts tokens.
+    package var accuracy: Double?
 
-    package init(step: Int, epoch: Int, tokens: Int, loss: Double, averagedSteps: Int? = nil) {
+    package init(
+        step: Int, epoch: Int, tokens: Int, loss: Double, accuracy: Double? = nil, averagedSteps: Int? = nil
+    ) {
         self.step = step
         self.epoch = epoch
         self.tokens = tokens
         self.loss = loss
         self.averagedSteps = averagedSteps
+        self.accuracy = accuracy
     }
 
     package var perplexity: Double { Elementary.exponential(loss) }

@@ -144,6 +144,6 @@ extension TrainingRecord {
 
 extension ValidationRecord {
     fileprivate var scalars: [(tag: String, value: Double?)] {
-        [("validation/loss", loss), ("validation/perplexity", perplexity)]
+        [("validation/loss", loss), accuracy.map { ("validation/accuracy", $0) } ?? ("validation/perplexity", perplexity)]
     }
 }

@@ -14,6 +14,7 @@ final class RunCheckpoints {
     private let step: TrainingStep
     private let ownStreams: Range<Int>
     private let training: TokenStore
+    private let sequences: SequenceStore?
     private let batches: any BatchSource
     private let validation: RunValidation
     private let costs: CostMeter
@@ -27,7 +28,7 @@ final class RunCheckpoints {
     /// - Parameter note: receives the notes of the checkpoint store.
     init(
         _ options: TrainingOptions, communicator: any Communicator, identity: RunIdentity, step: TrainingStep,
-        ownStreams: Range<Int>, training: TokenStore, batches: any BatchSource, validation: RunValidation, costs: CostMeter,
+        ownStreams: Range<Int>, training: TokenStore, sequences: SequenceStore?, batches: any BatchSource, validation: RunValidation, costs: CostMeter,
         heartbeat: Heartbeat, reporter: (any TrainingReporter)?, note: @escaping @Sendable (String) -> Void
     ) {
         self.options = options
@@ -36,6 +37,7 @@ final class RunCheckpoints {
         self.step = step
         self.ownStreams = ownStreams
         self.training = training
+        self.sequences = sequences
         self.batches = batches
         self.validation = validation
         self.costs = costs
@@ -86,7 +88,10 @@ final class RunCheckpoints {
         try step.verifyReplicas(step: progress.step)
         try costs.leaveOut { try step.verifyUsable(after: progress.step, source: batches) }
         guard let hash = identity.datasetFiles["train.npy"] else { return }
-        try communicator.together("checking the training data after step \(progress.step)") { try training.check(hash: hash) }
+        try communicator.together("checking the training data after step \(progress.step)") {
+            try training.check(hash: hash)
+            try sequences?.check(identity.datasetFiles, .train)
+        }
     }
 
     private func save(_ progress: TrainingProgress) throws {
@@ -113,7 +118,7 @@ final class RunCheckpoints {
 
     private func manifest(_ progress: TrainingProgress) -> Manifest {
         Manifest(
-            programVersion: identity.programVersion, model: ModelSummary(options.model),
+            programVersion: identity.programVersion, model: ModelSummary(options.model, labels: identity.labels),
             configuration: identity.configuration, step: progress.step, epoch: progress.position.epoch,
             offset: progress.position.offset, tokens: progress.tokens, seed: options.seed, schedule: progress.numbers,
             validationLoss: validation.loss(after: progress.step), best: progress.best, datasetFiles: identity.datasetFiles,

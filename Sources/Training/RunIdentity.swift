@@ -12,10 +12,12 @@ package struct RunIdentity: Sendable {
     package var datasetFiles: [String: String]
     /// What its parameters started from, beside random numbers.
     package var origins: [Manifest.Origin]
+    /// By id; nil for a model that predicts tokens.
+    package var labels: [String]?
 
     package init(
         folder: String, configuration: String, programVersion: String, vocabularyPath: String, vocabularyHash: String,
-        datasetFiles: [String: String], origins: [Manifest.Origin] = []
+        datasetFiles: [String: String], origins: [Manifest.Origin] = [], labels: [String]? = nil
     ) {
         self.folder = folder
         self.configuration = configuration
@@ -24,5 +26,6 @@ package struct RunIdentity: Sendable {
         self.vocabularyHash = vocabularyHash
         self.datasetFiles = datasetFiles
         self.origins = origins
+        self.labels = labels
     }
 }

@@ -10,7 +10,7 @@ final class RunValidation {
     private let step: TrainingStep
     private let predictor: RecurrentPredictor
     /// Nil if the dataset has no validation part.
-    private let evaluator: Evaluator?
+    private let evaluator: (any ValidationText)?
     /// Where gradient flow is measured.
     private let text: TokenStore
     private let heartbeat: Heartbeat
@@ -22,9 +22,11 @@ final class RunValidation {
     /// - Parameters:
     ///   - tokens: nil if the dataset has no validation part.
     ///   - training: takes its place where the gradient flow is measured.
+    ///   - sequences: nil to read `tokens` in streams.
     /// - Throws: `PartitionError`, `KernelError`.
     init(
-        _ options: TrainingOptions, tokens: TokenStore?, training: TokenStore, step: TrainingStep, communicator: any Communicator,
+        _ options: TrainingOptions, tokens: TokenStore?, training: TokenStore, sequences: SequenceStore?, step: TrainingStep,
+        communicator: any Communicator,
         heartbeat: Heartbeat, reporter: (any TrainingReporter)?
     ) throws {
         self.options = options
@@ -34,8 +36,12 @@ final class RunValidation {
         self.reporter = reporter
         let predictor = RecurrentPredictor(options.model, parameters: step.result)
         self.predictor = predictor
-        evaluator = try tokens.map {
-            try Evaluator(predictor, tokens: $0, streams: options.validation.streams, communicator: communicator)
+        if let sequences {
+            evaluator = try SequenceEvaluator(predictor, sequences: sequences, communicator: communicator)
+        } else {
+            evaluator = try tokens.map {
+                try Evaluator(predictor, tokens: $0, streams: options.validation.streams, communicator: communicator)
+            }
         }
     }
 
@@ -64,17 +70,21 @@ final class RunValidation {
             reporter?.validating(share: share)
         }
         try predictor.change(to: step.result)
-        guard let evaluation = try evaluator.run(progress: progressed, unless: { requests.isStopping }) else { return false }
+        guard let evaluation = try evaluator.evaluate(progress: progressed, unless: { requests.isStopping }) else { return false }
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         last = evaluation
         lastStep = progress.step
-        let improved = evaluation.nats < progress.best?.validationLoss ?? .infinity
-        if improved { progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step) }
+        let improved =
+            options.picksByAccuracy
+            ? evaluation.accuracy ?? 0 > progress.best?.accuracy ?? -1 : evaluation.nats < progress.best?.validationLoss ?? .infinity
+        if improved {
+            progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step, accuracy: evaluation.accuracy)
+        }
         let reduces = !final && progress.schedule.validated(improved: improved)
         let averages = !final && progress.averaging?.validated(loss: evaluation.nats, step: progress.step) == true
         reporter?.validated(
             ValidationRecord(
-                step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats,
+                step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats, accuracy: evaluation.accuracy,
                 averagedSteps: progress.averaging?.start.map { progress.step - $0 }))
         sample(progress)
         if reduces {
@@ -102,7 +112,7 @@ final class RunValidation {
 
     /// On rank 0 alone, while the others wait with their next step: until rank 0 joins them, the parameters do not change.
     func sample(_ progress: TrainingProgress) {
-        guard let reporter, let plan = options.samples else { return }
+        guard let reporter, let plan = options.samples, options.model.output == .next else { return }
         heartbeat.enter(.validation)
         do {
             let predictor = RecurrentPredictor(options.model, parameters: step.result)

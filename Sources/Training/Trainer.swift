@@ -21,17 +21,16 @@ package final class Trainer {
     private var progress: TrainingProgress
     private var stragglers = StragglerWatch()
 
-    package let partition: StreamPartition
-
     /// - Parameters:
     ///   - validation: nil if the dataset has none.
+    ///   - sequences: nil for streams of the tokens.
     ///   - heartbeat: the heartbeat that the watchdog reads.
     ///   - reporter: that of rank 0; nil elsewhere.
     ///   - note: receives the notes of the checkpoint store.
     /// - Throws: `PartitionError`, `KernelError`.
     package init(
         _ options: TrainingOptions, communicator: any Communicator, training: TokenStore, validation: TokenStore?,
-        identity: RunIdentity, heartbeat: Heartbeat = Heartbeat(), reporter: (any TrainingReporter)?,
+        sequences: TrainingSequences? = nil, identity: RunIdentity, heartbeat: Heartbeat = Heartbeat(), reporter: (any TrainingReporter)?,
         note: @escaping @Sendable (String) -> Void
     ) throws {
         var options = options
@@ -41,18 +40,23 @@ package final class Trainer {
         self.identity = identity
         self.heartbeat = heartbeat
         self.reporter = reporter
-        partition = try StreamPartition(
-            tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path, setting: "training.streams")
         let streams = try options.streams(of: communicator)
         step = try TrainingStep(options, communicator: communicator, streams: streams, heartbeat: heartbeat)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
-        batches = try StreamBatches(training, partition: partition, streams: streams, unroll: options.unroll)
+        if let sequences {
+            batches = try SentenceBatches(sequences.training, size: options.streams, own: streams, seed: options.seed)
+        } else {
+            let partition = try StreamPartition(
+                tokens: training.count, streams: options.streams, remainder: .dropped, name: training.path, setting: "training.streams")
+            batches = try StreamBatches(training, partition: partition, streams: streams, unroll: options.unroll)
+        }
         progress = TrainingProgress(schedule: options.schedule, optimizer: options.optimizer)
         costs = CostMeter(step.clock)
         self.validation = try RunValidation(
-            options, tokens: validation, training: training, step: step, communicator: communicator, heartbeat: heartbeat, reporter: reporter)
+            options, tokens: validation, training: training, sequences: sequences?.validation, step: step, communicator: communicator,
+            heartbeat: heartbeat, reporter: reporter)
         checkpoints = RunCheckpoints(
-            options, communicator: communicator, identity: identity, step: step, ownStreams: streams, training: training,
+            options, communicator: communicator, identity: identity, step: step, ownStreams: streams, training: training, sequences: sequences?.training,
             batches: batches, validation: self.validation, costs: costs, heartbeat: heartbeat, reporter: reporter, note: note)
     }
 

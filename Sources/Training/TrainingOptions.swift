@@ -30,6 +30,11 @@ package struct TrainingOptions: Sendable {
     /// K: the same bytes for every number of ranks that divides K; nil for the fastest way. See `ShardExchange`.
     package var reproducibleShards: Int?
 
+    /// Whether validation decides by accuracy, and not by loss, which model is the best; for models that predict labels.
+    package var picksByAccuracy = false
+    /// Of a run on whole sequences: steps of the longest that validation reads; nil for streams.
+    package var validationSteps: Int?
+
     package var exchange = ExchangePlan()
     /// Ranks that compute the same streams together: those of a machine where they share units, else 1. See `decideSplit`.
     package var teamSize = 1
@@ -95,7 +100,8 @@ extension TrainingOptions {
                 optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? [],
                 team: Team(rank: teamSize - 1, size: teamSize)),
             let evaluation = RecurrentPredictor.memory(
-                model, streams: Evaluator.width(streams: validation.streams, ranks: ranks), steps: Evaluator.chunkLength),
+                model, streams: validationSteps.map { SequenceEvaluator.width(steps: $0) } ?? Evaluator.width(streams: validation.streams, ranks: ranks),
+                steps: validationSteps ?? Evaluator.chunkLength),
             let flow = gradientFlowEverySteps == 0 ? 0 : GradientFlowProbe.memory(model, lags: unroll.base),
             let sample = samples == nil ? 0 : RecurrentPredictor.memory(model, streams: 1, steps: 1)
         else { return nil }

@@ -86,7 +86,8 @@ package final class TrainingStep {
         if !global.loss.total.isFinite || norm.nonFinite != nil {
             try fail(step, batch, loss: local.loss, tensor: norm.nonFinite)
         }
-        let divisor = options.loss == .perToken ? Double(global.loss.tokens) : Double(batch.sequences ?? options.streams)
+        // A batch of sequences need not have a target.
+        let divisor = options.loss == .perToken ? Double(max(1, global.loss.tokens)) : Double(batch.sequences ?? options.streams)
         let scaledNorm = norm.value / divisor
         var scale = 1 / divisor
         var limit: Float?

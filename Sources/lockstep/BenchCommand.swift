@@ -69,6 +69,12 @@ struct BenchCommand: JobCommand {
 
     private func plan(_ communicator: any Communicator) throws -> BenchmarkOptions {
         let configuration = try communicator.together("reading the configuration") { try options.load() }
+        guard configuration.training.batching == .streams else {
+            throw UsageError(
+                "bench measures steps that are all alike, which those of whole sequences are not", location: "training.batching",
+                expected: "streams", found: configuration.training.batching.rawValue,
+                remedy: "train with it: metrics.jsonl has the speed; or measure the model with --set model.output=next --set training.batching=streams")
+        }
         try communicator.agreeOnProgram()
         try communicator.agree(
             on: configuration.values.map { (name: $0.path, value: $0.value) } + [

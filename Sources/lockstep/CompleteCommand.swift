@@ -54,7 +54,7 @@ struct CompleteCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: 1)
+        let model = try OpenedModel(source, beside: mixture.paths).predictingTokens().cached(cache, streams: 1)
             .mixed(mixture, source, SingleRank())
         let predictor = try Predictor(model.predictor)
         func complete(_ text: [UInt8], from place: String) throws -> Bool {

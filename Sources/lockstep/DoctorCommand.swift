@@ -104,7 +104,7 @@ struct DoctorCommand: JobCommand {
         let dataset = try Dataset(folder: folder)
         let training = try TrainingOptions(
             configuration, vocabularySize: dataset.vocabulary.count, lineEnd: dataset.vocabulary.lineEnd,
-            tokens: dataset.tokens(of: .train))
+            tokens: dataset.tokens(of: .train), sequences: TrainingSequences(dataset, configuration), labels: dataset.labels?.count)
         if let memory = ModelMemory(
             training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
             optimizerSlots: training.optimizer.name.slots.count)

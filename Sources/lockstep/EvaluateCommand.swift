@@ -12,12 +12,16 @@ import Reporting
 struct EvaluateCommand: JobCommand {
     static let configuration = CommandConfiguration(
         commandName: "evaluate",
-        abstract: "The loss and perplexity of a text under a model.",
+        abstract: "The loss and perplexity of a text under a model, or how well it labels.",
         discussion: """
             Predicts every token but the first once, from all tokens before it, without dropout. With one stream, the \
             default, the value is exact. With --streams N, the text is cut into N pieces that are read in parallel, each \
             from a zero state. This is faster, gives a slightly different value, and is what training reports as its \
             validation loss (validation.streams). The number of ranks does not change a single digit.
+
+            A model that predicts labels (model.output tags or class) is compared with those of the data: accuracy; \
+            precision, recall and F1 of each label; for tags such as B-NAME and I-NAME, of the spans, as CoNLL's \
+            conlleval counts them; with --json also the confusion matrix, counts[actual][predicted].
 
             Examples:
               lockstep evaluate --checkpoint runs/first
@@ -71,6 +75,7 @@ struct EvaluateCommand: JobCommand {
             try communicator.agree(
                 on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")] + cache.identity
                     + [("--cache-tune", "\(cacheTune)")], kind: .data)
+            if let evaluation = try SequenceEvaluation(self, opened, communicator) { return try evaluation.run(json: json, communicator) }
             let model = try opened
                 .learning(dynamic, streams: streams, data: data, communicator)
                 .cached(

@@ -98,7 +98,7 @@ struct ExportCommand: ParsableCommand {
         if let problem = obstacle(to: models.map(\.path) + [table]) { throw problem }
         try Folder.checkCreation(folder)
 
-        let model = try OpenedModel(source)
+        let model = try OpenedModel(source).predictingTokens()
         let vocabulary = model.vocabulary
         let frame = SentenceFrame(start: try id(of: sos, "--sos", vocabulary), end: try id(of: eos, "--eos", vocabulary))
         var properties = [("vocabulary_sha256", vocabulary.hash)]

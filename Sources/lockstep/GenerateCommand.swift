@@ -84,7 +84,7 @@ struct GenerateCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: 1)
+        let model = try OpenedModel(source, beside: mixture.paths).predictingTokens().cached(cache, streams: 1)
             .mixed(mixture, source, SingleRank())
         let generator = try Generator(
             model.predictor, options: SamplingOptions(temperature: temperature, topK: topK, topP: topP), seed: seed)

@@ -25,7 +25,7 @@ struct GradientFlowInspection: Encodable {
     ///   - lags: nil for the unroll length with which the model was trained.
     /// - Throws: `UsageError` for a model without states; what `OpenedModel`, `Dataset` and `GradientFlowProbe` throw.
     init(_ options: ModelOptions, data: String?, split: Split?, lags: Int?, positions: Int) throws {
-        let model = try OpenedModel(options)
+        let model = try OpenedModel(options).predictingTokens()
         guard let network = model.predictor as? RecurrentPredictor, network.configuration.output == .next else {
             throw UsageError(
                 "gradient flow is measured in networks that predict the next token", location: model.path,

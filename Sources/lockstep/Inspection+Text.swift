@@ -1,4 +1,5 @@
 import Checkpoints
+import Configuration
 import Diagnostics
 import Elementary
 import Glibc
@@ -45,15 +46,30 @@ extension DatasetSummary {
                 "\(Formatting.fixed(share, decimals: 2)) %",
             ]
         }
+        let sequences = names.map { name -> [String] in
+            guard task != nil, let own = splits[name]?.sequences else { return [] }
+            return [own.count, own.longest, own.predictions].map { Formatting.count($0) }
+        }
+        let heading = ["split", "tokens", "<unk>", "share"] + (task == nil ? [] : ["sequences", "longest", "targets"])
         return """
-            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))\(origin)
+            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))\(targets)\(origin)
 
-            \(table([["split", "tokens", "<unk>", "share"]] + rows, textColumns: [0]))
+            \(table([heading] + zip(rows, sequences).map { $0 + $1 }, textColumns: [0]))
             """
     }
 }
 
 extension DatasetSummary {
+    private var targets: String {
+        let number = Formatting.count(labels?.count ?? 0)
+        return switch task {
+        case nil: ""
+        case "tags": "\neach token has one of \(number) labels"
+        case "class": "\neach sequence has one of \(number) labels"
+        default: "\neach sequence is a condition and its continuation, which is predicted"
+        }
+    }
+
     private var origin: String {
         let files = options?["sample"] != nil ? "" : (inputs ?? []).map(\.path.printable).joined(separator: ", ")
         let settings = (options ?? [:]).sorted { $0.key < $1.key }.map { "\($0.key.printable) \($0.value.printable)" }.joined(separator: ", ")
@@ -108,7 +124,12 @@ extension Manifest {
         let own = tensors.filter { !(model.tied && $0.name == "decoder.weight") }
         let parameters = own.reduce(0) { $0 + $1.shape.reduce(1, *) }
         let ngrams = (1...16).compactMap { n in tensors.first { $0.name == "ngram.\(n).log_probability" }?.shape.first }
-        func loss(_ nats: Double) -> String { "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(Elementary.exponential(nats)))" }
+        let isLabelling = model.labels != nil
+        func loss(_ nats: Double, _ accuracy: Double? = nil) -> String {
+            if isLabelling { return "\(short(nats)) nats per label\(accuracy.map { ", accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "")" }
+            return "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(Elementary.exponential(nats)))"
+        }
+        let isOfSentences = (try? RunConfiguration.load(yaml: configuration, name: ""))?.training.batching == .sentences
         var rows = [
             ["saved", "\(created.printable) by lockstep \(programVersion.printable) on \(ranks) rank\(ranks == 1 ? "" : "s")"],
             [
@@ -117,13 +138,13 @@ extension Manifest {
             ],
             [
                 "trained",
-                "step \(step): \(epoch) epoch\(epoch == 1 ? "" : "s") and \(Formatting.count(offset)) tokens per stream of the next, "
+                "step \(step): \(epoch) epoch\(epoch == 1 ? "" : "s") and \(Formatting.count(offset)) \(isOfSentences ? "batches" : "tokens per stream") of the next, "
                     + "\(Formatting.count(tokens)) tokens in all"
                     + (schedule["elapsed_seconds"].map { ", in \(Formatting.duration(seconds: $0))" } ?? ""),
             ],
         ]
         if let validationLoss { rows.append(["validation", loss(validationLoss)]) }
-        if let best { rows.append(["best so far", "\(loss(best.validationLoss)), at step \(best.step)"]) }
+        if let best { rows.append(["best so far", "\(loss(best.validationLoss, best.accuracy)), at step \(best.step)"]) }
         if let averaging {
             let average = averaging.start.map { step > $0 ? "the model is the average of the weights after steps \($0 + 1) to \(step); the state has the last of them" : "begins with the next step" }
             let count = averaging.validationLosses.count

@@ -50,7 +50,10 @@ enum Inspection: Encodable {
         case .dataset(let path, _):
             let dataset = try Dataset(folder: path)
             try dataset.verifyChecksums()
-            for split in dataset.splits { _ = try dataset.tokens(of: split) }
+            for split in dataset.splits {
+                _ = try dataset.tokens(of: split)
+                _ = try dataset.sequences(of: split)
+            }
         case .run(let path, let checkpoints, _):
             let damaged = checkpoints.filter { $0.damage != nil }.map(\.name)
             if !damaged.isEmpty { throw InspectionError.damagedCheckpoints(run: path, names: damaged) }
@@ -128,7 +131,14 @@ struct DatasetSummary: Codable {
     struct Split: Codable {
         var tokens: Int
         var unknown: Int
+        var sequences: Sequences?
     }
+    struct Sequences: Codable {
+        var count: Int
+        var longest: Int
+        var predictions: Int
+    }
+    struct Labels: Codable { var count: Int }
     struct Input: Codable { var path: String }
 
     var level: String
@@ -136,6 +146,9 @@ struct DatasetSummary: Codable {
     var splits: [String: Split]
     var inputs: [Input]?
     var options: [String: String]?
+    /// What targets the data have; nil for a text.
+    var task: String?
+    var labels: Labels?
 
     /// - Throws: `FileError`, `InspectionError.unreadableDataset`.
     init(folder: String) throws {

@@ -11,6 +11,9 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     case tab
     /// `N ||| TEXT ||| FEATURES ||| ...`, as Moses' n-best lists; the same line with the score as one more feature.
     case moses
+    /// A word a line, in the first of several columns, with blank lines between sentences; the line and its tag. Only for models that
+    /// predict tags, which do not read it line by line.
+    case columns
 
     /// The other parts of a line.
     struct Frame {
@@ -25,7 +28,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     /// - Throws: `UnreadableLine`.
     func parse(_ line: ArraySlice<UInt8>, file: String, number: Int) throws -> (text: ArraySlice<UInt8>, frame: Frame) {
         switch self {
-        case .text:
+        case .text, .columns:
             return (line, Frame(before: []))
         case .id:
             guard let end = line.firstIndex(where: { $0 == blank || $0 == tabulator }) ?? (line.isEmpty ? nil : line.endIndex), end > line.startIndex else {
@@ -57,7 +60,7 @@ enum LineFormat: String, CaseIterable, ExpressibleByArgument {
     /// - Parameter numbers: the score, and the counts if they were requested.
     func line(_ numbers: [String], in frame: Frame) -> [UInt8] {
         switch self {
-        case .text: Array(numbers.joined(separator: "\t").utf8)
+        case .text, .columns: Array(numbers.joined(separator: "\t").utf8)
         case .id: frame.before + Array((" " + numbers.joined(separator: " ")).utf8)
         case .tab: frame.before + Array(("\t" + numbers.joined(separator: "\t")).utf8)
         case .moses:

@@ -60,7 +60,7 @@ extension OpenedModel {
     private func open(_ paths: [String], _ source: ModelOptions, announcing: Bool) throws -> [OpenedModel] {
         var models = [self]
         for path in paths {
-            let other = try OpenedModel(path, source, like: vocabulary, announcing: announcing)
+            let other = try OpenedModel(path, source, like: vocabulary, announcing: announcing).predictingTokens()
             if let same = models.first(where: { $0.modelHash == other.modelHash }) {
                 throw UsageError(
                     "the mixture has this model twice", location: "--mix \(path)", found: same.path,

@@ -26,6 +26,8 @@ struct OpenedModel {
     /// What the weights of the mixture, or theta and weight of the cache, were fitted to; nil if they were given.
     private(set) var fittedOn: DatasetPart?
     let vocabulary: Vocabulary
+    /// By id, of a model that predicts labels; nil for one that predicts tokens.
+    let labels: [String]?
     /// What `--vocabulary` named.
     private let vocabularyPath: String?
 
@@ -57,6 +59,7 @@ struct OpenedModel {
             modelHash = checkpoint.modelHash
             predictor = try ModelFormat.open(checkpoint)
             vocabulary = try Vocabulary(contentsOf: checkpoint.vocabularyPath)
+            labels = checkpoint.manifest.model.labels
         } else if ARPAFile.isARPA(given) {
             let file = try ARPAFile(given, numberedAs: other)
             file.notes.forEach(note)
@@ -65,6 +68,7 @@ struct OpenedModel {
             predictor = NGramPredictor(file.model)
             modelHash = try Digest.sha256(ofFile: given)
             vocabulary = file.vocabulary
+            labels = nil
         } else {
             let file = try SafetensorsFile(given)
             guard let vocabularyPath else {
@@ -79,6 +83,7 @@ struct OpenedModel {
                 file, cell: options.shape.cell, activation: options.shape.activation,
                 connections: options.shape.connections)
             predictor = RecurrentPredictor(configuration, parameters: parameters)
+            labels = try ModelSummary(describing: file)?.labels
             if configuration.cell.choosesActivation, options.shape.activation == nil, try ModelSummary(describing: file) == nil {
                 note("\(given): the cell is \(configuration.cell.rawValue), read with tanh; --activation says another")
             }
@@ -88,6 +93,20 @@ struct OpenedModel {
             throw OtherSize(
                 file: vocabularyPath ?? path, model: path, expected: predictor.vocabularySize, found: vocabulary.count)
         }
+    }
+
+    /// The network of a model that predicts labels; nil for one that predicts tokens.
+    var labeller: (network: RecurrentPredictor, labels: [String])? {
+        guard let labels, let network = predictor as? RecurrentPredictor else { return nil }
+        return (network, labels)
+    }
+
+    /// - Throws: `UsageError` for a model that predicts labels and not tokens.
+    func predictingTokens() throws -> OpenedModel {
+        guard labels != nil else { return self }
+        throw UsageError(
+            "the model predicts labels and not the next token", location: path,
+            remedy: "use lockstep evaluate or score with it, without --mix, --cache and --dynamic")
     }
 
     /// What ranks that opened it must agree on.

@@ -25,6 +25,11 @@ struct PrepareCommand: TaskCommand {
             that its models can be trained on it, or evaluated. Words outside it become <unk>, and so do characters and \
             bytes if it has <unk>; if not, they are an error, or left out with --unknown skip.
 
+            --format reads texts with targets of their own, for models that label (model.output), or that continue what \
+            they are given. columns: a word a line with its tag in the last column, blank lines between sentences \
+            (CoNLL). labelled: a label, a tab and a text on each line. pairs: a condition, a tab and its continuation on \
+            each line; only the continuation is predicted.
+
             --tokens takes arrays of token ids that another tokenizer made (numpy.save: one dimension of uint16, uint32, \
             int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
             in the order of the ids, or a vocabulary.json.
@@ -36,6 +41,8 @@ struct PrepareCommand: TaskCommand {
               zcat *.gz | lockstep prepare --input - --level word --output data/all
               lockstep prepare --input new.txt --vocabulary data/news --output data/new
               lockstep prepare --tokens --input ids.npy --vocabulary v.txt --output data/v
+              lockstep prepare --format columns --train a.conll --valid b.conll --output data/ner
+              lockstep prepare --format labelled --input reviews.tsv --level word --output data/reviews
               lockstep prepare --sample kinematics --output data/kinematics
             """)
 
@@ -58,6 +65,9 @@ struct PrepareCommand: TaskCommand {
 
     @Option(help: ArgumentHelp("What a token is. (default: char for --sample)", valueName: "level"))
     var level: TokenLevel?
+
+    @Option(help: ArgumentHelp("How lines give targets of their own: columns, labelled or pairs. (default: plain text)", valueName: "format"))
+    var format: SequenceFormat?
 
     @Flag(help: "The files hold token ids (.npy) instead of text.")
     var tokens = false
@@ -103,7 +113,10 @@ struct PrepareCommand: TaskCommand {
             throw ValidationError("\(tokens ? "--tokens" : "--vocabulary") cannot be used with --sample or --vocabulary-size.")
         }
         if unknown != nil, tokens || vocabulary == nil { throw ValidationError("--unknown is for texts with --vocabulary.") }
-        if sample == nil, vocabulary == nil, level == nil { throw ValidationError("Give --level char, byte or word.") }
+        if let format, tokens || sample != nil { throw ValidationError("--format \(format.rawValue) is for texts.") }
+        if format != nil, unknown != nil { throw ValidationError("--unknown is not for --format.") }
+        if format == .columns, let level, level != .word { throw ValidationError("--format columns has words: --level word, or none.") }
+        if sample == nil, vocabulary == nil, level == nil, format != .columns { throw ValidationError("Give --level char, byte or word.") }
         let texts = input + [train, valid, test].compactMap { $0 }
         if texts.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input, -, can be read only once.") }
         if tokens, texts.contains("-") { throw ValidationError("--tokens reads files, not standard input.") }
@@ -116,12 +129,19 @@ struct PrepareCommand: TaskCommand {
     func run() throws {
         let path = vocabulary
         let vocabulary = try path.map { try Vocabulary.open($0) { Failure.say("note: \($0)") } }
+        if format != nil, let path, vocabulary?.level == .piece {
+            throw UsageError(
+                "--format reads words, characters and bytes, and the vocabulary has pieces", location: path, remedy: "give another vocabulary, or none")
+        }
+        if format == .columns, let path, let found = vocabulary?.level, found != .word {
+            throw UsageError("--format columns has words", location: path, expected: "a vocabulary of words", found: found.argument, remedy: "give another vocabulary, or none")
+        }
         if let level, let found = vocabulary?.level, found != level {
             throw UsageError(
                 "the vocabulary is of another level than --level says", location: path, expected: level.argument, found: found.argument,
                 remedy: "leave --level out")
         }
-        var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? .character)
+        var options = DatasetWriter.Options(level: vocabulary?.level ?? level ?? (format == .columns ? .word : .character))
         options.vocabularySize = vocabularySize
         options.overwrite = overwrite
         options.isShared = Failure.launchedSize > 1
@@ -137,6 +157,10 @@ struct PrepareCommand: TaskCommand {
         let manifest =
             if sample != nil {
                 try writer.write(KinematicsSample(problems: problems ?? 4000, seed: seed ?? 1), to: output)
+            } else if let format {
+                try writer.write(
+                    source, format: format, vocabulary: vocabulary,
+                    labels: format == .pairs ? nil : try path.flatMap { try Labels.open($0) }, to: output)
             } else if let vocabulary, tokens {
                 try writer.write(tokens: source, vocabulary: vocabulary, to: output)
             } else if let vocabulary {
@@ -154,6 +178,7 @@ struct PrepareCommand: TaskCommand {
 
     private func recipe(_ level: TokenLevel) -> [String: String] {
         var recipe = ["level": level.argument]
+        recipe["format"] = format?.rawValue
         recipe["vocabulary"] = vocabulary
         recipe["unknown"] = unknown?.rawValue
         recipe["vocabulary-size"] = vocabularySize.map(String.init)
@@ -169,22 +194,27 @@ struct PrepareCommand: TaskCommand {
     private func summarise(_ manifest: DatasetManifest) {
         print("level       \(manifest.level.argument)")
         print("vocabulary  \(Formatting.count(manifest.vocabulary.size))")
+        if let labels = manifest.labels { print("labels      \(Formatting.count(labels.count))") }
         for split in Split.allCases {
             guard let record = manifest.splits[split] else { continue }
             let name = split.rawValue.padding(to: 11)
             let unknown = record.unknown > 0 ? ", \(record.unknownShare) <unk>" : ""
-            print("\(name) \(Formatting.count(record.tokens)) tokens\(unknown)")
+            let sequences = record.sequences.map { " in \(Formatting.count($0.count)) sequences of up to \(Formatting.count($0.longest))" } ?? ""
+            print("\(name) \(Formatting.count(record.tokens)) tokens\(sequences)\(unknown)")
         }
         let output = Folder.withoutSlash(output)
         print("written to  \(output.printablePath)")
         let name = output.split(separator: "/").last.map(String.init) ?? "mine"
-        print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)")
+        let settings = manifest.task.map { " --set training.batching=sentences\($0.hasLabels ? " --set model.output=\($0.rawValue)" : "")" } ?? ""
+        print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)\(settings)")
     }
 }
 
 extension String {
     fileprivate func padding(to width: Int) -> String { self + String(repeating: " ", count: max(0, width - count)) }
 }
+
+extension SequenceFormat: ExpressibleByArgument {}
 
 extension TokenLevel: ExpressibleByArgument {
     package init?(argument: String) {

@@ -20,7 +20,7 @@ struct RunBeginning {
         try communicator.agree(on: configuration.values.map { (name: $0.path, value: $0.value) })
 
         data = try TrainingData(
-            folder: configuration.data.path, recipe: command.options.config, continuing: plan.checkpoint, communicator)
+            configuration, recipe: command.options.config, continuing: plan.checkpoint, communicator)
         heartbeat.beat()
         isDry = command.dryRun
         if isDry {
@@ -34,6 +34,7 @@ struct RunBeginning {
         RunIdentity(
             folder: plan.folder, configuration: configuration.yaml, programVersion: programVersion,
             vocabularyPath: data.dataset.vocabularyPath, vocabularyHash: data.dataset.vocabulary.hash, datasetFiles: data.dataset.hashes,
-            origins: plan.checkpoint.map { $0.manifest.origins ?? [] } ?? origins)
+            origins: plan.checkpoint.map { $0.manifest.origins ?? [] } ?? origins,
+            labels: configuration.model.output == .next ? nil : data.dataset.labels?.names)
     }
 }

@@ -19,21 +19,32 @@ struct RunSummary {
 
     /// - Parameter initialisation: what the parameters start from, beside random numbers.
     init(
-        _ options: TrainingOptions, partition: StreamPartition, data: TrainingData, plan: RunPlan, placement: Placement,
+        _ options: TrainingOptions, data: TrainingData, plan: RunPlan, placement: Placement,
         ranks: Int, initialisation: [String]
-    ) {
+    ) throws {
         let dataset = data.dataset
         let validation = dataset.manifest.splits[.valid].map { ", \(Formatting.count($0.tokens)) to validate" } ?? ", none to validate"
-        let epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
         let model = options.model
         let memory = options.memory(ranks: ranks) ?? 0
         let parts = ranks / options.teamSize
         let perPart = options.streams % parts == 0 ? "\(options.streams / parts)" : "\(options.streams / parts) or \(options.streams / parts + 1)"
-        let share = options.teamSize > 1 ? "\(perPart) per machine, whose \(options.teamSize) ranks share hidden units" : "\(perPart) per rank"
+        let share = ranks == 1 ? "" : options.teamSize > 1 ? ", \(perPart) per machine, whose \(options.teamSize) ranks share hidden units" : ", \(perPart) per rank"
+        let epochs: Double
+        let batches: (String, String)
+        if let sequences = data.sequences?.training {
+            let size = options.streams
+            let number = SentenceBatches.batches(sequences, size: size)
+            epochs = Double(options.totalSteps) / Double(number)
+            batches = ("batches", "\(size) of \(Formatting.count(sequences.count)) sequences\(share), of up to \(Formatting.count(sequences.longest)) tokens; \(Formatting.count(number)) an epoch")
+        } else {
+            let partition = try StreamPartition(tokens: data.training.count, streams: options.streams, remainder: .dropped)
+            epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
+            batches = ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(share); the last \(partition.tail) are left out")
+        }
         var rows = [
             ("model", "\(ModelSummary(model).text): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
-            ("data", "\(dataset.folder): \(Formatting.count(partition.tokens)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
-            ("streams", "\(options.streams) of \(Formatting.count(partition.steps)) predictions\(ranks == 1 ? "" : ", \(share)"); the last \(partition.tail) are left out"),
+            ("data", "\(dataset.folder): \(Formatting.count(data.training.count)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
+            batches,
             ("ranks", placement.ranksText),
             ("cores", placement.binding),
         ]
@@ -119,16 +130,16 @@ struct RunSummary {
 
     /// The last lines of a finished run.
     /// - Parameter deed: what was done, for a run other than of steps.
-    static func ending(_ result: TrainingResult, dataset: Dataset, deed: String? = nil) -> String {
+    static func ending(_ result: TrainingResult, dataset: Dataset, predictsLabels: Bool = false, deed: String? = nil) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
         var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
         if let deed { lines = ["\(deed) in \(Formatting.duration(seconds: result.seconds))"] }
         if result.steps == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
-            lines.append("final validation: loss \(Formatting.fixed(validation.nats, decimals: 4)) nats, perplexity \(Formatting.fixed(validation.perplexity, decimals: 3))")
+            lines.append("final validation: \(quality(validation.nats, validation.accuracy))")
         }
         if let best = result.best, deed == nil {
-            lines.append("best validation:  loss \(Formatting.fixed(best.validationLoss, decimals: 4)) nats, perplexity \(Formatting.fixed(Elementary.exponential(best.validationLoss), decimals: 3)), at step \(Formatting.count(best.step))")
+            lines.append("best validation:  \(quality(best.validationLoss, best.accuracy)), at step \(Formatting.count(best.step))")
         }
         if result.averagedSteps > 0 {
             lines.append("the model is the average of the weights after each of the last \(Formatting.count(result.averagedSteps)) steps")
@@ -138,10 +149,16 @@ struct RunSummary {
         lines += [
             "next:",
             "  lockstep evaluate --checkpoint \(folder)\(split)",
-            "  lockstep generate --checkpoint \(folder)",
+            predictsLabels ? "  echo some words | lockstep score --checkpoint \(folder)" : "  lockstep generate --checkpoint \(folder)",
             "  lockstep report \(folder)",
         ]
         return lines.joined(separator: "\n")
+    }
+
+    /// As in "loss 0.1234 nats, perplexity 1.131", or with the accuracy of labels.
+    private static func quality(_ nats: Double, _ accuracy: Double?) -> String {
+        let second = accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "perplexity \(Formatting.fixed(Elementary.exponential(nats), decimals: 3))"
+        return "loss \(Formatting.fixed(nats, decimals: 4)) nats, \(second)"
     }
 }
 

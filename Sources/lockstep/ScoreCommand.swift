@@ -12,7 +12,7 @@ import Reporting
 struct ScoreCommand: TaskCommand {
     static let configuration = CommandConfiguration(
         commandName: "score",
-        abstract: "The log probability of each line of a text or n-best list.",
+        abstract: "The log probability of each line of a text or n-best list, or its labels.",
         discussion: """
             One score per input line, in the order of the input: the logarithm of the probability of the line and of its \
             end. Each line starts from a zero state; --carry-state reads it in the context of the lines before it. The \
@@ -31,6 +31,12 @@ struct ScoreCommand: TaskCommand {
               tab    columns, TEXT last     the other columns, SCORE
               moses  N ||| TEXT ||| FEATURES ||| TOTAL
                      the same with one more feature, lockstep= SCORE
+              columns
+                     a word a line, in the first column, with blank lines between sentences: the same lines, each \
+            with one more column, its tag
+
+            A model that predicts labels prints, in place of SCORE, the tags of the line's words with spaces between \
+            them, or the line's label, a tab and its probability; with --tokens also the probability of each tag.
 
             Examples:
               lockstep score --checkpoint runs/news sentences.txt
@@ -38,6 +44,8 @@ struct ScoreCommand: TaskCommand {
               zcat n.gz | lockstep score --checkpoint runs/news --format id - > scores
               lockstep score --checkpoint runs/news --tokens sentences.txt
               lockstep score --checkpoint runs/news --format moses n.best > rescored
+              echo play some jazz | lockstep score --checkpoint runs/slots
+              lockstep score --checkpoint runs/slots --format columns test.conll | conlleval
             """)
 
     @OptionGroup var source: ModelOptions
@@ -95,7 +103,9 @@ struct ScoreCommand: TaskCommand {
 
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
-        let model = try OpenedModel(source, beside: mixture.paths).cached(cache, streams: Scorer.width(carriesState: carryState))
+        let opened = try OpenedModel(source, beside: mixture.paths)
+        if let labelling = try LabelScoring(self, opened) { return try labelling.run() }
+        let model = try opened.predictingTokens().cached(cache, streams: Scorer.width(carriesState: carryState))
             .mixed(mixture, source, SingleRank())
         let vocabulary = model.vocabulary
         guard noLineEnd || vocabulary.lineEnd != nil || vocabulary.level.isSpaced else {

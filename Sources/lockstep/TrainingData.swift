@@ -3,6 +3,7 @@ import Collectives
 import Configuration
 import Corpus
 import Diagnostics
+import Training
 
 /// A dataset as a run reads it, the same on all ranks.
 struct TrainingData {
@@ -10,19 +11,23 @@ struct TrainingData {
     let training: TokenStore
     /// nil if the dataset has no such part.
     let validation: TokenStore?
+    /// Nil for a run on streams.
+    let sequences: TrainingSequences?
 
     /// Collective.
     /// - Parameters:
+    ///   - configuration: says how the data are read.
     ///   - recipe: a file that may say how to make the dataset.
     ///   - checkpoint: that of the resumed run, whose data these must be.
     init(
-        folder: String, recipe: String?, continuing checkpoint: LoadedCheckpoint?, _ communicator: any Communicator
+        _ configuration: RunConfiguration, recipe: String?, continuing checkpoint: LoadedCheckpoint?, _ communicator: any Communicator
     ) throws {
-        (dataset, training, validation) = try communicator.together("opening the dataset") {
-            let dataset = try Dataset(folder: folder, recipe: recipe)
+        (dataset, training, validation, sequences) = try communicator.together("opening the dataset") {
+            let dataset = try Dataset(folder: configuration.data.path, recipe: recipe)
             return (
                 dataset, try dataset.tokens(of: .train),
-                dataset.splits.contains(.valid) ? try dataset.tokens(of: .valid) : nil
+                dataset.splits.contains(.valid) ? try dataset.tokens(of: .valid) : nil,
+                try TrainingSequences(dataset, configuration)
             )
         }
         try communicator.agree(on: dataset.hash, named: "the dataset's SHA-256", kind: .data)
@@ -39,8 +44,14 @@ struct TrainingData {
                 file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,
                 found: dataset.vocabulary.hash, remedy: remedy)
         }
+        if let labels = checkpoint.manifest.model.labels, labels != dataset.labels?.names {
+            throw UsageError(
+                "a resumed run cannot change its labels", location: "\(dataset.folder)/\(DatasetManifest.labelsFileName)",
+                expected: "the \(labels.count) of the checkpoint", found: "\(dataset.labels?.count ?? 0), not all of them the same", remedy: remedy)
+        }
         // The best checkpoint and the plateau schedule compare losses of one text. A part that the run had not is no change.
-        for (file, part) in [("train.npy", "training"), ("valid.npy", "validation")] {
+        let parts = [("train", "training"), ("valid", "validation")]
+        for (file, part) in parts.flatMap({ part in ["", ".targets", ".sequences"].map { ("\(part.0)\($0).npy", part.1) } }) {
             let (then, now) = (checkpoint.manifest.datasetFiles[file], dataset.hashes[file])
             guard then != now, part == "training" || then != nil else { continue }
             throw UsageError(

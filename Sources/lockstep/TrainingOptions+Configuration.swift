@@ -9,18 +9,30 @@ extension TrainingOptions {
     /// The run that a configuration describes, for a vocabulary and a corpus of known size.
     /// - Parameters:
     ///   - lineEnd: the token that ends lines; nil if the text has none.
+    ///   - sequences: those to train on; nil for streams.
+    ///   - labels: their number; nil if the data have none.
     ///   - tokens: the training text. Their number determines that of the steps, and what they are the cutoffs of an adaptive softmax.
     /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none, and for cutoffs that the vocabulary has not.
-    init(_ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, tokens: TokenStore) throws {
+    init(
+        _ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, tokens: TokenStore, sequences: TrainingSequences? = nil,
+        labels: Int? = nil
+    ) throws {
         try configuration.requireNetwork()
         let training = configuration.training
-        let unroll =
-            training.randomUnroll
-            ? UnrollPlan(random: training.unroll, seed: training.seed) : UnrollPlan(fixed: training.unroll)
-        let partition = try StreamPartition(
-            tokens: tokens.count, streams: training.streams, remainder: .dropped,
-            name: "\(configuration.data.path)/train.npy", setting: "training.streams")
-        let steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
+        let unroll: UnrollPlan
+        let steps: Int
+        if let sequences {
+            unroll = UnrollPlan(fixed: sequences.training.longest)
+            steps = training.steps ?? training.epochs * SentenceBatches.batches(sequences.training, size: training.streams)
+        } else {
+            unroll =
+                training.randomUnroll
+                ? UnrollPlan(random: training.unroll, seed: training.seed) : UnrollPlan(fixed: training.unroll)
+            let partition = try StreamPartition(
+                tokens: tokens.count, streams: training.streams, remainder: .dropped,
+                name: "\(configuration.data.path)/train.npy", setting: "training.streams")
+            steps = training.steps ?? unroll.totalSteps(length: partition.steps, epochs: training.epochs)
+        }
         self.init(
             model: ModelConfiguration(configuration.model, vocabularySize: vocabularySize),
             streams: training.streams, unroll: unroll, totalSteps: steps,
@@ -36,7 +48,14 @@ extension TrainingOptions {
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
         model.softmax = try Softmax(configuration.model.softmax, for: model) { tokens.counts(vocabularySize: vocabularySize) }
-        if training.lineEnd != .carry {
+        model.output = Output(configuration.model, labels: labels)
+        model.readsSequences = sequences != nil
+        validationSteps = sequences?.validation?.longest
+        picksByAccuracy = configuration.validation.best == .accuracy
+        if let sequences, sequences.training.predictsNext {
+            // Its text is read so by whatever reads a text from left to right, too.
+            model.lineEnd = lineEnd.flatMap { LineEnd(token: $0, rule: .reset) }
+        } else if training.lineEnd != .carry, sequences == nil {
             guard let lineEnd else {
                 throw UsageError(
                     "the vocabulary has no token that ends a line", location: "training.line_end",

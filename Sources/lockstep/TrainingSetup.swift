@@ -51,7 +51,7 @@ struct TrainingSetup {
 
         trainer = try communicator.together("building the model") { [folder] in
             let trainer = try Trainer(
-                options, communicator: communicator, training: data.training, validation: data.validation,
+                options, communicator: communicator, training: data.training, validation: data.validation, sequences: data.sequences,
                 identity: beginning.identity(origins), heartbeat: heartbeat, reporter: folder.reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
             if let weights { try trainer.initialise(from: weights.transfer) }
@@ -60,8 +60,8 @@ struct TrainingSetup {
         }
 
         let placement = try Placement(communicator, threads: Job.threads)
-        let summary = RunSummary(
-            options, partition: trainer.partition, data: data, plan: plan, placement: placement,
+        let summary = try RunSummary(
+            options, data: data, plan: plan, placement: placement,
             ranks: communicator.size, initialisation: (weights?.lines ?? []) + (vectors?.lines ?? []))
         folder.say(summary.text)
     }
@@ -75,11 +75,11 @@ struct TrainingSetup {
         let vocabulary = data.dataset.vocabulary
         var options = try TrainingOptions(
             configuration, vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd,
-            tokens: data.training)
+            tokens: data.training, sequences: data.sequences, labels: data.dataset.labels?.count)
         if let shards = options.reproducibleShards {
             _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
         }
-        if let validation = data.validation {
+        if let validation = data.validation, data.sequences?.validation == nil {
             _ = try StreamPartition(
                 tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path,
                 setting: "validation.streams")
@@ -113,7 +113,7 @@ struct TrainingSetup {
         folder.end(
             finished: result.finished, step: result.step,
             result.finished
-                ? RunSummary.ending(result, dataset: beginning.data.dataset) : RunSummary.stopped(result, ranks: communicator.size))
+                ? RunSummary.ending(result, dataset: beginning.data.dataset, predictsLabels: beginning.configuration.model.output != .next) : RunSummary.stopped(result, ranks: communicator.size))
         return result.finished
     }
 }

@@ -80,8 +80,11 @@ import Testing
         #expect(Self.unusual.differences(from: RunConfiguration()).map(\.path) == all.filter { !ofOtherCells.contains($0) })
     }
 
-    /// Tied weights have a full softmax, and are not frozen.
-    private static let ofOtherHeads = ["model.freeze_embedding", "model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor", "model.softmax.loss", "model.softmax.samples", "model.softmax.power"]
+    /// Tied weights have a full softmax, are not frozen, and predict tokens.
+    private static let ofOtherHeads = [
+        "model.freeze_embedding", "model.softmax.name", "model.softmax.cutoffs", "model.softmax.divisor", "model.softmax.loss",
+        "model.softmax.samples", "model.softmax.power", "model.output", "model.pooling", "training.batching", "validation.best",
+    ]
 
     static let adaptive: RunConfiguration = {
         var it = RunConfiguration()
@@ -102,6 +105,15 @@ import Testing
         return it
     }()
 
+    static let classifier: RunConfiguration = {
+        var it = RunConfiguration()
+        it.model.output = .label
+        it.model.pooling = .mean
+        it.training.batching = .sentences
+        it.validation.best = .accuracy
+        return it
+    }()
+
     static let gateless: RunConfiguration = {
         var it = RunConfiguration()
         it.model.gates = []
@@ -111,7 +123,7 @@ import Testing
         return it
     }()
 
-    @Test(arguments: [RunConfiguration(), unusual, gateless, adaptive, sampled]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, gateless, adaptive, sampled, classifier]) func yamlReadsBackEqual(_ configuration: RunConfiguration) throws {
         #expect(try load(configuration.yaml) == configuration)
     }
 
@@ -158,10 +170,13 @@ import Testing
                     loss: blackout
                     samples: 500
                     power: 0.5
+                  output: next
+                  pooling: last
                   initial_range: 0.1
                   initial_embedding_range: null
                 training:
                   streams: 32
+                  batching: streams
                   unroll: 64
                   random_unroll: false
                   line_end: carry
@@ -206,6 +221,7 @@ import Testing
                   every_steps: 0
                   every_epoch: true
                   streams: 10
+                  best: loss
                 metrics:
                   every_steps: 10
                   tensorboard: true
@@ -217,7 +233,7 @@ import Testing
                 """)
     }
 
-    @Test(arguments: [RunConfiguration(), unusual, adaptive, sampled]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
+    @Test(arguments: [RunConfiguration(), unusual, adaptive, sampled, classifier]) func jsonReadsBackEqual(_ configuration: RunConfiguration) throws {
         let json = try JSONEncoder().encode(configuration)
         #expect(try JSONDecoder().decode(RunConfiguration.self, from: json) == configuration)
     }
@@ -228,7 +244,7 @@ import Testing
         let optimizer = training?["optimizer"] as? [String: Any]
         #expect(training?["unroll"] as? Int == 64)
         #expect(optimizer?["learning_rate"] as? Double == 0.002)
-        #expect((json?["model"] as? [String: Any])?.count == 20)
+        #expect((json?["model"] as? [String: Any])?.count == 22)
     }
 
     @Test func jsonWithoutAKeyTakesTheDefault() throws {

@@ -29,14 +29,14 @@ import Testing
             + bytes(
                 "{'descr': '<u2', 'fortran_order': False, 'shape': (3,), }" + String(repeating: " ", count: 60) + "\n")
         #expect(expected.count == 128)
-        #expect(ArrayHeader.encoded(elementSize: 2, count: 3) == expected)
-        #expect(ArrayHeader.encoded(elementSize: 4, count: .max).count == 128)
+        #expect(ArrayHeader.encoded(.unsigned16, count: 3) == expected)
+        #expect(ArrayHeader.encoded(.unsigned32, count: .max).count == 128)
     }
 
     @Test(arguments: [(65_536, 2), (65_537, 4)])
     func writesTheSmallestElement(vocabularySize: Int, elementSize: Int) throws {
         let path = "\(folder.path)/w.npy"
-        let writer = try TokenFileWriter(path, vocabularySize: vocabularySize, count: 2_000_000)
+        let writer = try ArrayFileWriter(path, vocabularySize: vocabularySize, count: 2_000_000)
         let ids = (0..<1_000_000).map { Int32($0 * 13 % 65_536) }  // more than the writer's buffer holds
         try ids.withUnsafeBufferPointer { try writer.write($0) }
         try ids.withUnsafeBufferPointer { try writer.write($0) }
@@ -136,7 +136,7 @@ import Testing
 
     @Test func idsOutsideTheVocabularyAreFound() throws {
         let path = "\(folder.path)/w.npy"
-        let writer = try TokenFileWriter(path, vocabularySize: 10, count: 20_000)
+        let writer = try ArrayFileWriter(path, vocabularySize: 10, count: 20_000)
         var ids = [Int32](repeating: 9, count: 20_000)
         ids[8193] = 10
         ids[13_000] = 11  // in another block

@@ -12,7 +12,7 @@ import Training
 extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
-        "report", "events", "gzip", "arpa", "ngram", "vectors",
+        "report", "events", "gzip", "arpa", "ngram", "vectors", "examples", "targets", "sequences", "labels",
     ]
 
     /// - Parameter folder: the folder for valid and damaged files.
@@ -31,6 +31,10 @@ extension Parser {
         case "report": report(in: folder)
         case "events": try events(in: folder)
         case "gzip": try gzip(in: folder)
+        case "examples": try examples(in: folder)
+        case "targets": try targets("train.targets.npy", in: folder)
+        case "sequences": try targets("train.sequences.npy", in: folder)
+        case "labels": try targets("labels.json", in: folder)
         case "arpa": arpa(in: folder)
         case "ngram": try ngram(in: folder)
         case "vectors": vectors(in: folder)

@@ -38,12 +38,13 @@ struct SmallRun: Sendable {
 
     /// Trains on one rank of `communicator`.
     /// - Parameters:
+    ///   - sequences: what it trains on in place of streams of its tokens.
     ///   - stopAfter: ask for a stop in this step.
     ///   - stopInValidation: ask for one when a validation has asked so often.
     ///   - resume: whether to resume from the latest checkpoint.
     @discardableResult
     func train(
-        on communicator: any Communicator = SingleRank(), stopAfter: Int? = nil, stopInValidation: Int? = nil,
+        on communicator: any Communicator = SingleRank(), sequences: TrainingSequences? = nil, stopAfter: Int? = nil, stopInValidation: Int? = nil,
         resume: Bool = false, reporter: Recorder? = nil
     ) throws -> TrainingResult {
         try Folder.create(folder)
@@ -51,7 +52,7 @@ struct SmallRun: Sendable {
         if communicator.rank == 0 { try File.publish("{}", at: vocabularyPath) }
         let trainer = try Trainer(
             options, communicator: communicator, training: TokenStore(tokens),
-            validation: validation.map { TokenStore($0) },
+            validation: validation.map { TokenStore($0) }, sequences: sequences,
             identity: RunIdentity(
                 folder: folder, configuration: "", programVersion: "test", vocabularyPath: vocabularyPath,
                 vocabularyHash: "", datasetFiles: [:]),

@@ -51,6 +51,7 @@ extension CommandTests {
                 lockstep prepare --train a.txt --valid b.txt --test c.txt --level word --output data/news
                 lockstep train --data data/news --run runs/news --set training.steps=8
                 lockstep export --checkpoint runs/news --embeddings --output vectors.txt
+                lockstep train --data data/news --run runs/general && echo 'data: {path: data/news}' > tuned.yaml
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
                 lockstep train --data data/news --run given --set model.cell=ngram
                 cp given/checkpoints/*/model.arpa other.arpa && gzip -k other.arpa

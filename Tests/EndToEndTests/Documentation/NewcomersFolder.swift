@@ -101,6 +101,20 @@ final class NewcomersFolder: Sendable {
         }
         try text.prefix(500).write(to: URL(filePath: sandbox.path("sentences.txt")))
         try tokens()
+        try labels()
+    }
+
+    /// Sentences with tags and with labels.
+    private func labels() throws {
+        let conll = "play O\nsome O\njazz B-genre\n\nadd O\nmiles B-artist\ndavis I-artist\n\n"
+        let tsv = "PlayMusic\tplay some jazz\nAddToPlaylist\tadd miles davis\n"
+        for name in ["train", "valid", "test", "new"] { _ = try sandbox.write(conll, to: "\(name).conll") }
+        for name in ["train", "valid", "test", "dev"] { _ = try sandbox.write(tsv, to: "\(name).tsv") }
+        _ = try sandbox.write(String(repeating: tsv, count: 10), to: "reviews.tsv")
+        _ = try sandbox.write(String(repeating: "2+3\t5\n", count: 20), to: "sums.tsv")
+        _ = try sandbox.write("play some jazz\nadd miles davis \n", to: "seq.in")
+        _ = try sandbox.write("O O B-genre\nO B-artist I-artist \n", to: "seq.out")
+        _ = try sandbox.write("PlayMusic\nAddToPlaylist\n", to: "label")
     }
 
     /// `ids.npy` and `pieces.txt`, as another tokenizer would leave them.
