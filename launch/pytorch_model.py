@@ -4,7 +4,8 @@
     pip install torch numpy safetensors
     launch/pytorch_model.py runs/demo/checkpoints/step-000001234 --data data/demo --split test
 
-Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split. The split is
+Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split; of a model that predicts
+labels, the number of labels and the accuracy, each sequence by itself. A text is
 read as one stream from its first token to its last, with the state carried throughout; every token but the first is predicted.
 `lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says whether it does.
 
@@ -122,6 +123,22 @@ def adaptive_clusters(text):
     return numbers["cutoffs"], numbers["projections"]
 
 
+def predictions(text):
+    """What a manifest's "tags, 72 labels" or "class, 7 labels, mean" says; the next token without one."""
+    if text is None:
+        return "next", None, None
+    kind, count, *pooling = text.split(", ")
+    if kind not in ("tags", "class"):
+        raise ValueError(f"PyTorch has no equivalent of model.output {kind}")
+    return kind, int(count.split()[0]), pooling[0] if pooling else None
+
+
+def reverse_columns(sizes, connections, width):
+    """The columns of what the output layer reads that are made by layers which read from the end."""
+    ends = [width - 2 * sum(sizes[index + 1:]) for index in range(len(sizes))] if connections == "dense" else [width]
+    return [slice(end - size, end) for end, size in zip(ends, sizes if connections == "dense" else sizes[-1:])]
+
+
 def lockstep_name(name):
     """The name in lockstep's files of a parameter of LanguageModel."""
     parts = name.split(".")
@@ -144,9 +161,10 @@ class LanguageModel(nn.Module):
 
     def __init__(
         self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
-        hidden_sizes=None, connections="none", softmax=None, **options,
+        hidden_sizes=None, connections="none", softmax=None, output=None, **options,
     ):
         super().__init__()
+        self.output, labels, self.pooling = predictions(output)
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
         if hidden_sizes or connections != "none" or options.get("bidirectional"):
             self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout, **options)
@@ -154,18 +172,37 @@ class LanguageModel(nn.Module):
             self.rnn = recurrent(cell, activation, embedding, hidden, layers, between, **options)
         self.encoder = nn.Embedding(vocabulary_size, embedding)
         width = getattr(self.rnn, "width", (hidden_sizes or [hidden])[-1])
+        self.reverse_columns = reverse_columns(hidden_sizes or [hidden] * layers, connections, width) if options.get("bidirectional") else []
         if softmax:
             self.decoder = AdaptiveDecoder(width, vocabulary_size, *adaptive_clusters(softmax))
         else:
-            self.decoder = nn.Linear(width, vocabulary_size)
+            self.decoder = nn.Linear(width, labels or vocabulary_size)
         if tied:
             self.decoder.weight = self.encoder.weight
         self.dropout = nn.Dropout(dropout)
 
-    def forward(self, tokens, state=None):
-        """tokens [T, B] and the state (None: zero) -> logits [T, B, V] (log probabilities of an adaptive softmax) and the state after the last step."""
-        output, state = self.rnn(self.dropout(self.encoder(tokens)), state)
-        return self.decoder(self.dropout(output)), state
+    def forward(self, tokens, state=None, lengths=None):
+        """tokens [T, B] and the state (None: zero) -> logits [T, B, V] (log probabilities of an adaptive softmax) and the state after the last step.
+
+        Of a model that predicts labels, with the lengths [B] of the sequences (None: T): logits [T, B, labels], or of a classifier [B, labels].
+        """
+        own = {"lengths": lengths} if isinstance(self.rnn, LayerStack) else {}
+        output, state = self.rnn(self.dropout(self.encoder(tokens)), state, **own)
+        output = self.dropout(output)
+        return self.decoder(self.pooled(output, lengths) if self.pooling else output), state
+
+    def pooled(self, output, lengths=None):
+        """What a classifier reads: the last vector of each sequence, of layers that read from the end the first; their mean, or maximum."""
+        lengths = torch.full((output.shape[1],), len(output)) if lengths is None else torch.as_tensor(lengths)
+        if self.pooling == "last":
+            last = output[lengths - 1, torch.arange(output.shape[1])].clone()
+            for columns in self.reverse_columns:
+                last[:, columns] = output[0, :, columns]
+            return last
+        beyond = (torch.arange(len(output))[:, None] >= lengths)[:, :, None]
+        if self.pooling == "mean":
+            return output.masked_fill(beyond, 0).sum(0) / lengths[:, None]
+        return output.masked_fill(beyond, -math.inf).amax(0)
 
 
 def detached(state):
@@ -181,8 +218,9 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes", "softmax"}:
+    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes", "softmax", "bidirectional", "output"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
+    options["bidirectional"] = options.get("bidirectional") == "true"
     if "window" in options:
         options["window"] = int(options["window"])
     model = LanguageModel(**{field: shape[field] for field in fields}, hidden_sizes=shape.get("hidden_sizes"), **options)
@@ -219,6 +257,21 @@ def evaluate(model, tokens, streams=1, chunk=1000):
     return total, targets.numel()
 
 
+@torch.no_grad()
+def evaluate_sequences(model, folder, split):
+    """Summed negative log likelihood in nats, number of labels, and of those that are right, of a dataset with labels."""
+    tokens, targets, starts = (torch.from_numpy(np.load(folder / f"{split}{part}.npy").astype(np.int64)) for part in ("", ".targets", ".sequences"))
+    lengths = torch.diff(starts, append=torch.tensor([len(tokens)])).tolist()
+    total, count, right = 0.0, 0, 0
+    for x, y in zip(tokens.split(lengths), targets.split(lengths)):
+        logits, _ = model(x[:, None])
+        logits, y = (logits, y[-1:]) if model.pooling else (logits[:, 0], y)
+        total += nn.functional.cross_entropy(logits, y, ignore_index=-1, reduction="none").double().sum().item()
+        count += (y >= 0).sum().item()
+        right += (logits.argmax(1) == y)[y >= 0].sum().item()
+    return total, count, right
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder (manifest.json and model.safetensors)")
@@ -230,6 +283,10 @@ def main():
 
     try:
         model = load_checkpoint(options.checkpoint)
+        if model.output != "next":
+            total, count, right = evaluate_sequences(model, options.data, options.split)
+            print(f"{options.split}: {total:.6f} nats, {count} labels, accuracy {100 * right / count:.4f} %")
+            return
         tokens = np.load(options.data / f"{options.split}.npy", mmap_mode="r")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         sys.exit(f"pytorch_model: {type(error).__name__}: {error}")
