@@ -4,6 +4,7 @@ import Recurrent
 package enum OutputKind: String, Sendable, CaseIterable {
     case next, tags
     case label = "class"
+    case values
 }
 
 /// What a batch is made of.
@@ -41,7 +42,7 @@ extension RunConfiguration {
         if isLabelling, metrics.gradientFlowEverySteps > 0 {
             throw refuse("metrics.gradient_flow_every_steps", "0 with model.output \(model.output.scalar)", metrics.gradientFlowEverySteps.scalar)
         }
-        if validation.best == .accuracy, !isLabelling {
+        if validation.best == .accuracy, !isLabelling || model.output == .values {
             throw refuse("validation.best", "loss, or model.output tags or class", "accuracy with \(model.output.scalar)")
         }
         guard training.batching == .sentences, model.kind != .ngram else { return }

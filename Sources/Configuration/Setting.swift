@@ -136,7 +136,7 @@ extension RunConfiguration {
             "For `sampled`: noise is drawn in proportion to each token's count in the training text to this power. 0: all tokens that occur alike."),
         Setting(
             "model.output", \.model.output, .any, structural: true,
-            "What the model predicts: `next`, the next token; `tags`, a label for each token; `class`, a label for each sequence. Labels need [data that have them](data.md#texts-with-labels), and `training.batching: sentences`."),
+            "What the model predicts: `next`, the next token; `tags`, a label for each token; `class`, a label for each sequence; `values`, numbers, with the mean squared error as loss. All but `next` need [data that have such targets](data.md#texts-with-labels), and `training.batching: sentences`."),
         Setting(
             "model.pooling", \.model.pooling, .any, structural: true,
             "For `class`: what the output layer reads of a sequence: the uppermost layer's `last` vector, the `mean` of all, or the `max` of each component. [Formulas](mathematics.md#whole-sequences)."),

@@ -9,7 +9,7 @@ package enum ArrayFileError: DiagnosedError, Equatable {
     case malformedHeader(file: String, offset: Int, expected: String)
     case unsupportedType(file: String, type: String, accepted: [String])
     case fortranOrder(file: String)
-    case notOneDimensional(file: String, dimensions: Int)
+    case otherDimensions(file: String, dimensions: Int, expected: String)
     case sizeDisagrees(file: String, count: Int, elementSize: Int, found: Int)
     case tokenOutOfRange(file: String, index: Int, offset: Int, token: Int, vocabularySize: Int)
 
@@ -42,10 +42,9 @@ package enum ArrayFileError: DiagnosedError, Equatable {
                 Diagnosis(
                     "unsupported element order", file: file, location: "fortran_order", expected: "False", found: "True"
                 )
-            case .notOneDimensional(let file, let dimensions):
+            case .otherDimensions(let file, let dimensions, let expected):
                 Diagnosis(
-                    "not a one-dimensional array", file: file, location: "shape", expected: "1 dimension",
-                    found: "\(dimensions)")
+                    expected == "1" ? "not a one-dimensional array" : "another number of dimensions", file: file, location: "shape", expected: expected, found: "\(dimensions)")
             case .sizeDisagrees(let file, let count, let elementSize, let found):
                 Diagnosis(
                     "the size does not fit the header", file: file,

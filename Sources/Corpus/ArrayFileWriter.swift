@@ -40,6 +40,7 @@ final class ArrayFileWriter {
             case .unsigned16: store(part, as: UInt16.self, at: target)
             case .unsigned32, .signed32: store(part, as: Int32.self, at: target)
             case .signed64: store(part, as: Int64.self, at: target)
+            case .float32, .float64: preconditionFailure("integers")
             }
             used += part.count * elementSize
             rest = rest.dropFirst(part.count)

@@ -1,7 +1,7 @@
 import Diagnostics
 
-/// The header of a NumPy array file (`numpy.lib.format`, versions 1.0 and 2.0), for one-dimensional arrays of
-/// little-endian integers.
+/// The header of a NumPy array file (`numpy.lib.format`, versions 1.0 and 2.0), for arrays of little-endian integers, which have one
+/// dimension, and of real numbers.
 ///
 /// Layout: `\x93NUMPY`, major and minor version, the header text's length (2 bytes in version 1, 4 in version 2, little
 /// endian), the header text (a Python dictionary, padded with spaces, ending in a newline), the elements.
@@ -12,20 +12,26 @@ struct ArrayHeader: Equatable {
         case unsigned32 = "<u4"
         case signed32 = "<i4"
         case signed64 = "<i8"
+        case float32 = "<f4"
+        case float64 = "<f8"
 
         /// In bytes.
         var size: Int {
             switch self {
             case .unsigned16: 2
-            case .unsigned32, .signed32: 4
-            case .signed64: 8
+            case .unsigned32, .signed32, .float32: 4
+            case .signed64, .float64: 8
             }
         }
 
         static let stored = [unsigned16, unsigned32]
+        static let integers = [unsigned16, unsigned32, signed32, signed64]
     }
 
     var elementType: ElementType
+    /// Elements of each dimension.
+    var shape: [Int]
+    /// Elements of all.
     var count: Int
     /// Offset of the first element in the file.
     var dataOffset: Int
@@ -39,8 +45,9 @@ struct ArrayHeader: Equatable {
     static let largestSize = 12 + longestText
 
     /// `ArrayHeader.writtenSize` bytes, version 1.0.
-    static func encoded(_ type: ElementType, count: Int) -> [UInt8] {
-        let dictionary = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(count),), }"
+    /// - Parameter columns: of a matrix with `count` rows; nil for one dimension.
+    static func encoded(_ type: ElementType, count: Int, columns: Int? = nil) -> [UInt8] {
+        let dictionary = "{'descr': '\(type.rawValue)', 'fortran_order': False, 'shape': (\(count),\(columns.map { " \($0)" } ?? "")), }"
         let textSize = writtenSize - magic.count - 4
         let padding = String(repeating: " ", count: textSize - dictionary.utf8.count - 1)
         return magic + [1, 0, UInt8(textSize), 0] + Array((dictionary + padding + "\n").utf8)
@@ -51,10 +58,11 @@ struct ArrayHeader: Equatable {
     ///   - fileSize: in bytes.
     ///   - file: its path, for errors.
     ///   - accepted: the permitted element types.
+    ///   - dimensions: the permitted numbers of dimensions.
     /// - Throws: `ArrayFileError`.
     init(
         parsing bytes: UnsafeRawBufferPointer, fileSize: Int, file: String,
-        accepting accepted: [ElementType] = ElementType.stored
+        accepting accepted: [ElementType] = ElementType.stored, dimensions: ClosedRange<Int> = 1...1
     ) throws {
         guard bytes.count >= ArrayHeader.magic.count,
             bytes.prefix(ArrayHeader.magic.count).elementsEqual(ArrayHeader.magic)
@@ -91,12 +99,19 @@ struct ArrayHeader: Equatable {
         }
         elementType = type
         guard !dictionary.fortranOrder else { throw ArrayFileError.fortranOrder(file: file) }
-        guard dictionary.shape.count == 1 else {
-            throw ArrayFileError.notOneDimensional(file: file, dimensions: dictionary.shape.count)
+        shape = dictionary.shape
+        guard dimensions ~= shape.count else {
+            throw ArrayFileError.otherDimensions(
+                file: file, dimensions: shape.count, expected: dimensions.count == 1 ? "\(dimensions.lowerBound)" : "\(dimensions.lowerBound) to \(dimensions.upperBound)")
         }
-        count = dictionary.shape[0]
+        var (elements, overflows) = (1, false)
+        for length in shape {
+            let product = elements.multipliedReportingOverflow(by: length)
+            (elements, overflows) = (product.overflow ? .max : product.partialValue, overflows || product.overflow)
+        }
+        count = elements
         let (dataSize, overflow) = count.multipliedReportingOverflow(by: type.size)
-        guard !overflow, dataSize == fileSize - dataOffset else {
+        guard !overflows, !overflow, dataSize == fileSize - dataOffset else {
             throw ArrayFileError.sizeDisagrees(
                 file: file, count: count, elementSize: type.size, found: fileSize - dataOffset)
         }

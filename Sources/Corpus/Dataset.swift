@@ -43,8 +43,15 @@ package struct Dataset: Sendable {
         var stores: [Split: TokenStore] = [:]
         for split in Split.allCases {
             guard let record = manifest.splits[split] else { continue }
-            let path = "\(folder)/\(DatasetManifest.fileName(of: split))"
-            let store = try TokenStore(contentsOf: path)
+            let path = "\(folder)/\(manifest.readFileName(of: split))"
+            let store: TokenStore
+            if let values = manifest.values {
+                let file = try ValueFile(contentsOf: path)
+                try require("number of columns", of: path, values.inputs, file.columns)
+                store = TokenStore(rowsOf: file)
+            } else {
+                store = try TokenStore(contentsOf: path)
+            }
             try require("number of tokens", of: path, record.tokens, store.count)
             guard 0...record.tokens ~= record.unknown else {
                 throw DatasetError.impossibleUnknownCount(
@@ -59,7 +66,8 @@ package struct Dataset: Sendable {
             guard let record = record.sequences else {
                 throw DatasetError.disagrees(file: manifestPath, quantity: "\(split.rawValue) part", stated: "targets of its own", found: "none")
             }
-            let files = try SequenceFiles(split, in: folder)
+            let files = try SequenceFiles(split, in: folder, areValues: manifest.task == .values)
+            if case .values(let file) = files.targets { try require("number of columns", of: file.path, manifest.values?.targets ?? 0, file.columns) }
             try require("size in bytes", of: files.targets.path, record.targets.bytes, files.targets.fileSize)
             try require("size in bytes", of: files.starts.path, record.starts.bytes, files.starts.fileSize)
             sequences[split] = files
@@ -94,7 +102,7 @@ package struct Dataset: Sendable {
     /// SHA-256 of each split's file, by file name, as `dataset.json` states them.
     package var hashes: [String: String] {
         manifest.splits.reduce(into: [:]) { hashes, split in
-            hashes[DatasetManifest.fileName(of: split.key)] = split.value.sha256
+            hashes[manifest.readFileName(of: split.key)] = split.value.sha256
             guard manifest.task != nil, let sequences = split.value.sequences else { return }
             hashes[DatasetManifest.targetsFileName(of: split.key)] = sequences.targets.sha256
             hashes[DatasetManifest.sequencesFileName(of: split.key)] = sequences.starts.sha256
@@ -111,7 +119,7 @@ package struct Dataset: Sendable {
     /// - Throws: `DatasetError.disagrees`, `FileError`.
     package func verifyChecksum(of split: Split) throws {
         let names = [
-            DatasetManifest.fileName(of: split), DatasetManifest.targetsFileName(of: split), DatasetManifest.sequencesFileName(of: split),
+            manifest.readFileName(of: split), DatasetManifest.targetsFileName(of: split), DatasetManifest.sequencesFileName(of: split),
         ]
         for name in names {
             guard let stated = hashes[name] else { continue }
@@ -145,7 +153,7 @@ package struct Dataset: Sendable {
         guard let task = manifest.task else { return nil }
         let tokens = try tokens(of: split)
         guard let files = sequences[split], let record = manifest.splits[split]?.sequences else { return nil }
-        try files.validate(record, tokens: tokens.count, task: task, outputs: labels?.count ?? vocabulary.count)
+        try files.validate(record, tokens: tokens.count, task: task, outputs: labels?.count ?? (task == .values ? tokens.count : vocabulary.count))
         return SequenceStore(
             tokens: tokens, targets: files.targets, starts: files.starts, longest: record.longest, predictions: record.predictions,
             lineEnd: lineEnd)

@@ -70,11 +70,28 @@ package struct DatasetManifest: Codable, Equatable, Sendable {
     package var task: SequenceTask?
     /// Nil where targets are no labels.
     package var labels: LabelsRecord?
+    /// Nil for tokens.
+    package var values: ValuesRecord?
+
+    /// Numbers in place of tokens.
+    package struct ValuesRecord: Codable, Equatable, Sendable {
+        /// D, of each row of inputs.
+        package var inputs: Int
+        /// K, of each row of targets; nil where these are labels.
+        package var targets: Int?
+    }
+
+    /// The file that a split's tokens, or the numbers in place of them, are in.
+    func readFileName(of split: Split) -> String {
+        values == nil ? DatasetManifest.fileName(of: split) : DatasetManifest.inputsFileName(of: split)
+    }
 
     static let formatName = "lockstep dataset"
     static let fileName = "dataset.json"
     package static let vocabularyFileName = "vocabulary.json"
     static func fileName(of split: Split) -> String { "\(split.rawValue).npy" }
+    /// Of a dataset of numbers, in place of tokens.
+    static func inputsFileName(of split: Split) -> String { "\(split.rawValue).inputs.npy" }
     static func targetsFileName(of split: Split) -> String { "\(split.rawValue).targets.npy" }
     static func sequencesFileName(of split: Split) -> String { "\(split.rawValue).sequences.npy" }
     package static let labelsFileName = "labels.json"
@@ -84,5 +101,5 @@ package struct DatasetManifest: Codable, Equatable, Sendable {
     /// All files that a dataset folder may contain.
     static let fileNames = Set(
         [fileName, vocabularyFileName, labelsFileName]
-            + Split.allCases.flatMap { [fileName(of: $0), textFileName(of: $0), targetsFileName(of: $0), sequencesFileName(of: $0)] })
+            + Split.allCases.flatMap { [fileName(of: $0), textFileName(of: $0), inputsFileName(of: $0), targetsFileName(of: $0), sequencesFileName(of: $0)] })
 }

@@ -190,7 +190,8 @@ package struct DatasetWriter {
 
     func publish(
         _ vocabulary: Vocabulary, _ splits: [Split: DatasetManifest.SplitRecord],
-        _ inputs: [DatasetManifest.InputRecord], task: SequenceTask? = nil, labels: Labels? = nil, in folder: String
+        _ inputs: [DatasetManifest.InputRecord], task: SequenceTask? = nil, labels: Labels? = nil,
+        values: DatasetManifest.ValuesRecord? = nil, in folder: String
     ) throws -> DatasetManifest {
         let json = try vocabulary.json()
         let vocabularyPath = "\(folder)/\(DatasetManifest.vocabularyFileName)"
@@ -201,7 +202,7 @@ package struct DatasetWriter {
                 size: vocabulary.count, hash: vocabulary.hash, bytes: json.utf8.count,
                 sha256: try Digest.sha256(ofFile: vocabularyPath)),
             splits: splits, inputs: inputs, options: options.recipe, task: task,
-            labels: labels.map { DatasetManifest.LabelsRecord(count: $0.count, hash: $0.hash) })
+            labels: labels.map { DatasetManifest.LabelsRecord(count: $0.count, hash: $0.hash) }, values: values)
         if let labels { try File.publish(labels.json(), at: "\(folder)/\(DatasetManifest.labelsFileName)") }
         try File.publish(JSONFile.text(manifest), at: "\(folder)/\(DatasetManifest.fileName)")
         return manifest

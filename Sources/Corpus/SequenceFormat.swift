@@ -24,9 +24,11 @@ package enum SequenceTask: String, Sendable, Codable, CaseIterable {
     case label = "class"
     /// The next token, after a condition.
     case continuation
+    /// Numbers, at each step that has some.
+    case values
 
-    /// Whether targets are labels and not tokens.
-    package var hasLabels: Bool { self != .continuation }
+    /// Whether targets are labels.
+    package var hasLabels: Bool { self == .tags || self == .label }
 }
 
 /// The symbols of a dataset's sequences, with their targets, on the way to their files.

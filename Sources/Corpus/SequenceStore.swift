@@ -7,7 +7,7 @@ import Diagnostics
 package final class SequenceStore: @unchecked Sendable {
     package let tokens: TokenStore
     /// Nil for next tokens.
-    private let targets: MappedIntegers<Int32>?
+    private let targets: SequenceTargets?
     private let starts: Starts
     /// Of next tokens: the token that is read before each sequence, and is the last to be predicted.
     private let frame: Int32?
@@ -46,7 +46,7 @@ package final class SequenceStore: @unchecked Sendable {
     /// The sequences of a dataset.
     /// - Parameter lineEnd: nil for the dataset's own targets; else the sequences' next tokens are predicted.
     init(
-        tokens: TokenStore, targets: MappedIntegers<Int32>, starts: MappedIntegers<Int64>, longest: Int, predictions: Int, lineEnd: Int32?
+        tokens: TokenStore, targets: SequenceTargets, starts: MappedIntegers<Int64>, longest: Int, predictions: Int, lineEnd: Int32?
     ) {
         self.tokens = tokens
         self.targets = lineEnd == nil ? targets : nil
@@ -55,6 +55,10 @@ package final class SequenceStore: @unchecked Sendable {
         self.longest = lineEnd == nil ? longest : longest + 1
         self.predictions = lineEnd == nil ? predictions : tokens.count + starts.count
     }
+
+    /// The rows that inputs and targets are numbers of; nil for tokens and labels.
+    package var inputValues: ValueFile? { tokens.values }
+    package var targetValues: ValueFile? { if case .values(let file) = targets { file } else { nil } }
 
     /// Whether targets are the next tokens of the sequences, each of which ends with the end of a line.
     package var predictsNext: Bool { targets == nil }
@@ -101,19 +105,63 @@ package final class SequenceStore: @unchecked Sendable {
     /// - Parameter hashes: SHA-256 by file name; files that are not there are not checked.
     /// - Throws: `FileChanged`, `FileError`.
     package func check(_ hashes: [String: String], _ split: Split) throws {
-        if let hash = hashes[DatasetManifest.fileName(of: split)] { try tokens.check(hash: hash) }
+        let read = tokens.values == nil ? DatasetManifest.fileName(of: split) : DatasetManifest.inputsFileName(of: split)
+        if let hash = hashes[read] { try tokens.check(hash: hash) }
         if let hash = hashes[DatasetManifest.targetsFileName(of: split)] { try targets?.check(hash: hash) }
         if let hash = hashes[DatasetManifest.sequencesFileName(of: split)], case .mapped(let starts) = starts { try starts.check(hash: hash) }
     }
 }
 
+/// The targets of a split, one for each token or row: ids of labels or tokens, or numbers of rows of values; -1 for none.
+enum SequenceTargets: Sendable {
+    case ids(MappedIntegers<Int32>)
+    case values(ValueFile)
+
+    var path: String {
+        switch self {
+        case .ids(let file): file.path
+        case .values(let file): file.path
+        }
+    }
+
+    var count: Int {
+        switch self {
+        case .ids(let file): file.count
+        case .values(let file): file.rows
+        }
+    }
+
+    var fileSize: Int {
+        switch self {
+        case .ids(let file): file.fileSize
+        case .values(let file): file.fileSize
+        }
+    }
+
+    @inline(__always) subscript(place: Int) -> Int32 {
+        switch self {
+        case .ids(let file): file[place]
+        case .values(let file): file.isAbsent(place) ? -1 : Int32(place)
+        }
+    }
+
+    func check(hash: String) throws {
+        switch self {
+        case .ids(let file): try file.check(hash: hash)
+        case .values(let file): try file.check(hash: hash)
+        }
+    }
+}
+
 /// The files that give a split its sequences and targets, shown to fit each other.
 struct SequenceFiles: Sendable {
-    let targets: MappedIntegers<Int32>
+    let targets: SequenceTargets
     let starts: MappedIntegers<Int64>
 
-    init(_ split: Split, in folder: String) throws {
-        targets = try MappedIntegers(contentsOf: "\(folder)/\(DatasetManifest.targetsFileName(of: split))", .signed32)
+    /// - Parameter areValues: whether targets are numbers.
+    init(_ split: Split, in folder: String, areValues: Bool) throws {
+        let path = "\(folder)/\(DatasetManifest.targetsFileName(of: split))"
+        targets = areValues ? .values(try ValueFile(contentsOf: path)) : .ids(try MappedIntegers(contentsOf: path, .signed32))
         starts = try MappedIntegers(contentsOf: "\(folder)/\(DatasetManifest.sequencesFileName(of: split))", .signed64)
     }
 
@@ -139,6 +187,7 @@ struct SequenceFiles: Sendable {
                 try require((targets[place] >= 0) == (place == next - 1), targets.path, place, "a label that is not that of a sequence's last token", place == next - 1 ? "a label" : "-1", "\(targets[place])")
             }
         }
+        if case .values(let file) = targets { try file.validate() }
         for place in 0..<targets.count {
             let target = targets[place]
             try require(target >= -1 && Int(target) < outputs, targets.path, place, "a target that is no label", "-1 to \(outputs - 1)", "\(target)")

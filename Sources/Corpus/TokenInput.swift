@@ -20,7 +20,7 @@ final class TokenInput {
         try start.withUnsafeMutableBytes { try file.readFully(into: $0) }
         header = try TokenInputError.wrapping {
             try start.withUnsafeBytes {
-                try ArrayHeader(parsing: $0, fileSize: size, file: path, accepting: ArrayHeader.ElementType.allCases)
+                try ArrayHeader(parsing: $0, fileSize: size, file: path, accepting: ArrayHeader.ElementType.integers)
             }
         }
         guard header.count > 0 else { throw PrepareError.emptyInput(path: path) }
@@ -59,6 +59,7 @@ final class TokenInput {
                 case .unsigned32: convert(UInt32.self, bytes, to: ids, below: vocabularySize)
                 case .signed32: convert(Int32.self, bytes, to: ids, below: vocabularySize)
                 case .signed64: convert(Int64.self, bytes, to: ids, below: vocabularySize)
+                case .float32, .float64: preconditionFailure("not accepted")
                 }
             if let (index, token) = strange {
                 throw TokenInputError(

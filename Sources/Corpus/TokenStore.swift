@@ -8,6 +8,8 @@ package final class TokenStore: @unchecked Sendable {
     package let path: String
     /// The number of tokens.
     package let count: Int
+    /// Numbers in place of tokens, whose rows are their ids; nil for tokens.
+    package let values: ValueFile?
     /// Bytes per token in `elements`: 2 or 4, little endian.
     private let elementSize: Int
     private let elements: UnsafeRawBufferPointer
@@ -23,6 +25,7 @@ package final class TokenStore: @unchecked Sendable {
         let header = try ArrayHeader(parsing: file.bytes, fileSize: file.bytes.count, file: path)
         self.path = path
         self.file = file
+        values = nil
         count = header.count
         elementSize = header.elementType.size
         dataOffset = header.dataOffset
@@ -35,6 +38,7 @@ package final class TokenStore: @unchecked Sendable {
         let map = try MappedFile(file)
         path = file.path
         self.file = map
+        values = nil
         count = map.bytes.count / elementSize
         self.elementSize = elementSize
         dataOffset = 0
@@ -47,14 +51,26 @@ package final class TokenStore: @unchecked Sendable {
         ids.withUnsafeBytes { memory.copyMemory(from: $0) }
         path = name
         file = nil
+        values = nil
         count = ids.count
         elementSize = 4
         dataOffset = 0
         elements = UnsafeRawBufferPointer(memory)
     }
 
+    /// Rows of numbers in place of tokens.
+    init(rowsOf values: ValueFile) {
+        self.values = values
+        path = values.path
+        file = nil
+        count = values.rows
+        elementSize = 0
+        dataOffset = 0
+        elements = UnsafeRawBufferPointer(start: nil, count: 0)
+    }
+
     /// Size of the file in bytes when it was mapped; 0 if there is no file.
-    package var fileSize: Int { file?.bytes.count ?? 0 }
+    package var fileSize: Int { file?.bytes.count ?? values?.fileSize ?? 0 }
 
     deinit { if file == nil { elements.deallocate() } }
 
@@ -64,7 +80,9 @@ package final class TokenStore: @unchecked Sendable {
         from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int = 1
     ) {
         precondition(position >= 0 && count >= 0 && count <= self.count && position <= self.count - count)
-        if elementSize == 2 {
+        if values != nil {
+            for index in 0..<count { target[index &* stride] = Int32(position &+ index) }
+        } else if elementSize == 2 {
             copy(UInt16.self, from: position, count: count, to: target, stride: stride)
         } else {
             copy(UInt32.self, from: position, count: count, to: target, stride: stride)
@@ -78,9 +96,10 @@ package final class TokenStore: @unchecked Sendable {
         }
     }
 
-    /// Reads every id once.
-    /// - Throws: `ArrayFileError.tokenOutOfRange` for the first one that is not below `vocabularySize`.
+    /// Reads every id once, or every number.
+    /// - Throws: `ArrayFileError.tokenOutOfRange` for the first one that is not below `vocabularySize`; `ValueFileError`.
     package func validate(vocabularySize: Int) throws {
+        if let values { return try values.validate() }
         let found =
             elementSize == 2
             ? firstIndex(notBelow: vocabularySize, UInt16.self) : firstIndex(notBelow: vocabularySize, UInt32.self)
@@ -94,6 +113,7 @@ package final class TokenStore: @unchecked Sendable {
     /// - Parameter vocabularySize: above every id.
     package func counts(vocabularySize: Int) -> [Int] {
         var counts = [Int](repeating: 0, count: vocabularySize)
+        if values != nil { return counts }
         for index in 0..<count {
             let token = elementSize == 2 ? Int(element(UInt16.self, at: index)) : Int(element(UInt32.self, at: index))
             counts[token] += 1
@@ -104,7 +124,10 @@ package final class TokenStore: @unchecked Sendable {
     /// Checks that the file is unchanged, before anything learned from it is saved.
     /// - Parameter hash: the file's SHA-256.
     /// - Throws: `FileChanged`, `FileError`.
-    package func check(hash: String) throws { try file?.check(hash: hash) }
+    package func check(hash: String) throws {
+        try file?.check(hash: hash)
+        try values?.check(hash: hash)
+    }
 
     private func copy<Element: FixedWidthInteger>(
         _: Element.Type, from position: Int, count: Int, to target: UnsafeMutablePointer<Int32>, stride: Int

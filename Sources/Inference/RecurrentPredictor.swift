@@ -7,6 +7,8 @@ package final class RecurrentPredictor: HiddenStatePredictor {
     package private(set) var parameters: Arena
     /// Nil until room is asked for.
     private var network: Network?
+    /// What inputs and targets are numbers of; nil for tokens and labels.
+    private var values: (inputs: ValueTable?, targets: ValueTable?) = (nil, nil)
     private var room: (streams: Int, steps: Int)?
 
     /// - Parameter parameters: read when room is made and at each `refresh`; may be shared with a training step.
@@ -32,6 +34,7 @@ package final class RecurrentPredictor: HiddenStatePredictor {
         room = (streams, steps)
         network = nil
         network = try Network(configuration, parameters: parameters, batch: streams, steps: steps)
+        take(inputs: values.inputs, targets: values.targets)
     }
 
     /// Reads other parameters from now on. All texts start again.
@@ -40,6 +43,13 @@ package final class RecurrentPredictor: HiddenStatePredictor {
         if parameters === self.parameters { return }
         self.parameters = parameters
         if let room { try reserve(streams: room.streams, steps: room.steps) }
+    }
+
+    /// As `Network.inputValues` and `targetValues`.
+    func take(inputs: ValueTable?, targets: ValueTable?) {
+        values = (inputs, targets)
+        network?.inputValues = inputs
+        network?.targetValues = targets
     }
 
     package func refresh() throws { try network?.packWeights() }

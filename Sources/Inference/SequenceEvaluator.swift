@@ -45,8 +45,10 @@ package final class SequenceEvaluator: ValidationText {
         self.predictor = predictor
         self.sequences = sequences
         self.communicator = communicator
-        hasLabels = predictor.configuration.output != .next
+        hasLabels = predictor.configuration.output.labels != nil
         batches = try SequenceBatchReader(predictor, width: SequenceEvaluator.width(steps: sequences.longest), steps: sequences.longest)
+        batches.predictor.take(
+            inputs: sequences.inputValues.map { ValueTable($0) }, targets: sequences.targetValues.map { ValueTable($0) })
         order = (0..<sequences.count).sorted { (sequences.length(of: $0), $0) < (sequences.length(of: $1), $1) }
     }
 

@@ -1,7 +1,7 @@
 import Kernels
 
 /// Token ids to vectors: row `id` of the embedding [V, E]. docs/mathematics.md (5) and (6).
-final class Embedding {
+final class Embedding: InputEncoder {
     private let weights: Matrix  // [V, E]
     private let sums: GradientSums?
     private let batch: Int
@@ -31,7 +31,7 @@ final class Embedding {
     }
 
     /// - Parameter sums: nil for evaluation.
-    init(_ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) {
+    init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) {
         weights = parameters.matrix(Embedding.name)
         self.sums = sums
         batch = chunk.batch
@@ -41,6 +41,9 @@ final class Embedding {
         nexts = Integers(count: isSharded ? chunk.rows : 0, repeating: -1)
         partial = Buffer(count: isSharded ? Embedding.levels(chunk.nodes) * weights.columns : 0)
     }
+
+    /// Rows are copied as they are.
+    func packWeights() {}
 
     private static func levels(_ nodes: [Int]) -> Int {
         nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0

@@ -77,7 +77,7 @@ package final class GradientSums {
         let outputs: Int
 
         init(_ model: ModelConfiguration, _ chunk: ChunkShape) {
-            let gradients = model.layerPlans(chunk).flatMap(\.products).filter { $0.phase == .weightGradients }
+            let gradients = model.plans(chunk).flatMap(\.products).filter { $0.phase == .weightGradients }
             inputs = max(model.widest, gradients.map(\.columns).max() ?? 0)
             outputs = gradients.map(\.rows).max() ?? 0
         }

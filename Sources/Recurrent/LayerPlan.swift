@@ -154,7 +154,7 @@ extension ModelConfiguration {
 
     /// Of everything that has parameters: the embedding, each layer from the bottom, the head.
     package func plans(_ chunk: ChunkShape) -> [LayerPlan] {
-        [Embedding.plan(self, chunk)] + layerPlans(chunk) + [softmax.head(training: chunk.training).plan(self, output.rows(chunk))]
+        [encoder.plan(self, chunk)] + layerPlans(chunk) + [head(training: chunk.training).plan(self, output.rows(chunk))]
     }
 
     /// The setting because of which the ranks of a machine cannot share the units of this model in training; nil if they can.

@@ -45,6 +45,8 @@ package struct ModelConfiguration: Sendable, Equatable {
     package static let windows = 1...1024
     package var normalization: Normalization
     package var vocabulary: Int
+    /// D, numbers that a step reads; nil for a model that reads tokens.
+    package var values: Int?
     package var embedding: Int
     /// H of each layer, from the bottom.
     package var hidden: [Int]
@@ -136,8 +138,19 @@ package struct ModelConfiguration: Sendable, Equatable {
         (!tied || softmax.canBeTied && embedding == width(belowLayer: layers)) && (!connections.needsEqualWidths || (0..<layers).map(recurrentWidth).allSatisfy { $0 == embedding })
     }
 
-    /// What the head gives probabilities to: tokens or labels.
-    package var outputs: Int { output.labels ?? vocabulary }
+    /// What the head gives probabilities to, tokens or labels; or values that it predicts.
+    package var outputs: Int {
+        switch output {
+        case .next: vocabulary
+        case .tags(let labels), .label(let labels, _): labels
+        case .values(let count): count
+        }
+    }
+
+    /// What stands at the top.
+    func head(training: Bool) -> any Head.Type {
+        if case .values = output { ValueHead.self } else { softmax.head(training: training) }
+    }
 
     /// Whether a state becomes zero within a chunk.
     var resetsState: Bool { readsSequences || lineEnd?.rule == .reset }

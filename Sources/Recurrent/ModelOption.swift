@@ -1,7 +1,7 @@
 /// A choice about a model's layers beside cell and sizes, by its name in configurations (`model.NAME`) and checkpoints. Checkpoints have
 /// those that differ from the default, so that older programs' files need none.
 package struct ModelOption: Sendable {
-    package static let all = [gates, peepholes, window, normalization, connections, bidirectional, softmax, output]
+    package static let all = [gates, peepholes, window, normalization, connections, bidirectional, softmax, output, values]
 
     package let name: String
     /// Nil for the default.
@@ -62,6 +62,15 @@ package struct ModelOption: Sendable {
     } set: { model, value in
         guard let softmax = AdaptiveSoftmax(text: value, vocabulary: model.vocabulary) else { return false }
         model.softmax = .adaptive(softmax)
+        return true
+    }
+
+    private static let values = ModelOption(name: "values") { model in
+        model.values.map { "\($0)" }
+    } set: { model, value in
+        guard let values = Int(value), 1...(1 << 16) ~= values else { return false }
+        model.values = values
+        model.readsSequences = true
         return true
     }
 

@@ -23,23 +23,23 @@ package final class Network {
 
     /// Kept because embedding, layers and output layer have pointers into them.
     private let arenas: [Arena]
-    private let sums: GradientSums?
-    private let embedding: Embedding
-    private let layers: [any Layer]
-    private let head: any Head
+    let sums: GradientSums?
+    private let encoder: any InputEncoder
+    let layers: [any Layer]
+    let head: any Head
     /// From the rows of a sequence to the one that the head reads; nil where it reads all.
-    private let pool: SequencePool?
+    let pool: SequencePool?
     private let embedded: Buffer  // [T, B, E], after dropout
     private let dropped: [Buffer?]  // each layer's output after dropout, [T, B, H]; nil without
-    private let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
+    let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
 
     private let dropout: DropoutPlan
     /// Of the chunk at hand; nil without dropout.
     private var context: StepContext?
-    private var stepContext = StepContext(seed: 0, step: 0)
+    var stepContext = StepContext(seed: 0, step: 0)
     private let inputs: Integers  // [T, B], a copy: the backward pass needs them again
     private let lineMarks: Integers  // [T, B], of `LineStarts`; empty where the state is carried over line ends
-    private var steps = 0
+    var steps = 0
 
     /// - Parameters:
     ///   - gradients: nil for evaluation, which needs no memory for the backward pass and no dropout.
@@ -76,12 +76,12 @@ package final class Network {
         let chunk = ChunkShape(
             steps: steps, batch: batch, training: sums != nil,
             nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [], team: team)
-        embedding = Embedding(chunk, parameters: parameters, sums: sums)
+        encoder = try configuration.encoder.init(configuration, chunk, parameters: parameters, sums: sums)
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
             return try configuration.layer.init(shape, parameters: parameters, sums: sums, clock: clock)
         }
-        head = try configuration.softmax.head(training: chunk.training).init(
+        head = try configuration.head(training: chunk.training).init(
             configuration, configuration.output.rows(chunk), parameters: parameters, sums: sums, clock: clock)
         pool = SequencePool(configuration, chunk)
         dropout = DropoutPlan(configuration)
@@ -111,8 +111,21 @@ package final class Network {
 
     /// Packs the weights for the products; call after every change of the parameters.
     package func packWeights() throws {
+        try encoder.packWeights()
         for layer in layers { try layer.packWeights() }
         try head.packWeights()
+    }
+
+    /// What inputs are numbers of, in a model that reads values; to be set before `forward`.
+    package var inputValues: ValueTable? {
+        get { (encoder as? ValueEncoder)?.table }
+        set { (encoder as? ValueEncoder)?.table = newValue }
+    }
+
+    /// What targets are numbers of, in a model that predicts values; to be set before `loss`.
+    package var targetValues: ValueTable? {
+        get { (head as? ValueHead)?.table }
+        set { (head as? ValueHead)?.table = newValue }
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
@@ -124,7 +137,7 @@ package final class Network {
 
     /// Runs a chunk from the carried state and carries the new state; where a line ends, as the configuration says.
     /// - Parameters:
-    ///   - inputs: token ids [T, B], time-major.
+    ///   - inputs: token ids, or numbers of rows of `inputValues`, [T, B], time-major.
     ///   - steps: T of this chunk, at most `maximumSteps`.
     ///   - starts: [T, B], of whole sequences: not zero where one starts, which is from the zero state. So is each step of the
     ///     padding after one, so that nothing builds up there. For a model that `readsSequences`; the pointer is kept until the
@@ -136,7 +149,7 @@ package final class Network {
         precondition(steps > 0 && steps <= maximumSteps)
         precondition(starts == nil || configuration.readsSequences, "a model made for streams")
         // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
-        if !configuration.tied || configuration.softmax.isSampled || sums?.isSharded == true { embedding.clearGradients(of: self.inputs.base, count: self.steps * batch) }
+        if !configuration.tied || configuration.softmax.isSampled || sums?.isSharded == true { encoder.clearGradients(of: self.inputs.base, count: self.steps * batch) }
         self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
         stepContext = context ?? StepContext(seed: 0, step: 0)
@@ -147,7 +160,7 @@ package final class Network {
         let embedded = input(ofLayer: 0)
         let rows = team.range(of: embedded.rows)
         let own = embedded.rows(rows.lowerBound, count: rows.count)
-        embedding.forward(inputs + rows.lowerBound, into: own)
+        try encoder.forward(inputs + rows.lowerBound, into: own)
         dropWords(self.inputs.base + rows.lowerBound, own)
         try team.meet(clock)
         try drop(embedded, into: embedded, site: 0)
@@ -229,32 +242,11 @@ package final class Network {
                 dropWords(inputs.base + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
                 try team.meet(clock)
             }
-            embedding.backward(inputs.base, outputGradient: above)
+            try encoder.backward(inputs.base, outputGradient: above)
             try team.meet(clock)
         }
         try observer?.completed(layers.count + 1)
         return loss
-    }
-
-    /// What the loss at the last step of the last chunk alone, with `targets` [B], gives back to the states of each layer, from the
-    /// bottom. Call it once for each `forward`; it leaves nothing of use in the gradient arena.
-    package func stateGradients(fromLastStep targets: UnsafePointer<Int32>) throws -> (loss: LossSum, layers: [StateGradients]) {
-        precondition(steps > 0 && !gradientBuffers.isEmpty && pool == nil && sums?.isSharded == false)
-        let last = (steps - 1) * batch
-        var above = Matrix(gradientBuffers[0].base, rows: steps * batch, columns: configuration.width(belowLayer: layers.count))
-        above.base.update(repeating: 0, count: last * above.columns)
-        let loss = try head.lossAndGradient(
-            hidden.rows(last, count: batch), targets: targets, hiddenGradient: above.rows(last, count: batch), context: stepContext)
-        let result = layers.map { _ in StateGradients(steps: steps, batch: batch) }
-        for index in layers.indices.reversed() {
-            let next = gradientBuffers[(layers.count - index) % 2]
-            let below = Matrix(next.base, rows: steps * batch, columns: configuration.width(belowLayer: index))
-            layers[index].stateGradients = result[index]
-            defer { layers[index].stateGradients = nil }
-            try layers[index].backward(input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps) {}
-            above = below
-        }
-        return (loss, result)
     }
 
     /// The loss of each shard in the last `lossAndBackward`, nats; empty without shards.
@@ -273,7 +265,7 @@ package final class Network {
     package var hidden: Matrix { input(ofLayer: layers.count) }
 
     /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.
-    private func input(ofLayer index: Int) -> Matrix {
+    func input(ofLayer index: Int) -> Matrix {
         let dropped = index == 0 ? embedded : context == nil ? nil : self.dropped[index - 1]
         let base = dropped?.base ?? layers[index - 1].output
         return Matrix(base, rows: steps * batch, columns: configuration.width(belowLayer: index))

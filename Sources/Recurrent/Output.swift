@@ -6,11 +6,13 @@ package enum Output: Sendable, Equatable {
     case tags(labels: Int)
     /// A label for each sequence.
     case label(labels: Int, pooling: Pooling)
+    /// Real numbers for each step at which there are some to predict: K of them.
+    case values(Int)
 
     /// The number of labels; nil for tokens.
     package var labels: Int? {
         switch self {
-        case .next: nil
+        case .next, .values: nil
         case .tags(let labels), .label(let labels, _): labels
         }
     }
@@ -29,13 +31,14 @@ package enum Pooling: String, Sendable, CaseIterable {
     case max
 }
 
-/// As in checkpoints: "tags, 72 labels", "class, 7 labels, mean"; nil for the next token.
+/// As in checkpoints: "tags, 72 labels", "class, 7 labels, mean", "values, 1 at a time"; nil for the next token.
 extension Output {
     var text: String? {
         switch self {
         case .next: nil
         case .tags(let labels): "tags, \(labels) labels"
         case .label(let labels, let pooling): "class, \(labels) labels, \(pooling.rawValue)"
+        case .values(let count): "values, \(count) at a time"
         }
     }
 
@@ -45,6 +48,7 @@ extension Output {
         guard parts.count >= 2, let labels = parts[1].split(separator: " ").first.flatMap({ Int($0) }), 1...Output.mostLabels ~= labels else { return nil }
         switch (parts[0], parts.count) {
         case ("tags", 2): self = .tags(labels: labels)
+        case ("values", 2): self = .values(labels)
         case ("class", 3):
             guard let pooling = Pooling(rawValue: String(parts[2])) else { return nil }
             self = .label(labels: labels, pooling: pooling)

@@ -69,7 +69,7 @@ extension Page {
         }
         guard !series.isEmpty else { return nil }
         return Chart(
-            name: "loss", title: "Loss", axis: "nats per label", x: scale(x: series), y: Scale(linear: values(series), includingZero: true),
+            name: "loss", title: "Loss", axis: runs.allSatisfy(\.predictsValues) ? "mean squared error" : "nats per label", x: scale(x: series), y: Scale(linear: values(series), includingZero: true),
             series: series, resumptions: resumptions)
     }
 

@@ -82,6 +82,10 @@ package struct Page {
             facts.append(
                 Fact(name: "best validation accuracy", value: percent(accuracy),
                     note: "loss \(Formatting.fixed(best.loss, decimals: 4)), step \(Formatting.count(best.step)), epoch \(best.epoch)"))
+        } else if let best = run.best, run.predictsValues {
+            facts.append(
+                Fact(name: "best validation error", value: Formatting.fixed(best.loss, decimals: 6),
+                    note: "mean squared, step \(Formatting.count(best.step)), epoch \(best.epoch)"))
         } else if let best = run.best {
             facts.append(
                 Fact(name: "best validation perplexity", value: Formatting.perplexity(best.perplexity),
@@ -91,6 +95,10 @@ package struct Page {
             facts.append(
                 Fact(name: "last validation accuracy", value: percent(accuracy),
                     note: "loss \(Formatting.fixed(validation.loss, decimals: 4)), step \(Formatting.count(validation.step)), epoch \(validation.epoch)"))
+        } else if let validation, validation != run.best, validation.loss.isFinite, run.predictsValues {
+            facts.append(
+                Fact(name: "last validation error", value: Formatting.fixed(validation.loss, decimals: 6),
+                    note: "mean squared, step \(Formatting.count(validation.step)), epoch \(validation.epoch)"))
         } else if let validation, validation != run.best, validation.loss.isFinite {
             facts.append(
                 Fact(name: "last validation perplexity", value: Formatting.perplexity(validation.perplexity),
@@ -102,7 +110,7 @@ package struct Page {
                     note: "since step \(Formatting.count(validation.step - averaged))"))
         }
         if let last, last.loss.isFinite, run.predictsLabels {
-            facts.append(Fact(name: "last training loss", value: Formatting.fixed(last.loss, decimals: 4), note: "nats per label"))
+            facts.append(Fact(name: "last training loss", value: Formatting.fixed(last.loss, decimals: 4), note: run.predictsValues ? "mean squared error" : "nats per label"))
         } else if let last, last.loss.isFinite {
             facts.append(
                 Fact(name: "last training perplexity", value: Formatting.perplexity(last.perplexity),
@@ -131,7 +139,7 @@ package struct Page {
             return tiles.isEmpty ? "<p class=\"warning\">No records yet.</p>\n" : "<section class=\"tiles\">\(tiles)</section>\n"
         }
         let areLabels = runs.allSatisfy(\.predictsLabels)
-        let (quality, trained) = areLabels ? ("accuracy", "loss") : ("perplexity", "perplexity")
+        let (quality, trained) = runs.allSatisfy(\.predictsValues) ? ("error", "loss") : areLabels ? ("accuracy", "loss") : ("perplexity", "perplexity")
         let rows = runs.enumerated().map { index, run -> HTML in
             let facts = facts(run)
             func cell(_ name: String) -> HTML {

@@ -23,6 +23,8 @@ package struct Run: Sendable {
         return setting("validation.best") == "accuracy" ? all.first { $0.accuracy == all.compactMap(\.accuracy).max() } : all.min { $0.loss < $1.loss }
     }
 
+    /// Whether its loss is a mean squared error.
+    var predictsValues: Bool { setting("model.output") == "values" }
     /// Whether it predicts labels, of which a perplexity says little.
     var predictsLabels: Bool { history.validation.contains { $0.accuracy != nil } || setting("model.output").map { $0 != "next" } ?? false }
 

@@ -2,6 +2,8 @@
 struct ProgressLine {
     let totalSteps: Int
     let totalEpochs: Int?
+    /// Whether the loss is a mean squared error, which has no perplexity.
+    var isSquaredError = false
 
     /// Indices of `fields`, most important first: step, time left, loss, perplexity, speed, epoch.
     static let order = [0, 5, 2, 3, 4, 1]
@@ -13,7 +15,7 @@ struct ProgressLine {
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
             "loss \(Formatting.fixed(record.loss, decimals: 3))",
-            "ppl \(Formatting.padded(Formatting.perplexity(record.perplexity), to: 6))",
+            isSquaredError ? "rmse \(Formatting.fixed(record.loss.squareRoot(), decimals: 4))" : "ppl \(Formatting.padded(Formatting.perplexity(record.perplexity), to: 6))",
             "\(Formatting.padded(Formatting.rate(record.tokensPerSecond), to: 5)) tok/s",
         ]
         if let seconds = secondsLeft(after: record) { fields.append("\(Formatting.duration(seconds: seconds)) left") }
@@ -26,9 +28,10 @@ struct ProgressLine {
         let fields: [String] = [
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
-            "validation loss \(Formatting.fixed(record.loss, decimals: 4))",
-            record.accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "ppl \(Formatting.perplexity(record.perplexity))",
-            "\(Formatting.count(record.tokens)) \(record.accuracy == nil ? "tokens" : "labels")",
+            "validation loss \(Formatting.fixed(record.loss, decimals: isSquaredError ? 6 : 4))",
+            isSquaredError ? "rmse \(Formatting.fixed(record.loss.squareRoot(), decimals: 4))"
+                : record.accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "ppl \(Formatting.perplexity(record.perplexity))",
+            "\(Formatting.count(record.tokens)) \(isSquaredError ? "predictions" : record.accuracy == nil ? "tokens" : "labels")",
         ]
         return (fields + (average.map { [$0] } ?? [])).joined(separator: "  ")
     }

@@ -24,9 +24,10 @@ package final class RunReporter: TrainingReporter {
     ///   - events: nil for none.
     ///   - totalSteps: of the whole run, across resumes.
     ///   - totalEpochs: of the whole run; nil if the run is given by its steps.
+    ///   - isSquaredError: whether the loss is a mean squared error.
     ///   - now: replaced in tests.
     package init(
-        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, console: Console = .standardError,
+        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, isSquaredError: Bool = false, console: Console = .standardError,
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
@@ -34,7 +35,7 @@ package final class RunReporter: TrainingReporter {
         self.console = console
         pace = LogPace(now: now)
         self.now = now
-        progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs)
+        progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs, isSquaredError: isSquaredError)
         logger = Logger(label: "lockstep") { _ in ConsoleLogHandler(console) }
     }
 
@@ -44,14 +45,14 @@ package final class RunReporter: TrainingReporter {
     ///   - events: whether to write TensorBoard's event files.
     /// - Throws: `FileError`.
     package convenience init(
-        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?
+        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?, isSquaredError: Bool = false
     ) throws {
         let folder = "\(runFolder)/tensorboard"
         if !events, Folder.isFolder(folder) { try EventLog.removeEvents(after: lastStep, in: folder) }
         self.init(
             metrics: try MetricsLog(path: "\(runFolder)/metrics.jsonl", keepingThrough: lastStep),
             events: events ? try EventLog(folder: folder, keepingThrough: lastStep) : nil, totalSteps: totalSteps,
-            totalEpochs: totalEpochs)
+            totalEpochs: totalEpochs, isSquaredError: isSquaredError)
     }
 
     /// A session starts; `record` describes it.

@@ -87,9 +87,8 @@ final class RunCheckpoints {
         heartbeat.enter(.exchange)
         try step.verifyReplicas(step: progress.step)
         try costs.leaveOut { try step.verifyUsable(after: progress.step, source: batches) }
-        guard let hash = identity.datasetFiles["train.npy"] else { return }
         try communicator.together("checking the training data after step \(progress.step)") {
-            try training.check(hash: hash)
+            if let hash = identity.datasetFiles["train.npy"] { try training.check(hash: hash) }
             try sequences?.check(identity.datasetFiles, .train)
         }
     }

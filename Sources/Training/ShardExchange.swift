@@ -65,7 +65,7 @@ final class ShardExchange: GradientExchange {
         let all = 0..<plan.shards
         let isOneMachine = machines.across.size == 1
         blocks = GradientBlocks(layout)
-        ownBlocks = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied)
+        ownBlocks = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied && layout.embedding.isSparse)
         let stride = ShardExchange.nodeLength(model)
         let nodes = plan.nodes(of: communicator.rank)
         let own = plan.owned(by: communicator.rank)

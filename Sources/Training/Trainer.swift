@@ -44,6 +44,7 @@ package final class Trainer {
         step = try TrainingStep(options, communicator: communicator, streams: streams, heartbeat: heartbeat)
         if step.fillsParameters { step.parameters.initialise(seed: options.seed) }
         if let sequences {
+            step.take(sequences.training)
             batches = try SentenceBatches(sequences.training, size: options.streams, own: streams, seed: options.seed)
         } else {
             let partition = try StreamPartition(

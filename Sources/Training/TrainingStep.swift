@@ -1,5 +1,6 @@
 import Collectives
 import Corpus
+import Inference
 import Kernels
 import Optimization
 import Recurrent
@@ -58,6 +59,9 @@ package final class TrainingStep {
         try ReplicaCheck.run(parameters, step: step, communicator)
         if let average = optimizer.average { try ReplicaCheck.run(average, named: "optimizer.ax.", step: step, communicator) }
     }
+
+    /// As `Network.take`.
+    func take(_ sequences: SequenceStore) { engine.model.take(sequences) }
 
     /// Collective. Call it after the parameters have been filled in.
     package func begin() throws {

@@ -104,7 +104,8 @@ struct DoctorCommand: JobCommand {
         let dataset = try Dataset(folder: folder)
         let training = try TrainingOptions(
             configuration, vocabularySize: dataset.vocabulary.count, lineEnd: dataset.vocabulary.lineEnd,
-            tokens: dataset.tokens(of: .train), sequences: TrainingSequences(dataset, configuration), labels: dataset.labels?.count)
+            tokens: dataset.tokens(of: .train), sequences: TrainingSequences(dataset, configuration), labels: dataset.labels?.count,
+            values: dataset.manifest.values)
         if let memory = ModelMemory(
             training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
             optimizerSlots: training.optimizer.name.slots.count)

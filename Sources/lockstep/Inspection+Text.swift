@@ -52,7 +52,7 @@ extension DatasetSummary {
         }
         let heading = ["split", "tokens", "<unk>", "share"] + (task == nil ? [] : ["sequences", "longest", "targets"])
         return """
-            a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))\(targets)\(origin)
+            \(values.map { "a row has \($0.inputs) numbers" } ?? "a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))")\(targets)\(origin)
 
             \(table([heading] + zip(rows, sequences).map { $0 + $1 }, textColumns: [0]))
             """
@@ -66,6 +66,7 @@ extension DatasetSummary {
         case nil: ""
         case "tags": "\neach token has one of \(number) labels"
         case "class": "\neach sequence has one of \(number) labels"
+        case "values": "\n\(values?.targets ?? 0) numbers are to be predicted"
         default: "\neach sequence is a condition and its continuation, which is predicted"
         }
     }

@@ -139,6 +139,10 @@ struct DatasetSummary: Codable {
         var predictions: Int
     }
     struct Labels: Codable { var count: Int }
+    struct Values: Codable {
+        var inputs: Int
+        var targets: Int?
+    }
     struct Input: Codable { var path: String }
 
     var level: String
@@ -149,6 +153,7 @@ struct DatasetSummary: Codable {
     /// What targets the data have; nil for a text.
     var task: String?
     var labels: Labels?
+    var values: Values?
 
     /// - Throws: `FileError`, `InspectionError.unreadableDataset`.
     init(folder: String) throws {

@@ -103,9 +103,9 @@ struct OpenedModel {
 
     /// - Throws: `UsageError` for a model that predicts labels and not tokens.
     func predictingTokens() throws -> OpenedModel {
-        guard labels != nil else { return self }
+        if (predictor as? RecurrentPredictor)?.predictsTokens ?? true { return self }
         throw UsageError(
-            "the model predicts labels and not the next token", location: path,
+            "the model predicts \(labels == nil ? "values" : "labels") and not the next token", location: path,
             remedy: "use lockstep evaluate or score with it, without --mix, --cache and --dynamic")
     }
 

@@ -34,6 +34,13 @@ struct PrepareCommand: TaskCommand {
             int32 or int64) instead of texts, and --vocabulary what the ids stand for: a text file with a token a line, \
             in the order of the ids, or a vocabulary.json.
 
+            --values takes numbers instead of texts, for models that read them: a folder with train.csv, valid.csv and \
+            test.csv (rows of inputs and behind them --targets columns to predict, with blank lines between sequences; an \
+            empty cell or nan is no number), or with arrays of numpy.save: train.inputs.npy [rows, D] or [sequences, T, D], \
+            train.targets.npy with a row of numbers or a whole number, its label, for each, and train.sequences.npy with \
+            the first row of each sequence. Where nothing divides the rows into sequences, --length does. A row of NaN \
+            among the inputs is absent, one among the targets is not predicted.
+
             Examples:
               lockstep prepare --input book.txt --level char --output data/book
               lockstep prepare --input x.bin --split 90,10,0 --level byte --output data/x
@@ -43,6 +50,8 @@ struct PrepareCommand: TaskCommand {
               lockstep prepare --tokens --input ids.npy --vocabulary v.txt --output data/v
               lockstep prepare --format columns --train a.conll --valid b.conll --output data/ner
               lockstep prepare --format labelled --input reviews.tsv --level word --output data/reviews
+              lockstep prepare --values sensors --targets 2 --output data/sensors
+              lockstep prepare --sample adding --length 100 --output data/adding
               lockstep prepare --sample kinematics --output data/kinematics
             """)
 
@@ -81,10 +90,19 @@ struct PrepareCommand: TaskCommand {
     @Option(help: ArgumentHelp("Keep the N most frequent tokens, special ones included.", valueName: "n"))
     var vocabularySize: Int?
 
-    @Option(help: ArgumentHelp("A generated text instead: worked problems.", valueName: "name"))
+    @Option(help: ArgumentHelp("A folder of numbers, .csv or .npy, instead of texts.", valueName: "folder"), completion: .directory)
+    var values: String?
+
+    @Option(help: ArgumentHelp("Of --values in CSV: the last columns, which are to be predicted. (default: 1)", valueName: "n"))
+    var targets: Int?
+
+    @Option(help: ArgumentHelp("Rows of a sequence, of --values where nothing else says it and of --sample adding. (default: all; 100)", valueName: "n"))
+    var length: Int?
+
+    @Option(help: ArgumentHelp("A generated text instead, worked problems (kinematics); or numbers, the adding problem (adding).", valueName: "name"))
     var sample: Sample?
 
-    @Option(help: ArgumentHelp("Problems in the sample. (default: 4000)", valueName: "n"))
+    @Option(help: ArgumentHelp("Problems in the sample. (default: 4000; of adding, 20000)", valueName: "n"))
     var problems: Int?
 
     @Option(help: ArgumentHelp("Seed of the sample. (default: 1)", valueName: "n"))
@@ -97,14 +115,14 @@ struct PrepareCommand: TaskCommand {
     var overwrite = false
 
     enum Unknown: String, ExpressibleByArgument, CaseIterable { case error, skip }
-    enum Sample: String, ExpressibleByArgument, CaseIterable { case kinematics }
+    enum Sample: String, ExpressibleByArgument, CaseIterable { case kinematics, adding }
 
     func validate() throws {
-        let ways = [!input.isEmpty, train != nil || valid != nil || test != nil, sample != nil]
+        let ways = [!input.isEmpty, train != nil || valid != nil || test != nil, sample != nil, values != nil]
         guard ways.count(where: { $0 }) == 1 else {
-            throw ValidationError("Give one of --input, --train with --valid, or --sample.")
+            throw ValidationError("Give one of --input, --train with --valid, --values, or --sample.")
         }
-        if input.isEmpty, sample == nil, train == nil || valid == nil {
+        if input.isEmpty, sample == nil, values == nil, train == nil || valid == nil {
             throw ValidationError("--train and --valid go together.")
         }
         guard !tokens || vocabulary != nil else { throw ValidationError("--tokens needs --vocabulary: what the ids stand for.") }
@@ -113,10 +131,16 @@ struct PrepareCommand: TaskCommand {
             throw ValidationError("\(tokens ? "--tokens" : "--vocabulary") cannot be used with --sample or --vocabulary-size.")
         }
         if unknown != nil, tokens || vocabulary == nil { throw ValidationError("--unknown is for texts with --vocabulary.") }
+        if targets != nil, values == nil { throw ValidationError("--targets is for --values.") }
+        if length != nil, values == nil, sample != .adding { throw ValidationError("--length is for --values and --sample adding.") }
+        if targets ?? 1 < 1 || length ?? 1 < 1 { throw ValidationError("--targets and --length are at least 1.") }
+        if values != nil || sample == .adding, level != nil || tokens || vocabulary != nil || vocabularySize != nil || format != nil || unknown != nil {
+            throw ValidationError("Numbers have no --level, --tokens, --vocabulary, --vocabulary-size, --unknown or --format.")
+        }
         if let format, tokens || sample != nil { throw ValidationError("--format \(format.rawValue) is for texts.") }
         if format != nil, unknown != nil { throw ValidationError("--unknown is not for --format.") }
         if format == .columns, let level, level != .word { throw ValidationError("--format columns has words: --level word, or none.") }
-        if sample == nil, vocabulary == nil, level == nil, format != .columns { throw ValidationError("Give --level char, byte or word.") }
+        if sample == nil, values == nil, vocabulary == nil, level == nil, format != .columns { throw ValidationError("Give --level char, byte or word.") }
         let texts = input + [train, valid, test].compactMap { $0 }
         if texts.count(where: { $0 == "-" }) > 1 { throw ValidationError("Standard input, -, can be read only once.") }
         if tokens, texts.contains("-") { throw ValidationError("--tokens reads files, not standard input.") }
@@ -155,7 +179,11 @@ struct PrepareCommand: TaskCommand {
             }
         }
         let manifest =
-            if sample != nil {
+            if let values {
+                try writer.write(ValueSource(folder: values, targets: targets ?? 1, length: length), to: output)
+            } else if sample == .adding {
+                try writer.write(AddingSample(sequences: problems ?? 20_000, length: length ?? 100, seed: seed ?? 1), to: output)
+            } else if sample != nil {
                 try writer.write(KinematicsSample(problems: problems ?? 4000, seed: seed ?? 1), to: output)
             } else if let format {
                 try writer.write(
@@ -177,6 +205,7 @@ struct PrepareCommand: TaskCommand {
     }
 
     private func recipe(_ level: TokenLevel) -> [String: String] {
+        if values != nil || sample == .adding { return recipeOfNumbers }
         var recipe = ["level": level.argument]
         recipe["format"] = format?.rawValue
         recipe["vocabulary"] = vocabulary
@@ -191,21 +220,39 @@ struct PrepareCommand: TaskCommand {
         return recipe
     }
 
+    private var recipeOfNumbers: [String: String] {
+        var recipe: [String: String] = [:]
+        recipe["values"] = values
+        recipe["targets"] = targets.map(String.init)
+        recipe["length"] = length.map(String.init)
+        guard let sample else { return recipe }
+        recipe["sample"] = sample.rawValue
+        recipe["problems"] = String(problems ?? 20_000)
+        recipe["length"] = String(length ?? 100)
+        recipe["seed"] = String(seed ?? 1)
+        return recipe
+    }
+
     private func summarise(_ manifest: DatasetManifest) {
-        print("level       \(manifest.level.argument)")
-        print("vocabulary  \(Formatting.count(manifest.vocabulary.size))")
+        if let values = manifest.values {
+            print("inputs      \(values.inputs) numbers in each row")
+            if let targets = values.targets { print("targets     \(targets) numbers") }
+        } else {
+            print("level       \(manifest.level.argument)")
+            print("vocabulary  \(Formatting.count(manifest.vocabulary.size))")
+        }
         if let labels = manifest.labels { print("labels      \(Formatting.count(labels.count))") }
         for split in Split.allCases {
             guard let record = manifest.splits[split] else { continue }
             let name = split.rawValue.padding(to: 11)
             let unknown = record.unknown > 0 ? ", \(record.unknownShare) <unk>" : ""
             let sequences = record.sequences.map { " in \(Formatting.count($0.count)) sequences of up to \(Formatting.count($0.longest))" } ?? ""
-            print("\(name) \(Formatting.count(record.tokens)) tokens\(sequences)\(unknown)")
+            print("\(name) \(Formatting.count(record.tokens)) \(manifest.values == nil ? "tokens" : "rows")\(sequences)\(unknown)")
         }
         let output = Folder.withoutSlash(output)
         print("written to  \(output.printablePath)")
         let name = output.split(separator: "/").last.map(String.init) ?? "mine"
-        let settings = manifest.task.map { " --set training.batching=sentences\($0.hasLabels ? " --set model.output=\($0.rawValue)" : "")" } ?? ""
+        let settings = manifest.task.map { " --set training.batching=sentences\($0 != .continuation ? " --set model.output=\($0.rawValue)" : "")" } ?? ""
         print("next        lockstep train --data \(output.shellWord) --run \("runs/\(name)".shellWord)\(settings)")
     }
 }

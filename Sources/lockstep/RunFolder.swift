@@ -57,7 +57,8 @@ struct RunFolder {
         try File.publish(configuration.yaml, at: plan.configurationPath)
         let reporter = try RunReporter(
             runFolder: plan.folder, keepingThrough: plan.checkpoint?.manifest.step ?? 0,
-            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs)
+            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs,
+            isSquaredError: configuration.model.output == .values)
         return (lock, reporter)
     }
 

@@ -1,5 +1,6 @@
 import Checkpoints
 import Collectives
+import Configuration
 import Corpus
 import Diagnostics
 import Elementary
@@ -35,7 +36,7 @@ struct RunSummary {
             let size = options.streams
             let number = SentenceBatches.batches(sequences, size: size)
             epochs = Double(options.totalSteps) / Double(number)
-            batches = ("batches", "\(size) of \(Formatting.count(sequences.count)) sequences\(share), of up to \(Formatting.count(sequences.longest)) tokens; \(Formatting.count(number)) an epoch")
+            batches = ("batches", "\(size) of \(Formatting.count(sequences.count)) sequences\(share), of up to \(Formatting.count(sequences.longest)) \(dataset.manifest.values == nil ? "tokens" : "rows"); \(Formatting.count(number)) an epoch")
         } else {
             let partition = try StreamPartition(tokens: data.training.count, streams: options.streams, remainder: .dropped)
             epochs = Double(options.totalSteps) * Double(options.unroll.base) / Double(partition.steps)
@@ -43,7 +44,7 @@ struct RunSummary {
         }
         var rows = [
             ("model", "\(ModelSummary(model).text): \(Formatting.count(ParameterLayout(model).parameters)) parameters"),
-            ("data", "\(dataset.folder): \(Formatting.count(data.training.count)) tokens (\(dataset.vocabulary.level.rawValue)s)\(validation)"),
+            ("data", "\(dataset.folder): \(Formatting.count(data.training.count)) \(dataset.manifest.values.map { "rows of \($0.inputs) numbers" } ?? "tokens (\(dataset.vocabulary.level.rawValue)s)")\(validation)"),
             batches,
             ("ranks", placement.ranksText),
             ("cores", placement.binding),
@@ -130,16 +131,16 @@ struct RunSummary {
 
     /// The last lines of a finished run.
     /// - Parameter deed: what was done, for a run other than of steps.
-    static func ending(_ result: TrainingResult, dataset: Dataset, predictsLabels: Bool = false, deed: String? = nil) -> String {
+    static func ending(_ result: TrainingResult, dataset: Dataset, output: OutputKind = .next, deed: String? = nil) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
         var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
         if let deed { lines = ["\(deed) in \(Formatting.duration(seconds: result.seconds))"] }
         if result.steps == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
-            lines.append("final validation: \(quality(validation.nats, validation.accuracy))")
+            lines.append("final validation: \(quality(validation.nats, validation.accuracy, output))")
         }
         if let best = result.best, deed == nil {
-            lines.append("best validation:  \(quality(best.validationLoss, best.accuracy)), at step \(Formatting.count(best.step))")
+            lines.append("best validation:  \(quality(best.validationLoss, best.accuracy, output)), at step \(Formatting.count(best.step))")
         }
         if result.averagedSteps > 0 {
             lines.append("the model is the average of the weights after each of the last \(Formatting.count(result.averagedSteps)) steps")
@@ -149,14 +150,23 @@ struct RunSummary {
         lines += [
             "next:",
             "  lockstep evaluate --checkpoint \(folder)\(split)",
-            predictsLabels ? "  echo some words | lockstep score --checkpoint \(folder)" : "  lockstep generate --checkpoint \(folder)",
+            example(output, dataset, folder),
             "  lockstep report \(folder)",
         ]
         return lines.joined(separator: "\n")
     }
 
+    /// A command that shows what the model does.
+    private static func example(_ output: OutputKind, _ dataset: Dataset, _ folder: String) -> String {
+        if let values = dataset.manifest.values {
+            return "  echo \(Array(repeating: "0.5", count: min(values.inputs, 8)).joined(separator: ","))\(values.inputs > 8 ? ",..." : "") | lockstep score --checkpoint \(folder)"
+        }
+        return output == .next ? "  lockstep generate --checkpoint \(folder)" : "  echo some words | lockstep score --checkpoint \(folder)"
+    }
+
     /// As in "loss 0.1234 nats, perplexity 1.131", or with the accuracy of labels.
-    private static func quality(_ nats: Double, _ accuracy: Double?) -> String {
+    private static func quality(_ nats: Double, _ accuracy: Double?, _ output: OutputKind) -> String {
+        if output == .values { return "mean squared error \(Formatting.fixed(nats, decimals: 6))" }
         let second = accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "perplexity \(Formatting.fixed(Elementary.exponential(nats), decimals: 3))"
         return "loss \(Formatting.fixed(nats, decimals: 4)) nats, \(second)"
     }

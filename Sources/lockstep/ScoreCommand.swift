@@ -38,6 +38,10 @@ struct ScoreCommand: TaskCommand {
             A model that predicts labels prints, in place of SCORE, the tags of the line's words with spaces between \
             them, or the line's label, a tab and its probability; with --tokens also the probability of each tag.
 
+            A model that reads numbers reads rows of them with commas between them, an empty cell or nan where there is none, \
+            and a blank line after each sequence. For each row it prints the values that it predicts with commas between \
+            them, or its label; for each sequence its label, where the model has one label for a sequence.
+
             Examples:
               lockstep score --checkpoint runs/news sentences.txt
               lockstep score --checkpoint runs/news --log-base 10 --counts < lines.txt
@@ -104,6 +108,7 @@ struct ScoreCommand: TaskCommand {
     func run() throws {
         try Arithmetic.prepare(threads: Job.threads)
         let opened = try OpenedModel(source, beside: mixture.paths)
+        if let values = try ValueScoring(self, opened) { return try values.run() }
         if let labelling = try LabelScoring(self, opened) { return try labelling.run() }
         let model = try opened.predictingTokens().cached(cache, streams: Scorer.width(carriesState: carryState))
             .mixed(mixture, source, SingleRank())

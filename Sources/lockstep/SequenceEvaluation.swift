@@ -18,7 +18,9 @@ struct SequenceEvaluation {
     /// - Throws: `CollectiveFailure`; `UsageError` for what only texts have.
     init?(_ command: EvaluateCommand, _ model: OpenedModel, _ communicator: any Communicator) throws {
         let found = try communicator.together("opening the dataset") { () -> (Dataset, SequenceStore)? in
-            if command.text != nil, model.labels == nil { return nil }
+            let network = model.predictor as? RecurrentPredictor
+            let predictsTokens = network?.predictsTokens ?? true
+            if command.text != nil, predictsTokens { return nil }
             let texts = [
                 ("--text", command.text != nil), ("--mix", !command.mixture.paths.isEmpty), ("--cache", command.cache.positions != nil),
                 ("--dynamic", command.dynamic.isDynamic), ("--streams", command.streams != 1),
@@ -29,18 +31,30 @@ struct SequenceEvaluation {
                     "\(option) is for texts read from left to right, and \(reason)", location: option,
                     remedy: option == "--text" ? "prepare the text with lockstep prepare --format and --vocabulary, and name it with --data" : "leave it out")
             }
-            if model.labels != nil { try refuse("this model predicts the labels of sequences") }
+            if !predictsTokens { try refuse("this model predicts the \(model.labels == nil ? "values" : "labels") of sequences") }
             // A file of weights need not have data of its own.
-            guard let folder = try command.data.map(Folder.withoutSlash) ?? (model.labels == nil ? try? model.dataFolder() : model.dataFolder()) else { return nil }
+            guard let folder = try command.data.map(Folder.withoutSlash) ?? (predictsTokens ? try? model.dataFolder() : model.dataFolder()) else { return nil }
             let dataset = try Dataset(folder: folder)
             guard let task = dataset.manifest.task else {
-                if model.labels == nil { return nil }
+                if predictsTokens { return nil }
                 throw UsageError(
-                    "the dataset has no labels", location: dataset.folder, expected: "data made with lockstep prepare --format columns or labelled",
+                    "the dataset has no \(model.labels == nil ? "values" : "labels")", location: dataset.folder,
+                    expected: "data made with lockstep prepare \(model.labels == nil ? "--values" : "--format columns or labelled")",
                     found: "a text", remedy: "name other data with --data")
             }
             try model.require(dataset)
             try dataset.verifyChecksum(of: command.split)
+            if let network, network.configuration.values != dataset.manifest.values?.inputs
+                || (network.configuration.output == .values(dataset.manifest.values?.targets ?? 0)) != (task == .values)
+            {
+                let record = dataset.manifest.values
+                throw UsageError(
+                    "the dataset's numbers are not such as the model reads and predicts", location: dataset.folder,
+                    expected: "\(network.configuration.values.map { "\($0) inputs" } ?? "tokens")\(model.labels == nil && !predictsTokens ? " and \(network.configuration.outputs) targets" : "")",
+                    found: record.map { "\($0.inputs) inputs and \($0.targets.map { "\($0) targets" } ?? "labels")" } ?? "tokens",
+                    remedy: "name the data that the model was trained on, or others of the same shape, with --data")
+            }
+            if task == .values { return (dataset, try SequenceEvaluation.sequences(dataset, command.split, framedBy: nil)) }
             if let labels = model.labels {
                 let isTagger = model.labeller?.network.configuration.output == .tags(labels: labels.count)
                 guard task == (isTagger ? .tags : .label), dataset.labels?.names == labels else {

@@ -34,10 +34,14 @@ struct SequenceReport: Encodable {
         let counts: [[Int]]
     }
 
-    let nllSum: Double
+    /// Left out for values, as `nats_per_prediction` is.
+    let nllSum: Double?
     let predictions: Int
     /// Per label, or per token of a continuation.
-    let natsPerPrediction: Double
+    let natsPerPrediction: Double?
+    /// Of values: the mean over all that are predicted, and its root.
+    let meanSquaredError: Double?
+    let rootMeanSquaredError: Double?
     /// Of tokens; left out for labels, as the keys from `accuracy` on are for tokens.
     let perplexity: Double?
     let accuracy: Double?
@@ -62,10 +66,13 @@ struct SequenceReport: Encodable {
     private static let mostConfused = 1024
 
     init(_ evaluation: Evaluation, _ scores: LabelScores?, model: OpenedModel, dataset: Dataset, split: Split) {
-        nllSum = evaluation.total
+        let areValues = dataset.manifest.task == .values
+        nllSum = areValues ? nil : evaluation.total
         predictions = evaluation.tokens
-        natsPerPrediction = evaluation.nats
-        perplexity = scores == nil && evaluation.perplexity.isFinite ? evaluation.perplexity : nil
+        natsPerPrediction = areValues ? nil : evaluation.nats
+        meanSquaredError = areValues ? evaluation.nats : nil
+        rootMeanSquaredError = areValues ? evaluation.nats.squareRoot() : nil
+        perplexity = scores == nil && !areValues && evaluation.perplexity.isFinite ? evaluation.perplexity : nil
         accuracy = evaluation.accuracy
         correct = evaluation.correct
         let rows = scores.map { scores in zip(scores.labels, scores.scores).map { Row($0, $1) }.filter { $0.actual + $0.predicted > 0 } }
@@ -101,8 +108,12 @@ struct SequenceReport: Encodable {
             rows.append(("span F1", "\(percent(spans.all.f1)), precision \(percent(spans.all.precision)), recall \(percent(spans.all.recall))"))
         }
         if let macroF1 { rows.append(("macro F1", "\(percent(macroF1)), the mean over labels")) }
-        if accuracy == nil { rows.append(("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token")) }
-        rows.append((accuracy == nil ? "nats per token" : "nats per label", Formatting.fixed(natsPerPrediction, decimals: 8)))
+        if let meanSquaredError, let rootMeanSquaredError {
+            rows.append(("mean squared error", Formatting.fixed(meanSquaredError, decimals: 8)))
+            rows.append(("its root", Formatting.fixed(rootMeanSquaredError, decimals: 8)))
+        }
+        if accuracy == nil, natsPerPrediction != nil { rows.append(("perplexity", perplexity.map { Formatting.fixed($0, decimals: 6) } ?? "too large for a number; see nats per token")) }
+        if let natsPerPrediction { rows.append((accuracy == nil ? "nats per token" : "nats per label", Formatting.fixed(natsPerPrediction, decimals: 8))) }
         rows.append(("predictions", "\(Formatting.count(predictions)) in \(Formatting.count(sequences)) sequences, each from the zero state"))
         rows.append(("data", "\(data), split \(split)"))
         rows.append(("checkpoint", checkpoint + (step.map { ", step \($0)" } ?? "")))

@@ -10,12 +10,27 @@ extension TrainingSequences {
     init?(_ dataset: Dataset, _ configuration: RunConfiguration) throws {
         let (output, batching, task) = (configuration.model.output, configuration.training.batching, dataset.manifest.task)
         if configuration.model.kind == .ngram { return nil }
-        let needed: SequenceTask? = output == .tags ? .tags : output == .label ? .label : nil
+        let needed: SequenceTask? = output == .tags ? .tags : output == .label ? .label : output == .values ? .values : nil
         if let needed, needed != task {
+            if needed == .values {
+                throw UsageError(
+                    "the dataset has no numbers to predict", location: "model.output", expected: "data made with lockstep prepare --values",
+                    found: "values with \(dataset.folder)", remedy: "set model.output to what the data have: \(task.map { $0 == .continuation ? "next" : $0.rawValue } ?? "next")")
+            }
             throw UsageError(
                 "the dataset has no \(needed == .tags ? "label for each token" : "label for each sequence")", location: "model.output",
                 expected: "data made with lockstep prepare --format \(needed == .tags ? "columns" : "labelled")", found: "\(output.rawValue) with \(dataset.folder)",
                 remedy: "prepare the data so, or set model.output to what they have: \(task.map { $0 == .continuation ? "next" : $0.rawValue } ?? "next")")
+        }
+        if needed == nil, dataset.manifest.values != nil {
+            throw UsageError(
+                "the dataset has numbers and no tokens, so that there is no next token to predict", location: "model.output",
+                expected: task?.rawValue ?? "values", found: output.rawValue, remedy: "set model.output to \(task?.rawValue ?? "values")")
+        }
+        if dataset.manifest.values != nil, configuration.model.dropouts.embedding > 0 {
+            throw UsageError(
+                "the dataset has numbers and no words to drop", location: "model.dropouts.embedding", expected: "0",
+                found: "\(configuration.model.dropouts.embedding)", remedy: "set it to 0; model.dropouts.input drops values")
         }
         if task == .continuation, batching != .sentences {
             throw UsageError(
@@ -42,11 +57,12 @@ extension TrainingSequences {
 
 extension Output {
     /// What a validated configuration predicts.
-    /// - Parameter labels: their number; nil if the data have none.
+    /// - Parameter labels: the number of labels, or of values in each row of targets; nil if the data have neither.
     init(_ model: RunConfiguration.Model, labels: Int?) {
         switch (model.output, labels) {
         case (.tags, let labels?): self = .tags(labels: labels)
         case (.label, let labels?): self = .label(labels: labels, pooling: model.pooling)
+        case (.values, let values?): self = .values(values)
         default: self = .next
         }
     }

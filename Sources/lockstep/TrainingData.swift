@@ -51,7 +51,7 @@ struct TrainingData {
         }
         // The best checkpoint and the plateau schedule compare losses of one text. A part that the run had not is no change.
         let parts = [("train", "training"), ("valid", "validation")]
-        for (file, part) in parts.flatMap({ part in ["", ".targets", ".sequences"].map { ("\(part.0)\($0).npy", part.1) } }) {
+        for (file, part) in parts.flatMap({ part in ["", ".inputs", ".targets", ".sequences"].map { ("\(part.0)\($0).npy", part.1) } }) {
             let (then, now) = (checkpoint.manifest.datasetFiles[file], dataset.hashes[file])
             guard then != now, part == "training" || then != nil else { continue }
             throw UsageError(

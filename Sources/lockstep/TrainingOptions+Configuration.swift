@@ -11,11 +11,12 @@ extension TrainingOptions {
     ///   - lineEnd: the token that ends lines; nil if the text has none.
     ///   - sequences: those to train on; nil for streams.
     ///   - labels: their number; nil if the data have none.
+    ///   - values: the columns of data of numbers; nil for tokens.
     ///   - tokens: the training text. Their number determines that of the steps, and what they are the cutoffs of an adaptive softmax.
     /// - Throws: `PartitionError`; `UsageError` for a rule for line ends where there are none, and for cutoffs that the vocabulary has not.
     init(
         _ configuration: RunConfiguration, vocabularySize: Int, lineEnd: Int32?, tokens: TokenStore, sequences: TrainingSequences? = nil,
-        labels: Int? = nil
+        labels: Int? = nil, values: DatasetManifest.ValuesRecord? = nil
     ) throws {
         try configuration.requireNetwork()
         let training = configuration.training
@@ -48,7 +49,8 @@ extension TrainingOptions {
                 streams: configuration.validation.streams),
             metricsEverySteps: configuration.metrics.everySteps)
         model.softmax = try Softmax(configuration.model.softmax, for: model) { tokens.counts(vocabularySize: vocabularySize) }
-        model.output = Output(configuration.model, labels: labels)
+        model.output = Output(configuration.model, labels: labels ?? values?.targets)
+        model.values = values?.inputs
         model.readsSequences = sequences != nil
         validationSteps = sequences?.validation?.longest
         picksByAccuracy = configuration.validation.best == .accuracy

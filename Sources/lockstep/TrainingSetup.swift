@@ -75,7 +75,8 @@ struct TrainingSetup {
         let vocabulary = data.dataset.vocabulary
         var options = try TrainingOptions(
             configuration, vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd,
-            tokens: data.training, sequences: data.sequences, labels: data.dataset.labels?.count)
+            tokens: data.training, sequences: data.sequences, labels: data.dataset.labels?.count,
+            values: data.dataset.manifest.values)
         if let shards = options.reproducibleShards {
             _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
         }
@@ -113,7 +114,7 @@ struct TrainingSetup {
         folder.end(
             finished: result.finished, step: result.step,
             result.finished
-                ? RunSummary.ending(result, dataset: beginning.data.dataset, predictsLabels: beginning.configuration.model.output != .next) : RunSummary.stopped(result, ranks: communicator.size))
+                ? RunSummary.ending(result, dataset: beginning.data.dataset, output: beginning.configuration.model.output) : RunSummary.stopped(result, ranks: communicator.size))
         return result.finished
     }
 }

@@ -116,6 +116,9 @@ extension OpenedModel {
             throw UsageError(
                 "an n-gram model has no word vectors", location: path, remedy: "give a run whose model.cell is a recurrent cell or window")
         }
+        guard network.configuration.values == nil else {
+            throw UsageError("a model that reads numbers has no word vectors", location: path, remedy: "give a run on a text")
+        }
         return network.parameters.matrix("encoder.weight")
     }
 }

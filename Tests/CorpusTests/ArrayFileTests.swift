@@ -86,8 +86,8 @@ import Testing
             (header("[('a', '<u2')]"), .malformedHeader(file: path, offset: 20, expected: "\"'\"")),
             (header("'<u2'", "True"), .fortranOrder(file: path)),
             (header("'<u2'", "0"), .malformedHeader(file: path, offset: 44, expected: "True or False")),
-            (header("'<u2'", "False", "()"), .notOneDimensional(file: path, dimensions: 0)),
-            (header("'<u2'", "False", "(3,1)"), .notOneDimensional(file: path, dimensions: 2)),
+            (header("'<u2'", "False", "()"), .otherDimensions(file: path, dimensions: 0, expected: "1")),
+            (header("'<u2'", "False", "(3,1)"), .otherDimensions(file: path, dimensions: 2, expected: "1")),
             (header("'<u2'", "False", "(4,)"), .sizeDisagrees(file: path, count: 4, elementSize: 2, found: 6)),
             // Four times 2^62 + 1 is 4, but for the overflow.
             (

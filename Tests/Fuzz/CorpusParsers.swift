@@ -32,7 +32,7 @@ extension Parser {
     /// Another program's ids.
     static func tokenInput(in folder: String) -> Parser {
         let path = "\(folder)/ids.npy"
-        let originals = ArrayHeader.ElementType.allCases.map { array($0, count: 10) } + [array(.signed64, count: 3, version: 2)]
+        let originals = ArrayHeader.ElementType.integers.map { array($0, count: 10) } + [array(.signed64, count: 3, version: 2)]
         return Parser("ids", originals, words: pythonWords, at: path) {
             let input = try TokenInput(path)
             var count = 0

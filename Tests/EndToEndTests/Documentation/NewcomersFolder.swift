@@ -102,6 +102,14 @@ final class NewcomersFolder: Sendable {
         try text.prefix(500).write(to: URL(filePath: sandbox.path("sentences.txt")))
         try tokens()
         try labels()
+        try numbers()
+    }
+
+    /// Rows of three inputs, and behind them two targets.
+    private func numbers() throws {
+        try FileManager.default.createDirectory(atPath: sandbox.path("sensors"), withIntermediateDirectories: true)
+        for name in ["train", "valid", "test"] { _ = try sandbox.write("0.5,0.25,1,0.75,0\n,,,0.5,1\n\n1,0,0.5,,\n", to: "sensors/\(name).csv") }
+        _ = try sandbox.write("0.5,0.25,1\n", to: "new.csv")
     }
 
     /// Sentences with tags and with labels.

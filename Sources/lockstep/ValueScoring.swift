@@ -1,0 +1,60 @@
+import Corpus
+import Diagnostics
+import Files
+import Inference
+import Recurrent
+import Reporting
+
+/// `score` with a model that reads numbers: what it predicts of each row, or of each sequence.
+struct ValueScoring {
+    private let file: String?
+    private let reader: ValuePredictor
+    private let labels: [String]?
+    private let columns: Int
+    private let isOfSequences: Bool
+
+    /// Nil for a model that reads tokens.
+    /// - Throws: `UsageError` for options that only texts have.
+    init?(_ command: ScoreCommand, _ model: OpenedModel) throws {
+        guard let network = model.predictor as? RecurrentPredictor, let columns = network.configuration.values else { return nil }
+        let others = [
+            ("--costs", command.costs), ("--counts", command.counts), ("--no-line-end", command.noLineEnd), ("--carry-state", command.carryState),
+            ("--tokens", command.tokens), ("--format", command.format != .text), ("--mix", !command.mixture.paths.isEmpty),
+            ("--cache", command.cache.positions != nil),
+        ]
+        if let (option, _) = others.first(where: \.1) {
+            throw UsageError("\(option) is for texts, and the model reads numbers", location: command.source.checkpoint, remedy: "leave it out")
+        }
+        (file, self.columns, labels) = (command.file, columns, model.labels)
+        isOfSequences = if case .label = network.configuration.output { true } else { false }
+        reader = ValuePredictor(network)
+    }
+
+    /// Reads the whole input.
+    /// - Throws: `FileError`, `ValueFileError`, `OutputNotFinite`, `KernelError`.
+    func run() throws {
+        let rows = try CSVRows(file)
+        var sequence: [Float] = []
+        while let row = try rows.next() {
+            if row.isEmpty {
+                try finish(&sequence, isLast: false)
+                continue
+            }
+            try rows.check(row, columns: columns)
+            sequence += row
+        }
+        try finish(&sequence, isLast: true)
+    }
+
+    private func finish(_ sequence: inout [Float], isLast: Bool) throws {
+        defer { sequence = [] }
+        if sequence.isEmpty { return }
+        var text = ""
+        for values in try reader.predict(sequence, columns: columns) {
+            text += labels.map { $0[values.indices.max { values[$0] < values[$1] }!] } ?? values.map { "\($0)" }.joined(separator: ",")
+            text += "\n"
+        }
+        if !isOfSequences, !isLast { text += "\n" }
+        _ = Array(text.utf8).withUnsafeBytes { StandardStream.output.write($0) }
+    }
+}
