@@ -1,7 +1,7 @@
 import Kernels
 
 /// From the hidden vectors of each sequence [T, B, H] to the one of it that a classifier reads [B, H]: the last, their mean, or the
-/// largest value of each component. The last of a layer that reads from the end is that of step 0. docs/mathematics.md (s1) to (s3).
+/// largest value of each component. The last of a layer that reads from the end is that of step 0. docs/mathematics.md (34b) to (34d).
 ///
 /// A sequence begins at step 0 and ends where its target is. Sums are taken in the order of time over the sequence alone, so that
 /// padding has no part in them.

@@ -1,7 +1,7 @@
 import Kernels
 
 /// The norms of the gradient that reaches one layer's states in a backward pass: of dE/dh_t at every step t, and of dE/dc_t where
-/// there is a c. docs/mathematics.md (70) and (71).
+/// there is a c. docs/mathematics.md (56) and (57).
 ///
 /// dE/dh_t counts every way from h_t to the loss: the layers above at step t, and the layer's own next step. dE/dc_t counts the
 /// way through h_t as well, which c_t makes.

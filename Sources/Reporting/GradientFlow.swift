@@ -1,7 +1,7 @@
 import Elementary
 
 /// How far back the loss of one position reaches: the norms of dE_t/dh_{t-k}, and of dE_t/dc_{t-k} in an LSTM, by lag k, over many
-/// positions t. docs/mathematics.md (70) to (72).
+/// positions t. docs/mathematics.md (56) to (58).
 package struct GradientFlow: Sendable, Equatable, Codable {
     /// The states of one layer. A number that overflows is nil.
     package struct State: Sendable, Equatable, Codable {

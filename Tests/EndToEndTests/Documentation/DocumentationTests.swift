@@ -50,7 +50,7 @@ extension CommandTests {
                 printf ': family\\nking queen man woman\\n' > questions-words.txt
                 lockstep prepare --train a.txt --valid b.txt --test c.txt --level word --output data/news
                 lockstep train --data data/news --run runs/news --set training.steps=8
-                lockstep export --checkpoint runs/news --embeddings --output vectors.txt
+                lockstep export --checkpoint runs/news --embeddings --output pretrained.txt
                 lockstep train --data data/news --run runs/general && echo 'data: {path: data/news}' > tuned.yaml
                 sed 's/^/utterance-1 /' sentences.txt > nbest.txt
                 lockstep train --data data/news --run given --set model.cell=ngram
