@@ -48,8 +48,8 @@ struct PrepareCommand: TaskCommand {
               zcat *.gz | lockstep prepare --input - --level word --output data/all
               lockstep prepare --input new.txt --vocabulary data/news --output data/new
               lockstep prepare --tokens --input ids.npy --vocabulary v.txt --output data/v
-              lockstep prepare --format columns --train a.conll --valid b.conll --output data/ner
-              lockstep prepare --format labelled --input reviews.tsv --level word --output data/reviews
+              lockstep prepare --format columns --input tagged.txt --output data/tags
+              lockstep prepare --format labelled --input a.tsv --level word --output data/a
               lockstep prepare --values sensors --targets 2 --output data/sensors
               lockstep prepare --sample adding --length 100 --output data/adding
               lockstep prepare --sample kinematics --output data/kinematics

@@ -18,7 +18,7 @@ struct TrainCommand: JobCommand {
               mpirun -n 2 lockstep train --run runs/first --resume auto
               mpirun -n 4 lockstep train --data data/mine --set model.hidden=512
               lockstep train --data data/mine --run runs/tuned --init-from runs/mine
-              lockstep train --data data/mine --init-embeddings glove.6B.100d.txt --set model.embedding=100
+              lockstep train --data data/mine --init-embeddings vectors.txt
               lockstep train --set model.cell=gru --print-config > mine.yaml
 
             docs/configuration.md explains every setting.
