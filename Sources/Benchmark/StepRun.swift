@@ -31,7 +31,7 @@ final class StepRun {
     private var trained = 0
 
     /// Collective: afterwards the first step can start. The unroll length must be fixed.
-    /// - Parameter team: measures a rank of a team of so many without the others; nil for what `exchange.split` says.
+    /// - Parameter team: measures one rank of a team of this size, without the others; nil for what `exchange.split` says.
     /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
     init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator, team: Int? = nil) throws {
         var options = options

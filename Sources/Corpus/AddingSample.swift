@@ -2,8 +2,8 @@ import Diagnostics
 import Randomness
 
 /// The adding problem (Hochreiter and Schmidhuber 1997; as in Le, Jaitly and Hinton 2015): each step has a number drawn uniformly from
-/// [0, 1) and a mark, which is 1 at two steps, one in each half of the sequence, and 0 elsewhere. At the last step the sum of the two marked
-/// numbers is to be predicted. Who always predicts 1 has a mean squared error of 1/6.
+/// [0, 1) and a mark, which is 1 at two steps, one in each half of the sequence, and 0 elsewhere. The target of the last
+/// step is the sum of the two marked numbers. Predicting 1 every time has a mean squared error of 1/6.
 ///
 /// The same bytes for the same seed on every machine.
 package struct AddingSample: Sendable {

@@ -1,7 +1,7 @@
 import Diagnostics
 
 /// Sequences of tokens with a target for each: those of a dataset that has targets of its own, or the lines of a text, in which each
-/// token is to be predicted from those before it.
+/// token is predicted from those before it.
 ///
 /// Unchecked because of what it maps, which never changes.
 package final class SequenceStore: @unchecked Sendable {
@@ -81,6 +81,20 @@ package final class SequenceStore: @unchecked Sendable {
 
     /// Steps of a sequence.
     package func length(of index: Int) -> Int { range(index).count + (frame == nil ? 0 : 1) }
+
+    /// Fills up a sequence of `length` steps to `steps`, beside others in a batch, and marks where a state is zero: at its first step,
+    /// and at each of its padding, so that nothing builds up there. All three at `[0]`, `[stride]`, ...
+    package static func pad(
+        _ length: Int, to steps: Int, inputs: UnsafeMutablePointer<Int32>, targets: UnsafeMutablePointer<Int32>,
+        starts: UnsafeMutablePointer<Int32>, stride: Int
+    ) {
+        for t in 0..<steps {
+            starts[t * stride] = t == 0 || t >= length ? 1 : 0
+            if t < length { continue }
+            inputs[t * stride] = 0
+            targets[t * stride] = ChunkIterator.noTarget
+        }
+    }
 
     /// Writes a sequence's inputs and targets to `inputs[0]`, `inputs[stride]`, ...; a target is -1 where nothing is predicted.
     package func copy(

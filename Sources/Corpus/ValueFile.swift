@@ -2,7 +2,7 @@ import Diagnostics
 import Files
 
 /// A memory-mapped `.npy` file of real numbers in single precision, [rows, columns]: the inputs or targets of a dataset of numbers. A row
-/// of which all values are NaN is absent: nothing was measured there, or nothing is to be predicted.
+/// of which all values are NaN is absent: nothing was measured there, or nothing is predicted.
 ///
 /// Unchecked because of the pointer; what it points to never changes.
 package final class ValueFile: @unchecked Sendable {

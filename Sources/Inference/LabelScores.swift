@@ -39,9 +39,7 @@ package struct LabelScores: Sendable, Equatable {
 
     /// - Parameter areTags: whether labels are of tokens, which may be tags of spans.
     package init(_ labels: [String], areTags: Bool) {
-        self.labels = labels
-        tags = areTags ? SpanTag.all(labels) ?? [] : []
-        spans = tags.isEmpty ? nil : [:]
+        self.init(labels, tags: areTags ? SpanTag.all(labels) ?? [] : [])
     }
 
     /// Adds the labels of one sequence.

@@ -18,7 +18,7 @@ package final class Labeller {
     /// - Parameter predictor: of a model that predicts labels.
     package init(_ predictor: RecurrentPredictor) {
         self.predictor = predictor
-        labelsTokens = if case .tags = predictor.configuration.output { true } else { false }
+        labelsTokens = predictor.configuration.output.areTags
     }
 
     /// - Parameter sequences: of tokens; one without tokens has no labels.
@@ -34,7 +34,7 @@ package final class Labeller {
             while count > 1, count > SequenceEvaluator.width(steps: sequences[order[first + count - 1]].count) { count -= 1 }
             let group = order[first..<first + count].map(\.self)
             first += count
-            let reader = try room(width: count, steps: sequences[group.last!].count)
+            let reader = try SequenceBatchReader.room(in: &reader, for: predictor, width: count, steps: sequences[group.last!].count)
             try reader.read(group.map { sequences[$0].count }) { column, inputs, targets, stride in
                 let tokens = sequences[group[column]]
                 for (t, token) in tokens.enumerated() {
@@ -45,13 +45,6 @@ package final class Labeller {
             try reader.predictions { column, _, logits in choices[group[column]].append(try Labeller.choice(logits)) }
         }
         return choices
-    }
-
-    private func room(width: Int, steps: Int) throws -> SequenceBatchReader {
-        if let reader, reader.width >= width, reader.longest >= steps { return reader }
-        let made = try SequenceBatchReader(predictor, width: max(width, reader?.width ?? 0), steps: max(steps, reader?.longest ?? 0))
-        reader = made
-        return made
     }
 
     /// The most probable label, and its softmax.

@@ -1,7 +1,6 @@
 import Corpus
 import Diagnostics
 import Files
-import Glibc
 import Kernels
 import Recurrent
 
@@ -172,17 +171,7 @@ private struct VectorReader {
 
     /// A number in decimal digits; nil for another text.
     private func number(_ text: ArraySlice<UInt8>) -> Float? {
-        guard let first = text.first, text.count < 64, !text.contains(where: { $0 == 0 || $0 <= space || $0 == UInt8(ascii: "x") }) else { return nil }
-        guard first == UInt8(ascii: "-") || first == UInt8(ascii: "+") || first == UInt8(ascii: ".") || (0x30...0x39).contains(first)
-            || [UInt8(ascii: "n"), UInt8(ascii: "i"), UInt8(ascii: "N"), UInt8(ascii: "I")].contains(first)
-        else { return nil }
-        return withUnsafeTemporaryAllocation(of: CChar.self, capacity: 65) { buffer in
-            for (place, byte) in text.enumerated() { buffer[place] = CChar(bitPattern: byte) }
-            buffer[text.count] = 0
-            var end: UnsafeMutablePointer<CChar>?
-            let value = strtof(buffer.baseAddress!, &end)
-            return end == buffer.baseAddress! + text.count ? value : nil
-        }
+        text.count < 64 && !text.contains(UInt8(ascii: "x")) ? Float(String(decoding: text, as: UTF8.self)) : nil
     }
 
     func requireComplete() throws {

@@ -1,3 +1,4 @@
+import Corpus
 import Recurrent
 
 /// Reads sequences side by side, padded at their ends, each from the zero state.
@@ -26,6 +27,15 @@ final class SequenceBatchReader {
         (targets, starts) = (inputs, inputs)
     }
 
+    /// The reader of a predictor that reads groups of any size: made when it is needed, and again for a larger one.
+    /// - Throws: `KernelError`.
+    static func room(in reader: inout SequenceBatchReader?, for model: RecurrentPredictor, width: Int, steps: Int) throws -> SequenceBatchReader {
+        if let reader, reader.width >= width, reader.longest >= steps { return reader }
+        let made = try SequenceBatchReader(model, width: max(width, reader?.width ?? 0), steps: max(steps, reader?.longest ?? 0))
+        reader = made
+        return made
+    }
+
     /// - Parameters:
     ///   - lengths: of at most `width` sequences.
     ///   - fill: writes a sequence's inputs and targets to `inputs[0]`, `inputs[stride]`, ...
@@ -39,14 +49,12 @@ final class SequenceBatchReader {
         for (column, length) in lengths.enumerated() {
             try inputs.withUnsafeMutableBufferPointer { inputs in
                 try targets.withUnsafeMutableBufferPointer { targets in
-                    try fill(column, inputs.baseAddress! + column, targets.baseAddress! + column, batch)
+                    try starts.withUnsafeMutableBufferPointer { starts in
+                        let (x, y) = (inputs.baseAddress! + column, targets.baseAddress! + column)
+                        try fill(column, x, y, batch)
+                        SequenceStore.pad(length, to: steps, inputs: x, targets: y, starts: starts.baseAddress! + column, stride: batch)
+                    }
                 }
-            }
-            for t in 0..<steps {
-                starts[t * batch + column] = t == 0 || t >= length ? 1 : 0
-                if t < length { continue }
-                inputs[t * batch + column] = 0
-                targets[t * batch + column] = -1
             }
         }
         predictor.reset(streams: batch)

@@ -10,7 +10,7 @@ package final class ValuePredictor {
     /// - Parameter predictor: of a model that reads values.
     package init(_ predictor: RecurrentPredictor) {
         self.predictor = predictor
-        isOfSequences = if case .label = predictor.configuration.output { true } else { false }
+        isOfSequences = predictor.configuration.output.isOfSequences
     }
 
     /// - Parameter sequence: rows of `columns` numbers, at least one row.
@@ -20,7 +20,7 @@ package final class ValuePredictor {
         let rows = sequence.count / columns
         let buffer = Buffer(count: sequence.count)
         buffer.elements.update(from: sequence)
-        let reader = try room(steps: rows)
+        let reader = try SequenceBatchReader.room(in: &reader, for: predictor, width: 1, steps: rows)
         reader.predictor.take(inputs: ValueTable(buffer.base, rows: rows, columns: columns, of: buffer), targets: nil)
         try reader.read([rows]) { _, inputs, targets, stride in
             for t in 0..<rows {
@@ -32,12 +32,5 @@ package final class ValuePredictor {
         try reader.predictions { _, _, values in outputs.append(Array(values)) }
         guard outputs.allSatisfy({ $0.allSatisfy(\.isFinite) }) else { throw OutputNotFinite() }
         return outputs
-    }
-
-    private func room(steps: Int) throws -> SequenceBatchReader {
-        if let reader, reader.longest >= steps { return reader }
-        let made = try SequenceBatchReader(predictor, width: 1, steps: steps)
-        reader = made
-        return made
     }
 }

@@ -48,6 +48,11 @@ package final class Buffer {
     /// All floats, as a collection that holds the buffer.
     package var elements: Elements { Elements(of: self, in: 0..<count) }
 
+    /// The memory as numbers in double precision, half as many, of a buffer that holds nothing else.
+    package var doubles: UnsafeMutablePointer<Double> {
+        UnsafeMutableRawPointer(base).assumingMemoryBound(to: Double.self)
+    }
+
     package func fill(_ value: Float) { base.update(repeating: value, count: count) }
 }
 

@@ -163,14 +163,10 @@ final class RowLosses {
 
     init(_ chunk: ChunkShape) { memory = Buffer(count: 2 * chunk.rows) }
 
-    private var base: UnsafeMutablePointer<Double> {
-        UnsafeMutableRawPointer(memory.base).assumingMemoryBound(to: Double.self)
-    }
-
-    func clear(_ rows: Int) { for row in 0..<rows { base[row] = 0 } }
+    func clear(_ rows: Int) { memory.doubles.update(repeating: 0, count: rows) }
 
     subscript(row: Int) -> Double {
-        get { base[row] }
-        set { base[row] = newValue }
+        get { memory.doubles[row] }
+        set { memory.doubles[row] = newValue }
     }
 }

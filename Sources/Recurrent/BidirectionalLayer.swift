@@ -1,7 +1,7 @@
 import Kernels
 
 /// A layer in both directions (Schuster and Paliwal 1997): two layers of a cell, the second of which reads the chunk from its end to its
-/// start. `y_t = [h_t; h'_t]`, the state after x_1 ... x_t and that after x_T ... x_t. docs/mathematics.md (b1) and (b2).
+/// start. `y_t = [h_t; h'_t]`, the state after x_1 ... x_t and that after x_T ... x_t. docs/mathematics.md (28a) and (28b).
 ///
 /// The second layer runs on a copy of the chunk that is reversed in time. Its state is zero at the chunk's end, since nothing is known of
 /// what follows, and is not carried. Where a sequence starts at t + 1, the one before it ends at t, and the second layer starts there.

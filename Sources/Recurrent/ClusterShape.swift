@@ -65,7 +65,7 @@ final class ClusterWorkspace {
                 logits = max(logits, rows * shape.classes)
                 gradient = max(gradient, shape.names.reduce(0) { $0 + $1.shape.reduce(1, *) })
             }
-            levels = chunk.training ? chunk.nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0 : 0
+            levels = chunk.training ? chunk.partialSums : 0
         }
     }
 

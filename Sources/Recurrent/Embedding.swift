@@ -5,6 +5,9 @@ final class Embedding: InputEncoder {
     private let weights: Matrix  // [V, E]
     private let sums: GradientSums?
     private let batch: Int
+    /// Whether `backward` adds to rows that nobody else overwrites. With shards a tied embedding's own gradient is apart from the
+    /// output layer's.
+    private let clearsGradients: Bool
     /// The columns of gradients that are this rank's.
     private let columns: Range<Int>
     /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
@@ -25,7 +28,7 @@ final class Embedding: InputEncoder {
         ]
         plan.touched = isSparse ? chunk.rows : 0
         if chunk.training, !chunk.nodes.isEmpty {
-            plan.values = Double(model.vocabulary) + chunk.values + Double(levels(chunk.nodes)) * Double(model.embedding)
+            plan.values = Double(model.vocabulary) + chunk.values + Double(chunk.partialSums) * Double(model.embedding)
         }
         return plan
     }
@@ -37,17 +40,14 @@ final class Embedding: InputEncoder {
         batch = chunk.batch
         columns = chunk.team.range(of: weights.columns)
         let isSharded = sums?.isSharded ?? false
+        clearsGradients = !model.freezesEmbedding && (!model.tied || model.softmax.isSampled || isSharded)
         heads = Integers(count: isSharded ? weights.rows : 0, repeating: -1)
         nexts = Integers(count: isSharded ? chunk.rows : 0, repeating: -1)
-        partial = Buffer(count: isSharded ? Embedding.levels(chunk.nodes) * weights.columns : 0)
+        partial = Buffer(count: isSharded ? chunk.partialSums * weights.columns : 0)
     }
 
     /// Rows are copied as they are.
     func packWeights() {}
-
-    private static func levels(_ nodes: [Int]) -> Int {
-        nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0
-    }
 
     /// - Parameter tokens: [N], each in 0 ..< V.
     func forward(_ tokens: UnsafePointer<Int32>, into output: Matrix) {
@@ -114,7 +114,7 @@ final class Embedding: InputEncoder {
 
     /// Clears the gradients of these tokens: a few rows, where the whole gradient has V.
     func clearGradients(of tokens: UnsafePointer<Int32>, count: Int) {
-        guard let sums else { return }
+        guard let sums, clearsGradients else { return }
         for node in sums.nodes {
             for i in 0..<count {
                 (node.embedding.row(Int(tokens[i])) + columns.lowerBound).update(repeating: 0, count: columns.count)

@@ -104,6 +104,9 @@ package struct ChunkShape {
     /// The same with one step, for what has one row of each stream.
     var oneStep: ChunkShape { ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes, team: team) }
 
+    /// Sums of right children that the deepest node's tree needs beside its result (`SumTree`); 0 without shards.
+    var partialSums: Int { nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0 }
+
     package var rows: Int { steps * batch }
     /// T*B, where that may overflow.
     var values: Double { Double(steps) * Double(batch) }

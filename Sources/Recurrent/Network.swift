@@ -148,8 +148,7 @@ package final class Network {
     ) throws {
         precondition(steps > 0 && steps <= maximumSteps)
         precondition(starts == nil || configuration.readsSequences, "a model made for streams")
-        // With shards a tied embedding's own gradient is apart from the output layer's, which is overwritten.
-        if !configuration.tied || configuration.softmax.isSampled || sums?.isSharded == true { encoder.clearGradients(of: self.inputs.base, count: self.steps * batch) }
+        encoder.clearGradients(of: self.inputs.base, count: self.steps * batch)
         self.inputs.base.update(from: inputs, count: steps * batch)
         self.steps = steps
         stepContext = context ?? StepContext(seed: 0, step: 0)

@@ -17,8 +17,13 @@ package enum Output: Sendable, Equatable {
         }
     }
 
+    /// Whether each token has a label.
+    package var areTags: Bool { if case .tags = self { true } else { false } }
+    /// Whether a sequence has one label as a whole.
+    package var isOfSequences: Bool { if case .label = self { true } else { false } }
+
     /// The rows that the head reads.
-    func rows(_ chunk: ChunkShape) -> ChunkShape { if case .label = self { chunk.oneStep } else { chunk } }
+    func rows(_ chunk: ChunkShape) -> ChunkShape { isOfSequences ? chunk.oneStep : chunk }
 }
 
 /// What a classifier reads of a sequence's hidden vectors.

@@ -48,12 +48,8 @@ final class SampledHead: Head {
         plan.touched = 2 * most
         let blockRows = SoftmaxHead.blockRows(rows: rows, vocabulary: k)
         plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + k + 1))
-        plan.values += Double(most + model.vocabulary + 2 * most) + Double((1 + levels(chunk)) * most * (h + 1))
+        plan.values += Double(most + model.vocabulary + 2 * most) + Double((1 + chunk.partialSums) * most * (h + 1))
         return plan
-    }
-
-    private static func levels(_ chunk: ChunkShape) -> Int {
-        chunk.nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0
     }
 
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
@@ -81,7 +77,7 @@ final class SampledHead: Head {
         scores = matrix(blockRows, k)
         sampleGradients = matrix(k, h)
         sampleBiasGradients = matrix(1, k)
-        compact = (0...SampledHead.levels(chunk)).map { _ in matrix(most, h + 1) }
+        compact = (0...chunk.partialSums).map { _ in matrix(most, h + 1) }
         self.buffers = buffers
         tokens = Integers(count: most)
         places = Integers(count: model.vocabulary, repeating: -1)

@@ -53,9 +53,7 @@ package final class NoiseSamples {
         for (token, weight) in weights.enumerated() { corrections.base[token] = Float(Elementary.logarithm(factor * weight / sum)) }
     }
 
-    private var cumulative: UnsafeMutablePointer<Double> {
-        UnsafeMutableRawPointer(sums.base).assumingMemoryBound(to: Double.self)
-    }
+    private var cumulative: UnsafeMutablePointer<Double> { sums.doubles }
 
     package func draw(_ context: StepContext) {
         var random = PhiloxSequence(seed: context.seed, purpose: .noise, stream: UInt64(context.step))

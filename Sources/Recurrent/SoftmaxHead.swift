@@ -141,7 +141,7 @@ final class SoftmaxHead: Head {
         let weightGradients = weightGradients[0].rows(tokens.lowerBound, count: tokens.count)
         let biasGradients = biasGradients[0] + tokens.lowerBound
         biasGradients.update(repeating: 0, count: tokens.count)
-        let nats = UnsafeMutableRawPointer(losses.base).assumingMemoryBound(to: Double.self)
+        let nats = losses.doubles
         try forEachBlock(hidden) { first, block in
             try team.meet(clock)
             for i in team.range(of: block.rows) {

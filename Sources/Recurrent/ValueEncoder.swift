@@ -1,18 +1,13 @@
 import Kernels
 
 /// Real numbers to vectors: `x = W v + b`, as torch.nn.Linear has it, with `W [E, D]`. A row that is absent (NaN) contributes nothing: its
-/// vector is zero, and no derivative passes. docs/mathematics.md (v1) and (v2).
+/// vector is zero, and no derivative passes. docs/mathematics.md (6a) and (6b).
 final class ValueEncoder: InputEncoder {
     private static let (weightName, biasName) = ("encoder.weight", "encoder.bias")
 
     /// The rows that a batch's inputs are numbers of.
     var table: ValueTable?
-    private let weights: Matrix  // [E, D]
-    private let bias: Matrix  // [1, E]
-    private let sums: GradientSums?
-    private let weightGradients: [Matrix]  // one for each node of the sums
-    private let biasGradients: [Matrix]
-    private let product: PackedProduct  // [T*B, D] x W^T
+    private let map: AffineMap  // [E, D]
     private let values: Buffer  // v of each row, zero where it is absent, [T*B, D]
 
     static func plan(_ model: ModelConfiguration, _ chunk: ChunkShape) -> LayerPlan {
@@ -23,27 +18,25 @@ final class ValueEncoder: InputEncoder {
             ParameterPlan(biasName, [e], .constant(0)),
         ]
         plan.products = [ProductPlan(.projection, chunk.rows, e, d), ProductPlan(.weightGradients, e, d, chunk.rows)]
-        plan.values = chunk.values * Double(d) + PackedProduct.count(inputs: d, outputs: e)
+        plan.values = chunk.values * Double(d) + AffineMap.values(inputs: d, outputs: e)
         return plan
     }
 
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) throws {
-        weights = parameters.matrix(ValueEncoder.weightName)
-        bias = parameters.matrix(ValueEncoder.biasName)
-        self.sums = sums
-        weightGradients = sums?.gradients(of: ValueEncoder.weightName) ?? []
-        biasGradients = sums?.gradients(of: ValueEncoder.biasName) ?? []
-        product = try PackedProduct(
-            rows: chunk.rows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
-        values = Buffer(count: chunk.rows * weights.columns)
+        map = try AffineMap(
+            weight: ValueEncoder.weightName, bias: ValueEncoder.biasName, rows: chunk.rows, parameters: parameters, sums: sums)
+        values = Buffer(count: chunk.rows * map.weights.columns)
     }
 
-    func packWeights() { product.pack(weights.base) }
+    func packWeights() { map.pack() }
+
+    /// v of the first rows, [N, D].
+    private func values(_ rows: Int) -> Matrix { Matrix(values.base, rows: rows, columns: map.weights.columns) }
 
     /// - Parameter inputs: [N], numbers of rows.
     func forward(_ inputs: UnsafePointer<Int32>, into output: Matrix) throws {
         guard let table else { preconditionFailure("no values to read") }
-        let v = Matrix(values.base, rows: output.rows, columns: weights.columns)
+        let v = values(output.rows)
         for i in 0..<v.rows {
             if table.isAbsent(inputs[i]) {
                 v.row(i).update(repeating: 0, count: v.columns)
@@ -51,24 +44,22 @@ final class ValueEncoder: InputEncoder {
                 copy(table.row(inputs[i]), to: v.row(i), count: v.columns)
             }
         }
-        try product.run(v.base, into: output.base, rows: v.rows)
+        try map.multiply(v, into: output.base)
         for i in 0..<v.rows {
             if table.isAbsent(inputs[i]) {
                 output.row(i).update(repeating: 0, count: output.columns)
             } else {
-                add(output.row(i), bias.base, into: output.row(i), count: output.columns)
+                add(output.row(i), map.bias.base, into: output.row(i), count: output.columns)
             }
         }
     }
 
     func backward(_ inputs: UnsafePointer<Int32>, outputGradient: Matrix) throws {
-        guard let sums, let table else { preconditionFailure("a model made for evaluation") }
+        guard let table else { preconditionFailure("no values to read") }
         for i in 0..<outputGradient.rows where table.isAbsent(inputs[i]) {
             outputGradient.row(i).update(repeating: 0, count: outputGradient.columns)
         }
-        let v = Matrix(values.base, rows: outputGradient.rows, columns: weights.columns)
-        try sums.multiply(outputGradient, by: v, into: weightGradients)
-        sums.sumRows(outputGradient, into: biasGradients)
+        try map.differentiate(outputGradient, of: values(outputGradient.rows))
     }
 
     /// They are overwritten.

@@ -1,19 +1,15 @@
 import Kernels
 
 /// `y = W h + b` with the squared error of a row: the mean over its K values, so that the mean over rows is torch.nn.MSELoss. A target of
-/// -1, or one that is absent (NaN), is no prediction. docs/mathematics.md (v3) and (v4).
+/// -1, or one that is absent (NaN), is no prediction. docs/mathematics.md (33j) and (33k).
 final class ValueHead: Head {
     private static let (weightName, biasName) = ("decoder.weight", "decoder.bias")
 
     /// The rows that targets are numbers of.
     var table: ValueTable?
-    private let weights: Matrix  // [K, H]
-    private let bias: Matrix  // [1, K]
+    private let map: AffineMap  // [K, H]
     private let sums: GradientSums?
-    private let weightGradients: [Matrix]  // one for each node of the sums
-    private let biasGradients: [Matrix]
     private let batch: Int
-    private let product: PackedProduct  // [T*B, H] x W^T
     private let outputs: Buffer  // y, [T*B, K]; in the backward pass dL/dy
     private let clock: PhaseClock
     private var losses: [Double]  // of each shard in the last `lossAndGradient`
@@ -27,27 +23,25 @@ final class ValueHead: Head {
         plan.products = [
             ProductPlan(.output, rows, k, h), ProductPlan(.outputBackward, rows, h, k), ProductPlan(.weightGradients, k, h, rows),
         ]
-        plan.values = PackedProduct.count(inputs: h, outputs: k) + chunk.values * Double(k)
+        plan.values = AffineMap.values(inputs: h, outputs: k) + chunk.values * Double(k)
         return plan
     }
 
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
-        weights = parameters.matrix(ValueHead.weightName)
-        bias = parameters.matrix(ValueHead.biasName)
+        map = try AffineMap(
+            weight: ValueHead.weightName, bias: ValueHead.biasName, rows: chunk.rows, parameters: parameters, sums: sums)
         self.sums = sums
-        weightGradients = sums?.gradients(of: ValueHead.weightName) ?? []
-        biasGradients = sums?.gradients(of: ValueHead.biasName) ?? []
         batch = chunk.batch
-        product = try PackedProduct(
-            rows: chunk.rows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
-        outputs = Buffer(count: chunk.rows * weights.rows)
-        losses = Array(repeating: 0, count: sums?.nodes.last?.shards.upperBound ?? 0)
+        outputs = Buffer(count: chunk.rows * map.weights.rows)
+        losses = Array(repeating: 0, count: sums?.shards ?? 0)
         self.clock = clock
     }
 
     var shardLosses: [Double] { sums?.isSharded == true ? losses : [] }
 
-    func packWeights() { product.pack(weights.base) }
+    func packWeights() { map.pack() }
+
+    private var width: Int { map.weights.rows }  // K
 
     func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum {
         var sum = LossSum()
@@ -74,24 +68,23 @@ final class ValueHead: Head {
         }
         sum.total = losses.reduce(0, +)
         clock.enter(.outputBackward)
-        try multiply(y, by: weights, into: hiddenGradient)
-        try sums.multiply(y, by: hidden, into: weightGradients)
-        sums.sumRows(y, into: biasGradients)
+        try multiply(y, by: map.weights, into: hiddenGradient)
+        try map.differentiate(y, of: hidden)
         return sum
     }
 
     /// The values [K] that a row predicts.
     func logits(of hidden: UnsafeMutablePointer<Float>) throws -> UnsafeMutableBufferPointer<Float> {
-        let y = try outputs(of: Matrix(hidden, rows: 1, columns: weights.columns))
+        let y = try outputs(of: Matrix(hidden, rows: 1, columns: map.weights.columns))
         return UnsafeMutableBufferPointer(start: y.base, count: y.columns)
     }
 
     /// y of these rows, [N, K].
     private func outputs(of hidden: Matrix) throws -> Matrix {
         clock.enter(.output)
-        let y = Matrix(outputs.base, rows: hidden.rows, columns: weights.rows)
-        try product.run(hidden.base, into: y.base, rows: hidden.rows)
-        for i in 0..<y.rows { add(y.row(i), bias.base, into: y.row(i), count: y.columns) }
+        let y = Matrix(outputs.base, rows: hidden.rows, columns: width)
+        try map.multiply(hidden, into: y.base)
+        for i in 0..<y.rows { add(y.row(i), map.bias.base, into: y.row(i), count: y.columns) }
         return y
     }
 
@@ -103,21 +96,21 @@ final class ValueHead: Head {
 
     private func error(_ y: UnsafePointer<Float>, _ target: Int32) -> Double? {
         guard let values = values(target) else { return nil }
-        return (0..<weights.rows).reduce(0.0) { sum, k in
+        return (0..<width).reduce(0.0) { sum, k in
             let difference = Double(y[k] - values[k])
             return sum + difference * difference
-        } / Double(weights.rows)
+        } / Double(width)
     }
 
     /// y becomes dL/dy, zero without a prediction.
     /// - Returns: the error.
     private func differentiate(_ y: UnsafeMutablePointer<Float>, _ target: Int32) -> Double? {
         guard let error = error(y, target), let values = values(target) else {
-            y.update(repeating: 0, count: weights.rows)
+            y.update(repeating: 0, count: width)
             return nil
         }
-        let factor = 2 / Float(weights.rows)
-        for k in 0..<weights.rows { y[k] = (y[k] - values[k]) * factor }
+        let factor = 2 / Float(width)
+        for k in 0..<width { y[k] = (y[k] - values[k]) * factor }
         return error
     }
 }

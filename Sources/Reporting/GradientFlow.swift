@@ -90,10 +90,8 @@ extension GradientFlow.State {
         self.name = name
         (median, lowerQuartile, upperQuartile) = (quantile(0.5), quantile(0.25), quantile(0.75))
         slope = Self.slope(median)
-        halfLife = slope.flatMap { $0 == 0 ? nil : -Self.logarithmOfTwo / $0 }
+        halfLife = slope.flatMap { $0 == 0 ? nil : -GradientFlow.halving / $0 }
     }
-
-    private static let logarithmOfTwo = Elementary.logarithm(2)
 
     /// That of the line through (k, ln median) with the least squares, from lag 1 on.
     private static func slope(_ medians: [Double?]) -> Double? {
@@ -144,7 +142,8 @@ extension GradientFlow {
         (100...1e6).contains(value) ? Formatting.count(Int(value.rounded())) : Formatting.significant(value, digits: 2)
     }
 
-    private static let halving = Elementary.logarithm(2)
+    /// What halves a norm, nats.
+    fileprivate static let halving = Elementary.logarithm(2)
 }
 
 /// The gradient flow of a model after a step: one line of `metrics.jsonl`, or `gradient-flow.json` of a run.

@@ -72,13 +72,9 @@ package final class SentenceBatches: BatchSource {
                 length = sequences.length(of: sequence)
                 sequences.copy(sequence, inputs: inputs.baseAddress! + column, targets: targets.baseAddress! + column, stride: width)
             }
-            for t in 0..<steps {
-                let row = t * width + column
-                starts[row] = t == 0 || t >= length ? 1 : 0
-                if t < length { continue }
-                inputs[row] = 0
-                targets[row] = ChunkIterator.noTarget
-            }
+            SequenceStore.pad(
+                length, to: steps, inputs: inputs.baseAddress! + column, targets: targets.baseAddress! + column,
+                starts: starts.baseAddress! + column, stride: width)
         }
         position.offset += 1
         if position.offset == batches.count { position = DataPosition(epoch: position.epoch + 1) }

@@ -8,8 +8,7 @@ import Recurrent
 final class TeamSquares {
     private let layout: ParameterLayout
     private let ranks: any Communicator
-    private let memory: any SharedMemory
-    private let terms: UnsafeMutablePointer<Double>
+    private let memory: Buffer
     private let places: [Int]  // of each tensor's first term
     private let blocks: Int  // place of the sparse blocks' sums
     private let sums: UnsafeMutableBufferPointer<Double>  // one of each tensor
@@ -23,13 +22,15 @@ final class TeamSquares {
         places = counts.indices.map { counts[..<$0].reduce(0, +) }
         blocks = counts.reduce(0, +)
         let count = TeamSquares.floats(layout)
-        memory = try ranks.shareMemory(ranks.rank == 0 ? count : 0)
-        terms = UnsafeMutableRawPointer(memory.part(of: 0).baseAddress!).assumingMemoryBound(to: Double.self)
+        let shared = try ranks.shareMemory(ranks.rank == 0 ? count : 0)
+        memory = Buffer(shared.part(of: 0), of: shared)
         sums = .allocate(capacity: layout.entries.count)
         sums.initialize(repeating: 0)
     }
 
     deinit { sums.deallocate() }
+
+    private var terms: UnsafeMutablePointer<Double> { memory.doubles }
 
     /// Floats of shared memory.
     static func floats(_ layout: ParameterLayout) -> Int {

@@ -13,15 +13,12 @@ extension TrainingOptions {
             if exchange.split == .auto { return }
             throw SplitError(setting: unshared)
         }
-        let machine = try communicator.machineGroups().here.size
-        if exchange.split == .units || sharesUnits(machine: machine, ranks: communicator.size) { teamSize = machine }
+        // The rule of `auto`: where there are too few streams.
+        if exchange.split == .units || streams < communicator.size { teamSize = try communicator.machineGroups().here.size }
     }
 
     /// The setting because of which units cannot be shared out; nil if they can.
     package var unshared: String? { reproducibleShards == nil ? model.unshared : "training.reproducible_shards" }
-
-    /// The rule of `auto`.
-    private func sharesUnits(machine: Int, ranks: Int) -> Bool { streams < ranks }
 
     /// Collective. The streams of this rank, or of its team.
     /// - Throws: `PartitionError`, transport errors.

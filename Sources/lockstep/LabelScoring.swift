@@ -33,7 +33,7 @@ struct LabelScoring {
             }
             return nil
         }
-        areTags = if case .tags = network.configuration.output { true } else { false }
+        areTags = network.configuration.output.areTags
         let others = [
             ("--costs", command.costs), ("--counts", command.counts), ("--no-line-end", command.noLineEnd), ("--carry-state", command.carryState),
             ("--log-base", command.logBase != .e), ("--mix", !command.mixture.paths.isEmpty), ("--cache", command.cache.positions != nil),

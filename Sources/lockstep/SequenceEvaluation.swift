@@ -56,7 +56,7 @@ struct SequenceEvaluation {
             }
             if task == .values { return (dataset, try SequenceEvaluation.sequences(dataset, command.split, framedBy: nil)) }
             if let labels = model.labels {
-                let isTagger = model.labeller?.network.configuration.output == .tags(labels: labels.count)
+                let isTagger = model.labeller?.network.configuration.output.areTags == true
                 guard task == (isTagger ? .tags : .label), dataset.labels?.names == labels else {
                     throw UsageError(
                         "the dataset's labels are not the model's", location: dataset.folder,
@@ -91,8 +91,7 @@ struct SequenceEvaluation {
         let evaluator = try communicator.together("preparing the evaluation") {
             try SequenceEvaluator(network, sequences: sequences, communicator: communicator)
         }
-        let isTagger = if case .tags = network.configuration.output { true } else { false }
-        var scores = model.labels.map { LabelScores($0, areTags: isTagger) }
+        var scores = model.labels.map { LabelScores($0, areTags: network.configuration.output.areTags) }
         let line = isFirst ? ShareLine("evaluating") : nil
         let evaluation = try {
             defer { line?.finish() }

@@ -26,7 +26,7 @@ struct ValueScoring {
             throw UsageError("\(option) is for texts, and the model reads numbers", location: command.source.checkpoint, remedy: "leave it out")
         }
         (file, self.columns, labels) = (command.file, columns, model.labels)
-        isOfSequences = if case .label = network.configuration.output { true } else { false }
+        isOfSequences = network.configuration.output.isOfSequences
         reader = ValuePredictor(network)
     }
 

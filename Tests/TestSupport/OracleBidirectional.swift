@@ -80,13 +80,7 @@ extension OracleModel {
             add(gradientsOf: reverse[index], index, suffix: "_reverse", to: &result)
             add(gradientsOf: joins[index], index, to: &result)
         }
-        if tied {
-            encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }
-        } else {
-            result.gradients["decoder.weight"] = decoder.weightGradient
-        }
-        result.gradients["encoder.weight"] = encoderGradient
-        result.gradients["decoder.bias"] = decoder.biasGradient
+        add(embedding: encoderGradient, decoder, to: &result)
         return result
     }
 

@@ -229,14 +229,20 @@ package struct OracleModel: Sendable {
 
         for (index, layer) in layers.enumerated() { add(gradientsOf: layer, index, to: &result) }
         for (index, join) in joins.enumerated() { add(gradientsOf: join, index, to: &result) }
+        add(embedding: encoderGradient, decoder, to: &result)
+        return result
+    }
+
+    /// Embedding and output weights, which share one gradient where they are tied.
+    func add(embedding gradient: [Double], _ decoder: OracleAffine, to result: inout OracleResult) {
+        var gradient = gradient
         if tied {
-            encoderGradient = zip(encoderGradient, decoder.weightGradient).map { $0 + $1 }
+            gradient = zip(gradient, decoder.weightGradient).map { $0 + $1 }
         } else {
             result.gradients["decoder.weight"] = decoder.weightGradient
         }
-        result.gradients["encoder.weight"] = encoderGradient
+        result.gradients["encoder.weight"] = gradient
         result.gradients["decoder.bias"] = decoder.biasGradient
-        return result
     }
 
     func dropped(_ x: [Double], _ chunk: OracleChunk, site: Int, position: Int) -> [Double] {

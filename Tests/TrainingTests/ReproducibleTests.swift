@@ -14,27 +14,6 @@ import Training
 @Suite struct ReproducibleTests {
     private static let shards = 12
 
-    /// The results of a run that must not depend on its ranks.
-    private struct Trace: Equatable, Sendable {
-        var bytes: [String: [UInt8]]
-        var losses: [Double]
-        var norms: [Double]
-        var validations: [Double]
-    }
-
-    private func trace(
-        _ run: SmallRun, ranks: Int, perMachine: Int? = nil, stopAfter: Int? = nil, resume: Bool = false,
-        recorder: Recorder = Recorder()
-    ) throws -> Trace {
-        let results = try withThreadRanks(ranks, ranksPerMachine: perMachine) {
-            try Arithmetic.prepare(threads: 1)
-            return try run.train(on: $0, stopAfter: stopAfter, resume: resume, reporter: recorder)
-        }
-        return Trace(
-            bytes: try run.bytes(ofStep: results[0].step), losses: recorder.training.map(\.loss),
-            norms: recorder.training.map(\.gradientNorm), validations: recorder.validation.map(\.loss))
-    }
-
     private func run(
         _ folder: String, cell: Cell = .lstm, tokens: [Int32], streams: Int = 24, steps: Int = 40,
         optimizer: OptimizerRule = OptimizerRule(.adam), tied: Bool = false, shards: Int? = shards

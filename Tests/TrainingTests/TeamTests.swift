@@ -9,26 +9,6 @@ import Training
 
 /// `exchange.split: units`: the ranks of a machine train the same streams together, and end in the bytes of one rank by itself.
 @Suite struct TeamTests {
-    private struct Trace: Equatable, Sendable {
-        var bytes: [String: [UInt8]]
-        var losses: [Double]
-        var norms: [Double]
-        var validations: [Double]
-    }
-
-    private func trace(
-        _ run: SmallRun, ranks: Int, perMachine: Int? = nil, stopAfter: Int? = nil, resume: Bool = false,
-        recorder: Recorder = Recorder()
-    ) throws -> Trace {
-        let results = try withThreadRanks(ranks, ranksPerMachine: perMachine) {
-            try Arithmetic.prepare(threads: 1)
-            return try run.train(on: $0, stopAfter: stopAfter, resume: resume, reporter: recorder)
-        }
-        return Trace(
-            bytes: try run.bytes(ofStep: results[0].step), losses: recorder.training.map(\.loss),
-            norms: recorder.training.map(\.gradientNorm), validations: recorder.validation.map(\.loss))
-    }
-
     private func run(
         _ folder: String, cell: Cell = .lstm, split: RankSplit = .units, streams: Int = 6, steps: Int = 25,
         optimizer: OptimizerRule = OptimizerRule(.adam), tied: Bool = false, hidden: Int = 11
