@@ -43,8 +43,8 @@ final class CostMeter {
         let result = (
             tokensPerSecond: Double(tokens) / seconds,
             cost: StepCost(
-                // Microseconds are precise enough.
-                phaseSeconds: phases.mapValues { ($0 * 1e6).rounded() / 1e6 },
+                // Of a tiny model, microseconds would not add up to the steps.
+                phaseSeconds: phases.mapValues { ($0 * 1e9).rounded() / 1e9 },
                 exchangeShare: (apart / seconds * 1e6).rounded() / 1e6, memory: memory.resident, peakMemory: memory.peak)
         )
         nanoseconds = sums
