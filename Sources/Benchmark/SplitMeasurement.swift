@@ -61,7 +61,8 @@ struct SplitMeasurement {
 
     private static func shares(_ options: BenchmarkOptions, cores: [Int]) throws -> ([Share], update: Double, meetings: Int) {
         var (updates, meetings) = ([Double](), 0)
-        func seconds(streams: Int, team: Int) throws -> Double {
+        /// - Parameter packers: ranks that pack the weights together, of which this one packs all.
+        func seconds(streams: Int, team: Int, packers: Int) throws -> Double {
             var training = options.training
             training.streams = streams
             // The gradient of a rank without its team is none.
@@ -72,13 +73,17 @@ struct SplitMeasurement {
             if team > 1 { meetings = run.meetingsPerStep }
             let apart = [PhaseClock.Phase.update, .wait, .exchange, .other].map { Int($0.rawValue) }
             updates.append(samples.phases.map { $0[apart[0]] }.min()!)
-            return samples.phases.map { phases in phases.reduce(0, +) - apart.reduce(0) { $0 + phases[$1] } }.min()!
+            let packing = Int(PhaseClock.Phase.packing.rawValue)
+            return samples.phases.map { phases in
+                let others = Double(packers - 1) / Double(packers) * phases[packing]
+                return phases.reduce(0, +) - apart.reduce(0) { $0 + phases[$1] } - others
+            }.min()!
         }
         let all = options.training.streams
         let shares = try cores.map { cores in
             Share(
-                cores: cores, streams: cores > all ? nil : try seconds(streams: (all + cores - 1) / cores, team: 1),
-                units: try seconds(streams: all, team: cores))
+                cores: cores, streams: cores > all ? nil : try seconds(streams: (all + cores - 1) / cores, team: 1, packers: cores),
+                units: try seconds(streams: all, team: cores, packers: 1))
         }
         return (shares, updates.min()!, meetings)
     }

@@ -60,21 +60,25 @@ package struct Intent: Sendable {
 
     package init() {}
 
-    /// Bytes; see `ModelMemory`. On one machine, parameters and slots exist once, in shared memory, and each rank has a gradient.
+    /// Bytes; see `ModelMemory`. On one machine, parameters, slots and packed weights exist once, in shared memory, and each rank has a
+    /// gradient.
     package struct Need: Sendable {
         package var parameters: Int
         package var slots: Int
+        /// Packed weights.
+        package var packed: Int
         /// Bytes of the state and activations of one stream.
         package var activations: Int
 
-        package init(parameters: Int, slots: Int, activations: Int) {
+        package init(parameters: Int, slots: Int, packed: Int, activations: Int) {
             self.parameters = parameters
             self.slots = slots
+            self.packed = packed
             self.activations = activations
         }
 
         /// Bytes that `ranks` ranks on one machine share.
-        func shared(ranks: Int) -> Int { parameters * (1 + ranks) + slots }
+        func shared(ranks: Int) -> Int { parameters * (1 + ranks) + slots + packed }
         /// Bytes of a checkpoint: weights and slots.
         var checkpoint: Int { parameters + slots }
     }

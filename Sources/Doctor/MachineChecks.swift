@@ -131,7 +131,7 @@ struct MachineChecks {
         if let folder = transport.settings["osc_sm_backing_directory"], folder != "/dev/shm" {
             return .ok(check, "in \(folder) (osc_sm_backing_directory)")
         }
-        let because = "parameters and gradients of a machine's ranks are in /dev/shm: without room the job fails at its start"
+        let because = "parameters, packed weights and gradients of a machine's ranks are in /dev/shm: without room the job fails at its start"
         guard memory.sharedTotal > 0, memory.sharedIsWritable else {
             return .problem(
                 check, memory.sharedTotal > 0 ? "/dev/shm cannot be written" : "no /dev/shm", because: because,

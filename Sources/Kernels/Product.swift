@@ -58,6 +58,22 @@ package func multiply(_ a: Matrix, _ slices: Slices, by b: Matrix, into c: Matri
     else { throw KernelError(operation: "the product [\(slices.units.count * slices.blocks),\(a.rows)] x [\(b.rows),\(b.columns)]") }
 }
 
+/// How ranks that have the same weights pack them together: each some panels of every matrix, in memory that all of them see.
+package struct Packing {
+    /// Which of `parts` parts of the panels this rank packs.
+    let part: Int
+    let parts: Int
+    /// Gives all of them the same memory.
+    let buffer: (_ count: Int) throws -> Buffer
+
+    package init(part: Int, of parts: Int, buffer: @escaping (_ count: Int) throws -> Buffer) {
+        (self.part, self.parts, self.buffer) = (part, parts, buffer)
+    }
+
+    /// A rank that packs everything for itself.
+    package static var alone: Packing { Packing(part: 0, of: 1) { Buffer(count: $0) } }
+}
+
 /// A product `c = a W` (or `c += a W`) whose weights are packed once after each change and then serve any number of
 /// products of any number of rows: the recurrent product of T time steps, or one large product.
 ///
@@ -65,6 +81,8 @@ package func multiply(_ a: Matrix, _ slices: Slices, by b: Matrix, into c: Matri
 package final class PackedProduct {
     private let kernels: OpaquePointer
     private let packed: Buffer
+    /// The panels that this rank packs.
+    private let panels: Range<Int>
     private let rows: Int
     private let inputs: Int
     private let outputs: Int
@@ -79,21 +97,22 @@ package final class PackedProduct {
     ///   - outputs: n. `outputStride`: distance between rows of `c`, default n.
     ///   - transposed: the weights are stored as [n, k] (PyTorch's layout, forward) instead of [k, n] (backward).
     ///   - accumulate: add to `c` instead of overwriting it.
-    /// - Throws: `VectorsError`.
+    ///   - packing: who packs the weights.
+    /// - Throws: `VectorsError`; what `packing` throws.
     package convenience init(
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
-        accumulate: Bool
+        accumulate: Bool, packing: Packing = .alone
     ) throws {
         try self.init(
             rows: rows, inputs: inputs, outputs: outputs, inputStride: inputStride, outputStride: outputStride,
-            transposed: transposed, accumulate: accumulate, using: Vectors.chosen)
+            transposed: transposed, accumulate: accumulate, packing: packing, using: Vectors.chosen)
     }
 
     /// The same with instructions of the caller's choice, which this processor must have.
     package init(
         rows: Int, inputs: Int, outputs: Int, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
-        accumulate: Bool, using vectors: Vectors
-    ) {
+        accumulate: Bool, packing: Packing = .alone, using vectors: Vectors
+    ) throws {
         guard let kernels = vectors.kernels else { preconditionFailure("a processor without \(vectors)") }
         precondition(rows > 0 && inputs > 0 && outputs > 0)
         self.kernels = kernels
@@ -104,7 +123,9 @@ package final class PackedProduct {
         self.outputStride = outputStride ?? outputs
         self.transposed = transposed
         self.accumulate = accumulate
-        packed = Buffer(count: lockstep_packed_count(kernels, inputs, outputs))
+        packed = try packing.buffer(lockstep_packed_count(kernels, inputs, outputs))
+        let count = lockstep_panel_count(kernels, outputs)
+        panels = count * packing.part / packing.parts..<count * (packing.part + 1) / packing.parts
     }
 
     /// Floats that packed weights take. In floating point, where no size overflows.
@@ -113,8 +134,7 @@ package final class PackedProduct {
         return Double(lockstep_packed_count(kernels, 1, outputs)) * Double(inputs)
     }
 
-    private var panels: Int { lockstep_panel_count(kernels, outputs) }
-
+    /// Packs this rank's panels. Products need those of all ranks.
     /// - Parameter weights: [k, n], or [n, k] if `transposed`, without gaps between rows; read only during this call.
     package func pack(_ weights: UnsafePointer<Float>) { pack(weights, stride: transposed ? inputs : outputs) }
 
@@ -122,7 +142,7 @@ package final class PackedProduct {
     package func pack(_ weights: Matrix) { pack(weights.base, stride: weights.stride) }
 
     private func pack(_ weights: UnsafePointer<Float>, stride: Int) {
-        lockstep_pack(kernels, weights, stride, transposed, inputs, outputs, 0, panels, packed.base)
+        lockstep_pack(kernels, weights, stride, transposed, inputs, outputs, panels.lowerBound, panels.upperBound, packed.base)
     }
 
     /// - Parameter rows: rows of `a` and `c`, if different from those that the product was created for.

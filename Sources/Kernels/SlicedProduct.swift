@@ -10,17 +10,17 @@ package struct SlicedProduct {
     }
 
     /// As `PackedProduct` of `slices.width` outputs, of which it computes only the slices.
-    /// - Throws: `VectorsError`.
+    /// - Throws: `VectorsError`; what `packing` throws.
     package init(
         rows: Int, inputs: Int, outputs slices: Slices, inputStride: Int? = nil, outputStride: Int? = nil, transposed: Bool,
-        accumulate: Bool
+        accumulate: Bool, packing: Packing = .alone
     ) throws {
         self.slices = slices
         self.transposed = transposed
         products = try (0..<(slices.isEmpty ? 0 : slices.blocks)).map { _ in
             try PackedProduct(
                 rows: rows, inputs: inputs, outputs: slices.units.count, inputStride: inputStride,
-                outputStride: outputStride ?? slices.width, transposed: transposed, accumulate: accumulate)
+                outputStride: outputStride ?? slices.width, transposed: transposed, accumulate: accumulate, packing: packing)
         }
     }
 

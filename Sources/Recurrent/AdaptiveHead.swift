@@ -35,8 +35,9 @@ final class AdaptiveHead: Head {
         }
         plan.touched = plan.parameters.reduce(0) { $0 + SparseRows.blocks($1.shape, $1.blockRows) }
         plan.values = logits
+        plan.packed = shapes.reduce(0) { $0 + $1.packed(width: h) }
         guard logits < 0x1p54 else { return plan }  // too much to be allocated
-        plan.values = shapes.reduce(0) { $0 + $1.values(chunk, width: h) } + ClusterWorkspace.values(shapes, chunk, width: h)
+        plan.values = shapes.reduce(0) { $0 + $1.values(chunk) } + ClusterWorkspace.values(shapes, chunk, width: h)
             + RowLosses.values(chunk) + Double(model.vocabulary) + (chunk.training ? Double(plan.touched) : 0)
         return plan
     }

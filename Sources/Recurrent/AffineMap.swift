@@ -9,22 +9,23 @@ struct AffineMap {
     private let biasGradients: [Matrix]
     private let product: PackedProduct  // [rows, in] x W^T
 
-    /// Values of four bytes that it allocates.
-    static func values(inputs: Int, outputs: Int) -> Double { PackedProduct.count(inputs: inputs, outputs: outputs) }
+    /// Values of four bytes of its packed weights.
+    static func packed(inputs: Int, outputs: Int) -> Double { PackedProduct.count(inputs: inputs, outputs: outputs) }
 
     /// - Parameters:
     ///   - weight, bias: the parameters' names.
-    ///   - rows: at the most.
+    ///   - chunk: whose rows it maps.
     ///   - sums: where gradients go; nil for evaluation.
-    /// - Throws: `VectorsError`.
-    init(weight: String, bias: String, rows: Int, parameters: Arena, sums: GradientSums?) throws {
+    /// - Throws: `VectorsError`; transport errors, the same on all ranks.
+    init(weight: String, bias: String, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) throws {
         weights = parameters.matrix(weight)
         self.bias = parameters.matrix(bias)
         self.sums = sums
         weightGradients = sums?.gradients(of: weight) ?? []
         biasGradients = sums?.gradients(of: bias) ?? []
         product = try PackedProduct(
-            rows: rows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
+            rows: chunk.rows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false,
+            packing: chunk.packers.packing)
     }
 
     /// Call it after every change of the parameters.

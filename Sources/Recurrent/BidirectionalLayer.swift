@@ -26,6 +26,7 @@ final class BidirectionalLayer: Layer {
         plan.parameters += second.parameters
         plan.products += second.products
         plan.touched += second.touched
+        plan.packed += second.packed
         let width = (shape.chunk.training ? 2 : 1) * shape.inputs + shape.output + 1
         plan.values += second.values + shape.chunk.values * Double(width)
         return plan

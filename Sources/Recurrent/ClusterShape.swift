@@ -38,8 +38,11 @@ struct ClusterShape {
     func blockRows(_ chunk: ChunkShape) -> Int { SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: classes) }
 
     /// Values of four bytes that a cluster allocates.
-    func values(_ chunk: ChunkShape, width h: Int) -> Double {
-        2 * chunk.values + PackedProduct.count(inputs: inputs, outputs: classes) + (isTail ? PackedProduct.count(inputs: h, outputs: inputs) : 0)
+    func values(_ chunk: ChunkShape) -> Double { 2 * chunk.values }
+
+    /// Those of its packed weights.
+    func packed(width h: Int) -> Double {
+        PackedProduct.count(inputs: inputs, outputs: classes) + (isTail ? PackedProduct.count(inputs: h, outputs: inputs) : 0)
     }
 }
 

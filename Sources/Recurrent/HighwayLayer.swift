@@ -21,14 +21,15 @@ final class HighwayLayer: ConnectedLayer, Layer {
             ProductPlan(.weightGradients, h, x, chunk.rows),
             ProductPlan(.projectionBackward, chunk.rows, x, h),
         ]
-        plan.values += chunk.values * Double(h) + AffineMap.values(inputs: x, outputs: h)
+        plan.packed += AffineMap.packed(inputs: x, outputs: h)
+        plan.values += chunk.values * Double(h)
         return plan
     }
 
     init(_ shape: LayerShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         precondition(shape.inputs == shape.output)
         map = try AffineMap(
-            weight: shape.name("highway_weight"), bias: shape.name("highway_bias"), rows: shape.chunk.rows, parameters: parameters, sums: sums)
+            weight: shape.name("highway_weight"), bias: shape.name("highway_bias"), shape.chunk, parameters: parameters, sums: sums)
         arithmetic = CellArithmetic(size: shape.output)
         gate = Buffer(count: shape.chunk.rows * shape.output)
         try super.init(width: shape.output, shape, parameters, sums, clock)

@@ -25,7 +25,7 @@ package protocol Layer: AnyObject, SendableMetatype {
     /// Learns what the next `backward` passes from step to step; nil for nothing.
     var stateGradients: StateGradients? { get set }
 
-    /// Packs the weights; call after every change of the parameters.
+    /// Packs this rank's part of the weights; call after every change of the parameters.
     func packWeights() throws
 
     /// Drops weights for the passes of a step; call after `packWeights`, before `forward`.
@@ -114,7 +114,7 @@ package class GatedLayer {
         plan.shared = (chunk.values + 2 * Double(chunk.batch)) * Double(h) * Double(states.count)  // the first and the carried one too
         plan.values = plan.shared
         if shape.model.resetsState { plan.values += Double(chunk.batch) * Double(h) * Double(states.count) }  // set aside
-        plan.values += SlicedProduct.count(inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates))
+        plan.packed = SlicedProduct.count(inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates))
         plan.values += WeightDrop.values(shape, rows: rows)
         return plan
     }
@@ -129,7 +129,8 @@ package class GatedLayer {
         let chunk = shape.chunk
         self.recurrent = recurrent
         projection = try SlicedProduct(
-            rows: chunk.rows, inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates), transposed: true, accumulate: false)
+            rows: chunk.rows, inputs: shape.inputs, outputs: shape.slices(ofBlocks: gates), transposed: true, accumulate: false,
+            packing: chunk.packers.packing)
         batch = chunk.batch
         hidden = shape.hidden
         team = chunk.team

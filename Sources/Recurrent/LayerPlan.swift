@@ -10,10 +10,12 @@ package struct LayerPlan {
     package var products: [ProductPlan] = []
     /// Blocks of sparse parameters (`SparseRows`) that a step touches at most.
     package var touched = 0
-    /// Values of four bytes that the layer allocates beside its parameters and their gradients. In floating point, where no
-    /// size overflows; exact below 2^53.
+    /// Values of four bytes that the layer allocates beside its parameters, their gradients and packed weights. In floating point,
+    /// where no size overflows; exact below 2^53.
     package var values = 0.0
-    /// Of these, what the ranks of a team share.
+    /// Packed weights, the same.
+    package var packed = 0.0
+    /// Of `values`, what the ranks of a team share.
     package var shared = 0.0
     /// The setting because of which the ranks of a team cannot share the units; nil if they can.
     package var unshared: String? = "this layer"
@@ -92,17 +94,22 @@ package struct ChunkShape {
     package let nodes: [Int]
     /// The ranks that compute these streams together.
     package let team: Team
+    /// The ranks that have the same packed weights: those of a machine where each has streams of its own.
+    package let packers: Team
 
-    package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = [], team: Team = Team()) {
+    package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = [], team: Team = Team(), packers: Team = Team()) {
         self.steps = steps
         self.batch = batch
         self.training = training
         self.nodes = nodes
         self.team = team
+        self.packers = packers
     }
 
     /// The same with one step, for what has one row of each stream.
-    var oneStep: ChunkShape { ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes, team: team) }
+    var oneStep: ChunkShape {
+        ChunkShape(steps: 1, batch: batch, training: training, nodes: nodes, team: team, packers: packers)
+    }
 
     /// Sums of right children that the deepest node's tree needs beside its result (`SumTree`); 0 without shards.
     var partialSums: Int { nodes.map { SumTree.partialSums(of: $0) { _ in false } }.max() ?? 0 }

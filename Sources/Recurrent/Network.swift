@@ -19,6 +19,8 @@ package final class Network {
     /// Global index of stream 0, for the dropout masks; may change between a backward pass and the next forward one.
     package var firstStream: Int
     private let team: Team
+    /// The ranks that have the same packed weights.
+    private let packers: Team
     private let clock: PhaseClock
 
     /// Kept because embedding, layers and output layer have pointers into them.
@@ -59,15 +61,18 @@ package final class Network {
     /// - Parameters:
     ///   - sums: where gradients go, and in which order rows are added up; nil for evaluation.
     ///   - team: the ranks that compute these streams together; all of them make this network, and call the same in the same order.
+    ///   - packers: those that have the same packed weights, which they pack together; the same holds for them. No rank packs while
+    ///     another may still use what was packed before.
     package init(
         _ configuration: ModelConfiguration, parameters: Arena, sums: GradientSums?, batch: Int, steps: Int, firstStream: Int,
-        team: Team = Team(), clock: PhaseClock
+        team: Team = Team(), packers: Team = Team(), clock: PhaseClock
     ) throws {
         precondition(batch > 0 && steps > 0)
         self.configuration = configuration
         self.batch = batch
         self.firstStream = firstStream
         self.team = team
+        self.packers = packers
         self.clock = clock
         maximumSteps = steps
         self.sums = sums
@@ -75,7 +80,7 @@ package final class Network {
         arenas = [parameters] + (sums?.nodes.map(\.gradients) ?? [])
         let chunk = ChunkShape(
             steps: steps, batch: batch, training: sums != nil,
-            nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [], team: team)
+            nodes: sums?.isSharded == true ? sums!.nodes.map(\.shards.count) : [], team: team, packers: packers)
         encoder = try configuration.encoder.init(configuration, chunk, parameters: parameters, sums: sums)
         layers = try (0..<configuration.layers).map { index in
             let shape = LayerShape(model: configuration, index: index, chunk: chunk)
@@ -109,7 +114,8 @@ package final class Network {
         return width * chunk.values + SequencePool.values(model, chunk)
     }
 
-    /// Packs the weights for the products; call after every change of the parameters.
+    /// Packs this rank's part of the weights for the products; call after every change of the parameters. The other parts are
+    /// waited for by `forward`.
     package func packWeights() throws {
         try encoder.packWeights()
         for layer in layers { try layer.packWeights() }
@@ -155,6 +161,7 @@ package final class Network {
         self.context = dropout.dropsAny && !gradientBuffers.isEmpty ? context : nil
         clock.enter(.packing)
         for layer in layers { layer.dropWeights(self.context) }
+        try packers.meet(clock)
         clock.enter(.embedding)
         let embedded = input(ofLayer: 0)
         let rows = team.range(of: embedded.rows)

@@ -19,26 +19,26 @@ struct RecurrentProduct {
             ProductPlan(.recurrenceBackward, chunk.batch, h, rows, times: times ?? chunk.steps - 1),
             ProductPlan(.weightGradients, rows, h, chunk.rows),
         ]
-        plan.values += SlicedProduct.count(inputs: h, outputs: shape.slices(ofBlocks: rows / h))
-        if chunk.training { plan.values += SlicedProduct.count(inputs: rows, outputs: shape.slices(ofBlocks: 1)) }
+        plan.packed += SlicedProduct.count(inputs: h, outputs: shape.slices(ofBlocks: rows / h))
+        if chunk.training { plan.packed += SlicedProduct.count(inputs: rows, outputs: shape.slices(ofBlocks: 1)) }
     }
 
     /// - Parameters:
     ///   - rows: G.
     ///   - stride: distance between rows of `U h` and of its gradient, if it is not G.
     ///   - accumulate: add `U h` to its place instead of overwriting that.
-    /// - Throws: `VectorsError`.
+    /// - Throws: `VectorsError`; transport errors, the same on all ranks.
     init(_ shape: LayerShape, rows: Int, stride: Int? = nil, accumulate: Bool) throws {
         let (chunk, h) = (shape.chunk, shape.hidden)
         self.rows = rows
         product = try SlicedProduct(
             rows: chunk.batch, inputs: h, outputs: shape.slices(ofBlocks: rows / h), outputStride: stride, transposed: true,
-            accumulate: accumulate)
+            accumulate: accumulate, packing: chunk.packers.packing)
         backwardProduct =
             chunk.training
             ? try SlicedProduct(
                 rows: chunk.batch, inputs: rows, outputs: shape.slices(ofBlocks: 1), inputStride: stride, transposed: false,
-                accumulate: false) : nil
+                accumulate: false, packing: chunk.packers.packing) : nil
     }
 
     /// - Parameter weights: U, [G, H]; read only during this call.

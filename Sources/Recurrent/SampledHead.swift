@@ -46,6 +46,7 @@ final class SampledHead: Head {
         ]
         let most = rows + k
         plan.touched = 2 * most
+        plan.packed = 0
         let blockRows = SoftmaxHead.blockRows(rows: rows, vocabulary: k)
         plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + k + 1))
         plan.values += Double(most + model.vocabulary + 2 * most) + Double((1 + chunk.partialSums) * most * (h + 1))

@@ -47,9 +47,11 @@ final class SoftmaxCluster {
         }
         blockRows = shape.blockRows(chunk)
         product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false)
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false,
+            packing: chunk.packers.packing)
         projectionProduct = try projection.map { [blockRows] in
-            try PackedProduct(rows: blockRows, inputs: $0.columns, outputs: $0.rows, transposed: true, accumulate: false)
+            try PackedProduct(rows: blockRows, inputs: $0.columns, outputs: $0.rows, transposed: true, accumulate: false,
+                packing: chunk.packers.packing)
         }
         self.sums = sums
         self.workspace = workspace

@@ -43,10 +43,11 @@ final class SoftmaxHead: Head {
             ProductPlan(.outputBackward, v, h, rows),
         ]
         let logits = chunk.values * Double(v)
-        plan.values = SlicedProduct.count(inputs: h, outputs: chunk.team.slices(ofBlocks: 1, width: v)) + logits
-        guard plan.values < 0x1p54 else { return plan }  // too much to be allocated
+        plan.packed = SlicedProduct.count(inputs: h, outputs: chunk.team.slices(ofBlocks: 1, width: v))
+        plan.values = logits
+        guard logits < 0x1p54 else { return plan }  // too much to be allocated
         let blockRows = blockRows(rows: rows, vocabulary: v)
-        plan.values += Double(blockRows * v) - logits
+        plan.values = Double(blockRows * v)
         plan.shared = Double(blockRows * v)
         if chunk.training, !chunk.team.isAlone {
             plan.shared += 2 * chunk.values
@@ -70,7 +71,7 @@ final class SoftmaxHead: Head {
         team = chunk.team
         product = try SlicedProduct(
             rows: blockRows, inputs: weights.columns, outputs: chunk.team.slices(ofBlocks: 1, width: weights.rows), transposed: true,
-            accumulate: false)
+            accumulate: false, packing: chunk.packers.packing)
         logits = try chunk.team.buffer(count: blockRows * weights.rows)
         losses = chunk.training && !chunk.team.isAlone ? try chunk.team.buffer(count: 2 * chunk.rows) : Buffer(count: 0)
         shards =

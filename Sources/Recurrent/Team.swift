@@ -1,10 +1,10 @@
 import Diagnostics
 import Kernels
 
-/// The ranks that compute the same streams together: each computes a range of the hidden units of every layer, and of the
-/// vocabulary, in memory that all of them see.
+/// Ranks of a machine that share work, in memory that all of them see: those that compute the same streams, each a range of the
+/// hidden units of every layer and of the vocabulary; or those that pack the same weights, each some panels.
 ///
-/// What a rank needs of the others' units is complete once all have met. With one rank the range is everything, and meeting nothing.
+/// What a rank needs of the others' parts is complete once all have met. With one rank the part is everything, and meeting nothing.
 /// Since an element of a product depends neither on the others nor on who computes it, the number of ranks changes no byte.
 package final class Team {
     package let rank: Int
@@ -50,6 +50,9 @@ package final class Team {
     /// This rank's share of the columns of `blocks` blocks of `width` units each.
     func slices(ofBlocks blocks: Int, width: Int) -> Slices { Slices(range(of: width), ofBlocks: blocks, width: width) }
 
+    /// The packing of weights that all ranks of the team need.
+    var packing: Packing { Packing(part: rank, of: size) { try self.buffer(count: $0) } }
+
     /// Returns once every rank of the team has called it; then all see what each has written.
     /// - Throws: `TeamError`.
     package func meet(_ clock: PhaseClock) throws {
@@ -70,7 +73,6 @@ package struct TeamError: DiagnosedError {
     package var kind: FailureKind { .internal }
     package var diagnosis: Diagnosis {
         Diagnosis(
-            "another rank of this machine failed in the middle of a step", location: "exchange.split: units",
-            remedy: "see that rank's message")
+            "another rank of this machine failed in the middle of a step", remedy: "see that rank's message")
     }
 }

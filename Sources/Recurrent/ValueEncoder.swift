@@ -18,13 +18,14 @@ final class ValueEncoder: InputEncoder {
             ParameterPlan(biasName, [e], .constant(0)),
         ]
         plan.products = [ProductPlan(.projection, chunk.rows, e, d), ProductPlan(.weightGradients, e, d, chunk.rows)]
-        plan.values = chunk.values * Double(d) + AffineMap.values(inputs: d, outputs: e)
+        plan.packed = AffineMap.packed(inputs: d, outputs: e)
+        plan.values = chunk.values * Double(d)
         return plan
     }
 
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) throws {
         map = try AffineMap(
-            weight: ValueEncoder.weightName, bias: ValueEncoder.biasName, rows: chunk.rows, parameters: parameters, sums: sums)
+            weight: ValueEncoder.weightName, bias: ValueEncoder.biasName, chunk, parameters: parameters, sums: sums)
         values = Buffer(count: chunk.rows * map.weights.columns)
     }
 

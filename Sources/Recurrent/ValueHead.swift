@@ -23,13 +23,14 @@ final class ValueHead: Head {
         plan.products = [
             ProductPlan(.output, rows, k, h), ProductPlan(.outputBackward, rows, h, k), ProductPlan(.weightGradients, k, h, rows),
         ]
-        plan.values = AffineMap.values(inputs: h, outputs: k) + chunk.values * Double(k)
+        plan.packed = AffineMap.packed(inputs: h, outputs: k)
+        plan.values = chunk.values * Double(k)
         return plan
     }
 
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?, clock: PhaseClock) throws {
         map = try AffineMap(
-            weight: ValueHead.weightName, bias: ValueHead.biasName, rows: chunk.rows, parameters: parameters, sums: sums)
+            weight: ValueHead.weightName, bias: ValueHead.biasName, chunk, parameters: parameters, sums: sums)
         self.sums = sums
         batch = chunk.batch
         outputs = Buffer(count: chunk.rows * map.weights.rows)

@@ -51,7 +51,7 @@ final class WindowLayer: Layer {
         }
         plan.values = chunk.values * Double(inputs + h + (shape.model.tellsSequencesApart ? max(inputs, h) : 0))
         plan.values += 2 * Double(chunk.batch) * Double(carried)
-        plan.values += Double(n) * PackedProduct.count(inputs: inputs, outputs: h)
+        plan.packed = Double(n) * PackedProduct.count(inputs: inputs, outputs: h)
         RowNormalizer.add(to: &plan, shape, gain: "gain", parts: [h])
         return plan
     }
@@ -70,7 +70,8 @@ final class WindowLayer: Layer {
         biasGradients = sums?.gradients(of: shape.name("bias")) ?? []
         projections = try (0..<n).map {
             try PackedProduct(
-                rows: chunk.rows, inputs: shape.inputs, outputs: shape.hidden, transposed: true, accumulate: $0 > 0)
+                rows: chunk.rows, inputs: shape.inputs, outputs: shape.hidden, transposed: true, accumulate: $0 > 0,
+                packing: chunk.packers.packing)
         }
         history = Buffer(count: (n - 1 + chunk.steps) * chunk.batch * shape.inputs)
         outputs = Buffer(count: chunk.rows * shape.hidden)

@@ -47,7 +47,8 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
         batch = streams.count
         store = try ParameterStore(
             model, rule: options.optimizer, part: Self.part(layout, options.exchange, machines),
-            gradients: team.rank == 0 ? layout.count : 0, listed: Self.listed(options, streams: streams.count), machines: machines, communicator: communicator, clock: clock)
+            gradients: team.rank == 0 ? layout.count : 0, listed: Self.listed(options, streams: streams.count),
+            buffers: options.sharedBuffers(ranks: communicator.size), machines: machines, communicator: communicator, clock: clock)
         let here = machines.here
         let memory = store.gradients
         let holders = team.isAlone ? Array(0..<here.size) : [0]

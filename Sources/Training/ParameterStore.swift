@@ -32,16 +32,17 @@ final class ParameterStore {
     /// - Parameters:
     ///   - gradients: floats of gradients that this rank needs.
     ///   - listed: the most blocks that this rank touches in a step.
+    ///   - buffers: floats that the machine's ranks will share beside all that.
     /// - Throws: `CollectiveFailure`, the same on all ranks, if a machine has too little memory; transport errors.
     init(
-        _ model: ModelConfiguration, rule: OptimizerRule, part: Part, gradients: Int, listed: Int, machines: MachineGroups,
+        _ model: ModelConfiguration, rule: OptimizerRule, part: Part, gradients: Int, listed: Int, buffers: Int, machines: MachineGroups,
         communicator: any Communicator, clock: PhaseClock
     ) throws {
         let here = machines.here
         let layout = ParameterLayout(model)
         // If one machine has too little, the ranks of the others must stop as well.
         try communicator.together("sharing memory") {
-            let once = here.rank == 0 ? (1 + rule.name.slots.count) * layout.count : 0
+            let once = here.rank == 0 ? (1 + rule.name.slots.count) * layout.count + buffers : 0
             try here.requireSharedMemory(once + gradients + listed + 1)
         }
         func sharedArena() throws -> Arena {

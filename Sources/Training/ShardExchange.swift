@@ -72,7 +72,7 @@ final class ShardExchange: GradientExchange {
         let tokens = options.unroll.maximumLength * own.count * plan.width
         store = try ParameterStore(
             model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: nodes.count * stride, listed: tokens,
-            machines: machines, communicator: communicator, clock: clock)
+            buffers: options.sharedBuffers(ranks: communicator.size), machines: machines, communicator: communicator, clock: clock)
         let memory = store.gradients
         let floats = memory.part(of: machines.here.rank)
         embeddingOffset = model.tied ? layout.count : nil

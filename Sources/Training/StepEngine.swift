@@ -10,6 +10,8 @@ final class StepEngine {
     let model: Network
     private let exchange: any GradientExchange
     private let team: Team
+    /// The ranks of this machine where each has streams of its own.
+    private let packers: Team
     private let signals: SignalSum
     private let clock: PhaseClock
 
@@ -30,14 +32,15 @@ final class StepEngine {
             exchange = try OverlappedExchange(
                 options, streams: streams, team: team, machines, communicator: communicator, clock: clock)
         }
-        self.team = team
+        let packers = isAlone || options.teamSize > 1 ? Team() : try Team(machines.here, heartbeat: heartbeat)
+        (self.team, self.packers) = (team, packers)
         store = exchange.store
         let steps = options.unroll.maximumLength
         // If one machine has too little memory for its team, the ranks of the others must stop as well.
         model = try communicator.together("building the network") { [exchange, store] in
             try Network(
                 options.model, parameters: store.parameters, sums: try exchange.makeSums(steps: steps), batch: streams.count,
-                steps: steps, firstStream: streams.lowerBound, team: team, clock: clock)
+                steps: steps, firstStream: streams.lowerBound, team: team, packers: packers, clock: clock)
         }
         signals = SignalSum(losses: options.reproducibleShards ?? 1, of: communicator)
         self.clock = clock
@@ -59,6 +62,7 @@ final class StepEngine {
             return try model.lossAndBackward(batch.targets, observer: observer)
         } catch {
             team.leave()
+            packers.leave()
             throw error
         }
     }

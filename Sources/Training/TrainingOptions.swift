@@ -89,23 +89,30 @@ extension TrainingOptions {
     /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
     package func memory(ranks: Int) -> Int? { memories(ranks: ranks)?.all }
 
-    /// Of these, what the ranks of a team have together.
-    package func teamMemory(ranks: Int) -> Int { memories(ranks: ranks)?.shared ?? 0 }
+    /// Of these, what exists once for the ranks of a machine beside parameters and slots; see `ModelMemory.shared`.
+    package func sharedMemory(ranks: Int) -> Int { memories(ranks: ranks)?.training.shared ?? 0 }
 
-    private func memories(ranks: Int) -> (all: Int, shared: Int)? {
+    /// Floats of that beside gradients.
+    func sharedBuffers(ranks: Int) -> Int {
+        guard let training = memories(ranks: ranks)?.training else { return 0 }
+        return (training.shared - (teamSize > 1 ? training.gradients : 0)) / MemoryLayout<Float>.stride
+    }
+
+    private func memories(ranks: Int) -> (all: Int, training: ModelMemory)? {
         let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
         guard reproducibleShards == nil || shards != nil,
             let training = ModelMemory(
                 model, batch: (streams * teamSize + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,
                 optimizerSlots: optimizer.name.slots.count, nodes: shards?.mostNodes ?? [],
-                team: Team(rank: teamSize - 1, size: teamSize)),
+                team: Team(rank: teamSize - 1, size: teamSize),
+                packers: teamSize == 1 ? Team(rank: 0, size: ranks) : Team()),
             let evaluation = RecurrentPredictor.memory(
                 model, streams: validationSteps.map { SequenceEvaluator.width(steps: $0) } ?? Evaluator.width(streams: validation.streams, ranks: ranks),
                 steps: validationSteps ?? Evaluator.chunkLength),
             let flow = gradientFlowEverySteps == 0 ? 0 : GradientFlowProbe.memory(model, lags: unroll.base),
             let sample = samples == nil ? 0 : RecurrentPredictor.memory(model, streams: 1, steps: 1)
         else { return nil }
-        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample) + Double(flow)).rounded()).map { ($0, training.shared) }
+        return Int(exactly: (Double(training.total) + Double(evaluation) + Double(sample) + Double(flow)).rounded()).map { ($0, training) }
     }
 }
 

@@ -111,7 +111,8 @@ struct DoctorCommand: JobCommand {
             optimizerSlots: training.optimizer.name.slots.count)
         {
             intent.need = Intent.Need(
-                parameters: memory.parameters, slots: memory.optimizer, activations: memory.activations / training.streams)
+                parameters: memory.parameters, slots: memory.optimizer, packed: memory.packed,
+                activations: (memory.activations - memory.packed) / training.streams)
         }
         return intent
     }

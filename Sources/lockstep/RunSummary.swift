@@ -86,9 +86,9 @@ struct RunSummary {
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
     }
 
-    /// The bytes of a rank that exist once for all ranks of a machine: parameters and optimizer slots, and what a team shares.
+    /// The bytes of a rank that exist once for all ranks of a machine: parameters, optimizer slots and packed weights, or what a team shares.
     static func sharedMemory(_ options: TrainingOptions, ranks: Int) -> Int {
-        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count + options.teamMemory(ranks: ranks)
+        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count + options.sharedMemory(ranks: ranks)
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.

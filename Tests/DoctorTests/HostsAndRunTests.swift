@@ -138,7 +138,7 @@ import Testing
         // 1 GiB of parameters, one slot, 0.5 GiB of activations a stream.
         let large = intent {
             $0.streams = 16
-            $0.need = Intent.Need(parameters: 1 << 30, slots: 1 << 30, activations: 1 << 29)
+            $0.need = Intent.Need(parameters: 1 << 30, slots: 1 << 30, packed: 0, activations: 1 << 29)
         }
         #expect(Examination.judge([.sound()], large).complaints == [])
         // 16 gradients, parameters and slots do not fit beside 8 GiB of activations: fewer ranks.
@@ -146,6 +146,11 @@ import Testing
         #expect(Examination.judge([tight], large).command[0].hasPrefix("mpirun -n 5 "))
         let ranks = launched().map { $0.with { $0.memory.available = 15 << 30 } }
         #expect(Examination.judge(ranks, large).complaints.contains("problem: memory"))
+        let packed = intent {
+            $0.streams = 16
+            $0.need = Intent.Need(parameters: 1 << 30, slots: 1 << 30, packed: 1 << 30, activations: 1 << 29)
+        }
+        #expect(Examination.judge(launched(), packed).finding("shared memory")?.found.contains("the run needs 19.0 GiB") == true)
         let shared = launched().map { $0.with { $0.memory.sharedFree = 10 << 30 } }
         let finding = Examination.judge(shared, large).finding("shared memory")
         #expect(finding?.verdict == .problem)

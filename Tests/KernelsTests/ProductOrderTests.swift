@@ -75,7 +75,7 @@ import Kernels
                 bTransposed
                     ? columns.flatMap { j in (0..<k).map { b($0, j) } } : (0..<k).flatMap { q in columns.map { b(q, $0) } })
             let z = buffer(rows.flatMap { i in columns.map { c[i * strideC + $0] } })
-            let product = PackedProduct(
+            let product = try PackedProduct(
                 rows: rows.count, inputs: k, outputs: columns.count, transposed: bTransposed, accumulate: accumulate, using: vectors)
             return try withExtendedLifetime((x, y, z)) {
                 product.pack(y.base)

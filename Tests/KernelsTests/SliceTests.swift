@@ -41,6 +41,46 @@ import Testing
         }
     }
 
+    /// Ranks that pack together, each its panels and no others, end in the weights that one packs alone.
+    @Test(arguments: [(1, 3), (33, 70), (64, 260)], [true, false])
+    func packedTogether(shape: (inputs: Int, outputs: Int), transposed: Bool) throws {
+        let (k, n, rows) = (shape.inputs, shape.outputs, 5)
+        let (a, weights) = (random(rows * k, seed: 1), random(k * n, seed: 2))
+        let b = Matrix(weights.base, rows: transposed ? n : k, columns: transposed ? k : n)
+        func product(_ packing: Packing) throws -> PackedProduct {
+            try PackedProduct(rows: rows, inputs: k, outputs: n, transposed: transposed, accumulate: false, packing: packing)
+        }
+        let (c, expected) = (Buffer(count: rows * n), Buffer(count: rows * n))
+        try withExtendedLifetime((a, weights)) {
+            let alone = try product(.alone)
+            alone.pack(b)
+            try alone.run(a.base, into: expected.base)
+            for parts in [2, 3, 7] {
+                let memory = Buffer(count: Int(PackedProduct.count(inputs: k, outputs: n)))
+                memory.fill(.nan)
+                let ranks = try (0..<parts).map { part in
+                    try product(Packing(part: part, of: parts) { count in
+                        #expect(count == memory.count)
+                        return memory
+                    })
+                }
+                var written = 0
+                for rank in ranks.shuffled() {
+                    let before = Array(memory.elements)
+                    rank.pack(b)
+                    written += zip(before, memory.elements).count { $0.isNaN && !$1.isNaN }
+                    #expect(zip(before, memory.elements).allSatisfy { $0.isNaN || $0 == $1 }, "another rank's panels")
+                }
+                #expect(written == memory.count)
+                for rank in ranks {
+                    c.fill(0)
+                    try rank.run(a.base, into: c.base)
+                    #expect(Array(c.elements) == Array(expected.elements), "\(parts) ranks")
+                }
+            }
+        }
+    }
+
     @Test(arguments: [(70, 40, 60, 4), (900, 40, 20, 3), (9, 3, 8, 2)])
     func weightGradients(shape: (rows: Int, inputs: Int, units: Int, blocks: Int)) throws {
         let (rows, n, m) = (shape.rows, shape.inputs, shape.units * shape.blocks)

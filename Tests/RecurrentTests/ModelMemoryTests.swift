@@ -70,7 +70,7 @@ import Testing
         }
 
     /// Odd sizes, so that rounding shows.
-    @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
+    private static func model(_ test: Case) -> ModelConfiguration {
         var model = ModelConfiguration(
             cell: test.cell, window: test.cell == .window ? 5 : 1, normalization: test.normalization, vocabulary: 3001,
             embedding: test.tied || test.connections.needsEqualWidths ? test.bidirectional ? 122 : 61 : 97, hidden: test.hidden,
@@ -87,6 +87,11 @@ import Testing
             let counts = Array(repeating: 1, count: model.vocabulary)
             model.softmax = .sampled(SampledSoftmax(loss: .nce, samples: 77, power: 0.5, counts: counts))
         }
+        return model
+    }
+
+    @Test(arguments: cases) func theFormulaIsExactToTheByte(test: Case) throws {
+        let model = Self.model(test)
         let (batch, steps) = (12, 20)
         let shards = test.nodes.reduce(0, +)
         let memory = try #require(
@@ -133,6 +138,28 @@ import Testing
         let own = memory.total - memory.parameters - memory.shared
         let alone = try #require(ModelMemory(model, batch: 4, steps: 10, training: true, optimizerSlots: 0))
         #expect(alone.shared == 0 && own > 0 && memory.total < alone.total)
+    }
+
+    /// Packed weights, which the ranks of a machine have once; of every cell, connections and heads.
+    @Test(arguments: cases.filter { $0.nodes.isEmpty }) func packedWeightsAreThoseThatRanksShare(test: Case) throws {
+        let model = Self.model(test)
+        let words = Buffer(count: Barrier.count(size: 3))
+        let barrier = Barrier(
+            UnsafeMutableBufferPointer(start: words.base, count: words.count), of: words, rank: 1, size: 3, waiting: { _ in })
+        var shared = 0
+        let packers = Team(rank: 1, size: 3, barrier: barrier) {
+            shared += $0
+            return Buffer(count: $0)
+        }
+        let memory = try #require(
+            ModelMemory(model, batch: 4, steps: 5, training: test.training, optimizerSlots: 0, packers: packers))
+        let layout = ParameterLayout(model)
+        _ = try Network(
+            model, parameters: Arena(layout), sums: test.training ? GradientSums(Arena(layout), batch: 4) : nil, batch: 4, steps: 5,
+            firstStream: 0, packers: packers, clock: PhaseClock())
+        #expect(memory.packed == 4 * shared && memory.shared == memory.packed && shared > 0)
+        let alone = try #require(ModelMemory(model, batch: 4, steps: 5, training: test.training, optimizerSlots: 0))
+        #expect(alone.total == memory.total && alone.shared == 0)
     }
 
     /// Logits in several blocks.
