@@ -49,21 +49,6 @@ extension Layer {
     package func dropWeights(_ context: StepContext?) {}
 }
 
-/// The four parameters that gated cells have, and an Elman network with one gate.
-struct GateParameters {
-    let inputWeights: Matrix  // [G, in]
-    let recurrentWeights: Matrix  // [G, H]
-    let inputBias: Matrix  // [1, G]
-    let recurrentBias: Matrix  // [1, G]
-
-    init(_ arena: Arena, _ shape: LayerShape) {
-        inputWeights = arena.matrix(shape.name("weight_ih"))
-        recurrentWeights = arena.matrix(shape.name("weight_hh"))
-        inputBias = arena.matrix(shape.name("bias_ih"))
-        recurrentBias = arena.matrix(shape.name("bias_hh"))
-    }
-}
-
 /// The parts common to all cells of G = gates * H rows: sizes, weights, hidden states, the input's projection.
 package class GatedLayer {
     /// B; may be lowered from what the layer was made for, and with it the rows of everything.

@@ -185,28 +185,6 @@ package final class Network {
         for layer in layers { layer.rewind() }
     }
 
-    /// The loss of the last chunk, without gradients.
-    /// - Parameters:
-    ///   - targets: [T, B]; -1 where nothing is predicted. Of a classifier's sequence, the last position has the label.
-    ///   - each: called with (t * B + b, nats) of every prediction.
-    package func loss(_ targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)? = nil) throws -> LossSum {
-        guard let pool else { return try head.loss(hidden, targets: targets, each: each) }
-        pool.forward(hidden, targets: targets, batch: batch)
-        return try head.loss(pool.output, targets: pool.targets) { b, nats in each?(pool.row(b), nats) }
-    }
-
-    /// The logits of the last chunk's predictions.
-    /// - Parameters:
-    ///   - targets: as for `loss`; any label says that there is a prediction.
-    ///   - each: called with (t * B + b, [outputs]) of every prediction, in the order of `loss`; the logits are valid during the call.
-    package func predictions(
-        _ targets: UnsafePointer<Int32>, each: (Int, UnsafeMutableBufferPointer<Float>) throws -> Void
-    ) throws {
-        if let pool { pool.forward(hidden, targets: targets, batch: batch) }
-        let (rows, marks) = pool.map { ($0.output, UnsafePointer($0.targets)) } ?? (hidden, targets)
-        for row in 0..<rows.rows where marks[row] >= 0 { try each(pool?.row(row) ?? row, head.logits(of: rows.row(row))) }
-    }
-
     /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
     /// `forward`, which clears the untied embedding's rows again.
     package func lossAndBackward(
@@ -260,12 +238,6 @@ package final class Network {
 
     /// The blocks of the head's sparse parameters that have a gradient in the last `lossAndBackward`.
     package var touchedByHead: UnsafeBufferPointer<Int32> { head.touched }
-
-    /// Logits [V] after the last step of the chunk just run, for one stream; valid until the next call.
-    package func lastLogits(stream: Int = 0) throws -> UnsafeMutableBufferPointer<Float> {
-        let hidden = input(ofLayer: layers.count)
-        return try head.logits(of: hidden.row((steps - 1) * batch + stream))
-    }
 
     /// What the head, or the pool before it, reads of the chunk just run, [steps*B, H].
     package var hidden: Matrix { input(ofLayer: layers.count) }
