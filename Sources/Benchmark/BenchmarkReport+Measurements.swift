@@ -9,7 +9,11 @@ extension BenchmarkReport {
         alone: AloneMeasurement?, splits: SplitMeasurement?
     ) {
         let training = options.training
-        let products = measured.map { ProductCount(training.model, batch: $0.batch, steps: training.unroll.base).divided(by: training.teamSize) }
+        let products = measured.map { rank in
+            let rows = rank.samples.inputRows.map { $0 / options.steps }
+            return ProductCount(training.model, batch: rank.batch, steps: training.unroll.base, inputRows: (rows[0], rows[1]))
+                .divided(by: training.teamSize)
+        }
         program = options.program
         hardware = Hardware(
             processor: Machine.this.processorName, cores: Machine.this.processorCount, lastCacheBytes: Machine.this.lastCache, ranks: measured.count,

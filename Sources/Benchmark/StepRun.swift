@@ -16,6 +16,8 @@ final class StepRun {
         var ceilings: [CeilingSampler.Sample]
         /// Tokens trained by all ranks in all measured steps.
         var tokens: Int
+        /// Rows of the lowest layer's input in the forward and in the backward passes of all measured steps (`Network.inputRows`).
+        var inputRows: [Int]
         /// Allocations in all measured steps together; nil if they cannot be counted.
         var allocations: AllocationCount?
     }
@@ -29,6 +31,7 @@ final class StepRun {
     private let batches: any BatchSource
     private var done = 0
     private var trained = 0
+    private var inputRows = (forward: 0, backward: 0)
 
     /// Collective: afterwards the first step can start. The unroll length must be fixed.
     /// - Parameter team: measures one rank of a team of this size, without the others; nil for what `exchange.split` says.
@@ -67,6 +70,7 @@ final class StepRun {
         let clock = self.step.clock
         let phases = clock.nanoseconds.count
         let before = trained
+        inputRows = (0, 0)
         // Nanoseconds of each phase during each step.
         var elapsed = [UInt64](repeating: 0, count: count * phases)
         var seconds = [Double](repeating: 0, count: count)
@@ -88,7 +92,8 @@ final class StepRun {
         ceilings[count] = try sampler.sample()
         let times = (0..<count).map { k in (0..<phases).map { Double(elapsed[k * phases + $0]) * 1e-9 } }
         return Samples(
-            steps: seconds, phases: times, ceilings: ceilings, tokens: trained - before, allocations: allocations)
+            steps: seconds, phases: times, ceilings: ceilings, tokens: trained - before,
+            inputRows: [inputRows.forward, inputRows.backward], allocations: allocations)
     }
 
     private func takeStep() throws {
@@ -97,5 +102,7 @@ final class StepRun {
         done += 1
         let outcome = try step.run(done, from: batches, schedule: options.schedule, signals: StepSignals())
         trained += outcome.signals.loss.tokens
+        inputRows.forward += step.inputRows.forward
+        inputRows.backward += step.inputRows.backward
     }
 }

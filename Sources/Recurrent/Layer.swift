@@ -68,6 +68,9 @@ package class GatedLayer {
     let states: [Buffer]
     package let state: [Buffer]
     var lines: LineStarts?
+    /// Where the input has a row for each distinct token of the chunk; nil where it has one for each row. So only `project` and
+    /// `finishBackward` read it.
+    final var distinct: DistinctTokens?
     package final var stateGradients: StateGradients?
     /// Rows of `states` that are zero during a step, but still needed as the output of the step before; empty unless lines reset.
     private let aside: [Buffer]  // [B, H]
@@ -92,9 +95,9 @@ package class GatedLayer {
         ]
         plan.state = states.map { StatePlan($0, width: h) }
         plan.products = [
-            ProductPlan(.projection, chunk.rows, rows, shape.inputs),
-            ProductPlan(.weightGradients, rows, shape.inputs, chunk.rows),
-            ProductPlan(.projectionBackward, chunk.rows, shape.inputs, rows),
+            ProductPlan(.projection, shape.inputRows.forward, rows, shape.inputs),
+            ProductPlan(.weightGradients, rows, shape.inputs, shape.inputRows.backward),
+            ProductPlan(.projectionBackward, shape.inputRows.backward, shape.inputs, rows),
         ]
         plan.shared = (chunk.values + 2 * Double(chunk.batch)) * Double(h) * Double(states.count)  // the first and the carried one too
         plan.values = plan.shared
@@ -134,41 +137,56 @@ package class GatedLayer {
     package func packWeights() throws {
         projection.pack(weights.inputWeights)
         if let weightDrop { return weightDrop.weightsChanged() }
-        packRecurrent(weights.recurrentWeights)
+        recurrent.pack(weights.recurrentWeights)
     }
 
     package final func dropWeights(_ context: StepContext?) {
-        if let left = weightDrop?.weights(in: context) { packRecurrent(left) }
-    }
-
-    /// - Parameter weights: U, or what a step leaves of it.
-    private func packRecurrent(_ weights: Matrix) {
-        var row = 0
-        for product in recurrent {
-            product.pack(weights.rows(row, count: product.rows))
-            row += product.rows
-        }
+        if let left = weightDrop?.weights(in: context) { recurrent.pack(left) }
     }
 
     /// `W x` of every step, [steps*B, G].
     final func project(_ input: Matrix, into result: UnsafeMutablePointer<Float>) throws {
         precondition(input.stride == input.columns)
         try projection.run(input.base, into: result, rows: input.rows)
+        distinct?.spread(result, gateColumns)
     }
 
-    /// The end of a backward pass in which `deltas` [steps*B, G] are dL/d(W x): the gradient of the input weights, and dL/d(input).
+    /// This rank's units in the rows of all gates.
+    private var gateColumns: Slices { team.slices(ofBlocks: weights.inputWeights.rows / hidden, width: hidden) }
+
+    /// The end of a backward pass in which `deltas` [steps*B, G] are dL/d(W x), and are not needed afterwards: the gradient of the input
+    /// weights, and dL/d(input).
     /// - Parameters:
     ///   - recurrentDeltas: dL/d(U h); may be `deltas`.
     ///   - further: computes the gradients of biases and of what else the cell has.
-    ///   - recurrent: computes the gradient of U from `recurrentDeltas`, the last of all.
+    ///   - recurrent: computes the gradient of U from `recurrentDeltas`, after `further`.
     final func finishBackward(
         _ deltas: Matrix, _ input: Matrix, inputGradient: Matrix, recurrentDeltas: Matrix, pause: () throws -> Void,
         further: (LayerGradients) -> Void, recurrent: (LayerGradients) throws -> Void
     ) throws {
         guard let gradients else { preconditionFailure("a layer made for evaluation") }
+        if distinct == nil { try finishProjection(deltas, input, inputGradient, gradients, pause) }
+        clock.enter(.weightGradients)
+        further(gradients)
+        weightDrop?.scale(recurrentDeltas)
+        try recurrent(gradients)
+        weightDrop?.clearDropped(of: gradients.recurrentWeights)
+        if let distinct {
+            try pause()
+            // Sums take the place of deltas that nobody needs any more.
+            try meetTeam()
+            distinct.sum(deltas.base, gateColumns)
+            try meetTeam()
+            try finishProjection(deltas.rows(0, count: distinct.count), input, inputGradient, gradients, pause)
+        }
+        try meetTeam()
+    }
+
+    private func finishProjection(
+        _ deltas: Matrix, _ input: Matrix, _ inputGradient: Matrix, _ gradients: LayerGradients, _ pause: () throws -> Void
+    ) throws {
         clock.enter(.weightGradients)
         try gradients.multiply(deltas, by: input, into: gradients.inputWeights)
-        further(gradients)
         try pause()
         clock.enter(.projectionBackward)
         let inputs = team.range(of: inputGradient.columns)
@@ -176,11 +194,6 @@ package class GatedLayer {
             deltas, by: weights.inputWeights.columns(inputs.lowerBound, count: inputs.count),
             into: inputGradient.columns(inputs.lowerBound, count: inputs.count))
         try pause()
-        clock.enter(.weightGradients)
-        weightDrop?.scale(recurrentDeltas)
-        try recurrent(gradients)
-        weightDrop?.clearDropped(of: gradients.recurrentWeights)
-        try meetTeam()
     }
 
     // MARK: Step by step

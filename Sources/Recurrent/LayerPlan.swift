@@ -96,6 +96,9 @@ package struct ChunkShape {
     package let team: Team
     /// The ranks that have the same packed weights: those of a machine where each has streams of its own.
     package let packers: Team
+    /// Where they have been counted: rows of the lowest layer's input in the forward and in the backward pass, if it reads distinct
+    /// tokens (`DistinctTokens`).
+    var inputRows: (forward: Int, backward: Int)?
 
     package init(steps: Int, batch: Int, training: Bool, nodes: [Int] = [], team: Team = Team(), packers: Team = Team()) {
         self.steps = steps
@@ -136,6 +139,8 @@ package struct LayerShape {
 
     /// Width of the layer's input.
     package var inputs: Int { model.width(belowLayer: index) }
+    /// Rows of that in the forward and in the backward pass.
+    var inputRows: (forward: Int, backward: Int) { (index == 0 ? chunk.inputRows : nil) ?? (chunk.rows, chunk.rows) }
     /// H.
     package var hidden: Int { model.hidden[index] }
     /// Width of the output of both directions together, without what a connection adds: H, or 2H.

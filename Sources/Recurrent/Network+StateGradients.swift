@@ -13,7 +13,7 @@ extension Network {
         let result = layers.map { _ in StateGradients(steps: steps, batch: batch) }
         for index in layers.indices.reversed() {
             let next = gradientBuffers[(layers.count - index) % 2]
-            let below = Matrix(next.base, rows: steps * batch, columns: configuration.width(belowLayer: index))
+            let below = Matrix(next.base, rows: input(ofLayer: index).rows, columns: configuration.width(belowLayer: index))
             layers[index].stateGradients = result[index]
             defer { layers[index].stateGradients = nil }
             try layers[index].backward(input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps) {}

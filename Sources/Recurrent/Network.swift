@@ -26,12 +26,12 @@ package final class Network {
     /// Kept because embedding, layers and output layer have pointers into them.
     private let arenas: [Arena]
     let sums: GradientSums?
-    private let encoder: any InputEncoder
+    let encoder: any InputEncoder
     let layers: [any Layer]
     let head: any Head
     /// From the rows of a sequence to the one that the head reads; nil where it reads all.
     let pool: SequencePool?
-    private let embedded: Buffer  // [T, B, E], after dropout
+    private let embedded: Buffer  // [T, B, E], after dropout, or [D, E] of distinct tokens
     private let dropped: [Buffer?]  // each layer's output after dropout, [T, B, H]; nil without
     let gradientBuffers: [Buffer]  // two of [T, B, max(E, H)], in turn dL/d(output) and dL/d(input)
 
@@ -42,6 +42,11 @@ package final class Network {
     private let inputs: Integers  // [T, B], a copy: the backward pass needs them again
     private let lineMarks: Integers  // [T, B], of `LineStarts`; empty where the state is carried over line ends
     var steps = 0
+    private let distinct: DistinctTokens?
+    /// The lowest layer, if it can read distinct tokens.
+    private let lowest: GatedLayer?
+    /// Rows of the lowest layer's input in the forward and in the backward pass of the last chunk: T B, or its distinct tokens.
+    package private(set) var inputRows = (forward: 0, backward: 0)
 
     /// - Parameters:
     ///   - gradients: nil for evaluation, which needs no memory for the backward pass and no dropout.
@@ -90,6 +95,8 @@ package final class Network {
             configuration, configuration.output.rows(chunk), parameters: parameters, sums: sums, clock: clock)
         pool = SequencePool(configuration, chunk)
         dropout = DropoutPlan(configuration)
+        distinct = DistinctTokens(configuration, chunk)
+        lowest = distinct == nil ? nil : layers[0] as? GatedLayer
         let rows = chunk.rows
         inputs = Integers(count: rows)
         lineMarks = Integers(count: configuration.lineEnd == nil ? 0 : rows)
@@ -111,7 +118,7 @@ package final class Network {
             let dropout = DropoutPlan(model)
             for site in 1...model.layers where dropout.drops(at: site) { width += Double(model.width(belowLayer: site)) }
         }
-        return width * chunk.values + SequencePool.values(model, chunk)
+        return width * chunk.values + SequencePool.values(model, chunk) + DistinctTokens.values(model, chunk)
     }
 
     /// Packs this rank's part of the weights for the products; call after every change of the parameters. The other parts are
@@ -120,18 +127,6 @@ package final class Network {
         try encoder.packWeights()
         for layer in layers { try layer.packWeights() }
         try head.packWeights()
-    }
-
-    /// What inputs are numbers of, in a model that reads values; to be set before `forward`.
-    package var inputValues: ValueTable? {
-        get { (encoder as? ValueEncoder)?.table }
-        set { (encoder as? ValueEncoder)?.table = newValue }
-    }
-
-    /// What targets are numbers of, in a model that predicts values; to be set before `loss`.
-    package var targetValues: ValueTable? {
-        get { (head as? ValueHead)?.table }
-        set { (head as? ValueHead)?.table = newValue }
     }
 
     /// The carried state, one [B, H] for each layer and vector (h, then c): layer 0 h, layer 0 c, layer 1 h, ...
@@ -163,11 +158,12 @@ package final class Network {
         for layer in layers { layer.dropWeights(self.context) }
         try packers.meet(clock)
         clock.enter(.embedding)
+        findDistinct()
         let embedded = input(ofLayer: 0)
         let rows = team.range(of: embedded.rows)
         let own = embedded.rows(rows.lowerBound, count: rows.count)
-        try encoder.forward(inputs + rows.lowerBound, into: own)
-        dropWords(self.inputs.base + rows.lowerBound, own)
+        try encoder.forward(encoded + rows.lowerBound, into: own)
+        dropWords(encoded + rows.lowerBound, own)
         try team.meet(clock)
         try drop(embedded, into: embedded, site: 0)
         let lines =
@@ -176,9 +172,30 @@ package final class Network {
         for (index, layer) in layers.enumerated() {
             layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
+            if index == 0 { spreadForShards() }
             try drop(output(ofLayer: index), into: input(ofLayer: index + 1), site: index + 1)
         }
     }
+
+    /// Decides whether the lowest layer reads distinct tokens of this chunk.
+    private func findDistinct() {
+        let rows = steps * batch
+        let found = distinct.flatMap { $0.find(inputs.base, count: rows) ? $0 : nil }
+        lowest?.distinct = found
+        inputRows = (found?.count ?? rows, found?.count ?? rows)
+    }
+
+    /// Sums by shards are of all rows: other tokens stand beside those of a shard on another number of ranks.
+    private func spreadForShards() {
+        guard let found = lowest?.distinct, sums?.isSharded == true else { return }
+        clock.enter(.embedding)
+        found.spread(embedded.base, Slices(0..<configuration.embedding, ofBlocks: 1, width: configuration.embedding))
+        lowest?.distinct = nil
+        inputRows.backward = steps * batch
+    }
+
+    /// What the encoder reads: the chunk, or its distinct tokens.
+    private var encoded: UnsafePointer<Int32> { UnsafePointer(lowest?.distinct?.tokens.base ?? inputs.base) }
 
     /// Restores the carried state from before the last `forward`, so that the same chunk can be run again.
     package func rewind() {
@@ -211,7 +228,7 @@ package final class Network {
                     of: output(ofLayer: index), batch: batch, units: units, lines: layers[index].lines, to: above)
             }
             let next = gradientBuffers[(layers.count - index) % 2]
-            let below = Matrix(next.base, rows: rows, columns: configuration.width(belowLayer: index))
+            let below = Matrix(next.base, rows: input(ofLayer: index).rows, columns: configuration.width(belowLayer: index))
             try layers[index].backward(
                 input(ofLayer: index), outputGradient: above, inputGradient: below, steps: steps,
                 pause: { try observer?.pause() })
@@ -223,10 +240,10 @@ package final class Network {
         if !configuration.freezesEmbedding {
             if context != nil, dropout.dropsWords {
                 let rows = team.range(of: above.rows)
-                dropWords(inputs.base + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
+                dropWords(encoded + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
                 try team.meet(clock)
             }
-            try encoder.backward(inputs.base, outputGradient: above)
+            try encoder.backward(encoded, outputGradient: above)
             try team.meet(clock)
         }
         try observer?.completed(layers.count + 1)
@@ -242,11 +259,12 @@ package final class Network {
     /// What the head, or the pool before it, reads of the chunk just run, [steps*B, H].
     package var hidden: Matrix { input(ofLayer: layers.count) }
 
-    /// What layer `index` reads, [steps*B, in]; for `layers.count`, what the head reads.
+    /// What layer `index` reads, [steps*B, in], or of distinct tokens; for `layers.count`, what the head reads.
     func input(ofLayer index: Int) -> Matrix {
         let dropped = index == 0 ? embedded : context == nil ? nil : self.dropped[index - 1]
         let base = dropped?.base ?? layers[index - 1].output
-        return Matrix(base, rows: steps * batch, columns: configuration.width(belowLayer: index))
+        let rows = index == 0 ? inputRows.backward : steps * batch
+        return Matrix(base, rows: rows, columns: configuration.width(belowLayer: index))
     }
 
     /// Before dropout, [steps*B, out].

@@ -11,6 +11,8 @@ import Kernels
 ///     recurrence backward  2 (T-1) B G H     gru: 2 (T-1) B 2H H + 2 T B H H, for r h is a product's input
 ///     weight gradients     2 T B G (in + H)
 ///     projection backward  2 T B G in
+///
+/// For layer 0, projection and what follows from it have as many rows as distinct tokens in place of T B, where they are so computed.
 package struct ProductCount: Sendable {
     /// Operations by raw value of the phase.
     private var counts = [Int](repeating: 0, count: PhaseClock.Phase.allCases.count)
@@ -18,8 +20,12 @@ package struct ProductCount: Sendable {
     /// - Parameters:
     ///   - batch: B.
     ///   - steps: T.
-    package init(_ model: ModelConfiguration, batch: Int, steps: Int) {
-        let chunk = ChunkShape(steps: steps, batch: batch, training: true)
+    ///   - inputRows: those of the lowest layer's input, where they have been counted (`Network.inputRows`); nil: T B.
+    package init(
+        _ model: ModelConfiguration, batch: Int, steps: Int, inputRows: (forward: Int, backward: Int)? = nil
+    ) {
+        var chunk = ChunkShape(steps: steps, batch: batch, training: true)
+        chunk.inputRows = inputRows
         for product in model.plans(chunk).flatMap(\.products) {
             self[product.phase] += 2 * product.rows * product.columns * product.inner * product.times
         }

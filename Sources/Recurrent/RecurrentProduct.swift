@@ -60,3 +60,15 @@ struct RecurrentProduct {
         try backwardProduct.run(deltas, into: result, rows: rows)
     }
 }
+
+extension [RecurrentProduct] {
+    /// Packs the products of a cell, which have U's rows in order.
+    /// - Parameter weights: U, or what a step leaves of it, [G, H].
+    func pack(_ weights: Matrix) {
+        var row = 0
+        for product in self {
+            product.pack(weights.rows(row, count: product.rows))
+            row += product.rows
+        }
+    }
+}

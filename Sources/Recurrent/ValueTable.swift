@@ -19,3 +19,17 @@ package struct ValueTable {
     /// Whether the row is one of NaN: nothing was measured.
     func isAbsent(_ index: Int32) -> Bool { row(index)[0].isNaN }
 }
+
+extension Network {
+    /// What inputs are numbers of, in a model that reads values; to be set before `forward`.
+    package var inputValues: ValueTable? {
+        get { (encoder as? ValueEncoder)?.table }
+        set { (encoder as? ValueEncoder)?.table = newValue }
+    }
+
+    /// What targets are numbers of, in a model that predicts values; to be set before `loss`.
+    package var targetValues: ValueTable? {
+        get { (head as? ValueHead)?.table }
+        set { (head as? ValueHead)?.table = newValue }
+    }
+}

@@ -46,6 +46,8 @@ final class StepEngine {
         self.clock = clock
     }
 
+    /// As `Network.inputRows`.
+    var inputRows: (forward: Int, backward: Int) { model.inputRows }
     /// How often the ranks of the team have met.
     var meetings: Int { team.meetings }
     var speaksForTeam: Bool { team.rank == 0 }

@@ -40,6 +40,8 @@ package final class TrainingStep {
     /// The carried state of this rank's streams, as `Network.state`.
     package var carriedState: [Buffer] { engine.model.state }
 
+    /// As `Network.inputRows`, in the last step.
+    package var inputRows: (forward: Int, backward: Int) { engine.inputRows }
     /// How often the ranks of the team have met.
     package var meetings: Int { engine.meetings }
     /// False where another rank of the team has the same state.

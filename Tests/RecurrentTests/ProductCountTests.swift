@@ -44,6 +44,17 @@ import Testing
         #expect(ProductCount(after, batch: 2, steps: 3)[.recurrenceBackward] == 2 * (2 * 2 * 33 * 11))
     }
 
+    /// Three distinct tokens in six rows, in the forward pass or in both.
+    @Test func distinctTokens() {
+        let model = ModelConfiguration(cell: .elman, vocabulary: 5, embedding: 7, hidden: 11, layers: 2)
+        let (whole, count) = (ProductCount(model, batch: 2, steps: 3), ProductCount(model, batch: 2, steps: 3, inputRows: (3, 3)))
+        #expect(whole[.projection] - count[.projection] == 2 * 3 * 11 * 7)
+        #expect(whole[.weightGradients] - count[.weightGradients] == 2 * 3 * 11 * 7)
+        #expect(whole[.projectionBackward] - count[.projectionBackward] == 2 * 3 * 11 * 7)
+        #expect(whole.total - count.total == 3 * 2 * 3 * 11 * 7)
+        #expect(whole.total - ProductCount(model, batch: 2, steps: 3, inputRows: (3, 6)).total == 2 * 3 * 11 * 7)
+    }
+
     /// A window of 5 inputs is longer than the chunk.
     @Test func window() {
         let model = ModelConfiguration(cell: .window, window: 5, vocabulary: 5, embedding: 7, hidden: 11, layers: 1)

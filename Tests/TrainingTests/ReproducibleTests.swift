@@ -119,6 +119,19 @@ import Training
         }
     }
 
+    /// The forward pass computes with the distinct tokens of a rank's chunk, the sums of a shard are those of its rows.
+    @Test(arguments: [Cell.lstm, .gru]) func withoutDropoutToo(cell: Cell) throws {
+        let tokens = source.sample(24 * 60 + 5, seed: 1)
+        try withTemporaryFolder { folder in
+            let traces = try [1, 3, 12].map { ranks in
+                var run = run("\(folder)/\(ranks)", cell: cell, tokens: tokens, steps: 10)
+                run.options.model.dropout = DropoutRates(0)
+                return try trace(run, ranks: ranks)
+            }
+            #expect(traces[0].losses.count == 10 && traces[1] == traces[0] && traces[2] == traces[0])
+        }
+    }
+
     /// Saved by p ranks, resumed by q, in the midst of an epoch and at its end (the ninth step).
     @Test(arguments: [(1, 6), (6, 1), (3, 4), (4, 2)], [5, 9]) func anyNumberOfRanksCanResume(ranks: (Int, Int), stop: Int) throws {
         let tokens = source.sample(24 * 60 + 5, seed: 1)

@@ -43,6 +43,12 @@ import Training
         ("lines are cut", { $0.options.model.lineEnd = LineEnd(token: 2, rule: .cut) }),
         ("lines reset the state", { $0.options.model.lineEnd = LineEnd(token: 2, rule: .reset) }),
         ("locked dropout", { $0.options.model.dropout.isLocked = true }),
+        ("no dropout: distinct tokens", { $0.options.model.dropout = DropoutRates(0) }),
+        ("distinct tokens, words are dropped, lines reset the state", {
+            $0.options.model.dropout.input = 0
+            $0.options.model.dropout.embedding = 0.3
+            $0.options.model.lineEnd = LineEnd(token: 2, rule: .reset)
+        }),
         ("words are dropped", { $0.options.model.dropout.embedding = 0.3 }),
         ("penalties", { $0.options.model.penalties.activation = 1; $0.options.model.penalties.slowness = 2 }),
         ("the whole embedding", { $0.options.exchange.sparse = false }),
@@ -56,6 +62,17 @@ import Training
             Self.variants[index].1(&team)
             let (many, one) = (try trace(team, ranks: ranks), try trace(alone, ranks: 1))
             #expect(many == one, "\(Self.variants[index].0)")
+        }
+    }
+
+    /// Every cell computes with the distinct tokens of a chunk where no dropout is below it.
+    @Test(arguments: cells) func distinctTokensToo(cell: Cell) throws {
+        try withTemporaryFolder { folder in
+            var (alone, team) = (run("\(folder)/alone", cell: cell, split: .streams, steps: 8), run("\(folder)/team", cell: cell, steps: 8))
+            alone.options.model.dropout = DropoutRates(0)
+            team.options.model.dropout = DropoutRates(0)
+            let (many, one) = (try trace(team, ranks: 4), try trace(alone, ranks: 1))
+            #expect(many == one)
         }
     }
 
