@@ -137,15 +137,19 @@ static void multiply_part(void *context, long part, long parts) {
     }
 }
 
-void lockstep_multiply_tree(const lockstep_kernels *s, long m, long n, const float *a, long a_stride, const float *b,
-                            long b_stride, const lockstep_leaves *leaves, float *c, long c_stride, long threads,
-                            float *workspace) {
+void lockstep_multiply_tree(const lockstep_kernels *s, long m, long n, const lockstep_slices *slices, const float *a,
+                            long a_stride, const float *b, long b_stride, const lockstep_leaves *leaves, float *c, long c_stride,
+                            long threads, float *workspace) {
     const long k = leaf_rows(leaves), total = k * leaves->count;
     product x = {s, m, n, a, a_stride, b, b_stride, leaves, c, c_stride, k, total, workspace,
                  workspace + packed_floats(s, total, n)};
     const long most = smaller(threads, lockstep_threads());
     const long useful = total * n / WORTH_SHARING < 1 ? 1 : most;
     lockstep_parallel(smaller(useful, lockstep_panel_count(s, n)), pack_part, &x);
-    lockstep_parallel(m * n * total / WORTH_SHARING < most ? 1 : smaller(most, parts_of(m, block_rows(s, total))),
-                      multiply_part, &x);
+    for (long slice = 0; slice < slices->count; slice++) {
+        x.a = a + slice * slices->stride;
+        x.c = c + slice * slices->stride * c_stride;
+        lockstep_parallel(m * n * total / WORTH_SHARING < most ? 1 : smaller(most, parts_of(m, block_rows(s, total))),
+                          multiply_part, &x);
+    }
 }

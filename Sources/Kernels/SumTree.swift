@@ -85,13 +85,22 @@ package final class TreeProduct {
     ///   - a: [k, m], `b`: [k, n], both beginning with the first leaf's first row.
     ///   - c: [m, n].
     package func multiply(_ a: Matrix, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
-        precondition(c.rows == a.columns && c.columns == b.columns)
+        multiply(a, Slices(0..<a.columns, ofBlocks: 1, width: a.columns), by: b, leaves, into: c)
+    }
+
+    /// The same for some rows of c: the same units in each block of rows, for which b is packed once.
+    package func multiply(_ a: Matrix, _ slices: Slices, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
+        precondition(c.rows == a.columns && c.columns == b.columns && slices.width == c.rows)
         precondition(leaves.count * leaves.rows <= rows && b.columns <= columns)
+        if slices.isEmpty { return }
+        var parts = lockstep_slices(count: slices.blocks, stride: slices.stride)
         var shape = lockstep_leaves(
             count: leaves.count, steps: leaves.steps, width: leaves.width, step_stride: leaves.stepStride,
             leaf_stride: leaves.leafStride)
+        let first = slices.units.lowerBound
         lockstep_multiply_tree(
-            vectors.kernels, c.rows, c.columns, a.base, a.stride, b.base, b.stride, &shape, c.base, c.stride, threads, workspace.base)
+            vectors.kernels, slices.units.count, c.columns, &parts, a.base + first, a.stride, b.base, b.stride, &shape, c.row(first),
+            c.stride, threads, workspace.base)
     }
 }
 

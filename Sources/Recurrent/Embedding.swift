@@ -13,7 +13,7 @@ final class Embedding: InputEncoder {
     /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
     private let heads: Integers  // [V]
     private let nexts: Integers  // [T*B]
-    private let partial: Buffer  // [levels, E]
+    private let partial: Buffer  // [levels, columns]
 
     static let name = "encoder.weight"
 
@@ -28,7 +28,8 @@ final class Embedding: InputEncoder {
         ]
         plan.touched = isSparse ? chunk.rows : 0
         if chunk.training, !chunk.nodes.isEmpty {
-            plan.values = Double(model.vocabulary) + chunk.values + Double(chunk.partialSums) * Double(model.embedding)
+            let columns = chunk.team.range(of: model.embedding).count
+            plan.values = Double(model.vocabulary) + chunk.values + Double(chunk.partialSums) * Double(columns)
         }
         return plan
     }
@@ -43,7 +44,7 @@ final class Embedding: InputEncoder {
         clearsGradients = !model.freezesEmbedding && (!model.tied || model.softmax.isSampled || isSharded)
         heads = Integers(count: isSharded ? weights.rows : 0, repeating: -1)
         nexts = Integers(count: isSharded ? chunk.rows : 0, repeating: -1)
-        partial = Buffer(count: isSharded ? chunk.partialSums * weights.columns : 0)
+        partial = Buffer(count: isSharded ? chunk.partialSums * columns.count : 0)
     }
 
     /// Rows are copied as they are.
@@ -61,11 +62,12 @@ final class Embedding: InputEncoder {
     /// time and stream, and the shards along the tree; one without the token adds nothing. The rows must be zero.
     func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix) {
         guard let sums else { preconditionFailure("a model made for evaluation") }
+        let outputGradient = outputGradient.columns(columns.lowerBound, count: columns.count)
         guard sums.isSharded else {
             let gradients = sums.nodes[0].embedding
             for i in 0..<outputGradient.rows {
                 let sum = gradients.row(Int(tokens[i])) + columns.lowerBound
-                add(sum, outputGradient.row(i) + columns.lowerBound, into: sum, count: columns.count)
+                add(sum, outputGradient.row(i), into: sum, count: columns.count)
             }
             return
         }
@@ -80,7 +82,7 @@ final class Embedding: InputEncoder {
                 guard heads[row] == Int32(i) else { continue }  // the row is done
                 heads[row] = -1
                 var next = Int32(i)
-                _ = sum(&next, outputGradient, of: node.shards, into: node.embedding.row(row), level: 0)
+                _ = sum(&next, outputGradient, of: node.shards, into: node.embedding.row(row) + columns.lowerBound, level: 0)
             }
         }
     }
@@ -91,12 +93,11 @@ final class Embedding: InputEncoder {
         _ next: inout Int32, _ gradient: Matrix, of shards: Range<Int>, into result: UnsafeMutablePointer<Float>, level: Int
     ) -> Bool {
         guard let width = sums?.width, next >= 0, Int(next) % batch / width < shards.upperBound else { return false }
-        let columns = gradient.columns
         if shards.count == 1 {
             // 0 + x and not x: a sum of some shards is never -0, so that one without the token need not be added.
-            result.update(repeating: 0, count: columns)
+            result.update(repeating: 0, count: columns.count)
             while next >= 0, Int(next) % batch / width == shards.lowerBound {
-                add(result, gradient.row(Int(next)), into: result, count: columns)
+                add(result, gradient.row(Int(next)), into: result, count: columns.count)
                 next = nexts[Int(next)]
             }
             return true
@@ -105,9 +106,9 @@ final class Embedding: InputEncoder {
         guard sum(&next, gradient, of: shards.lowerBound..<middle, into: result, level: level) else {
             return sum(&next, gradient, of: middle..<shards.upperBound, into: result, level: level)
         }
-        let right = partial.base + level * columns
+        let right = partial.base + level * columns.count
         if sum(&next, gradient, of: middle..<shards.upperBound, into: right, level: level + 1) {
-            add(result, right, into: result, count: columns)
+            add(result, right, into: result, count: columns.count)
         }
         return true
     }

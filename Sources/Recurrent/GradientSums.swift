@@ -117,8 +117,13 @@ package final class GradientSums {
     /// The same for some rows of the weights.
     func multiply(_ deltas: Matrix, _ rows: Slices, by input: Matrix, into results: [Matrix]) throws {
         if rows.isWhole { return try multiply(deltas, by: input, into: results) }
-        precondition(!isSharded, "a team has no shards")
-        try Kernels.multiply(deltas, rows, by: input, into: results[0])
+        guard let product else { return try Kernels.multiply(deltas, rows, by: input, into: results[0]) }
+        for node in results.indices {
+            let first = nodes[node].shards.lowerBound * width
+            product.multiply(
+                deltas.rows(first, count: deltas.rows - first), rows, by: input.rows(first, count: input.rows - first),
+                leaves(ofNode: node, rows: deltas.rows), into: results[node])
+        }
     }
 
     /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.

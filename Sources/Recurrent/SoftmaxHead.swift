@@ -13,8 +13,8 @@ final class SoftmaxHead: Head {
     private let shards: SoftmaxShards?
     private let product: SlicedProduct  // [blockRows, H] x W^T, this rank's tokens
     private let logits: Buffer  // [blockRows, V]
-    private let team: Team
-    private let losses: Buffer  // of each row, [T*B, 2], as numbers in double precision; empty for a rank by itself
+    let team: Team
+    let losses: Buffer  // of each row, [T*B, 2], as numbers in double precision; empty for a rank by itself
     let blockRows: Int
     let clock: PhaseClock
 
@@ -54,7 +54,7 @@ final class SoftmaxHead: Head {
             plan.values += 2 * chunk.values
         }
         if chunk.training, !chunk.nodes.isEmpty {
-            plan.values += SoftmaxShards.values(chunk, vocabulary: v, columns: h, blockRows: blockRows)
+            SoftmaxShards.extend(&plan, chunk, vocabulary: v, columns: h, blockRows: blockRows)
         }
         return plan
     }
@@ -76,9 +76,8 @@ final class SoftmaxHead: Head {
         losses = chunk.training && !chunk.team.isAlone ? try chunk.team.buffer(count: 2 * chunk.rows) : Buffer(count: 0)
         shards =
             if let sums, sums.isSharded {
-                SoftmaxShards(
-                    sums, batch: chunk.batch, rows: chunk.rows, columns: weights.columns, vocabulary: weights.rows,
-                    blockRows: blockRows)
+                try SoftmaxShards(
+                    sums, chunk, columns: weights.columns, vocabulary: weights.rows, blockRows: blockRows)
             } else { nil }
     }
 
@@ -86,7 +85,7 @@ final class SoftmaxHead: Head {
 
     func packWeights() throws { product.pack(weights) }
 
-    private var vocabulary: Int { weights.rows }
+    var vocabulary: Int { weights.rows }
 
     /// Calls `body(first row, W h [n, V])` for the rows of `hidden` [N, H] in blocks, without the bias.
     func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
@@ -138,31 +137,42 @@ final class SoftmaxHead: Head {
     private func lossAndGradientOfTeam(
         _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix
     ) throws -> LossSum {
-        let (tokens, units) = (team.range(of: vocabulary), team.range(of: hidden.columns))
+        let tokens = team.range(of: vocabulary)
         let weightGradients = weightGradients[0].rows(tokens.lowerBound, count: tokens.count)
         let biasGradients = biasGradients[0] + tokens.lowerBound
         biasGradients.update(repeating: 0, count: tokens.count)
-        let nats = losses.doubles
         try forEachBlock(hidden) { first, block in
-            try team.meet(clock)
-            for i in team.range(of: block.rows) {
-                nats[first + i] = differentiate(block.row(i), target: Int(targets[first + i]), bias: nil) ?? 0
-            }
-            try team.meet(clock)
+            try differentiateTogether(block, first: first, targets: targets)
             let ownTokens = block.columns(tokens.lowerBound, count: tokens.count)
             for i in 0..<block.rows { add(biasGradients, ownTokens.row(i), into: biasGradients, count: tokens.count) }
             clock.enter(.outputBackward)
-            try multiply(
-                block, by: weights.columns(units.lowerBound, count: units.count),
-                into: hiddenGradient.rows(first, count: block.rows).columns(units.lowerBound, count: units.count))
+            try multiplyByWeights(block, into: hiddenGradient.rows(first, count: block.rows))
             try multiply(
                 ownTokens, aTransposed: true, by: hidden.rows(first, count: block.rows), into: weightGradients, accumulate: first > 0)
             // Until nobody needs this block any more.
             try team.meet(clock)
         }
         return (0..<hidden.rows).reduce(into: LossSum()) { sum, row in
-            if targets[row] >= 0 { sum += LossSum(total: nats[row], tokens: 1) }
+            if targets[row] >= 0 { sum += LossSum(total: losses.doubles[row], tokens: 1) }
         }
+    }
+
+    /// Logits become the gradients of their rows' losses, which are kept: each rank of the team takes some rows.
+    /// - Parameter first: the block's first row among `targets`.
+    func differentiateTogether(_ block: Matrix, first: Int, targets: UnsafePointer<Int32>) throws {
+        try team.meet(clock)
+        for i in team.range(of: block.rows) {
+            losses.doubles[first + i] = differentiate(block.row(i), target: Int(targets[first + i]), bias: nil) ?? 0
+        }
+        try team.meet(clock)
+    }
+
+    /// From the gradient of a block of logits to that of what the head reads, this rank's units of it.
+    func multiplyByWeights(_ block: Matrix, into gradient: Matrix) throws {
+        let units = team.range(of: gradient.columns)
+        try multiply(
+            block, by: weights.columns(units.lowerBound, count: units.count),
+            into: gradient.columns(units.lowerBound, count: units.count))
     }
 
     /// Logits become the gradient of their row's loss, which is added to `sum` too, if there is one; without a target, zero.

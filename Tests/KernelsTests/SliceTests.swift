@@ -98,6 +98,27 @@ import Testing
         #expect(Array(sliced.elements) == Array(whole.elements))
     }
 
+    /// The same of sums by shards.
+    @Test(arguments: [(5, 40, 60, 4), (12, 33, 20, 3), (3, 300, 8, 1)])
+    func weightGradientsByShards(shape: (shards: Int, inputs: Int, units: Int, blocks: Int)) throws {
+        let (steps, width, n, m) = (7, 2, shape.inputs, shape.units * shape.blocks)
+        let leaves = Leaves(shape.shards, steps: steps, width: width, batch: shape.shards * width)
+        let rows = shape.shards * width * steps
+        let (deltas, input) = (random(rows * m, seed: 1), random(rows * n, seed: 2))
+        let (whole, sliced) = (Buffer(count: m * n), Buffer(count: m * n))
+        let product = try TreeProduct(rows: rows, columns: n)
+        withExtendedLifetime((deltas, input)) {
+            let (a, b) = (Matrix(deltas.base, rows: rows, columns: m), Matrix(input.base, rows: rows, columns: n))
+            product.multiply(a, by: b, leaves, into: Matrix(whole.base, rows: m, columns: n))
+            for units in parts(shape.units) {
+                product.multiply(
+                    a, Slices(units, ofBlocks: shape.blocks, width: shape.units), by: b, leaves,
+                    into: Matrix(sliced.base, rows: m, columns: n))
+            }
+        }
+        #expect(Array(sliced.elements) == Array(whole.elements))
+    }
+
     @Test(arguments: CellOperation.all) func cells(_ operation: CellOperation) {
         let (rows, size) = (3, 50)
         func result(_ parts: [Range<Int>]) -> [[Float]] {

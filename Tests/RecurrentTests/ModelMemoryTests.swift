@@ -122,21 +122,34 @@ import Testing
 
     /// What each rank of a team allocates, of which some exists once for all of them.
     @Test(arguments: [Cell.elman, .lstm, .gru, .gruResetAfter], 0..<3) func theFormulaIsExactForTeams(cell: Cell, rank: Int) throws {
+        for nodes in [[], [4], [1, 2]] { try requireExactness(cell, Team(rank: rank, size: 3), nodes: nodes) }
+    }
+
+    /// - Parameter nodes: shards of each node; empty: no shards.
+    private func requireExactness(_ cell: Cell, _ team: Team, nodes: [Int]) throws {
         var model = ModelConfiguration(
             cell: cell, vocabulary: 301, embedding: 61, hidden: [50, 203], dropout: DropoutRates(0.5))
         model.lineEnd = LineEnd(token: 7, rule: .reset)
-        let team = Team(rank: rank, size: 3)
-        let memory = try #require(ModelMemory(model, batch: 4, steps: 10, training: true, optimizerSlots: 0, team: team))
+        let batch = 12
+        let memory = try #require(
+            ModelMemory(model, batch: batch, steps: 10, training: true, optimizerSlots: 0, nodes: nodes, team: team))
         let tally = Buffer.Tally()
         try Buffer.$tally.withValue(tally) {
             let layout = ParameterLayout(model)
+            var first = 0
+            let parts = nodes.map { count in
+                defer { first += count }
+                return GradientSums.Node(shards: first..<first + count, gradients: Arena(layout))
+            }
+            let sums =
+                parts.isEmpty
+                ? GradientSums(Arena(layout), batch: batch) : try GradientSums(model, nodes: parts, width: batch / first, steps: 10)
             _ = try Network(
-                model, parameters: Arena(layout), sums: GradientSums(Arena(layout), batch: 4), batch: 4, steps: 10, firstStream: 0,
-                team: team, clock: PhaseClock())
+                model, parameters: Arena(layout), sums: sums, batch: batch, steps: 10, firstStream: 0, team: team, clock: PhaseClock())
         }
         #expect(memory.total == tally.bytes)
         let own = memory.total - memory.parameters - memory.shared
-        let alone = try #require(ModelMemory(model, batch: 4, steps: 10, training: true, optimizerSlots: 0))
+        let alone = try #require(ModelMemory(model, batch: batch, steps: 10, training: true, optimizerSlots: 0, nodes: nodes))
         #expect(alone.shared == 0 && own > 0 && memory.total < alone.total)
     }
 

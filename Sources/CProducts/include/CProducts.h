@@ -79,11 +79,11 @@ typedef struct {
 long lockstep_left_leaves(long leaves);
 // Floats of the workspace, aligned to 64 bytes, for k rows of all leaves together, n columns and the given number of threads.
 size_t lockstep_tree_workspace(const lockstep_kernels *kernels, long k, long n, long threads);
-// c [m, n] = a^T b, where each leaf's rows of a [rows, m] and b [rows, n] are one chain, begun at 0, and the leaves are
-// added along the tree. At most `threads` threads share the work.
-void lockstep_multiply_tree(const lockstep_kernels *kernels, long m, long n, const float *a, long a_stride, const float *b,
-                            long b_stride, const lockstep_leaves *leaves, float *c, long c_stride, long threads,
-                            float *workspace);
+// c [.., n] = a^T b, where each leaf's rows of a [rows, ..] and b [rows, n] are one chain, begun at 0, and the leaves are
+// added along the tree: m rows of c in each slice, for all of which b is packed once. At most `threads` threads share the work.
+void lockstep_multiply_tree(const lockstep_kernels *kernels, long m, long n, const lockstep_slices *slices, const float *a,
+                            long a_stride, const float *b, long b_stride, const lockstep_leaves *leaves, float *c, long c_stride,
+                            long threads, float *workspace);
 
 // Denormal numbers become zero, as operands and as results, on this thread: they cost a hundred times a normal operation.
 void lockstep_flush_denormals(void);
