@@ -154,13 +154,13 @@ let package = Package(
             name: "TrainingTests",
             dependencies: [
                 "Training", "Inference", "Recurrent", "NGram", "Optimization", "Checkpoints", "Corpus", "Collectives", "Reporting",
-                "Kernels", "Files", "Randomness", "Diagnostics", "TestSupport",
+                "Kernels", "Platform", "Files", "Randomness", "Diagnostics", "TestSupport",
             ],
             resources: [.copy("Fixtures")]),
         .testTarget(
             name: "ModelExportTests", dependencies: ["ModelExport", "Inference", "Recurrent", "Kernels", "Randomness", "TestSupport"]),
         .testTarget(name: "BenchmarkTests", dependencies: ["Benchmark", "Recurrent", "Kernels", "Collectives", "Files", "TestSupport"]),
-        .testTarget(name: "DoctorTests", dependencies: ["Doctor", "Platform", "TestSupport"]),
+        .testTarget(name: "DoctorTests", dependencies: ["Doctor", "Platform", "Collectives", "TestSupport"]),
         // One rank of the transport's tests under mpirun.
         .executableTarget(
             name: "mpi-conformance", dependencies: ["MPITransport", "Collectives", "Diagnostics", "TestSupport"],

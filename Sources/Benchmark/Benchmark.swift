@@ -98,7 +98,9 @@ package struct Benchmark {
             communicator.rank == 0 ? try measureAlone(run, batch: batch) : nil
         }
         var splits: SplitMeasurement?
-        if machines.across.size == 1, communicator.size > 1, options.training.unshared == nil {
+        // Both splits are those of all ranks of the machine.
+        let isOneTeam = options.training.team.map { $0.count == 1 } ?? true
+        if isOneTeam, machines.across.size == 1, communicator.size > 1, options.training.model.unshared == nil {
             say("measuring streams and units, and what a rank of 8 to 128 would compute")
             splits = try SplitMeasurement(options, steps: slowest(ranks.map(\.samples.steps)), communicator: communicator)
         }
@@ -147,8 +149,8 @@ package struct Benchmark {
         say("measuring rank 0's machine alone")
         return try communicator.together("measuring rank 0's machine alone") {
             guard try here.gatherCoded(communicator.rank).contains(0) else { return nil }
-            let batches = try here.gatherCoded(
-                StreamPartition.owned(by: communicator.rank, of: communicator.size, streams: options.training.streams).count)
+            let speaks = options.training.team?.rank ?? 0 == 0
+            let batches = try here.gatherCoded(speaks ? options.training.streams(of: communicator).count : 0)
             var training = options.training
             training.streams = batches.reduce(0, +)
             let run = try StepRun(training, tokens: options.tokens, communicator: here)

@@ -36,6 +36,7 @@ struct SplitMeasurement {
         if !isShared || streams >= size {
             var training = options.training
             training.exchange.split = isShared ? .streams : .units
+            training.exchange.team = .machine
             let run = try StepRun(training, tokens: options.tokens, communicator: communicator)
             try run.warmUp(options.warmup)
             other = slowest(try communicator.gatherCoded(run.measure(options.steps).steps)).min()!
@@ -51,7 +52,7 @@ struct SplitMeasurement {
 
     /// Collective. Seconds in which the ranks of a team meet once.
     private static func meeting(_ communicator: any Communicator) throws -> Double {
-        let team = try Team(communicator, heartbeat: Heartbeat())
+        let team = try Team(communicator)
         let clock = PhaseClock()
         let times = 500
         return try (0..<5).map { _ in

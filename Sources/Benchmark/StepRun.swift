@@ -38,7 +38,7 @@ final class StepRun {
     /// - Throws: `BenchmarkError.textTooShort`; `PartitionError`, `KernelError`, transport errors.
     init(_ options: TrainingOptions, tokens: TokenStore, communicator: any Communicator, team: Int? = nil) throws {
         var options = options
-        if let team { options.teamSize = team } else { try options.decideSplit(communicator) }
+        if let team { options.team = TeamPlace(withoutOthersOf: team) } else { try options.decideSplit(communicator) }
         self.options = options
         self.communicator = communicator
         sampler = try CeilingSampler()

@@ -229,7 +229,7 @@ extension RunConfiguration {
             "How often ranks on different machines compare their copies of the parameters; 0: only before each save."),
         Setting(
             "training.reproducible_shards", \.training.reproducibleShards, .nullOr(.from(1, to: 65536)), unit: "shards",
-            "Train in this number of shards, which must divide `training.streams` and be a multiple of the number of ranks. Any such number of ranks then gives the same bytes, at a cost; null: off. [More](exactness.md)."),
+            "Train in this number of shards, which must divide `training.streams` and be a multiple of the number of ranks, or where these share units of the number of teams. Any such number then gives the same bytes, at a cost; null: off. [More](exactness.md)."),
 
         Setting(
             "exchange.overlap", \.exchange.overlap, .any,
@@ -244,6 +244,9 @@ extension RunConfiguration {
         Setting(
             "exchange.split", \.exchange.split, .any,
             "What the ranks of a machine share out: `streams`, so that each trains some of them; `units`, so that all train the machine's streams together, each some hidden units and tokens of every layer; `auto`: as the shapes say. [More](scaling.md#streams-or-units)."),
+        Setting(
+            "exchange.team", \.exchange.team, .any,
+            "Where ranks share units: which ranks of a machine do so together. `machine`: all; `cache`: those whose processors share a last-level cache, for which ranks have to be bound; a number: that number of neighbouring ranks, or all where there are fewer. The teams of a machine have streams of their own. [More](scaling.md#teams-smaller-than-a-machine)."),
 
         Setting(
             "checkpoint.every_steps", \.checkpoint.everySteps, .from(0, to: 1_000_000_000_000), unit: "steps",

@@ -81,6 +81,24 @@ extension Machine {
         return withUnsafeBytes(of: names.machine) { String(decoding: $0.prefix { $0 != 0 }, as: UTF8.self) }
     }
 
+    /// The last-level caches of the processors that this process may run on: of each, the processors that share it. Empty if the
+    /// kernel does not say.
+    package var lastCaches: [[Int]] {
+        var caches: [[Int]] = []
+        for processor in processors.allowed where !caches.contains(where: { $0.contains(processor) }) {
+            let folder = "\(Machine.folder)/cpu\(processor)/cache"
+            let last = names(folder).filter { $0.hasPrefix("index") }.max { level(of: "\(folder)/\($0)") < level(of: "\(folder)/\($1)") }
+            guard let last, level(of: "\(folder)/\(last)") > 0, let list = text("\(folder)/\(last)/shared_cpu_list") else { return [] }
+            let sharing = Machine.numbers(inList: list)
+            guard sharing.contains(processor) else { return [] }
+            caches.append(sharing)
+        }
+        return caches
+    }
+
+    /// 1, 2 or 3; 0 if the kernel does not say.
+    private func level(of cache: String) -> Int { number("\(cache)/level") ?? 0 }
+
     /// Bytes of the largest cache of the first core; 32 MiB if the kernel does not say.
     package var lastCache: Int {
         let sizes = (0..<8).compactMap { index -> Int? in

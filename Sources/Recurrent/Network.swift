@@ -185,11 +185,12 @@ package final class Network {
         inputRows = (found?.count ?? rows, found?.count ?? rows)
     }
 
-    /// Sums by shards are of all rows: other tokens stand beside those of a shard on another number of ranks.
+    /// Sums by shards are of all rows: other tokens stand beside those of a shard on another number of ranks. Each rank of a team spreads
+    /// its columns; all have met after the lowest layer, and meet again before anyone reads them.
     private func spreadForShards() {
         guard let found = lowest?.distinct, sums?.isSharded == true else { return }
         clock.enter(.embedding)
-        found.spread(embedded.base, Slices(0..<configuration.embedding, ofBlocks: 1, width: configuration.embedding))
+        found.spread(embedded.base, team.slices(ofBlocks: 1, width: configuration.embedding))
         lowest?.distinct = nil
         inputRows.backward = steps * batch
     }

@@ -150,6 +150,8 @@ extension StartRecord {
         case threadsPerRank = "threads_per_rank"
         case totalSteps = "total_steps"
         case startedFrom = "started_from"
+        case teamSize = "team_size"
+        case teamNote = "team_note"
     }
 }
 

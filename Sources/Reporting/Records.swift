@@ -123,6 +123,10 @@ package struct StartRecord: Sendable, Equatable, Codable {
     package var data: Data
     /// The options that gave the parameters initial values, each with its file; nil for none.
     package var startedFrom: [String]?
+    /// The number of ranks that share hidden units; nil where each has streams of its own.
+    package var teamSize: Int?
+    /// Why these are the ranks of a machine, and not those of a last-level cache; nil if they are what the configuration says.
+    package var teamNote: String?
 
     package struct Data: Sendable, Equatable, Codable {
         package var folder: String

@@ -5,7 +5,7 @@ import Recurrent
 
 /// The sum in the order that is fastest: the last digits depend on the number of ranks.
 ///
-/// The ranks of a machine add up their gradients in shared memory, in place and in rank order. Between machines, ranks with
+/// The ranks of a machine add up their gradients, or those of their teams, in shared memory, in place and in order. Between machines, ranks with
 /// the same part all-reduce it, and each layer's share starts as soon as the backward pass has completed it. Of sparse parameters
 /// (`SparseRows`), only the blocks that the step has touched are summed and sent.
 final class OverlappedExchange: GradientExchange, BackwardObserver {
@@ -18,14 +18,14 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     private let options: ExchangePlan
     /// B.
     private let batch: Int
-    /// The gradients of the ranks on this machine.
+    /// The gradients of the teams on this machine.
     private let sources: UnsafeMutableBufferPointer<UnsafePointer<Float>>
     /// Between machines: one sum for each range of this rank's part, followed, where touched blocks are summed, by one for them.
     private var sums: [any PersistentSum] = []
     /// The touched blocks side by side, for the exchange between machines.
     private var packedBlocks = Buffer(count: 0)
     private let squares: UnsafeMutableBufferPointer<Double>  // one of each tensor
-    /// Of a team that is by itself.
+    /// Of the only team.
     private let teamSquares: TeamSquares?
     /// Whether this rank says what its team has touched.
     private let isSpeaker: Bool
@@ -33,10 +33,10 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
     /// Collective.
     /// - Parameters:
     ///   - streams: those of this rank, or of its team.
-    ///   - team: the ranks of a machine, or this one. A team has one gradient, to which each of its ranks adds what it computes.
+    ///   - teams: a team has one gradient, of which each of its ranks computes a part.
     /// - Throws: `CollectiveFailure`, transport errors.
     init(
-        _ options: TrainingOptions, streams: Range<Int>, team: Team, _ machines: MachineGroups, communicator: any Communicator,
+        _ options: TrainingOptions, streams: Range<Int>, _ teams: TeamsHere, _ machines: MachineGroups, communicator: any Communicator,
         clock: PhaseClock
     ) throws {
         let model = options.model
@@ -47,16 +47,18 @@ final class OverlappedExchange: GradientExchange, BackwardObserver {
         batch = streams.count
         store = try ParameterStore(
             model, rule: options.optimizer, part: Self.part(layout, options.exchange, machines),
-            gradients: team.rank == 0 ? layout.count : 0, listed: Self.listed(options, streams: streams.count),
-            buffers: options.sharedBuffers(ranks: communicator.size), machines: machines, communicator: communicator, clock: clock)
+            gradients: teams.isSpeaker ? layout.count : 0, listed: Self.listed(options, streams: streams.count),
+            buffers: options.sharedBuffers(of: teams, here: machines.here, ranks: communicator.size), machines: machines,
+            communicator: communicator, clock: clock)
         let here = machines.here
         let memory = store.gradients
-        let holders = team.isAlone ? Array(0..<here.size) : [0]
-        sum = Arena(layout, in: Buffer(memory.part(of: team.isAlone ? here.rank : 0), of: memory))
-        sources = .allocate(capacity: holders.count)
-        for rank in holders { sources.initializeElement(at: rank, to: UnsafePointer(memory.part(of: rank).baseAddress!)) }
-        isSpeaker = team.rank == 0
-        teamSquares = team.isAlone || machines.across.size > 1 ? nil : try TeamSquares(layout, of: here)
+        sum = Arena(layout, in: Buffer(memory.part(of: teams.own), of: memory))
+        sources = .allocate(capacity: teams.first.count)
+        for (index, place) in teams.first.enumerated() {
+            sources.initializeElement(at: index, to: UnsafePointer(memory.part(of: place).baseAddress!))
+        }
+        isSpeaker = teams.isSpeaker
+        teamSquares = teams.place.count == 1 && here.size > 1 ? try TeamSquares(layout, of: here) : nil
         if machines.across.size > 1 {
             let lengths = store.part.ranges.map(\.count) + (store.touched == nil ? [] : [0])
             sums = try lengths.map { [machines] in try machines.across.makeSum(upTo: $0, wire: options.exchange.wire) }

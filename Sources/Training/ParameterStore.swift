@@ -32,7 +32,7 @@ final class ParameterStore {
     /// - Parameters:
     ///   - gradients: floats of gradients that this rank needs.
     ///   - listed: the most blocks that this rank touches in a step.
-    ///   - buffers: floats that the machine's ranks will share beside all that.
+    ///   - buffers: floats of shared memory that this rank will ask for beside all that.
     /// - Throws: `CollectiveFailure`, the same on all ranks, if a machine has too little memory; transport errors.
     init(
         _ model: ModelConfiguration, rule: OptimizerRule, part: Part, gradients: Int, listed: Int, buffers: Int, machines: MachineGroups,
@@ -42,8 +42,8 @@ final class ParameterStore {
         let layout = ParameterLayout(model)
         // If one machine has too little, the ranks of the others must stop as well.
         try communicator.together("sharing memory") {
-            let once = here.rank == 0 ? (1 + rule.name.slots.count) * layout.count + buffers : 0
-            try here.requireSharedMemory(once + gradients + listed + 1)
+            let once = here.rank == 0 ? (1 + rule.name.slots.count) * layout.count : 0
+            try here.requireSharedMemory(once + gradients + buffers + listed + 1)
         }
         func sharedArena() throws -> Arena {
             let memory = try here.shareMemory(here.rank == 0 ? layout.count : 0)

@@ -3,16 +3,16 @@ import Kernels
 import Optimization
 import Recurrent
 
-/// The sum whose bytes are the same for any number of ranks, on any machines: nothing that is computed has an order that
-/// depends on them.
+/// The sum whose bytes are the same for any number of ranks, in any teams, on any machines: nothing that is computed has an order
+/// that depends on them.
 ///
-/// All of a rank's streams run forward and backward together, since a row's results do not depend on the rows beside it.
+/// All of a team's streams (a rank with streams of its own is a team) run forward and backward together, since a row's results do not depend on the rows beside it.
 /// Only where rows are added up, in the gradients of weights, biases and embedding, the S streams are K shards: each shard's
-/// rows are one sum, and the shards are added up along one tree. A rank computes the nodes of the tree that lie within its
-/// own shards (`GradientSums`); here each rank finishes its part of the tree from all ranks' nodes, in place, from shared
+/// rows are one sum, and the shards are added up along one tree. A team computes the nodes of the tree that lie within its
+/// own shards (`GradientSums`); here each rank finishes its part of the tree from all teams' nodes, in place, from shared
 /// memory. docs/exactness.md has the promise and the cost.
 ///
-/// On one machine only those rows of the embedding are summed that a rank has read, and with untied weights measured and
+/// On one machine only those rows of the embedding are summed that a team has read, and with untied weights measured and
 /// updated: the others are zero, and adding them would change nothing.
 ///
 /// Between machines, the sums of the largest nodes of each machine are sent to all others: with m machines of
@@ -20,7 +20,7 @@ import Recurrent
 /// a fixed order costs.
 final class ShardExchange: GradientExchange {
     let store: ParameterStore
-    /// After `run`, in this rank's part: the sum over all shards. Before, the sum of this rank's first node.
+    /// After `run`, in this rank's part: the sum over all shards. Before, the sum of its team's first node.
     let sum: Arena
 
     /// The largest number of floats of each node that are sent at once; and of all nodes, which is 1 GiB.
@@ -30,9 +30,10 @@ final class ShardExchange: GradientExchange {
     private let plan: ShardPlan
     private let model: ModelConfiguration
     private let machines: MachineGroups
-    /// Where this rank's gradients go, one for each node, with shards counted from its first.
+    private let isSpeaker: Bool
+    /// Where this team's gradients go, one for each node, with shards counted from its first.
     private let ownNodes: [GradientSums.Node]
-    /// The sums of the nodes of this machine's ranks.
+    /// The sums of the nodes of this machine's teams.
     private let sources: [UnsafePointer<Float>]
     /// The sum of the whole tree, from `sources` or, with several machines, from `gathered`.
     private let root: TreeSum
@@ -56,25 +57,29 @@ final class ShardExchange: GradientExchange {
     /// Collective.
     /// - Throws: `ShardError`, `CollectiveFailure`, transport errors.
     init(
-        _ options: TrainingOptions, shards: Int, _ machines: MachineGroups, communicator: any Communicator, clock: PhaseClock
+        _ options: TrainingOptions, shards: Int, _ teams: TeamsHere, _ machines: MachineGroups, communicator: any Communicator,
+        clock: PhaseClock
     ) throws {
-        plan = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
+        plan = try ShardPlan(
+            streams: options.streams, shards: shards, ranks: teams.place.count * teams.place.size, teamSize: teams.place.size)
         model = options.model
         self.machines = machines
+        isSpeaker = teams.isSpeaker
         let layout = ParameterLayout(model)
         let all = 0..<plan.shards
         let isOneMachine = machines.across.size == 1
         blocks = GradientBlocks(layout)
         ownBlocks = blocks.share(of: machines.here.rank, of: machines.here.size, isSparse: isOneMachine && !model.tied && layout.embedding.isSparse)
         let stride = ShardExchange.nodeLength(model)
-        let nodes = plan.nodes(of: communicator.rank)
-        let own = plan.owned(by: communicator.rank)
+        let nodes = plan.nodes(of: teams.place.number)
+        let own = plan.owned(by: teams.place.number)
         let tokens = options.unroll.maximumLength * own.count * plan.width
         store = try ParameterStore(
-            model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: nodes.count * stride, listed: tokens,
-            buffers: options.sharedBuffers(ranks: communicator.size), machines: machines, communicator: communicator, clock: clock)
+            model, rule: options.optimizer, part: ownBlocks.part(of: blocks), gradients: isSpeaker ? nodes.count * stride : 0,
+            listed: tokens, buffers: options.sharedBuffers(of: teams, here: machines.here, ranks: communicator.size),
+            machines: machines, communicator: communicator, clock: clock)
         let memory = store.gradients
-        let floats = memory.part(of: machines.here.rank)
+        let floats = memory.part(of: teams.own)
         embeddingOffset = model.tied ? layout.count : nil
         ownNodes = nodes.enumerated().map { [model] place, node in
             let arena = UnsafeMutableBufferPointer(rebasing: floats[place * stride..<place * stride + layout.count])
@@ -86,16 +91,13 @@ final class ShardExchange: GradientExchange {
         }
         sum = ownNodes[0].gradients
 
-        // The ranks of each machine; they need not be consecutive.
-        let numbers = try machines.here.allGather([communicator.rank])
-        let hosted = try machines.across.allGather(numbers.flatMap { $0 })
-        let here = hosted[machines.across.rank]
-        sources = here.enumerated().flatMap { [plan] place, rank in
-            (0..<plan.nodes(of: rank).count).map { UnsafePointer(memory.part(of: place).baseAddress! + $0 * stride) }
+        sources = zip(teams.first, teams.numbers).flatMap { [plan] place, team in
+            (0..<plan.nodes(of: team).count).map { UnsafePointer(memory.part(of: place).baseAddress! + $0 * stride) }
         }
-        let given = here.flatMap(plan.nodes)
-        let covers = hosted.map { [plan] ranks in
-            let shards = Set(ranks.flatMap(plan.owned))
+        let given = teams.numbers.flatMap(plan.nodes)
+        // The teams of each machine; they need not be consecutive.
+        let covers = try machines.across.allGather(numbers: teams.numbers).map { [plan] teams in
+            let shards = Set(teams.flatMap(plan.owned))
             return ShardTree.cover(of: all, shards.contains)
         }
         if isOneMachine {
@@ -138,7 +140,7 @@ final class ShardExchange: GradientExchange {
 
     func finishStarted() {}
 
-    var nonFiniteTensor: String? { ownNodes.lazy.compactMap(\.nonFinite).first }
+    var nonFiniteTensor: String? { isSpeaker ? ownNodes.lazy.compactMap(\.nonFinite).first : nil }
 
     /// Floats of a node's sums: the parameters, and with tied weights the embedding's share apart.
     private static func nodeLength(_ model: ModelConfiguration) -> Int {
@@ -150,7 +152,8 @@ final class ShardExchange: GradientExchange {
 
     /// The head's sparse parameters are summed as a whole.
     func publish(_ tokens: UnsafeBufferPointer<Int32>, _ others: UnsafeBufferPointer<Int32>) {
-        rows?.publish(tokens, UnsafeBufferPointer(rebasing: others[..<0]))
+        let none = UnsafeBufferPointer<Int32>(start: nil, count: 0)
+        rows?.publish(isSpeaker ? tokens : none, none)
     }
 
     func run() throws {
@@ -239,18 +242,5 @@ extension GradientSums.Node {
         // Kept apart from the arena with tied weights: an infinity there shows in the first tensor, which is the embedding.
         let apart = (0..<embedding.rows).contains { !sumOfSquares(embedding.row($0), count: embedding.columns).isFinite }
         return apart ? gradients.layout.embedding.name : tensor
-    }
-}
-
-extension Communicator {
-    /// Collective. Every rank's numbers, by rank, on all ranks.
-    fileprivate func allGather(_ numbers: [Int]) throws -> [[Int]] {
-        try allGather(numbers.withUnsafeBytes { Array($0) }).map { bytes in
-            bytes.withUnsafeBytes { bytes in
-                stride(from: 0, to: bytes.count, by: MemoryLayout<Int>.stride).map {
-                    bytes.loadUnaligned(fromByteOffset: $0, as: Int.self)
-                }
-            }
-        }
     }
 }

@@ -22,38 +22,42 @@ enum ShardTree {
     }
 }
 
-/// The assignment of K shards with equal numbers of streams to ranks: each has K / p consecutive shards.
+/// The assignment of K shards with equal numbers of streams to n teams, of which each has K / n consecutive shards. A rank with streams
+/// of its own is a team.
 package struct ShardPlan: Sendable, Equatable {
     package let shards: Int
-    package let ranks: Int
+    package let teams: Int
     /// The number of streams in a shard.
     package let width: Int
 
     /// - Throws: `ShardError`.
-    package init(streams: Int, shards: Int, ranks: Int) throws {
+    package init(streams: Int, shards: Int, ranks: Int, teamSize: Int = 1) throws {
         guard shards > 0, streams % shards == 0 else { throw ShardError.unequalShards(streams: streams, shards: shards) }
-        guard shards % ranks == 0 else { throw ShardError.unequalRanks(shards: shards, ranks: ranks) }
+        teams = ranks / teamSize
+        guard shards % teams == 0 else {
+            throw teamSize == 1 ? ShardError.unequalRanks(shards: shards, ranks: ranks) : .unequalTeams(shards: shards, teams: teams)
+        }
         self.shards = shards
-        self.ranks = ranks
         width = streams / shards
     }
 
-    /// The shards of one rank.
-    func owned(by rank: Int) -> Range<Int> { rank * (shards / ranks)..<(rank + 1) * (shards / ranks) }
+    /// The shards of one team.
+    func owned(by team: Int) -> Range<Int> { team * (shards / teams)..<(team + 1) * (shards / teams) }
 
-    /// The nodes of the tree that one rank sums alone.
-    func nodes(of rank: Int) -> [Range<Int>] { ShardTree.cover(of: 0..<shards, owned(by: rank).contains) }
+    /// The nodes of the tree that one team sums alone.
+    func nodes(of team: Int) -> [Range<Int>] { ShardTree.cover(of: 0..<shards, owned(by: team).contains) }
 
-    /// The shards of each node of the rank that has most nodes, and so most gradients of the whole model.
+    /// The shards of each node of the team that has most nodes, and so most gradients of the whole model.
     var mostNodes: [Int] {
-        (0..<ranks).map { nodes(of: $0).map(\.count) }.max { $0.count < $1.count } ?? []
+        (0..<teams).map { nodes(of: $0).map(\.count) }.max { $0.count < $1.count } ?? []
     }
 }
 
-/// Streams, shards and ranks that do not divide evenly.
+/// Streams, shards, and ranks or teams that do not divide evenly.
 package enum ShardError: DiagnosedError, Equatable {
     case unequalShards(streams: Int, shards: Int)
     case unequalRanks(shards: Int, ranks: Int)
+    case unequalTeams(shards: Int, teams: Int)
 
     package var kind: FailureKind { .usage }
 
@@ -69,6 +73,11 @@ package enum ShardError: DiagnosedError, Equatable {
                 "the ranks cannot have equal numbers of shards", location: "training.reproducible_shards",
                 expected: "\(divisors(of: shards)) ranks for \(shards) shards", found: "\(ranks)",
                 remedy: "start one of these numbers of ranks, or start a new run with a multiple of \(ranks) shards")
+        case .unequalTeams(let shards, let teams):
+            Diagnosis(
+                "the teams of ranks that share units cannot have equal numbers of shards", location: "training.reproducible_shards",
+                expected: "\(divisors(of: shards)) teams for \(shards) shards", found: "\(teams)",
+                remedy: "choose another exchange.team or number of machines, or start a new run with a multiple of \(teams) shards")
         }
     }
 }

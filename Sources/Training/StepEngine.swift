@@ -22,17 +22,18 @@ final class StepEngine {
         _ options: TrainingOptions, streams: Range<Int>, communicator: any Communicator, heartbeat: Heartbeat, clock: PhaseClock
     ) throws {
         let machines = try communicator.machineGroups()
-        let isAlone = machines.here.size == 1
+        let teams = try TeamsHere(options.team ?? TeamPlace(alone: communicator), machines.here)
+        let place = teams.place
         let team =
-            options.teamSize > 1 && !isAlone
-            ? try Team(machines.here, heartbeat: heartbeat) : Team(rank: 0, size: options.teamSize)
+            place.size > 1 && machines.here.size > 1
+            ? try Team(teams, of: machines.here, heartbeat: heartbeat) : Team(rank: place.rank, size: place.size)
         if let shards = options.reproducibleShards {
-            exchange = try ShardExchange(options, shards: shards, machines, communicator: communicator, clock: clock)
+            exchange = try ShardExchange(options, shards: shards, teams, machines, communicator: communicator, clock: clock)
         } else {
-            exchange = try OverlappedExchange(
-                options, streams: streams, team: team, machines, communicator: communicator, clock: clock)
+            exchange = try OverlappedExchange(options, streams: streams, teams, machines, communicator: communicator, clock: clock)
         }
-        let packers = isAlone || options.teamSize > 1 ? Team() : try Team(machines.here, heartbeat: heartbeat)
+        let packs = place.size == 1 && machines.here.size > 1
+        let packers = packs ? try Team(machines.here, heartbeat: heartbeat) : Team()
         (self.team, self.packers) = (team, packers)
         store = exchange.store
         let steps = options.unroll.maximumLength
@@ -42,7 +43,7 @@ final class StepEngine {
                 options.model, parameters: store.parameters, sums: try exchange.makeSums(steps: steps), batch: streams.count,
                 steps: steps, firstStream: streams.lowerBound, team: team, packers: packers, clock: clock)
         }
-        signals = SignalSum(losses: options.reproducibleShards ?? 1, of: communicator)
+        signals = SignalSum(losses: options.reproducibleShards ?? 1, team: place.number, of: communicator)
         self.clock = clock
     }
 
@@ -79,8 +80,9 @@ final class StepEngine {
         // Also the place where the ranks wait for one another's gradients.
         clock.enter(.wait)
         var own = own
-        if team.rank > 0 { own.loss = LossSum() }  // the team's loss, which counts once
-        let total = try signals.sum(own, shardLosses: model.shardLosses)
+        // A team's loss counts once.
+        if !speaksForTeam { own.loss = LossSum() }
+        let total = try signals.sum(own, shardLosses: speaksForTeam ? model.shardLosses : [])
         clock.enter(.exchange)
         try exchange.run()
         clock.enter(.update)

@@ -23,12 +23,16 @@ package struct StepSignals: Sendable, Equatable {
 final class SignalSum {
     private let communicator: any Communicator
     private let losses: Int
+    private let team: Int
     private let numbers: UnsafeMutableBufferPointer<Double>
 
-    /// - Parameter losses: the shards of all ranks; 1 without shards.
-    init(losses: Int, of communicator: any Communicator) {
+    /// - Parameters:
+    ///   - losses: the shards of all teams; 1 without shards.
+    ///   - team: the number of this rank's team.
+    init(losses: Int, team: Int, of communicator: any Communicator) {
         self.communicator = communicator
         self.losses = losses
+        self.team = team
         numbers = .allocate(capacity: losses + 3)
         numbers.initialize(repeating: 0)
     }
@@ -36,12 +40,12 @@ final class SignalSum {
     deinit { numbers.deallocate() }
 
     /// Collective.
-    /// - Parameter shardLosses: the loss of each of this rank's shards; empty without shards.
+    /// - Parameter shardLosses: the loss of each of this team's shards; empty without shards, and of all ranks but one of a team.
     /// - Returns: the same on every rank.
     func sum(_ own: StepSignals, shardLosses: [Double]) throws -> StepSignals {
         numbers.update(repeating: 0)
         if shardLosses.isEmpty { numbers[0] = own.loss.total }
-        let first = communicator.rank * shardLosses.count
+        let first = team * shardLosses.count
         for (place, loss) in shardLosses.enumerated() { numbers[first + place] = loss }
         numbers[losses] = Double(own.loss.tokens)  // exact up to 2^53
         numbers[losses + 1] = Double(own.stop)

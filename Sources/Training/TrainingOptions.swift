@@ -36,8 +36,10 @@ package struct TrainingOptions: Sendable {
     package var validationSteps: Int?
 
     package var exchange = ExchangePlan()
-    /// Ranks that compute the same streams together: those of a machine where they share units, else 1. See `decideSplit`.
-    package var teamSize = 1
+    /// This rank's place among the ranks that compute the same streams together; nil: each has streams of its own. See `decideSplit`.
+    package var team: TeamPlace?
+    /// Why the teams are others than `exchange.team` says; nil if they are not.
+    package var teamNote: String?
 
     /// When to save; 0 means not by steps or not by time. The end of the run is always saved.
     package struct CheckpointPlan: Sendable {
@@ -89,17 +91,36 @@ extension TrainingOptions {
     /// Bytes that one rank allocates, validation included; nil if that overflows or the ranks do not fit.
     package func memory(ranks: Int) -> Int? { memories(ranks: ranks)?.all }
 
-    /// Of these, what exists once for the ranks of a machine beside parameters and slots; see `ModelMemory.shared`.
+    /// Of these, what exists once for the ranks of a team, or of a machine, beside parameters and slots; see `ModelMemory.shared`.
     package func sharedMemory(ranks: Int) -> Int { memories(ranks: ranks)?.training.shared ?? 0 }
 
-    /// Floats of that beside gradients.
-    func sharedBuffers(ranks: Int) -> Int {
-        guard let training = memories(ranks: ranks)?.training else { return 0 }
+    /// Of these, what exists once for the ranks of a machine: parameters and optimizer slots.
+    private var machineMemory: Int { (1 + optimizer.name.slots.count) * 4 * ParameterLayout(model).count }
+
+    /// Bytes that exist once for some ranks of a machine, or once for each of their teams.
+    /// - Parameter ranks: of the whole job.
+    package func sharedMemory(ofRanks count: Int, ranks: Int) -> Int {
+        machineMemory + (teamSize > 1 ? max(1, count / teamSize) : 1) * sharedMemory(ranks: ranks)
+    }
+
+    /// Bytes of some ranks of a machine together; nil if that overflows.
+    /// - Parameters:
+    ///   - each: bytes of one rank, `memory` included.
+    ///   - ranks: of the whole job.
+    package func memory(ofRanks count: Int, each: Int, ranks: Int) -> Int? {
+        let own = each - machineMemory - sharedMemory(ranks: ranks)
+        return Int(exactly: (Double(own) * Double(count) + Double(sharedMemory(ofRanks: count, ranks: ranks))).rounded())
+    }
+
+    /// Floats of shared buffers, beside gradients, that this rank asks for: of a team its first, of ranks that pack together the first
+    /// of a machine.
+    func sharedBuffers(of teams: TeamsHere, here: any Communicator, ranks: Int) -> Int {
+        guard let training = memories(ranks: ranks)?.training, teamSize > 1 ? teams.isSpeaker : here.rank == 0 else { return 0 }
         return (training.shared - (teamSize > 1 ? training.gradients : 0)) / MemoryLayout<Float>.stride
     }
 
     private func memories(ranks: Int) -> (all: Int, training: ModelMemory)? {
-        let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks) }
+        let shards = reproducibleShards.flatMap { try? ShardPlan(streams: streams, shards: $0, ranks: ranks, teamSize: teamSize) }
         guard reproducibleShards == nil || shards != nil,
             let training = ModelMemory(
                 model, batch: (streams * teamSize + ranks - 1) / ranks, steps: unroll.maximumLength, training: true,

@@ -94,13 +94,10 @@ struct BenchCommand: JobCommand {
                 configuration, vocabularySize: vocabulary, lineEnd: lineEnd, tokens: tokens)
             // So that all steps are alike.
             training.unroll = UnrollPlan(fixed: training.unroll.base)
-            if let shards = training.reproducibleShards {
-                _ = try ShardPlan(streams: training.streams, shards: shards, ranks: communicator.size)
-                guard stepsOnly else {
-                    throw UsageError(
-                        "only steps of all ranks can be measured with shards", location: "training.reproducible_shards",
-                        found: "\(shards)", remedy: "add --steps-only, or set it to null")
-                }
+            if let shards = training.reproducibleShards, !stepsOnly {
+                throw UsageError(
+                    "only steps of all ranks can be measured with shards", location: "training.reproducible_shards",
+                    found: "\(shards)", remedy: "add --steps-only, or set it to null")
             }
             return BenchmarkOptions(
                 training: training,

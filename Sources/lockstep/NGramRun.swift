@@ -68,7 +68,7 @@ struct NGramRun {
             ("cores", placement.binding),
             ("run folder", plan.folder),
         ]
-        if let use = placement.memory(rank: most, shared: 0) {
+        if let use = placement.memory(ofRanks: { most * $0 }) {
             rows.insert(("memory", "at most \(Formatting.bytes(most)) per rank; \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"), at: 4)
         }
         if let warning = placement.warning { rows.append(("warning", warning)) }

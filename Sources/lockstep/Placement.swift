@@ -89,12 +89,10 @@ struct Placement {
     }
 
     /// The machine on which the ranks need the largest share of memory.
-    /// - Parameters:
-    ///   - rank: bytes that each rank needs.
-    ///   - shared: how many of these bytes exist once for all ranks of a machine.
-    func memory(rank: Int, shared: Int) -> (needed: Int, host: String, total: Int, free: Int)? {
+    /// - Parameter needed: bytes that this number of ranks of a machine need together.
+    func memory(ofRanks needed: (Int) -> Int) -> (needed: Int, host: String, total: Int, free: Int)? {
         hosts.filter { $0.ranks[0].memory > 0 }.map { host in
-            (rank * host.ranks.count - shared * (host.ranks.count - 1), host.name, host.ranks[0].memory, host.ranks[0].freeMemory)
+            (needed(host.ranks.count), host.name, host.ranks[0].memory, host.ranks[0].freeMemory)
         }.max { Double($0.0) / Double($0.2) < Double($1.0) / Double($1.2) }
     }
 

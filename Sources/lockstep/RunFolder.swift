@@ -23,7 +23,7 @@ struct RunFolder {
     ///   - origins: of a new run.
     init(
         _ beginning: RunBeginning, parameters: Int, totalSteps: Int, totalEpochs: Int?, origins: [Manifest.Origin] = [],
-        _ communicator: any Communicator,
+        options: TrainingOptions? = nil, _ communicator: any Communicator,
         _ heartbeat: Heartbeat, _ watchdog: Watchdog
     ) throws {
         let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
@@ -41,6 +41,8 @@ struct RunFolder {
             tokens: (data.training.count, data.validation?.count), step: plan.checkpoint?.manifest.step ?? 0, communicator)
         let beginnings = beginning.identity(origins).origins.map { "\($0.option) \($0.path)" }
         start.startedFrom = beginnings.isEmpty ? nil : beginnings
+        start.teamSize = options?.team?.size
+        start.teamNote = options?.teamNote
         reporter?.begins(start)
     }
 

@@ -27,9 +27,9 @@ struct RunSummary {
         let validation = dataset.manifest.splits[.valid].map { ", \(Formatting.count($0.tokens)) to validate" } ?? ", none to validate"
         let model = options.model
         let memory = options.memory(ranks: ranks) ?? 0
-        let parts = ranks / options.teamSize
+        let (teamSize, parts) = (options.teamSize, ranks / options.teamSize)
         let perPart = options.streams % parts == 0 ? "\(options.streams / parts)" : "\(options.streams / parts) or \(options.streams / parts + 1)"
-        let share = ranks == 1 ? "" : options.teamSize > 1 ? ", \(perPart) per machine, whose \(options.teamSize) ranks share hidden units" : ", \(perPart) per rank"
+        let share = ranks == 1 ? "" : teamSize > 1 ? ", \(perPart) per team of \(teamSize) ranks that share hidden units" : ", \(perPart) per rank"
         let epochs: Double
         let batches: (String, String)
         if let sequences = data.sequences?.training {
@@ -50,12 +50,12 @@ struct RunSummary {
             ("cores", placement.binding),
         ]
         rows.insert(contentsOf: initialisation.enumerated().map { ($0.offset == 0 ? "weights" : "", $0.element) }, at: 1)
-        var warnings = [placement.warning]
+        var warnings = [placement.warning, options.teamNote.map { "exchange.team is cache, but \($0): the ranks of a machine are a team; bind each rank to a core" }]
         if case .adaptive(let softmax) = model.softmax {
             rows.insert(("softmax", softmax.sharesText), at: 1)
             warnings.append(softmax.warning(counts: data.training.counts(vocabularySize: model.vocabulary)))
         }
-        if let use = placement.memory(rank: memory, shared: RunSummary.sharedMemory(options, ranks: ranks)) {
+        if let use = placement.memory(ofRanks: { options.memory(ofRanks: $0, each: memory, ranks: ranks) ?? .max }) {
             let here = ranks == 1 ? ";" : " per rank, \(Formatting.bytes(use.needed)) on \(use.host), where"
             rows.append(("memory", "\(Formatting.bytes(memory))\(here) \(Formatting.bytes(use.free)) of \(Formatting.bytes(use.total)) are free"))
             if use.needed > use.free {
@@ -66,7 +66,8 @@ struct RunSummary {
         }
         let here = placement.ranksHere
         if here > 1, let free = SharedMemoryFolder.free {
-            let need = RunSummary.sharedMemory(options, ranks: ranks) + (options.teamSize > 1 ? 0 : here * 4 * ParameterLayout(model).count)
+            let gradients = teamSize > 1 ? 0 : here * 4 * ParameterLayout(model).count
+            let need = options.sharedMemory(ofRanks: here, ranks: ranks) + gradients
             rows.append(("shared", "\(Formatting.bytes(need)) of it in \(SharedMemoryFolder.path), where \(Formatting.bytes(free)) are free"))
         }
         rows += [("steps", "\(Formatting.count(options.totalSteps)), about \(Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0)) epochs"), ("run folder", plan.folder)]
@@ -75,20 +76,16 @@ struct RunSummary {
             rows.append(("resumed", "step \(Formatting.count(checkpoint.manifest.step)), saved by \(savers) rank\(savers == 1 ? "" : "s") in \(checkpoint.folder)"))
         }
         if let shards = options.reproducibleShards {
-            rows.append(("exact", "\(shards) shards, \(shards / ranks) per rank, summed in a fixed order: the same bytes on 1 rank or any number that divides \(shards)"))
+            let other = teamSize > 1 ? "any number of ranks on one machine, or on a number of machines that divides \(shards)" : "1 rank or any number that divides \(shards)"
+            rows.append(("exact", "\(shards) shards, \(shards / parts) per \(teamSize > 1 ? "team" : "rank"), summed in a fixed order: the same bytes on \(other)"))
         }
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
-        let useful = min(placement.cores, options.streams)
+        let useful = options.exchange.split == .units ? placement.cores : min(placement.cores, options.streams)
         if ranks == 1, useful > 1, LaunchEnvironment.size == nil {
             let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
             rows.append(("hint", "\(use): \(Launcher.name) -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
-    }
-
-    /// The bytes of a rank that exist once for all ranks of a machine: parameters, optimizer slots and packed weights, or what a team shares.
-    static func sharedMemory(_ options: TrainingOptions, ranks: Int) -> Int {
-        (1 + options.optimizer.name.slots.count) * 4 * ParameterLayout(options.model).count + options.sharedMemory(ranks: ranks)
     }
 
     /// Refuses a run whose ranks on this machine need more memory than it has, before anything is allocated.
@@ -111,9 +108,7 @@ struct RunSummary {
         }
         let machine = Machine.this.memory.usable
         guard machine > 0 else { return }
-        let shared = sharedMemory(options, ranks: communicator.size)
-        let (total, overflow) = (needed - shared).multipliedReportingOverflow(by: local)
-        guard !overflow, total <= machine - shared else {
+        guard let total = options.memory(ofRanks: local, each: needed, ranks: communicator.size), total <= machine else {
             throw UsageError(
                 "the run needs more memory than this machine has", location: "model",
                 expected: "at most \(Formatting.bytes(machine))", found: "\(Formatting.bytes(needed)) for each of \(local) ranks", remedy: remedy)

@@ -47,7 +47,7 @@ struct TrainingSetup {
         let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
         folder = try RunFolder(
             beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
-            origins: origins, communicator, heartbeat, watchdog)
+            origins: origins, options: options, communicator, heartbeat, watchdog)
 
         trainer = try communicator.together("building the model") { [folder] in
             let trainer = try Trainer(
@@ -77,9 +77,6 @@ struct TrainingSetup {
             configuration, vocabularySize: vocabulary.count, lineEnd: vocabulary.lineEnd,
             tokens: data.training, sequences: data.sequences, labels: data.dataset.labels?.count,
             values: data.dataset.manifest.values)
-        if let shards = options.reproducibleShards {
-            _ = try ShardPlan(streams: options.streams, shards: shards, ranks: communicator.size)
-        }
         if let validation = data.validation, data.sequences?.validation == nil {
             _ = try StreamPartition(
                 tokens: validation.count, streams: options.validation.streams, remainder: .shared, name: validation.path,

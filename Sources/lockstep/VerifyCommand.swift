@@ -85,7 +85,7 @@ struct VerifyCommand: ParsableCommand {
         setenv("OMPI_MCA_mpi_yield_when_idle", "1", 0)
         let configuration = try options.load()
         try configuration.requireNetwork()
-        let ranks = try numbersOfRanks(configuration.training)
+        let ranks = try numbersOfRanks(configuration)
         // Reported once, here, and not by the first job in its log.
         _ = try Dataset(folder: configuration.data.path, recipe: options.config)
         let folder = try makeScratch()
@@ -125,8 +125,11 @@ struct VerifyCommand: ParsableCommand {
     }
 
     /// - Throws: `UsageError`; `ShardError`, `PartitionError` for a number that the configuration excludes.
-    private func numbersOfRanks(_ training: RunConfiguration.Training) throws -> [Int] {
+    private func numbersOfRanks(_ configuration: RunConfiguration) throws -> [Int] {
+        let training = configuration.training
         func check(_ ranks: Int) throws {
+            // What teams exclude depends on where the ranks are.
+            if configuration.exchange.split == .units { return }
             _ = try StreamPartition.owned(by: 0, of: ranks, streams: training.streams)
             if let shards = training.reproducibleShards { _ = try ShardPlan(streams: training.streams, shards: shards, ranks: ranks) }
         }

@@ -56,6 +56,7 @@ import Testing
         it.exchange.sparse = false
         it.exchange.wire = .bfloat16
         it.exchange.split = .units
+        it.exchange.team = .ranks(4)
         it.training.reproducibleShards = 64
         it.checkpoint.everySteps = 1
         it.checkpoint.everyMinutes = 0.5
@@ -213,6 +214,7 @@ import Testing
                   sparse: true
                   wire: float32
                   split: streams
+                  team: machine
                 checkpoint:
                   every_steps: 0
                   every_minutes: 10

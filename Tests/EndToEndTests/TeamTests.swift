@@ -42,6 +42,36 @@ extension CommandTests {
                     == true, "\(lines)")
         }
 
+        /// Two teams of two ranks, and three ranks, which four shards do not divide: the bytes of one rank with these shards.
+        @Test func shardsEndInTheSameBytesInAnyTeams() throws {
+            let sandbox = try Sandbox()
+            let sharded = Self.settings + ["training.reproducible_shards=4", "training.steps=10"]
+            try sandbox.train("alone", sharded)
+            let units = ["train"] + Sandbox.small + (sharded + ["exchange.split=units"]).flatMap { ["--set", $0] }
+            let teams = try sandbox.lockstep(units + ["--run", "teams", "--set", "exchange.team=2"], ranks: 4)
+            #expect(teams.status == 0, "\(teams.errors)")
+            for line in [", 6 per team of 2 ranks that share hidden units", "4 shards, 2 per team, summed in a fixed order"] {
+                #expect(teams.errors.contains(line), "\(teams.errors)")
+            }
+            #expect(try String(contentsOfFile: sandbox.path("teams/metrics.jsonl"), encoding: .utf8).contains(#""team_size":2,"#))
+            try sandbox.succeed(units + ["--run", "three"], ranks: 3)
+            for run in ["teams", "three"] {
+                #expect(try sandbox.tensors(run, step: 10) == sandbox.tensors("alone", step: 10), "\(run)")
+                #expect(try sandbox.losses(run) == sandbox.losses("alone"), "\(run)")
+            }
+        }
+
+        @Test func teamsThatCannotBeFormedAreRefused() throws {
+            let sandbox = try Sandbox()
+            let outcome = try sandbox.lockstep(
+                ["train", "--run", "run"] + Sandbox.small + ["--set", "exchange.team=2", "--set", "exchange.split=units"], ranks: 3)
+            #expect(outcome.status == 64)
+            #expect(
+                complaints(outcome.errors) == [
+                    "lockstep: exchange.team: the ranks of a machine cannot form equal teams; expected a divisor of the 3 ranks per machine: 1 or 3, found 2; choose one of these, or start equal numbers of ranks, multiples of 2, on all machines"
+                ])
+        }
+
         @Test func whatCannotBeSharedIsRefused() throws {
             let sandbox = try Sandbox()
             let outcome = try sandbox.lockstep(

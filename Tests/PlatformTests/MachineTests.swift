@@ -104,7 +104,26 @@ import Testing
         #expect(machine.lastCache == 105 << 20)
     }
 
+    /// The processors of a last-level cache; of several caches, those that this process may use.
+    @Test func lastCaches() throws {
+        var files = ["\(cpu)/online": "0-5", "/proc/self/status": "Cpus_allowed_list:\t1,3-4"]
+        for thread in 0..<6 {
+            // The kernel counts the two of the first level by themselves.
+            for (index, level) in [1, 1, 2, 3].enumerated() {
+                files["\(cpu)/cpu\(thread)/cache/index\(index)/level"] = "\(level)"
+                files["\(cpu)/cpu\(thread)/cache/index\(index)/shared_cpu_list"] = level < 3 ? "\(thread)" : thread < 2 ? "0-1" : "2-5"
+            }
+        }
+        try tree.write(files)
+        #expect(machine.lastCaches == [[0, 1], [2, 3, 4, 5]])
+        try tree.write(["/proc/self/status": "Cpus_allowed_list:\t5"])
+        #expect(machine.lastCaches == [[2, 3, 4, 5]])
+        try tree.write(["\(cpu)/cpu5/cache/index3/shared_cpu_list": "garbage"])
+        #expect(machine.lastCaches == [])
+    }
+
     @Test func aMachineThatSaysNothing() {
+        #expect(machine.lastCaches == [])
         #expect(machine.processors.cores == [0: "0"] && machine.processors.allowed == [0])
         #expect(machine.memory == Machine.Memory() && machine.memory.usable == 0 && machine.memory.free == 0)
         #expect(machine.processorName == Machine.architecture)

@@ -79,7 +79,7 @@ import Training
         #expect(options.sharedMemory(ranks: 1) == 0)
         options.reproducibleShards = 3
         #expect(options.sharedMemory(ranks: 3) == packed)
-        options.teamSize = 3
+        options.team = TeamPlace(withoutOthersOf: 3)
         options.reproducibleShards = nil
         #expect(options.sharedMemory(ranks: 3) > 4 * layout.count)
     }

@@ -7,32 +7,34 @@ import Testing
 import TestSupport
 import Training
 
+/// A small run whose ranks share units, or with `streams` one to compare it with.
+func teamRun(
+    _ folder: String, cell: Cell = .lstm, split: RankSplit = .units, streams: Int = 6, steps: Int = 25,
+    optimizer: OptimizerRule = OptimizerRule(.adam), tied: Bool = false, hidden: Int = 11, shards: Int? = nil
+) -> SmallRun {
+    var run = SmallRun(
+        cell: cell, tokens: source.sample(streams * 40 + 5, seed: 1), validation: source.sample(200, seed: 2), folder: folder,
+        streams: streams, unroll: UnrollPlan(random: 5, seed: 1), steps: steps, dropout: 0.3, optimizer: optimizer,
+        learningRate: optimizer.name == .sgd ? 0.5 : 0.02, schedule: .plateau(factor: 0.5, patience: 0), hidden: hidden,
+        tied: tied)
+    run.options.exchange.split = split
+    run.options.reproducibleShards = shards
+    return run
+}
+
 /// `exchange.split: units`: the ranks of a machine train the same streams together, and end in the bytes of one rank by itself.
 @Suite struct TeamTests {
-    private func run(
-        _ folder: String, cell: Cell = .lstm, split: RankSplit = .units, streams: Int = 6, steps: Int = 25,
-        optimizer: OptimizerRule = OptimizerRule(.adam), tied: Bool = false, hidden: Int = 11
-    ) -> SmallRun {
-        var run = SmallRun(
-            cell: cell, tokens: source.sample(streams * 40 + 5, seed: 1), validation: source.sample(200, seed: 2), folder: folder,
-            streams: streams, unroll: UnrollPlan(random: 5, seed: 1), steps: steps, dropout: 0.3, optimizer: optimizer,
-            learningRate: optimizer.name == .sgd ? 0.5 : 0.02, schedule: .plateau(factor: 0.5, patience: 0), hidden: hidden,
-            tied: tied)
-        run.options.exchange.split = split
-        return run
-    }
-
     static let cells: [Cell] = [.elman, .lstm, .gru, .gruResetAfter]
 
     /// With dropout, random unroll lengths, an epoch's short last chunk; more ranks than streams, ranks without units.
     @Test(arguments: cells, [OptimizerRule(.adam), OptimizerRule(.sgd)])
     func everyNumberOfRanksEndsInTheBytesOfOne(cell: Cell, rule: OptimizerRule) throws {
         try withTemporaryFolder { folder in
-            let alone = try trace(run("\(folder)/alone", cell: cell, split: .streams, optimizer: rule), ranks: 1)
+            let alone = try trace(teamRun("\(folder)/alone", cell: cell, split: .streams, optimizer: rule), ranks: 1)
             #expect(alone.losses.count == 25 && alone.validations.count > 1)
             #expect(alone.losses[24] < alone.losses[0] - 0.05, "training must change the loss, or equality shows nothing")
             for ranks in [1, 2, 3, 4, 6] {
-                #expect(try trace(run("\(folder)/\(ranks)", cell: cell, optimizer: rule), ranks: ranks) == alone, "\(ranks) ranks")
+                #expect(try trace(teamRun("\(folder)/\(ranks)", cell: cell, optimizer: rule), ranks: ranks) == alone, "\(ranks) ranks")
             }
         }
     }
@@ -57,7 +59,7 @@ import Training
 
     @Test(arguments: variants.indices, [2, 3]) func variantsToo(index: Int, ranks: Int) throws {
         try withTemporaryFolder { folder in
-            var (alone, team) = (run("\(folder)/alone", split: .streams), run("\(folder)/team"))
+            var (alone, team) = (teamRun("\(folder)/alone", split: .streams), teamRun("\(folder)/team"))
             Self.variants[index].1(&alone)
             Self.variants[index].1(&team)
             let (many, one) = (try trace(team, ranks: ranks), try trace(alone, ranks: 1))
@@ -68,7 +70,7 @@ import Training
     /// Every cell computes with the distinct tokens of a chunk where no dropout is below it.
     @Test(arguments: cells) func distinctTokensToo(cell: Cell) throws {
         try withTemporaryFolder { folder in
-            var (alone, team) = (run("\(folder)/alone", cell: cell, split: .streams, steps: 8), run("\(folder)/team", cell: cell, steps: 8))
+            var (alone, team) = (teamRun("\(folder)/alone", cell: cell, split: .streams, steps: 8), teamRun("\(folder)/team", cell: cell, steps: 8))
             alone.options.model.dropout = DropoutRates(0)
             team.options.model.dropout = DropoutRates(0)
             let (many, one) = (try trace(team, ranks: 4), try trace(alone, ranks: 1))
@@ -79,27 +81,27 @@ import Training
     /// Slices of whole cache lines, tied weights, blocks of squares of which each rank has some.
     @Test(arguments: [2, 3]) func largerModelsToo(ranks: Int) throws {
         try withTemporaryFolder { folder in
-            let alone = try trace(run("\(folder)/alone", cell: .gru, split: .streams, steps: 4, tied: true, hidden: 203), ranks: 1)
-            #expect(try trace(run("\(folder)/team", cell: .gru, steps: 4, tied: true, hidden: 203), ranks: ranks) == alone)
+            let alone = try trace(teamRun("\(folder)/alone", cell: .gru, split: .streams, steps: 4, tied: true, hidden: 203), ranks: 1)
+            #expect(try trace(teamRun("\(folder)/team", cell: .gru, steps: 4, tied: true, hidden: 203), ranks: ranks) == alone)
         }
     }
 
     /// One stream, which other ranks could not have.
     @Test func moreRanksThanStreams() throws {
         try withTemporaryFolder { folder in
-            let alone = try trace(run("\(folder)/alone", split: .streams, streams: 1), ranks: 1)
-            #expect(try trace(run("\(folder)/team", streams: 1), ranks: 3) == alone)
-            #expect(try trace(run("\(folder)/auto", split: .auto, streams: 1), ranks: 3) == alone)
-            #expect(throws: (any Error).self) { try trace(run("\(folder)/streams", split: .streams, streams: 1), ranks: 3) }
+            let alone = try trace(teamRun("\(folder)/alone", split: .streams, streams: 1), ranks: 1)
+            #expect(try trace(teamRun("\(folder)/team", streams: 1), ranks: 3) == alone)
+            #expect(try trace(teamRun("\(folder)/auto", split: .auto, streams: 1), ranks: 3) == alone)
+            #expect(throws: (any Error).self) { try trace(teamRun("\(folder)/streams", split: .streams, streams: 1), ranks: 3) }
         }
     }
 
     /// Saved by p ranks, resumed by q, also with the other split on one rank.
     @Test(arguments: [(1, 6), (6, 1), (3, 4)]) func anyNumberOfRanksCanResume(ranks: (Int, Int)) throws {
         try withTemporaryFolder { folder in
-            let whole = try trace(run("\(folder)/whole", split: .streams), ranks: 1)
+            let whole = try trace(teamRun("\(folder)/whole", split: .streams), ranks: 1)
             let recorder = Recorder()
-            let parts = run("\(folder)/parts")
+            let parts = teamRun("\(folder)/parts")
             _ = try trace(parts, ranks: ranks.0, stopAfter: 9, recorder: recorder)
             #expect(try trace(parts, ranks: ranks.1, resume: true, recorder: recorder) == whole)
         }
@@ -108,9 +110,9 @@ import Training
     /// Between machines gradients are summed as those of ranks with streams of their own.
     @Test func machinesShareStreams() throws {
         try withTemporaryFolder { folder in
-            let streams = try trace(run("\(folder)/streams", split: .streams, steps: 10), ranks: 2, perMachine: 1)
+            let streams = try trace(teamRun("\(folder)/streams", split: .streams, steps: 10), ranks: 2, perMachine: 1)
             for ranks in [2, 4, 6] {
-                let teams = try trace(run("\(folder)/\(ranks)", steps: 10), ranks: ranks, perMachine: ranks / 2)
+                let teams = try trace(teamRun("\(folder)/\(ranks)", steps: 10), ranks: ranks, perMachine: ranks / 2)
                 #expect(teams.losses.count == 10)
                 for (a, b) in zip(teams.losses + teams.norms, streams.losses + streams.norms) { #expect(abs(a - b) < 1e-5 * b) }
             }
@@ -124,12 +126,11 @@ import Training
         ("model.connections", { $0.options.model.connections = .dense }),
         ("model.softmax.name", { $0.options.model.softmax = .adaptive(.small); $0.options.model.vocabulary = 45 }),
         ("model.softmax.name", { $0.options.model.softmax = .sampled(.small); $0.options.model.vocabulary = 45 }),
-        ("training.reproducible_shards", { $0.options.reproducibleShards = 6 }),
     ]
 
     @Test(arguments: unshared.indices) func whatCannotBeSharedIsRefusedWithTheReason(index: Int) throws {
         let (setting, change) = Self.unshared[index]
-        var changed = run("")
+        var changed = teamRun("")
         change(&changed)
         var options = changed.options
         let error = #expect(throws: SplitError.self) { try options.decideSplit(SingleRank()) }
