@@ -1,3 +1,5 @@
+import Collectives
+
 /// The result of one check.
 package struct Finding: Codable, Sendable, Equatable {
     /// What was checked, in a word or two.
@@ -53,6 +55,8 @@ package struct Intent: Sendable {
     package var hostfile: Hostfile?
     /// S; nil if no configuration was given.
     package var streams: Int?
+    /// What the ranks of a machine share out, as far as the model allows.
+    package var split = RankSplit.streams
     /// The folder that should contain the dataset but does not.
     package var missingData: String?
     /// Nil if model and vocabulary are not known.

@@ -35,6 +35,12 @@ struct JobChecks {
     private var streams: Finding? {
         guard let streams = plan.intent.streams else { return nil }
         let ranks = plan.isLaunched ? plan.size : plan.ranks
+        if plan.intent.split == .units || plan.intent.split == .auto && ranks > streams {
+            if streams >= plan.hostCount { return .ok("streams", "\(streams), whose hidden units \(counted(ranks, "rank")) share") }
+            return .problem(
+                "streams", "\(streams) for \(counted(plan.hostCount, "machine"))", because: "every machine needs at least one stream",
+                remedy: "take fewer machines, or --set training.streams=\(plan.hostCount) (a different batch size, so check the learning rate)")
+        }
         if ranks > streams {
             return .problem(
                 "streams", "\(streams) for \(counted(ranks, "rank"))", because: "every rank needs at least one stream",

@@ -100,7 +100,7 @@ struct MachineChecks {
     }
 
     private var needed: Int? {
-        plan.intent.need.map { Plan.memory($0, plan.intent.streams ?? 1, ranks: ranksHere, hosts: plan.hostCount) }
+        plan.intent.need.map { Plan.memory($0, plan.intent, ranks: ranksHere, hosts: plan.hostCount) }
     }
 
     private var memory: Finding {

@@ -44,7 +44,7 @@ struct Plan: Equatable {
         var perHost = capacity / threads
         hostCount = max(hosts.count, facts[0].rank.isLaunched ? 1 : intent.hostfile?.hosts.count ?? 1)
         if let slots = intent.hostfile?.hosts.compactMap(\.slots).min() { perHost = min(perHost, max(1, slots / threads)) }
-        if let streams = intent.streams {
+        if let streams = intent.streams, intent.split != .units {
             // A step takes as long as on the rank with the most streams; ranks beyond what that needs gain nothing.
             let most = (streams + perHost * hostCount - 1) / (perHost * hostCount)
             let enough = (streams + most - 1) / most
@@ -52,14 +52,15 @@ struct Plan: Equatable {
             while perHost > 1, perHost * hostCount > streams { perHost -= 1 }
         }
         if let need = intent.need, let free = hosts.map({ $0.ranks[0].memory.free }).min() {
-            while perHost > 1, Plan.memory(need, intent.streams ?? 1, ranks: perHost, hosts: hostCount) > free { perHost -= 1 }
+            while perHost > 1, Plan.memory(need, intent, ranks: perHost, hosts: hostCount) > free { perHost -= 1 }
         }
         ranksPerHost = perHost
     }
 
     /// Bytes that the ranks of one host need together.
-    static func memory(_ need: Intent.Need, _ streams: Int, ranks: Int, hosts: Int) -> Int {
-        need.shared(ranks: ranks) + need.activations * ((streams + hosts - 1) / hosts)
+    static func memory(_ need: Intent.Need, _ intent: Intent, ranks: Int, hosts: Int) -> Int {
+        // Ranks that share units have one gradient.
+        need.shared(ranks: intent.split == .units ? 1 : ranks) + need.activations * (((intent.streams ?? 1) + hosts - 1) / hosts)
     }
 
     /// Whether binding helps. It does not if a control group grants time on any core: other containers bind to the same first cores.

@@ -94,7 +94,7 @@ struct DoctorCommand: JobCommand {
         }
         guard options.config != nil || !options.overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
         let configuration = try options.load()
-        intent.streams = configuration.training.streams
+        (intent.streams, intent.split) = (configuration.training.streams, configuration.exchange.split)
         // Without a dataset, neither the vocabulary nor the memory is known.
         let folder = configuration.data.path
         guard Folder.exists("\(folder)/dataset.json") else {
@@ -106,6 +106,7 @@ struct DoctorCommand: JobCommand {
             configuration, vocabularySize: dataset.vocabulary.count, lineEnd: dataset.vocabulary.lineEnd,
             tokens: dataset.tokens(of: .train), sequences: TrainingSequences(dataset, configuration), labels: dataset.labels?.count,
             values: dataset.manifest.values)
+        if training.model.unshared != nil { intent.split = .streams }
         if let memory = ModelMemory(
             training.model, batch: training.streams, steps: training.unroll.maximumLength, training: true,
             optimizerSlots: training.optimizer.name.slots.count)

@@ -1,3 +1,4 @@
+import Collectives
 import Testing
 
 @testable import Doctor
@@ -132,6 +133,17 @@ import Testing
         #expect(uneven.complaints == ["warning: streams"])
         #expect(uneven.finding("streams")?.reason?.contains("38 %") == true)
         #expect(Examination.judge(launched(), intent { $0.streams = 64 }).complaints == [])
+    }
+
+    @Test func ranksThatShareUnitsNeedNoStreamsOfTheirOwn() {
+        let command = Examination.judge([.sound()], intent { ($0.streams, $0.split) = (4, .units) }).command[0]
+        #expect(command.hasPrefix("mpirun -n 16 "))
+        for split in [RankSplit.units, .auto] {
+            let report = Examination.judge(launched(), intent { ($0.streams, $0.split) = (12, split) })
+            #expect(report.complaints == [] && report.finding("streams")?.found == "12, whose hidden units 16 ranks share")
+        }
+        // As many streams as ranks, and more.
+        #expect(Examination.judge(launched(), intent { ($0.streams, $0.split) = (20, .auto) }).complaints == ["warning: streams"])
     }
 
     @Test func memoryThatTheRunNeeds() {
