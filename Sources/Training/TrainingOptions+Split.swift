@@ -9,16 +9,17 @@ extension TrainingOptions {
     /// - Throws: `SplitError` where units cannot be shared out; `TeamsError`, `ShardError`, transport errors.
     package mutating func decideSplit(_ communicator: any Communicator, machine: Machine = .this) throws {
         (team, teamNote) = (nil, nil)
-        if try sharesUnits(communicator) {
+        if try sharesUnits(communicator, machine) {
             (team, teamNote) = try TeamPlace.find(exchange.team, communicator, machine: machine)
         }
         guard let reproducibleShards else { return }
         _ = try ShardPlan(streams: streams, shards: reproducibleShards, ranks: communicator.size, teamSize: teamSize)
     }
 
-    private func sharesUnits(_ communicator: any Communicator) throws -> Bool {
+    /// Collective.
+    private func sharesUnits(_ communicator: any Communicator, _ machine: Machine) throws -> Bool {
         if exchange.split == .streams { return false }
-        guard let unshared = model.unshared else { return exchange.split == .units || needsUnits(communicator) }
+        guard let unshared = model.unshared else { return try exchange.split == .units || prefersUnits(communicator, machine) }
         if exchange.split == .units { throw SplitError(setting: unshared) }
         return false
     }
@@ -26,9 +27,17 @@ extension TrainingOptions {
     /// Ranks that compute the same streams together.
     package var teamSize: Int { team?.size ?? 1 }
 
-    /// The rule of `auto`: units where streams are impossible.
-    private func needsUnits(_ communicator: any Communicator) -> Bool {
-        streams < communicator.size || reproducibleShards.map { $0 % communicator.size != 0 } ?? false
+    /// The most streams per rank with which units pay, and the fewest recurrent weights of the largest layer, as measured on two cores
+    /// (docs/scaling.md). With more rows a product is not limited by reading weights; fewer weights (2 MiB) stay in a core's second cache.
+    private static let fewStreams = 16
+    private static let manyWeights = 1 << 19
+
+    /// Collective. The rule of `auto`: units where streams are impossible, and where few rows meet large weights on cores of their own.
+    private func prefersUnits(_ communicator: any Communicator, _ machine: Machine) throws -> Bool {
+        if streams < communicator.size { return true }
+        if let shards = reproducibleShards, shards % communicator.size != 0 { return true }
+        guard streams <= Self.fewStreams * communicator.size, model.recurrentWeights >= Self.manyWeights else { return false }
+        return try machine.hasCoreForEachRank(communicator)
     }
 
     /// Collective. The streams of this rank, or of its team.
@@ -37,6 +46,26 @@ extension TrainingOptions {
         let place = team ?? TeamPlace(alone: communicator)
         if place.size > 1, streams < place.count { throw TeamsError.fewerStreams(streams: streams, teams: place.count) }
         return try StreamPartition.owned(by: place.number, of: place.count, streams: streams)
+    }
+}
+
+extension ModelConfiguration {
+    /// Of the layer that has most: the weights that a time step multiplies.
+    fileprivate var recurrentWeights: Int {
+        layerPlans(.token).map { plan in
+            plan.products.filter { $0.phase == .recurrence }.reduce(0) { $0 + $1.columns * $1.inner }
+        }.max() ?? 0
+    }
+}
+
+extension Machine {
+    /// Collective. Whether every machine has a physical core for each of its ranks, and the right to use it all the time.
+    fileprivate func hasCoreForEachRank(_ communicator: any Communicator) throws -> Bool {
+        let here = try communicator.machineGroups().here
+        let own = processors
+        let cores = try here.allGather(numbers: own.allowed.compactMap { own.cores[$0].flatMap { Int($0) } })
+        let isEnough = Set(cores.joined()).count >= here.size && own.quota ?? .infinity >= Double(here.size)
+        return try communicator.allGather(numbers: [isEnough ? 1 : 0]).allSatisfy { $0 == [1] }
     }
 }
 

@@ -5,7 +5,7 @@ import Testing
 import TestSupport
 import Training
 
-/// Which ranks are a team: `exchange.team`.
+/// Which ranks are a team: `exchange.team`, and the rule of `exchange.split: auto`.
 @Suite struct TeamPlaceTests {
     /// Four cores with two last-level caches. Their kernel says which processors a rank is bound to.
     private func madeUp(boundTo processors: String, caches: Bool = true) throws -> (MadeUpFiles, Machine) {
@@ -104,5 +104,27 @@ import Training
             #expect(teams.losses == ranks.losses && teams.validations == ranks.validations)
             #expect(teams.bytes == ranks.bytes)
         }
+    }
+
+    /// Rows of the table in docs/scaling.md, then shapes that no other rule decides.
+    @Test func autoDecidesByShapesAndCores() throws {
+        func shares(_ hidden: Int, streams: Int, cell: Cell = .lstm, layers: Int = 2, ranks: [String] = ["0", "1"]) throws -> Bool {
+            var options = plan(.machine, streams: streams)
+            options.exchange.split = .auto
+            options.model = ModelConfiguration(cell: cell, vocabulary: 100, embedding: hidden, hidden: hidden, layers: layers)
+            return try decide(options, ranks).allSatisfy { $0.place?.size == ranks.count }
+        }
+        #expect(try shares(1500, streams: 20))
+        #expect(try shares(1300, streams: 8))
+        #expect(try shares(650, streams: 20))
+        #expect(try shares(650, streams: 20, cell: .gru))
+        #expect(try shares(512, streams: 20, layers: 1))
+        for (hidden, streams) in [(650, 40), (650, 128), (512, 64), (256, 32), (200, 20), (128, 32)] {
+            #expect(try !shares(hidden, streams: streams), "\(hidden), \(streams)")
+        }
+        #expect(try !shares(256, streams: 20, cell: .elman))
+        // Ranks that share a core wait for one another; with fewer streams than ranks nothing else is possible.
+        #expect(try !shares(1500, streams: 20, ranks: ["0", "0"]))
+        #expect(try shares(200, streams: 1, ranks: ["0", "0"]))
     }
 }
