@@ -76,14 +76,15 @@ struct EvaluateCommand: JobCommand {
                 on: opened.identity + [("--text", text ?? ""), ("--split", split.rawValue), ("--streams", "\(streams)")] + cache.identity
                     + [("--cache-tune", "\(cacheTune)")], kind: .data)
             if let evaluation = try SequenceEvaluation(self, opened, communicator) { return try evaluation.run(json: json, communicator) }
+            // Before what takes minutes.
+            let input = try EvaluationText(data: data, text: text, split: split, model: opened, communicator)
+            // Each rank reads its own files, which may be local copies.
+            try communicator.agree(on: input.identity, kind: .data)
             let model = try opened
                 .learning(dynamic, streams: streams, data: data, communicator)
                 .cached(
                     cache, streams: Evaluator.width(streams: streams, ranks: communicator.size), tuning: cacheTune, data: data, communicator)
                 .mixed(mixture, source, data: data, communicator)
-            let input = try EvaluationText(data: data, text: text, split: split, model: model, communicator)
-            // Each rank reads its own files, which may be local copies.
-            try communicator.agree(on: input.identity, kind: .data)
             let evaluator = try communicator.together("preparing the evaluation") {
                 try Evaluator(
                     model.predictor, tokens: input.tokens, streams: streams, unknown: model.vocabulary.unknown.map { Int32($0) },
