@@ -1,5 +1,6 @@
 import Checkpoints
 import Recurrent
+import Reporting
 
 extension ModelFile {
     /// The model of a checkpoint or of a file of weights that describes itself.
@@ -46,7 +47,21 @@ extension ModelFile {
     }
 }
 
+extension Output {
+    /// What the loss of such a model measures.
+    package var measure: LossMeasure {
+        switch self {
+        case .next: .tokens
+        case .tags, .label: .labels
+        case .values: .values
+        }
+    }
+}
+
 extension ModelSummary {
+    /// What the loss of the model measures; of tokens for an output that this program does not know.
+    package var measure: LossMeasure { options?["output"].flatMap(Output.init(text:))?.measure ?? .tokens }
+
     /// - Parameter labels: by id; nil for a model that predicts tokens.
     package init(_ model: ModelConfiguration, labels: [String]? = nil) {
         self.init(

@@ -48,7 +48,7 @@ extension Output {
     }
 
     /// - Returns: nil for a text that is not of this form.
-    init?(text: String) {
+    package init?(text: String) {
         let parts = text.split(separator: ", ", omittingEmptySubsequences: false)
         guard parts.count >= 2, let labels = parts[1].split(separator: " ").first.flatMap({ Int($0) }), 1...Output.mostLabels ~= labels else { return nil }
         switch (parts[0], parts.count) {

@@ -16,6 +16,8 @@ struct Chart {
     var unit = ""
     /// What the x axis shows.
     var across = "tokens trained"
+    /// Whether it has a row of the page to itself.
+    var isWide = false
     /// A second axis for the same positions.
     var right: (axis: String, scale: Scale)?
     var series: [Series]
@@ -28,7 +30,7 @@ struct Chart {
 
     var html: HTML {
         """
-        <figure class="chart" id="\(name)">
+        <figure class="chart\(isWide ? " wide" : "")" id="\(name)">
         <figcaption><h3>\(title)</h3><p class="legend">\(legend)</p></figcaption>
         <p class="axes"><span>\(axis)\(y.isLogarithmic ? ", logarithmic" : "")</span><span>\(right?.axis ?? "")</span></p>
         <div class="frame\(right == nil ? "" : " twosided")">

@@ -4,11 +4,14 @@ import Reporting
 /// The charts of a page.
 extension Page {
     var charts: [HTML] {
-        [
-            runs.allSatisfy(\.predictsLabels) ? loss : perplexity, accuracy, learningRate, gradientNorm, clipped, throughput, exchange, memory, gradientFlow,
-            gradientHalfLife,
-        ].compactMap { $0?.html }
+        let others = [accuracy, learningRate, gradientNorm, clipped, throughput, exchange, memory, gradientFlow, gradientHalfLife]
+        return (LossMeasure.allCases.map(losses) + others).compactMap { $0?.html }
     }
+
+    /// What the x axis shows.
+    private var across: String { "\(noun) trained" }
+    /// What the runs have trained.
+    private var noun: String { measure?.noun ?? "predictions" }
 
     /// One line for each run that has values.
     private func lines(_ style: Series.Style, _ value: (TrainingRecord) -> Double?) -> [Series] {
@@ -27,50 +30,54 @@ extension Page {
 
     private var resumptions: [Double] { runs.count == 1 ? runs[0].resumptions : [] }
 
-    /// Perplexity and loss share one curve: the left scale is logarithmic, and the right scale is its logarithm.
-    private var perplexity: Chart? {
+    /// The losses in training and validation of the runs whose losses measure this. Perplexity and loss of tokens share one curve: the left
+    /// scale is logarithmic, and the right scale is its logarithm. So do the mean squared error of values and its root.
+    private func losses(_ measure: LossMeasure) -> Chart? {
         let isAlone = runs.count == 1
+        let own = runs.enumerated().filter { $0.element.measure == measure }
+        func value(_ loss: Double) -> Double { measure.perplexity(loss) ?? loss }
         var series: [Series] = []
-        for (index, run) in runs.enumerated() {
+        for (index, run) in own {
             func add(_ name: String, colour: Int, _ style: Series.Style, _ points: [Series.Point]) {
                 if points.contains(where: { $0.y.isFinite }) {
                     series.append(
                         Series(name: isAlone ? name : "\(run.name), \(name)", colour: colour, style: style, points: points))
                 }
             }
-            add("training", colour: index, isAlone ? .line : .faint, run.trained { $0.perplexity })
-            add("validation", colour: isAlone ? 1 : index, .dots, run.validated { $0.perplexity })
+            add("training", colour: index, isAlone ? .line : .faint, run.trained { value($0.loss) })
+            add("validation", colour: isAlone ? 1 : index, .dots, run.validated { value($0.loss) })
         }
-        guard let y = Scale(logarithmic: values(series)) else { return nil }
-        let best = runs.enumerated().compactMap { index, run in run.best.map { (index, run, $0) } }
-            .min { $0.2.loss < $1.2.loss }
-        let highlight = best.map { index, run, record in
-            (
-                point: Series.Point(x: run.tokens(atStep: record.step), y: record.perplexity, step: record.step),
-                colour: isAlone ? 1 : index, text: "best \(Formatting.perplexity(record.perplexity))"
-            )
+        let y = measure == .labels ? Scale(linear: values(series), includingZero: true) : Scale(logarithmic: values(series))
+        guard !series.isEmpty, let y else { return nil }
+        var chart = Chart(
+            name: "loss", title: "Loss", axis: measure.unit, x: scale(x: series), y: y, across: across, isWide: true, series: series,
+            resumptions: resumptions)
+        switch measure {
+        case .tokens:
+            (chart.name, chart.title, chart.axis) = ("perplexity", "Perplexity and loss", "perplexity")
+            chart.right = ("loss, \(measure.unit)", y.logarithm)
+            chart.highlight = best(of: own) { (value($0), Formatting.perplexity(value($0))) }
+        case .labels: break
+        case .values:
+            (chart.name, chart.title) = ("error", "Error")
+            chart.right = ("its root", y.root)
+            chart.highlight = best(of: own) { ($0, Formatting.significant($0, digits: 4)) }
         }
-        return Chart(
-            name: "perplexity", title: "Perplexity and loss", axis: "perplexity", x: scale(x: series), y: y,
-            right: ("loss, nats per token", y.logarithm), series: series, resumptions: resumptions, highlight: highlight)
+        return chart
     }
 
-    /// Of labels.
-    private var loss: Chart? {
-        let isAlone = runs.count == 1
-        var series: [Series] = []
-        for (index, run) in runs.enumerated() {
-            for (name, colour, style, points) in [
-                ("training", index, isAlone ? .line : .faint, run.trained { $0.loss }),
-                ("validation", isAlone ? 1 : index, .dots, run.validated { $0.loss }),
-            ] as [(String, Int, Series.Style, [Series.Point])] where points.contains(where: { $0.y.isFinite }) {
-                series.append(Series(name: isAlone ? name : "\(run.name), \(name)", colour: colour, style: style, points: points))
-            }
+    /// The point of the best validation of these runs.
+    /// - Parameter shown: of its loss, what is drawn and what is written.
+    private func best(
+        of runs: [(offset: Int, element: Run)], _ shown: (Double) -> (value: Double, text: String)
+    ) -> (point: Series.Point, colour: Int, text: String)? {
+        let best = runs.compactMap { index, run in run.best.map { (index, run, $0) } }.min { $0.2.loss < $1.2.loss }
+        return best.map { index, run, record in
+            let (value, text) = shown(record.loss)
+            return (
+                Series.Point(x: run.tokens(atStep: record.step), y: value, step: record.step), self.runs.count == 1 ? 1 : index, "best \(text)"
+            )
         }
-        guard !series.isEmpty else { return nil }
-        return Chart(
-            name: "loss", title: "Loss", axis: runs.allSatisfy(\.predictsValues) ? "mean squared error" : "nats per label", x: scale(x: series), y: Scale(linear: values(series), includingZero: true),
-            series: series, resumptions: resumptions)
     }
 
     /// Of labels, in validations.
@@ -85,7 +92,7 @@ extension Page {
             .max { $0.3 < $1.3 }
         return Chart(
             name: "accuracy", title: "Accuracy in validation", axis: "% of the labels", x: scale(x: series),
-            y: Scale(linear: values(series), includingZero: false), unit: "%", series: series, resumptions: resumptions,
+            y: Scale(linear: values(series), includingZero: false), unit: "%", across: across, series: series, resumptions: resumptions,
             highlight: best.map { index, run, record, accuracy in
                 (
                     point: Series.Point(x: run.tokens(atStep: record.step), y: 100 * accuracy, step: record.step),
@@ -101,7 +108,7 @@ extension Page {
         let wide = (positive.max() ?? 1) / (positive.min() ?? 1) > 8 ? Scale(logarithmic: positive) : nil
         return Chart(
             name: "learning-rate", title: "Learning rate", axis: "learning rate", x: scale(x: series),
-            y: wide ?? Scale(linear: values(series), includingZero: true), series: series)
+            y: wide ?? Scale(linear: values(series), includingZero: true), across: across, series: series)
     }
 
     private var gradientNorm: Chart? {
@@ -111,7 +118,7 @@ extension Page {
         guard let y = Scale(logarithmic: values(series) + (threshold.map { [$0] } ?? [])) else { return nil }
         return Chart(
             name: "gradient-norm", title: "Gradient norm before clipping", axis: "L2 norm", x: scale(x: series), y: y,
-            series: series, levels: threshold.map { [($0, "clipped above \(Label.number($0))")] } ?? [])
+            across: across, series: series, levels: threshold.map { [($0, "clipped above \(Label.number($0))")] } ?? [])
     }
 
     private var clipped: Chart? {
@@ -119,15 +126,15 @@ extension Page {
         guard values(series).contains(where: { $0 > 0 }) else { return nil }
         return Chart(
             name: "clipped", title: "Clipped steps", axis: "% of the steps since the last record", x: scale(x: series),
-            y: Scale(linear: values(series), includingZero: true), unit: "%", series: series)
+            y: Scale(linear: values(series), includingZero: true), unit: "%", across: across, series: series)
     }
 
     private var throughput: Chart? {
         let series = lines(.line) { $0.tokensPerSecond }
         guard !series.isEmpty else { return nil }
         return Chart(
-            name: "throughput", title: "Throughput", axis: "tokens/s, all ranks", x: scale(x: series),
-            y: Scale(linear: values(series), includingZero: true), series: series, resumptions: resumptions)
+            name: "throughput", title: "Throughput", axis: "\(noun)/s, all ranks", x: scale(x: series),
+            y: Scale(linear: values(series), includingZero: true), across: across, series: series, resumptions: resumptions)
     }
 
     /// Shown only if a run has more than one rank.
@@ -136,7 +143,7 @@ extension Page {
         guard runs.contains(where: { $0.history.starts.contains { $0.ranks > 1 } }), !series.isEmpty else { return nil }
         return Chart(
             name: "exchange", title: "Waiting and exchange", axis: "% of rank 0's time in steps", x: scale(x: series),
-            y: Scale(linear: values(series), includingZero: true), unit: "%", series: series)
+            y: Scale(linear: values(series), includingZero: true), unit: "%", across: across, series: series)
     }
 
     private var memory: Chart? {
@@ -155,6 +162,6 @@ extension Page {
         guard !series.isEmpty else { return nil }
         return Chart(
             name: "memory", title: "Memory of rank 0", axis: unit, x: scale(x: series),
-            y: Scale(linear: values(series), includingZero: true), unit: unit, series: series)
+            y: Scale(linear: values(series), includingZero: true), unit: unit, across: across, series: series)
     }
 }

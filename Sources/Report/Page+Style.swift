@@ -26,7 +26,7 @@ extension Page {
         #summary { margin: 24px 0 32px; }
 
         .charts { display: grid; grid-template-columns: repeat(2, minmax(0, 1fr)); gap: 36px 40px; }
-        #perplexity, #loss { grid-column: 1 / -1; }
+        .chart.wide { grid-column: 1 / -1; }
         @media (max-width: 760px) { .charts { grid-template-columns: minmax(0, 1fr); gap: 30px; } main { padding: 20px 16px 40px; } }
         .chart { margin: 0; min-width: 0; }
         figcaption { display: flex; flex-wrap: wrap; justify-content: space-between; gap: 2px 18px; align-items: baseline; }
@@ -38,9 +38,9 @@ extension Page {
         .frame { position: relative; margin-left: 46px; margin-right: 10px; }
         .frame.twosided { margin-right: 40px; }
         .plot { display: block; width: 100%; height: 210px; overflow: visible; touch-action: pan-y; }
-        #perplexity .plot, #loss .plot { height: 360px; }
-        #perplexity .axis-x { margin-right: 40px; }
-        @media (max-width: 760px) { #perplexity .plot, #loss .plot { height: 280px; } }
+        .wide .plot { height: 360px; }
+        .twosided ~ .axis-x { margin-right: 40px; }
+        @media (max-width: 760px) { .wide .plot { height: 280px; } }
         .lines { overflow: visible; }
         .ground { fill: transparent; }
         .grid { stroke: var(--rule); stroke-width: 1; }

@@ -34,7 +34,7 @@ extension Page {
         let text = sample.text.count > Page.longestSample ? sample.text.prefix(Page.longestSample) + "…" : sample.text[...]
         return """
             <article class="sample"><h4>step \(Formatting.count(sample.step)), epoch \(sample.epoch)\
-            \(validation.map { ", perplexity \(Formatting.perplexity($0.perplexity))" } ?? "")</h4><pre>\(text)</pre></article>
+            \(validation?.perplexity.map { ", perplexity \(Formatting.perplexity($0))" } ?? "")</h4><pre>\(text)</pre></article>
 
             """
     }
@@ -96,10 +96,11 @@ extension Page {
             }
         }
         let run: HTML = runs.count > 1 ? "<th>run</th>" : ""
+        let unit = measure == .values ? "rows" : "tokens"
         return """
             <section id="environment"><h2>Data</h2>
             <div class="scroll"><table><thead><tr>\(run)<th>folder</th><th>level</th><th class="number">vocabulary</th>\
-            <th class="number">training tokens</th><th class="number">validation tokens</th><th>SHA-256</th></tr></thead><tbody>\(data)</tbody></table></div>
+            <th class="number">training \(unit)</th><th class="number">validation \(unit)</th><th>SHA-256</th></tr></thead><tbody>\(data)</tbody></table></div>
             <h2>Environment</h2>
             <div class="scroll"><table><thead><tr>\(run)<th>started (UTC)</th><th class="number">at step</th><th class="number">ranks</th>\
             <th class="number">threads</th><th>hosts (ranks)</th><th>processor of rank 0</th><th>lockstep</th><th>libraries</th></tr></thead>\

@@ -23,10 +23,15 @@ package struct Run: Sendable {
         return setting("validation.best") == "accuracy" ? all.first { $0.accuracy == all.compactMap(\.accuracy).max() } : all.min { $0.loss < $1.loss }
     }
 
-    /// Whether its loss is a mean squared error.
-    var predictsValues: Bool { setting("model.output") == "values" }
-    /// Whether it predicts labels, of which a perplexity says little.
-    var predictsLabels: Bool { history.validation.contains { $0.accuracy != nil } || setting("model.output").map { $0 != "next" } ?? false }
+    /// What its losses measure. Records of earlier versions have a perplexity of labels and values, too.
+    var measure: LossMeasure {
+        switch setting("model.output") {
+        case "values": .values
+        case "tags", "class": .labels
+        case "next": .tokens
+        default: history.validation.last?.measure ?? history.training.last?.measure ?? .tokens
+        }
+    }
 
     /// The median, because single records can be slow for reasons outside the run.
     var tokensPerSecond: Double? {

@@ -50,6 +50,9 @@ struct Scale: Equatable {
     /// The linear scale of the logarithm, with the same positions: nats beside a perplexity.
     var logarithm: Scale { Scale(lower: log(lower), upper: log(upper), isLogarithmic: false) }
 
+    /// The logarithmic scale of the square root, with the same positions: the root of a mean squared error beside it.
+    var root: Scale { Scale(lower: lower.squareRoot(), upper: upper.squareRoot(), isLogarithmic: true) }
+
     /// The position, from 0 at the lower end to 1 at the upper; nil if the value has none.
     func place(_ value: Double) -> Double? {
         guard (isLogarithmic ? Self.usableLogarithmic : Self.usable).contains(value) || lower...upper ~= value else { return nil }

@@ -51,6 +51,7 @@ extension MetricsRecord: Codable {
 extension TrainingRecord: Codable {
     private enum Key: String, CodingKey {
         case step, epoch, tokens, loss, perplexity
+        case rootMeanSquare = "root_mean_squared_error"
         case gradientNorm = "gradient_norm"
         case learningRate = "learning_rate"
         case tokensPerSecond = "tokens_per_second"
@@ -64,7 +65,8 @@ extension TrainingRecord: Codable {
         try container.encode(epoch, forKey: .epoch)
         try container.encode(tokens, forKey: .tokens)
         try container.encode(loss.orNull, forKey: .loss)
-        try container.encode(perplexity.orNull, forKey: .perplexity)
+        if let perplexity { try container.encode(perplexity.orNull, forKey: .perplexity) }
+        if let rootMeanSquare { try container.encode(rootMeanSquare.orNull, forKey: .rootMeanSquare) }
         try container.encode(gradientNorm.orNull, forKey: .gradientNorm)
         try container.encode(learningRate.orNull, forKey: .learningRate)
         try container.encode(tokensPerSecond.orNull, forKey: .tokensPerSecond)
@@ -73,13 +75,14 @@ extension TrainingRecord: Codable {
         try cost?.encode(to: encoder)
     }
 
-    /// Null, which stands for a number that JSON cannot represent, is read as NaN. The perplexity follows from the loss.
+    /// Null, which stands for a number that JSON cannot represent, is read as NaN. Perplexity and root follow from the loss.
     package init(from decoder: any Decoder) throws {
         let container = try decoder.container(keyedBy: Key.self)
         func number(_ key: Key) throws -> Double { try container.decode(Double?.self, forKey: key) ?? .nan }
         self.init(
             step: try container.decode(Int.self, forKey: .step), epoch: try container.decode(Int.self, forKey: .epoch),
             tokens: try container.decode(Int.self, forKey: .tokens), loss: try number(.loss),
+            measure: .of(perplexity: container.contains(.perplexity), root: container.contains(.rootMeanSquare)),
             gradientNorm: try number(.gradientNorm), learningRate: try number(.learningRate),
             tokensPerSecond: try number(.tokensPerSecond), elapsedSeconds: try number(.elapsedSeconds),
             clippedShare: try container.decodeIfPresent(Double.self, forKey: .clippedShare),
@@ -118,6 +121,7 @@ extension StepCost: Encodable {
 extension ValidationRecord: Codable {
     private enum Key: String, CodingKey {
         case step, epoch, tokens, loss, perplexity, accuracy
+        case rootMeanSquare = "root_mean_squared_error"
         case averagedSteps = "averaged_steps"
     }
 
@@ -127,7 +131,8 @@ extension ValidationRecord: Codable {
         try container.encode(epoch, forKey: .epoch)
         try container.encode(tokens, forKey: .tokens)
         try container.encode(loss.orNull, forKey: .loss)
-        try container.encode(perplexity.orNull, forKey: .perplexity)
+        if let perplexity { try container.encode(perplexity.orNull, forKey: .perplexity) }
+        if let rootMeanSquare { try container.encode(rootMeanSquare.orNull, forKey: .rootMeanSquare) }
         try container.encodeIfPresent(accuracy, forKey: .accuracy)
         try container.encodeIfPresent(averagedSteps, forKey: .averagedSteps)
     }
@@ -138,6 +143,9 @@ extension ValidationRecord: Codable {
             step: try container.decode(Int.self, forKey: .step), epoch: try container.decode(Int.self, forKey: .epoch),
             tokens: try container.decode(Int.self, forKey: .tokens),
             loss: try container.decode(Double?.self, forKey: .loss) ?? .nan,
+            measure: .of(
+                perplexity: container.contains(.perplexity) && !container.contains(.accuracy),
+                root: container.contains(.rootMeanSquare)),
             accuracy: try container.decodeIfPresent(Double.self, forKey: .accuracy),
             averagedSteps: try container.decodeIfPresent(Int.self, forKey: .averagedSteps))
     }
@@ -161,6 +169,11 @@ extension StartRecord.Data {
         case trainingTokens = "training_tokens"
         case validationTokens = "validation_tokens"
     }
+}
+
+extension LossMeasure {
+    /// That of a record with these keys.
+    fileprivate static func of(perplexity: Bool, root: Bool) -> LossMeasure { perplexity ? .tokens : root ? .values : .labels }
 }
 
 extension Double {

@@ -2,39 +2,39 @@
 struct ProgressLine {
     let totalSteps: Int
     let totalEpochs: Int?
-    /// Whether the loss is a mean squared error, which has no perplexity.
-    var isSquaredError = false
+    /// Indices of `fields`, most important first: step, time left, loss, what stands beside it, speed, epoch.
+    static func order(_ measure: LossMeasure) -> [Int] { measure == .labels ? [0, 4, 2, 3, 1] : [0, 5, 2, 3, 4, 1] }
 
-    /// Indices of `fields`, most important first: step, time left, loss, perplexity, speed, epoch.
-    static let order = [0, 5, 2, 3, 4, 1]
-
-    /// `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`,
-    /// `4m10s left`.
+    /// `step  1200/31000`, `epoch  2/12`, `loss 1.832`, `ppl   6.25`, `11.2k tok/s`, `4m10s left`. The loss of labels has nothing
+    /// beside it.
     func fields(of record: TrainingRecord) -> [String] {
-        var fields = [
+        let beside = record.perplexity.map { "ppl \(Formatting.padded(Formatting.perplexity($0), to: 6))" } ?? root(record.rootMeanSquare)
+        let fields: [String?] = [
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
-            "loss \(Formatting.fixed(record.loss, decimals: 3))",
-            isSquaredError ? "rmse \(Formatting.fixed(record.loss.squareRoot(), decimals: 4))" : "ppl \(Formatting.padded(Formatting.perplexity(record.perplexity), to: 6))",
-            "\(Formatting.padded(Formatting.rate(record.tokensPerSecond), to: 5)) tok/s",
+            "loss \(Formatting.fixed(record.loss, decimals: record.measure == .values ? 6 : 3))",
+            beside,
+            "\(Formatting.padded(Formatting.rate(record.tokensPerSecond), to: 5)) \(record.measure == .tokens ? "tok" : record.measure.noun)/s",
+            secondsLeft(after: record).map { "\(Formatting.duration(seconds: $0)) left" },
         ]
-        if let seconds = secondsLeft(after: record) { fields.append("\(Formatting.duration(seconds: seconds)) left") }
-        return fields
+        return fields.compactMap(\.self)
     }
 
     /// Starts like a progress line.
     func line(of record: ValidationRecord) -> String {
-        let average = record.averagedSteps.flatMap { $0 > 0 ? "average of \(Formatting.count($0)) steps" : nil }
-        let fields: [String] = [
+        let beside = record.perplexity.map { "ppl \(Formatting.perplexity($0))" } ?? root(record.rootMeanSquare)
+        let fields: [String?] = [
             "step \(counted(record.step, of: totalSteps))",
             epoch(record.epoch),
-            "validation loss \(Formatting.fixed(record.loss, decimals: isSquaredError ? 6 : 4))",
-            isSquaredError ? "rmse \(Formatting.fixed(record.loss.squareRoot(), decimals: 4))"
-                : record.accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "ppl \(Formatting.perplexity(record.perplexity))",
-            "\(Formatting.count(record.tokens)) \(isSquaredError ? "predictions" : record.accuracy == nil ? "tokens" : "labels")",
+            "validation loss \(Formatting.fixed(record.loss, decimals: record.measure == .values ? 6 : 4))",
+            record.accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? beside,
+            "\(Formatting.count(record.tokens)) \(record.measure.noun)",
+            record.averagedSteps.flatMap { $0 > 0 ? "average of \(Formatting.count($0)) steps" : nil },
         ]
-        return (fields + (average.map { [$0] } ?? [])).joined(separator: "  ")
+        return fields.compactMap(\.self).joined(separator: "  ")
     }
+
+    private func root(_ value: Double?) -> String? { value.map { "rmse \(Formatting.fixed($0, decimals: 4))" } }
 
     /// The time for the remaining steps at the current speed, without validation and saving.
     private func secondsLeft(after record: TrainingRecord) -> Double? {

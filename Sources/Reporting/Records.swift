@@ -1,15 +1,14 @@
-import Elementary
-
 /// What all ranks together have done up to a step: one line of `metrics.jsonl`.
 package struct TrainingRecord: Sendable, Equatable {
     /// Steps since the start of the run, across resumes.
     package var step: Int
     /// Counted from 1.
     package var epoch: Int
-    /// Tokens trained since the start of the run.
+    /// Predictions trained since the start of the run: tokens, labels or rows of values.
     package var tokens: Int
-    /// Mean since the last record, in nats per token.
+    /// Mean since the last record, in the unit of `measure`.
     package var loss: Double
+    package var measure: LossMeasure
     /// L2 norm of the whole gradient of this step, before clipping.
     package var gradientNorm: Double
     package var learningRate: Double
@@ -23,13 +22,14 @@ package struct TrainingRecord: Sendable, Equatable {
     package var cost: StepCost?
 
     package init(
-        step: Int, epoch: Int, tokens: Int, loss: Double, gradientNorm: Double, learningRate: Double,
+        step: Int, epoch: Int, tokens: Int, loss: Double, measure: LossMeasure = .tokens, gradientNorm: Double, learningRate: Double,
         tokensPerSecond: Double, elapsedSeconds: Double, clippedShare: Double? = nil, cost: StepCost? = nil
     ) {
         self.step = step
         self.epoch = epoch
         self.tokens = tokens
         self.loss = loss
+        self.measure = measure
         self.gradientNorm = gradientNorm
         self.learningRate = learningRate
         self.tokensPerSecond = tokensPerSecond
@@ -38,7 +38,10 @@ package struct TrainingRecord: Sendable, Equatable {
         self.cost = cost
     }
 
-    package var perplexity: Double { Elementary.exponential(loss) }
+    /// Nil unless the loss is of tokens.
+    package var perplexity: Double? { measure.perplexity(loss) }
+    /// Of the mean squared error; nil unless the loss is of values.
+    package var rootMeanSquare: Double? { measure.root(loss) }
 }
 
 /// What the steps of this session since the last record cost rank 0.
@@ -64,27 +67,33 @@ package struct StepCost: Sendable, Equatable {
 package struct ValidationRecord: Sendable, Equatable {
     package var step: Int
     package var epoch: Int
-    /// Tokens scored in this pass.
+    /// What was predicted in this pass: tokens, labels or rows of values.
     package var tokens: Int
-    /// Nats per token.
+    /// In the unit of `measure`.
     package var loss: Double
+    package var measure: LossMeasure
     /// The number of steps whose weights the model is the average of, 0 in the validation with which averaging begins; nil before.
     package var averagedSteps: Int?
-    /// The share of right labels, 0 to 1; nil for a model that predicts tokens.
+    /// The share of right labels, 0 to 1; nil for a model that predicts none.
     package var accuracy: Double?
 
     package init(
-        step: Int, epoch: Int, tokens: Int, loss: Double, accuracy: Double? = nil, averagedSteps: Int? = nil
+        step: Int, epoch: Int, tokens: Int, loss: Double, measure: LossMeasure = .tokens, accuracy: Double? = nil,
+        averagedSteps: Int? = nil
     ) {
         self.step = step
         self.epoch = epoch
         self.tokens = tokens
         self.loss = loss
+        self.measure = measure
         self.averagedSteps = averagedSteps
         self.accuracy = accuracy
     }
 
-    package var perplexity: Double { Elementary.exponential(loss) }
+    /// Nil unless the loss is of tokens.
+    package var perplexity: Double? { measure.perplexity(loss) }
+    /// Of the mean squared error; nil unless the loss is of values.
+    package var rootMeanSquare: Double? { measure.root(loss) }
 }
 
 /// What the model wrote after a step.

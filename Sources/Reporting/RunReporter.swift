@@ -13,8 +13,8 @@ package final class RunReporter: TrainingReporter {
     private var pace: LogPace
     private let logger: Logger
     private var metricsFail = false
-    /// The fields of the progress line.
-    private var fields: [String] = []
+    /// The fields of the progress line, and which of them are the most important.
+    private var (fields, order): ([String], [Int]) = ([], [])
     private let now: () -> ContinuousClock.Instant
     private var validationStart: ContinuousClock.Instant?
     /// Written before the first other record, so that a session without records leaves no line.
@@ -24,10 +24,9 @@ package final class RunReporter: TrainingReporter {
     ///   - events: nil for none.
     ///   - totalSteps: of the whole run, across resumes.
     ///   - totalEpochs: of the whole run; nil if the run is given by its steps.
-    ///   - isSquaredError: whether the loss is a mean squared error.
     ///   - now: replaced in tests.
     package init(
-        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, isSquaredError: Bool = false, console: Console = .standardError,
+        metrics: MetricsLog, events: EventLog? = nil, totalSteps: Int, totalEpochs: Int?, console: Console = .standardError,
         now: @escaping () -> ContinuousClock.Instant = { .now }
     ) {
         self.metrics = metrics
@@ -35,7 +34,7 @@ package final class RunReporter: TrainingReporter {
         self.console = console
         pace = LogPace(now: now)
         self.now = now
-        progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs, isSquaredError: isSquaredError)
+        progress = ProgressLine(totalSteps: totalSteps, totalEpochs: totalEpochs)
         logger = Logger(label: "lockstep") { _ in ConsoleLogHandler(console) }
     }
 
@@ -45,14 +44,14 @@ package final class RunReporter: TrainingReporter {
     ///   - events: whether to write TensorBoard's event files.
     /// - Throws: `FileError`.
     package convenience init(
-        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?, isSquaredError: Bool = false
+        runFolder: String, keepingThrough lastStep: Int, events: Bool, totalSteps: Int, totalEpochs: Int?
     ) throws {
         let folder = "\(runFolder)/tensorboard"
         if !events, Folder.isFolder(folder) { try EventLog.removeEvents(after: lastStep, in: folder) }
         self.init(
             metrics: try MetricsLog(path: "\(runFolder)/metrics.jsonl", keepingThrough: lastStep),
             events: events ? try EventLog(folder: folder, keepingThrough: lastStep) : nil, totalSteps: totalSteps,
-            totalEpochs: totalEpochs, isSquaredError: isSquaredError)
+            totalEpochs: totalEpochs)
     }
 
     /// A session starts; `record` describes it.
@@ -63,9 +62,9 @@ package final class RunReporter: TrainingReporter {
             try metrics.append(.training(record))
             try events?.append(step: record.step, scalars: record.scalars)
         }
-        fields = progress.fields(of: record)
+        (fields, order) = (progress.fields(of: record), ProgressLine.order(record.measure))
         if console.isLive {
-            console.show(fields, order: ProgressLine.order)
+            console.show(fields, order: order)
         } else if pace.isDue() || record.step >= progress.totalSteps {
             console.print(fields.joined(separator: "  "))
         }
@@ -81,7 +80,7 @@ package final class RunReporter: TrainingReporter {
 
     package func validated(_ record: ValidationRecord) {
         validationStart = nil
-        console.show(fields, order: ProgressLine.order)
+        console.show(fields, order: order)
         log {
             try metrics.append(.validation(record))
             try events?.append(step: record.step, scalars: record.scalars)
@@ -134,7 +133,8 @@ extension TrainingRecord {
     /// Names in TensorBoard; the part before the slash is the group of charts.
     fileprivate var scalars: [(tag: String, value: Double?)] {
         [
-            ("train/loss", loss), ("train/perplexity", perplexity), ("train/gradient_norm", gradientNorm),
+            ("train/loss", loss), ("train/perplexity", perplexity), ("train/root_mean_squared_error", rootMeanSquare),
+            ("train/gradient_norm", gradientNorm),
             ("train/learning_rate", learningRate), ("train/clipped_share", clippedShare),
             ("speed/tokens_per_second", tokensPerSecond), ("speed/exchange_share", cost?.exchangeShare),
             ("memory/memory_bytes", cost?.memory.map(Double.init)),
@@ -145,6 +145,9 @@ extension TrainingRecord {
 
 extension ValidationRecord {
     fileprivate var scalars: [(tag: String, value: Double?)] {
-        [("validation/loss", loss), accuracy.map { ("validation/accuracy", $0) } ?? ("validation/perplexity", perplexity)]
+        [
+            ("validation/loss", loss), ("validation/perplexity", perplexity), ("validation/root_mean_squared_error", rootMeanSquare),
+            ("validation/accuracy", accuracy),
+        ]
     }
 }

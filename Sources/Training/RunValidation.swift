@@ -84,8 +84,8 @@ final class RunValidation {
         let averages = !final && progress.averaging?.validated(loss: evaluation.nats, step: progress.step) == true
         reporter?.validated(
             ValidationRecord(
-                step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats, accuracy: evaluation.accuracy,
-                averagedSteps: progress.averaging?.start.map { progress.step - $0 }))
+                step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats,
+                measure: options.model.output.measure, accuracy: evaluation.accuracy, averagedSteps: progress.averaging?.start.map { progress.step - $0 }))
         sample(progress)
         if reduces {
             reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: progress.epoch))")

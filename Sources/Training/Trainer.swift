@@ -160,7 +160,7 @@ package final class Trainer {
             reporter.trained(
                 TrainingRecord(
                     step: progress.step, epoch: progress.epoch, tokens: progress.tokens, loss: progress.interval.mean,
-                    gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
+                    measure: options.model.output.measure, gradientNorm: outcome.gradientNorm, learningRate: outcome.learningRate,
                     tokensPerSecond: tokensPerSecond, elapsedSeconds: progress.elapsed,
                     clippedShare: Double(progress.clippedSteps) / Double(progress.intervalSteps), cost: cost))
         }

@@ -1,8 +1,8 @@
 import Checkpoints
 import Configuration
 import Diagnostics
-import Elementary
 import Glibc
+import Inference
 import Reporting
 
 extension Inspection {
@@ -12,7 +12,7 @@ extension Inspection {
         case .dataset(let path, let dataset): "Dataset \(path)\n\n" + dataset.text
         case .run(let path, let checkpoints, let sketch):
             "Run \(path)\n\n" + (sketch.map { $0.text + "\n\n" } ?? "")
-                + (checkpoints.isEmpty ? "no checkpoint yet" : CheckpointSummary.table(checkpoints))
+                + (checkpoints.isEmpty ? "no checkpoint yet" : CheckpointSummary.table(checkpoints, sketch?.model.measure ?? .tokens))
         case .checkpoint(let path, let manifest, let model, let state):
             """
             Checkpoint \(path)
@@ -41,16 +41,14 @@ extension DatasetSummary {
         let rows = names.map { name in
             let split = splits[name]!
             let share = split.tokens == 0 ? 0 : 100 * Double(split.unknown) / Double(split.tokens)
-            return [
-                name.printable, Formatting.count(split.tokens), Formatting.count(split.unknown),
-                "\(Formatting.fixed(share, decimals: 2)) %",
-            ]
+            let unknown = [Formatting.count(split.unknown), "\(Formatting.fixed(share, decimals: 2)) %"]
+            return [name.printable, Formatting.count(split.tokens)] + (values == nil ? unknown : [])
         }
         let sequences = names.map { name -> [String] in
             guard task != nil, let own = splits[name]?.sequences else { return [] }
             return [own.count, own.longest, own.predictions].map { Formatting.count($0) }
         }
-        let heading = ["split", "tokens", "<unk>", "share"] + (task == nil ? [] : ["sequences", "longest", "targets"])
+        let heading = ["split"] + (values == nil ? ["tokens", "<unk>", "share"] : ["rows"]) + (task == nil ? [] : ["sequences", "longest", "targets"])
         return """
             \(values.map { "a row has \($0.inputs) numbers" } ?? "a token is a \(level.printable); the vocabulary has \(Formatting.count(vocabulary.size))")\(targets)\(origin)
 
@@ -64,9 +62,9 @@ extension DatasetSummary {
         let number = Formatting.count(labels?.count ?? 0)
         return switch task {
         case nil: ""
-        case "tags": "\neach token has one of \(number) labels"
+        case "tags": "\neach \(values == nil ? "token" : "row") has one of \(number) labels"
         case "class": "\neach sequence has one of \(number) labels"
-        case "values": "\n\(values?.targets ?? 0) numbers are to be predicted"
+        case "values": "\n\(values?.targets == 1 ? "1 number is" : "\(values?.targets ?? 0) numbers are") predicted"
         default: "\neach sequence is a condition and its continuation, which is predicted"
         }
     }
@@ -95,27 +93,36 @@ extension ModelSummary {
     var text: String {
         if let order { return "\(order)-gram, vocabulary \(Formatting.count(vocabularySize))" }
         let sizes = hiddenSizes.map { "(\($0.map(String.init).joined(separator: ", ")))" } ?? "\(hidden)"
-        return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), vocabulary \(Formatting.count(vocabularySize))\(tied ? ", tied" : "")\(optionsText)\(lineEnd.map { ", line ends \($0.rule.printable)" } ?? "")"
+        let inputs = options?["values"].map { "rows of \($0) numbers".printable } ?? "vocabulary \(Formatting.count(vocabularySize))"
+        return "\(cell.printable) \(layers) x \(sizes), embedding \(embedding), \(inputs)\(tied ? ", tied" : "")\(optionsText)\(lineEnd.map { ", line ends \($0.rule.printable)" } ?? "")"
     }
 
     /// As in ", gates forget, peepholes diagonal".
     private var optionsText: String {
-        (options ?? [:]).sorted { $0.key < $1.key }.map { ", \($0.key) \($0.value.isEmpty ? "none" : $0.value)".printable }.joined()
+        (options ?? [:]).filter { $0.key != "values" }.sorted { $0.key < $1.key }.map { ", \($0.key) \($0.value.isEmpty ? "none" : $0.value)".printable }.joined()
     }
 }
 
 extension CheckpointSummary {
-    fileprivate static func table(_ checkpoints: [CheckpointSummary]) -> String {
+    /// - Parameter measure: what the losses measure.
+    fileprivate static func table(_ checkpoints: [CheckpointSummary], _ measure: LossMeasure) -> String {
         let rows = checkpoints.map { checkpoint in
             let pointers = [checkpoint.latest ? "latest" : nil, checkpoint.best ? "best" : nil].compactMap { $0 }
-            return [
-                checkpoint.name, checkpoint.epoch.map { "\($0)" } ?? "-", checkpoint.validationLoss.map(short) ?? "-",
-                checkpoint.validationLoss.map { Formatting.perplexity(Elementary.exponential($0)) } ?? "-",
-                checkpoint.bytes.map(Formatting.bytes) ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid",
-            ]
+            let loss = checkpoint.validationLoss
+            let beside: String? = loss.flatMap(measure.perplexity).map(Formatting.perplexity) ?? loss.flatMap(measure.root).map(short)
+            var row: [String] = [checkpoint.name, checkpoint.epoch.map { "\($0)" } ?? "-", loss.map(short) ?? "-"]
+            if measure != .labels { row.append(beside ?? "-") }
+            row += [checkpoint.bytes.map(Formatting.bytes) ?? "-", pointers.joined(separator: ", "), checkpoint.damage ?? "valid"]
+            return row
         }
-        let heading = ["checkpoint", "epochs done", "validation loss", "perplexity", "size", "pointers", "state"]
-        return lockstep.table([heading] + rows, textColumns: [0, 5, 6])
+        let losses =
+            switch measure {
+            case .tokens: ["validation loss", "perplexity"]
+            case .labels: ["validation loss"]
+            case .values: ["mean squared error", "root"]
+            }
+        let heading = ["checkpoint", "epochs done"] + losses + ["size", "pointers", "state"]
+        return lockstep.table([heading] + rows, textColumns: [0, heading.count - 2, heading.count - 1])
     }
 }
 
@@ -125,10 +132,12 @@ extension Manifest {
         let own = tensors.filter { !(model.tied && $0.name == "decoder.weight") }
         let parameters = own.reduce(0) { $0 + $1.shape.reduce(1, *) }
         let ngrams = (1...16).compactMap { n in tensors.first { $0.name == "ngram.\(n).log_probability" }?.shape.first }
-        let isLabelling = model.labels != nil
-        func loss(_ nats: Double, _ accuracy: Double? = nil) -> String {
-            if isLabelling { return "\(short(nats)) nats per label\(accuracy.map { ", accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "")" }
-            return "\(short(nats)) nats per token, perplexity \(Formatting.perplexity(Elementary.exponential(nats)))"
+        let measure = model.measure
+        func loss(_ value: Double, _ accuracy: Double? = nil) -> String {
+            if let root = measure.root(value) { return "\(measure.unit) \(short(value)), root \(short(root))" }
+            let beside = accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" }
+                ?? measure.perplexity(value).map { "perplexity \(Formatting.perplexity($0))" }
+            return (["\(short(value)) \(measure.unit)"] + [beside].compactMap(\.self)).joined(separator: ", ")
         }
         let isOfSentences = (try? RunConfiguration.load(yaml: configuration, name: ""))?.training.batching == .sentences
         var rows = [
@@ -140,7 +149,7 @@ extension Manifest {
             [
                 "trained",
                 "step \(step): \(epoch) epoch\(epoch == 1 ? "" : "s") and \(Formatting.count(offset)) \(isOfSentences ? "batches" : "tokens per stream") of the next, "
-                    + "\(Formatting.count(tokens)) tokens in all"
+                    + "\(Formatting.count(tokens)) \(measure.noun) in all"
                     + (schedule["elapsed_seconds"].map { ", in \(Formatting.duration(seconds: $0))" } ?? ""),
             ],
         ]

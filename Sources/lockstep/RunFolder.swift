@@ -59,8 +59,7 @@ struct RunFolder {
         try File.publish(configuration.yaml, at: plan.configurationPath)
         let reporter = try RunReporter(
             runFolder: plan.folder, keepingThrough: plan.checkpoint?.manifest.step ?? 0,
-            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs,
-            isSquaredError: configuration.model.output == .values)
+            events: configuration.metrics.tensorboard, totalSteps: totalSteps, totalEpochs: totalEpochs)
         return (lock, reporter)
     }
 

@@ -1,9 +1,7 @@
 import Checkpoints
 import Collectives
-import Configuration
 import Corpus
 import Diagnostics
-import Elementary
 import Files
 import FoundationEssentials
 import Glibc
@@ -125,17 +123,19 @@ struct RunSummary {
     }
 
     /// The last lines of a finished run.
-    /// - Parameter deed: what was done, for a run other than of steps.
-    static func ending(_ result: TrainingResult, dataset: Dataset, output: OutputKind = .next, deed: String? = nil) -> String {
+    /// - Parameters:
+    ///   - measure: what the loss measures.
+    ///   - deed: what was done, for a run other than of steps.
+    static func ending(_ result: TrainingResult, dataset: Dataset, measure: LossMeasure = .tokens, deed: String? = nil) -> String {
         let whole = result.steps == result.step ? "" : ", \(Formatting.count(result.step)) in all,"
-        var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) tokens at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) tokens/s"]
+        var lines = ["trained \(Formatting.count(result.steps)) steps\(whole) in \(Formatting.duration(seconds: result.seconds)); \(Formatting.count(result.tokens)) \(measure.noun) at \(Formatting.count(Int((Double(result.tokens) / max(result.stepSeconds, 1e-9)).rounded()))) \(measure.noun)/s"]
         if let deed { lines = ["\(deed) in \(Formatting.duration(seconds: result.seconds))"] }
         if result.steps == 0 { lines = ["nothing to do: the run has all its \(Formatting.count(result.step)) steps"] }
         if let validation = result.lastValidation {
-            lines.append("final validation: \(quality(validation.nats, validation.accuracy, output))")
+            lines.append("final validation: \(quality(validation.nats, validation.accuracy, measure))")
         }
         if let best = result.best, deed == nil {
-            lines.append("best validation:  \(quality(best.validationLoss, best.accuracy, output)), at step \(Formatting.count(best.step))")
+            lines.append("best validation:  \(quality(best.validationLoss, best.accuracy, measure)), at step \(Formatting.count(best.step))")
         }
         if result.averagedSteps > 0 {
             lines.append("the model is the average of the weights after each of the last \(Formatting.count(result.averagedSteps)) steps")
@@ -145,25 +145,26 @@ struct RunSummary {
         lines += [
             "next:",
             "  lockstep evaluate --checkpoint \(folder)\(split)",
-            example(output, dataset, folder),
+            example(measure, dataset, folder),
             "  lockstep report \(folder)",
         ]
         return lines.joined(separator: "\n")
     }
 
     /// A command that shows what the model does.
-    private static func example(_ output: OutputKind, _ dataset: Dataset, _ folder: String) -> String {
+    private static func example(_ measure: LossMeasure, _ dataset: Dataset, _ folder: String) -> String {
         if let values = dataset.manifest.values {
             return "  echo \(Array(repeating: "0.5", count: min(values.inputs, 8)).joined(separator: ","))\(values.inputs > 8 ? ",..." : "") | lockstep score --checkpoint \(folder)"
         }
-        return output == .next ? "  lockstep generate --checkpoint \(folder)" : "  echo some words | lockstep score --checkpoint \(folder)"
+        return measure == .tokens ? "  lockstep generate --checkpoint \(folder)" : "  echo some words | lockstep score --checkpoint \(folder)"
     }
 
-    /// As in "loss 0.1234 nats, perplexity 1.131", or with the accuracy of labels.
-    private static func quality(_ nats: Double, _ accuracy: Double?, _ output: OutputKind) -> String {
-        if output == .values { return "mean squared error \(Formatting.fixed(nats, decimals: 6))" }
-        let second = accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" } ?? "perplexity \(Formatting.fixed(Elementary.exponential(nats), decimals: 3))"
-        return "loss \(Formatting.fixed(nats, decimals: 4)) nats, \(second)"
+    /// As in "loss 0.1234 nats, perplexity 1.131", or with the accuracy of labels; of values, "mean squared error 0.015129, root 0.1230".
+    private static func quality(_ loss: Double, _ accuracy: Double?, _ measure: LossMeasure) -> String {
+        if let root = measure.root(loss) { return "\(measure.unit) \(Formatting.fixed(loss, decimals: 6)), root \(Formatting.fixed(root, decimals: 4))" }
+        let beside = accuracy.map { "accuracy \(Formatting.fixed(100 * $0, decimals: 2)) %" }
+            ?? measure.perplexity(loss).map { "perplexity \(Formatting.fixed($0, decimals: 3))" }
+        return (["loss \(Formatting.fixed(loss, decimals: 4)) nats"] + [beside].compactMap(\.self)).joined(separator: ", ")
     }
 }
 

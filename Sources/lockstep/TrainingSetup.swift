@@ -16,6 +16,7 @@ struct TrainingSetup {
     private let beginning: RunBeginning
     private let trainer: Trainer
     private let folder: RunFolder
+    private let measure: LossMeasure
 
     /// Collective. Finds all errors before the run folder is touched.
     init(
@@ -45,6 +46,7 @@ struct TrainingSetup {
         try communicator.agree(on: vectors?.origin.sha256 ?? "", named: "the SHA-256 of the initial embeddings", kind: .data)
         let origins = [weights?.origin, vectors?.origin].compactMap(\.self)
         let epochs = configuration.training.steps == nil ? configuration.training.epochs : nil
+        measure = options.model.output.measure
         folder = try RunFolder(
             beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
             origins: origins, options: options, communicator, heartbeat, watchdog)
@@ -111,7 +113,7 @@ struct TrainingSetup {
         folder.end(
             finished: result.finished, step: result.step,
             result.finished
-                ? RunSummary.ending(result, dataset: beginning.data.dataset, output: beginning.configuration.model.output) : RunSummary.stopped(result, ranks: communicator.size))
+                ? RunSummary.ending(result, dataset: beginning.data.dataset, measure: measure) : RunSummary.stopped(result, ranks: communicator.size))
         return result.finished
     }
 }

@@ -82,7 +82,9 @@ extension CommandTests {
             }
             try sandbox.succeed(["report", "run"])
             let page = try String(contentsOfFile: sandbox.path("run/report.html"), encoding: .utf8)
-            #expect(page.contains("Accuracy in validation") && !page.contains("id=\"perplexity\""))
+            #expect(page.contains("Accuracy in validation") && !page.contains("perplexity"))
+            #expect(try !sandbox.succeed(["inspect", "run"]).contains("perplexity"))
+            #expect(try !String(contentsOfFile: sandbox.path("run/metrics.jsonl"), encoding: .utf8).contains("perplexity"))
         }
 
         @Test func aClassifierOnRanks() throws {

@@ -47,6 +47,21 @@ extension CommandTests {
             #expect(try sandbox.succeed(["evaluate", "--checkpoint", "alone", "--split", "valid"]).contains("mean squared error"))
         }
 
+        /// No page, table or record of it has a perplexity.
+        @Test func everyPlaceShowsTheSquaredError() throws {
+            try train("run", ["training.epochs=1"])
+            let records = try String(contentsOfFile: sandbox.path("run/metrics.jsonl"), encoding: .utf8)
+            #expect(records.contains("\"root_mean_squared_error\":") && !records.contains("perplexity"))
+            for path in ["run", "run/checkpoints/step-000000040"] {
+                let text = try sandbox.succeed(["inspect", path])
+                #expect(text.contains("mean squared error") && text.contains("root") && !text.contains("perplexity") && !text.contains("per token"), "\(text)")
+            }
+            #expect(try sandbox.succeed(["inspect", "adding"]).contains("split   rows  sequences"))
+            try sandbox.succeed(["report", "run"])
+            let page = try String(contentsOfFile: sandbox.path("run/report.html"), encoding: .utf8)
+            #expect(page.contains("best validation error") && page.contains("id=\"error\"") && !page.contains("perplexity"))
+        }
+
         @Test func whatDoesNotFitIsRefused() throws {
             func refuse(_ arguments: [String], _ words: String, status: Int32 = 64) throws {
                 let outcome = try sandbox.lockstep(arguments)

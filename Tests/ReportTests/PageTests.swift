@@ -81,6 +81,28 @@ import Testing
         #expect(differences.contains("gru") && !differences.contains("clip"))
     }
 
+    /// Of labels and values there is no perplexity, whatever an earlier version has recorded.
+    @Test func labelsAndValuesHaveNoPerplexity() {
+        func run(_ output: String, accuracy: Double? = nil) -> Run {
+            let validation = ValidationRecord(step: 20, epoch: 1, tokens: 9, loss: 0.25, accuracy: accuracy)
+            return Run(
+                name: output, configuration: [("model.output", output)],
+                history: MetricsHistory(training: [Self.record(10, loss: 0.5), Self.record(20, loss: 0.0625)], validation: [validation]))
+        }
+        let values = Page([run("values")], madeBy: "").html
+        #expect(!values.contains("perplexity") && values.contains("id=\"error\""))
+        #expect(values.contains("best validation error</p><strong>0.25</strong><p>mean squared, root 0.5"))
+        #expect(values.contains("last training error</p><strong>0.0625</strong><p>mean squared, root 0.25"))
+        #expect(values.contains("predictions trained") && !values.contains("tokens trained"))
+        let labels = Page([run("tags", accuracy: 0.75)], madeBy: "").html
+        #expect(!labels.contains("perplexity") && labels.contains("id=\"loss\"") && labels.contains("id=\"accuracy\""))
+        #expect(labels.contains("best validation accuracy</p><strong>75.00 %</strong>"))
+        // Each kind has a chart of its own.
+        let all = Page([run("values"), run("class", accuracy: 0.75), Self.run], madeBy: "").html
+        for id in ["error", "loss", "perplexity", "accuracy"] { #expect(all.contains("id=\"\(id)\"")) }
+        #expect(all.contains("<th>best validation</th><th>last training</th>") && all.contains("best validation error: mean squared"))
+    }
+
     /// The records of a run that has just started, or of an earlier version.
     @Test(arguments: [
         MetricsHistory(), MetricsHistory(starts: [PageTests.start]), MetricsHistory(training: [PageTests.record(10, loss: .nan)]),

@@ -35,6 +35,12 @@ import Testing
         #expect(nats.ticks == [3, 4, 5, 6])
     }
 
+    /// So has the square root.
+    @Test func theRootsScale() throws {
+        let scale = try #require(Scale(logarithmic: [0.0001, 0.25]))
+        for value in [0.0001, 0.01, 0.25] { #expect(abs(scale.root.place(value.squareRoot())! - scale.place(value)!) < 1e-12) }
+    }
+
     @Test(arguments: [
         ([92, 4500], [100, 200, 500, 1000, 2000, 5000]), ([1, 900], [1, 3, 10, 30, 100, 300, 1000]),
         ([0.15, 0.3], [0.15, 0.2, 0.25, 0.3]), ([1e-4, 1e12], [1e-4, 0.1, 100, 1e5, 1e8, 1e11]),

@@ -39,7 +39,7 @@ import Testing
     /// A reader skips what a later version adds.
     @Test func unknownKindsAndKeys() throws {
         let history = try read(
-            #"{"kind":"soup","step":"hot"}"# + "\n" + #"{"kind":"validation","step":1,"epoch":1,"tokens":2,"loss":3,"new":[]}"# + "\n")
+            #"{"kind":"soup","step":"hot"}"# + "\n" + #"{"kind":"validation","step":1,"epoch":1,"tokens":2,"loss":3,"perplexity":20,"new":[]}"# + "\n")
         #expect(history.validation == [ValidationRecord(step: 1, epoch: 1, tokens: 2, loss: 3)])
     }
 

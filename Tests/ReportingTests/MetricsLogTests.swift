@@ -32,6 +32,32 @@ import Testing
         #expect(try JSONDecoder().decode(MetricsRecord.self, from: line) == averaged)
     }
 
+    /// A perplexity is one of tokens; values have the root of their squared error instead, and labels their accuracy.
+    @Test func whatStandsBesideALossFollowsFromWhatItMeasures() throws {
+        func keys(_ record: MetricsRecord) throws -> Set<String> {
+            let line = try JSONEncoder().encode(record)
+            #expect(try JSONDecoder().decode(MetricsRecord.self, from: line) == record)
+            return Set(try #require(JSONSerialization.jsonObject(with: line) as? [String: Any]).keys)
+        }
+        let all = ["accuracy", "perplexity", "root_mean_squared_error"]
+        for (measure, beside) in [(LossMeasure.tokens, "perplexity"), (.labels, "accuracy"), (.values, "root_mean_squared_error")] {
+            var training = record(step: 10, loss: 0.25)
+            training.measure = measure
+            #expect(try keys(.training(training)).intersection(all) == Set([beside]).subtracting(["accuracy"]))
+            let validation = ValidationRecord(
+                step: 10, epoch: 1, tokens: 5, loss: 0.25, measure: measure, accuracy: measure == .labels ? 0.5 : nil)
+            #expect(try keys(.validation(validation)).intersection(all) == [beside])
+            #expect(validation.rootMeanSquare == (measure == .values ? 0.5 : nil))
+        }
+        // As earlier versions wrote it.
+        let old = #"{"accuracy":0.5,"epoch":1,"kind":"validation","loss":1,"perplexity":2.7,"step":3,"tokens":5}"#
+        guard case .validation(let record) = try JSONDecoder().decode(MetricsRecord.self, from: Data(old.utf8)) else {
+            Issue.record("no validation")
+            return
+        }
+        #expect(record.measure == .labels && record.perplexity == nil)
+    }
+
     @Test func otherRecordsHaveExactlyTheDocumentedKeys() throws {
         let folder = try TemporaryFolder()
         let log = try MetricsLog(path: folder.metrics)

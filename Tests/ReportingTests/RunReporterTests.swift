@@ -35,6 +35,40 @@ import Testing
         #expect(try steps(folder) == [1200, 31000, 31000, 31000, 31000])
     }
 
+    /// Labels and values have no perplexity.
+    @Test func linesOfLabelsAndValues() throws {
+        let folder = try TemporaryFolder()
+        let channel = Channel.pipe()
+        let reporter = RunReporter(
+            metrics: try MetricsLog(path: folder.metrics), totalSteps: 40, totalEpochs: nil, console: Console(descriptor: channel.far))
+        for (measure, accuracy) in [(LossMeasure.labels, 0.975), (.values, nil)] as [(LossMeasure, Double?)] {
+            var training = record(step: 40, loss: 0.0625)
+            training.measure = measure
+            reporter.trained(training)
+            reporter.validated(ValidationRecord(step: 40, epoch: 2, tokens: 12, loss: 0.25, measure: measure, accuracy: accuracy))
+        }
+        reporter.finished()
+        #expect(
+            channel.read(until: "12 predictions\n") == """
+                step 40/40  epoch 2  loss 0.062  11.2k labels/s  0s left
+                step 40/40  epoch 2  validation loss 0.2500  accuracy 97.50 %  12 labels
+                step 40/40  epoch 2  loss 0.062500  rmse 0.2500  11.2k predictions/s  0s left
+                step 40/40  epoch 2  validation loss 0.250000  rmse 0.5000  12 predictions
+
+                """)
+    }
+
+    /// What a narrow terminal leaves out: the epoch first, the step last.
+    @Test(arguments: LossMeasure.allCases) func theFieldsInTheirOrder(measure: LossMeasure) {
+        var training = record(step: 20)
+        training.measure = measure
+        let fields = ProgressLine(totalSteps: 40, totalEpochs: nil).fields(of: training)
+        let order = ProgressLine.order(measure)
+        #expect(order.sorted() == Array(fields.indices))
+        #expect(fields[order[0]].hasPrefix("step") && fields[order[1]].hasSuffix("left") && fields[order[2]].hasPrefix("loss"))
+        #expect(fields[order.last!].hasPrefix("epoch"))
+    }
+
     /// `training.steps` ends a run whatever `training.epochs` says.
     @Test func epochsHaveNoTotalWhereStepsDecide() throws {
         let folder = try TemporaryFolder()
