@@ -43,7 +43,7 @@ package struct AddingSample: Sendable {
             var random = PhiloxSequence(seed: seed, purpose: .corpus, stream: UInt64(index))
             let marked = [Int(random.uniform() * Double(half)), half + Int(random.uniform() * Double(length - half))]
             var sum: Float = 0
-            try writer.beginSequence()
+            writer.beginSequence()
             for step in 0..<length {
                 let number = Float(random.uniform())
                 let isMarked = marked.contains(step)

@@ -10,6 +10,8 @@ package final class CSVRows {
     /// Of the first row.
     private(set) var columns = 0
     private var first: [Float]?
+    /// Rows since the last blank line.
+    private var inSequence = 0
 
     /// - Parameter path: nil or `-` for standard input.
     /// - Throws: `FileError`, `ValueFileError`.
@@ -21,11 +23,9 @@ package final class CSVRows {
                 throw ValueFileError(file: lines.path, place: "the whole file", problem: "no rows", expected: "numbers with commas between them", found: "nothing")
             }
             line += 1
-            if line == 1, let heading = try? CSVRows.numbers(bytes), !heading.isEmpty { (first, columns) = (heading, heading.count) }
-            if line > 1 {
-                let row = try numbers(bytes)
-                if !row.isEmpty { (first, columns) = (row, row.count) }
-            }
+            // A first line that is not numbers is a heading. Spreadsheets put a byte order mark before it.
+            let row = line == 1 ? (try? CSVRows.numbers(bytes.dropFirst(bytes.starts(with: InputFile.byteOrderMark) ? 3 : 0))) ?? [] : try numbers(bytes)
+            if !row.isEmpty { (first, columns) = (row, row.count) }
         }
     }
 
@@ -33,16 +33,25 @@ package final class CSVRows {
     /// - Throws: `FileError`, `ValueFileError`.
     package func next() throws -> [Float]? {
         if let row = first {
-            first = nil
+            (first, inSequence) = (nil, 1)
             return row
         }
         guard let bytes = try lines.next() else { return nil }
         line += 1
-        return try numbers(bytes)
+        let row = try numbers(bytes)
+        inSequence = row.isEmpty ? 0 : inSequence + 1
+        return row
     }
 
-    /// - Throws: `ValueFileError` unless the row that `next` has returned has so many columns, all of them numbers or none.
+    /// - Throws: `ValueFileError` unless the row that `next` has returned has so many columns, all of them numbers or none, and belongs to a
+    ///   sequence that is not too long to be read at once.
     package func check(_ row: [Float], columns: Int) throws {
+        guard inSequence <= SequenceParser.longestSequence else {
+            throw ValueFileError(
+                file: path, place: "line \(line)", problem: "a sequence that is too long",
+                expected: "a blank line after at most \(SequenceParser.longestSequence) rows", found: "more rows",
+                remedy: "put blank lines between sequences")
+        }
         guard row.count == columns else {
             throw ValueFileError(
                 file: path, place: "line \(line)", problem: "another number of columns", expected: "\(columns)", found: "\(row.count)",
@@ -56,7 +65,7 @@ package final class CSVRows {
 
     private func numbers(_ bytes: [UInt8]) throws -> [Float] {
         do {
-            return try CSVRows.numbers(bytes)
+            return try CSVRows.numbers(bytes[...])
         } catch let error as NotANumber {
             throw ValueFileError(
                 file: path, place: "line \(line)", problem: "not a number", expected: "numbers with commas between them; an empty cell for none",
@@ -67,7 +76,7 @@ package final class CSVRows {
     struct NotANumber: Error { let cell: Substring }
 
     /// - Throws: `NotANumber`.
-    static func numbers(_ bytes: [UInt8]) throws -> [Float] {
+    static func numbers(_ bytes: ArraySlice<UInt8>) throws -> [Float] {
         let text = String(decoding: bytes, as: UTF8.self)
         if text.allSatisfy(\.isWhitespace) { return [] }
         return try text.split(separator: ",", omittingEmptySubsequences: false).map { cell in

@@ -61,6 +61,14 @@ package struct Dataset: Sendable {
             stores[split] = store
         }
 
+        if let values = manifest.values {
+            let tasks: [SequenceTask] = values.targets == nil ? [.tags, .label] : [.values]
+            guard let task = manifest.task, tasks.contains(task) else {
+                throw DatasetError.disagrees(
+                    file: manifestPath, quantity: "kind of targets", stated: values.targets.map { "\($0) numbers" } ?? "labels",
+                    found: manifest.task?.rawValue ?? "none")
+            }
+        }
         var sequences: [Split: SequenceFiles] = [:]
         for (split, record) in manifest.splits where manifest.task != nil {
             guard let record = record.sequences else {

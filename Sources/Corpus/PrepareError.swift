@@ -6,6 +6,8 @@ package enum PrepareError: DiagnosedError, Equatable {
     case notAFile(path: String)
     case inputChanged(path: String)
     case emptySplit(Split)
+    case noTargets(Split)
+    case longSequence(Split, row: Int)
     case symbolsMissing(Split)
     case vocabularyTooSmall(size: Int, smallest: Int)
     case outputExists(folder: String)
@@ -14,7 +16,7 @@ package enum PrepareError: DiagnosedError, Equatable {
 
     package var kind: FailureKind {
         switch self {
-        case .emptyInput, .notAFile, .inputChanged, .emptySplit, .symbolsMissing: .data
+        case .emptyInput, .notAFile, .inputChanged, .emptySplit, .noTargets, .longSequence, .symbolsMissing: .data
         case .vocabularyTooSmall, .outputExists, .outputNotEmpty, .outputHasOtherFiles: .usage
         }
     }
@@ -32,6 +34,15 @@ package enum PrepareError: DiagnosedError, Equatable {
                 "the text is too short for a \(split.rawValue) part",
                 remedy: split == .train
                     ? "give more text, or with --split a larger share of it to train on" : "give --split with 0 for it, or more text")
+        case .noTargets(let split):
+            Diagnosis(
+                "the \(split.rawValue) part has no targets: nothing would be predicted", expected: "a row or sequence with a target",
+                found: "none", remedy: "check the columns or the array that should have them, or leave the part out")
+        case .longSequence(let split, let row):
+            Diagnosis(
+                "a sequence of the \(split.rawValue) part is too long", location: "row \(row)",
+                expected: "at most \(SequenceParser.longestSequence) rows from its start",
+                remedy: "cut it with --length, or put blank lines between sequences")
         case .symbolsMissing(let split):
             Diagnosis(
                 "the \(split.rawValue) part has characters or bytes that the vocabulary, which has no <unk>, lacks",

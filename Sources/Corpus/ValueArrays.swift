@@ -8,7 +8,7 @@ struct ValueArrays {
     private let steps: Int?
     /// Whether targets are one for each sequence.
     private let areOfSequences: Bool
-    private let firstRows: Set<Int>?
+    private var firstRows: SequenceStarts?
 
     /// - Throws: `FileError`, `ArrayFileError`, `ValueFileError`.
     init(_ split: Split, in folder: String) throws {
@@ -17,13 +17,13 @@ struct ValueArrays {
         let shape = inputs.shape
         steps = shape.count == 3 ? shape[1] : nil
         let starts = "\(folder)/\(split.rawValue).sequences.npy"
-        firstRows = Folder.exists(starts) ? try NumberArray(starts, ArrayHeader.ElementType.integers, dimensions: 1...1).wholeNumbers : nil
+        firstRows = Folder.exists(starts) ? try SequenceStarts(contentsOf: starts) : nil
         // Whole numbers are one label for each place.
         let places = targets.isWhole ? targets.shape : Array(targets.shape.dropLast(targets.shape.count > 1 ? 1 : 0))
         areOfSequences = shape.count == 3 && places == [shape[0]]
         let isOfRows = places == Array(shape.dropLast())
         let rows = shape.dropLast().reduce(1, *)
-        guard areOfSequences || isOfRows, rows > 0, rows <= ValueFile.longest, 1...ValueFile.widest ~= shape.last!, targetWidth > 0 else {
+        guard areOfSequences || isOfRows, rows > 0, rows <= ValueFile.longest, 1...ValueFile.widest ~= shape.last!, 1...ValueFile.widest ~= targetWidth else {
             throw ValueFileError(
                 file: targets.path, place: "the header", problem: "targets that do not fit the inputs",
                 expected: "one for each of \(shape.dropLast().map(String.init).joined(separator: " x ")) rows\(steps == nil ? "" : ", or for each sequence")",
@@ -35,10 +35,12 @@ struct ValueArrays {
     /// K; 1 for labels.
     var targetWidth: Int { targets.isWhole || targets.shape.count == 1 ? 1 : targets.shape.last! }
 
+    /// Whether a sequence starts at a row; asked for one row after the other.
     /// - Parameter length: of sequences where nothing says it.
-    func starts(_ row: Int, length: Int?) -> Bool {
+    /// - Throws: `ValueFileError` for starts that cannot be.
+    mutating func starts(_ row: Int, length: Int?) throws -> Bool {
         if let steps { return row % steps == 0 }
-        if let firstRows { return row == 0 || firstRows.contains(row) }
+        if firstRows != nil { return try firstRows!.starts(row, of: rows) }
         return row == 0 || length.map { row % $0 == 0 } ?? false
     }
 
@@ -46,6 +48,36 @@ struct ValueArrays {
     func target(_ row: Int) -> [Float]? {
         guard areOfSequences, let steps else { return targets.row(row, width: targetWidth) }
         return row % steps == steps - 1 ? targets.row(row / steps, width: targetWidth) : nil
+    }
+}
+
+/// The first row of each sequence, in ascending order.
+struct SequenceStarts {
+    private let array: NumberArray
+    private var index = 0
+
+    /// - Throws: `FileError`, `ArrayFileError`, `ValueFileError`.
+    init(contentsOf path: String) throws {
+        array = try NumberArray(path, ArrayHeader.ElementType.integers, dimensions: 1...1)
+        guard array.width > 0, array.wholeNumber(0) == 0 else { throw impossible("0", array.width > 0 ? array.wholeNumber(0) : nil) }
+    }
+
+    /// Whether a sequence starts at a row; asked for one row after the other.
+    /// - Parameter rows: all there are.
+    /// - Throws: `ValueFileError` for a start that does not lie behind the one before, or within the rows.
+    mutating func starts(_ row: Int, of rows: Int) throws -> Bool {
+        guard index < array.width, array.wholeNumber(index) == row else { return false }
+        index += 1
+        if index < array.width, !(row + 1..<rows ~= array.wholeNumber(index)) {
+            throw impossible("a row behind \(row) and below \(rows)", array.wholeNumber(index))
+        }
+        return true
+    }
+
+    private func impossible(_ expected: String, _ found: Int?) -> ValueFileError {
+        ValueFileError(
+            file: array.path, place: "element \(index)", problem: "not the first row of a sequence", expected: expected,
+            found: found.map { "\($0)" } ?? "no sequences")
     }
 }
 
@@ -69,7 +101,8 @@ final class NumberArray {
     var isWhole: Bool { ArrayHeader.ElementType.integers.contains(type) }
     /// Of the last dimension.
     var width: Int { shape.last! }
-    var wholeNumbers: Set<Int> { Set((0..<shape.reduce(1, *)).map { Int(exactly: element($0)) ?? -1 }) }
+    /// Of one dimension.
+    func wholeNumber(_ index: Int) -> Int { Int(exactly: element(index)) ?? -1 }
 
     func row(_ index: Int, width: Int? = nil) -> [Float] {
         let width = width ?? self.width

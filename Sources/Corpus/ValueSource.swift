@@ -40,7 +40,11 @@ package struct ValueSource {
             guard columns > targets else {
                 throw ValueFileError(
                     file: files[0], place: "line 1", problem: "too few columns", expected: "inputs, and behind them \(targets) of targets",
-                    found: "\(columns)", remedy: "set --targets to the number of columns that are to be predicted")
+                    found: "\(columns)", remedy: "set --targets to the number of columns that are predicted")
+            }
+            guard columns <= ValueFile.widest else {
+                throw ValueFileError(
+                    file: files[0], place: "line 1", problem: "too many columns", expected: "at most \(ValueFile.widest)", found: "\(columns)")
             }
             shape = .init(inputs: columns - targets, targets: targets)
         } else {
@@ -75,19 +79,20 @@ package struct ValueSource {
             inSequence += 1
             let (inputs, targets) = (Array(row[..<shape.inputs]), Array(row[shape.inputs...]))
             try check(inputs, path, "line \(rows.line)")
-            try check(targets, path, "line \(rows.line)")
+            try check(targets, path, "line \(rows.line)", before: shape.inputs)
             try writer.append(inputs, target: targets)
         }
     }
 
-    private func writeArrays(_ arrays: ValueArrays, to writer: ValueWriter) throws {
-        guard arrays.inputs.width == shape.inputs, arrays.targets.isWhole == (shape.targets == nil), shape.targets ?? 1 == arrays.targetWidth else {
+    private func writeArrays(_ source: ValueArrays, to writer: ValueWriter) throws {
+        guard source.inputs.width == shape.inputs, source.targets.isWhole == (shape.targets == nil), shape.targets ?? 1 == source.targetWidth else {
             throw ValueFileError(
-                file: arrays.inputs.path, place: "the header", problem: "another shape than that of the training part",
-                expected: "\(shape.inputs) inputs and \(shape.targets.map { "\($0) targets" } ?? "labels")", found: "\(arrays.inputs.width) inputs")
+                file: source.inputs.path, place: "the header", problem: "another shape than that of the training part",
+                expected: "\(shape.inputs) inputs and \(shape.targets.map { "\($0) targets" } ?? "labels")", found: "\(source.inputs.width) inputs")
         }
+        var arrays = source
         for row in 0..<arrays.rows {
-            if arrays.starts(row, length: length) { writer.beginSequence() }
+            if try arrays.starts(row, length: length) { writer.beginSequence() }
             let inputs = arrays.inputs.row(row)
             try check(inputs, arrays.inputs.path, "row \(row)")
             let target = arrays.target(row)
@@ -106,10 +111,11 @@ package struct ValueSource {
         }
     }
 
-    private func check(_ row: [Float], _ path: String, _ place: String) throws {
+    /// - Parameter before: columns of the line before these.
+    private func check(_ row: [Float], _ path: String, _ place: String, before: Int = 0) throws {
         guard let column = row.withUnsafeBufferPointer({ ValueFile.strangeColumn($0) }) else { return }
         throw ValueFileError(
-            file: path, place: "\(place), column \(column + 1)", problem: "neither a number nor part of an absent row",
+            file: path, place: "\(place), column \(before + column + 1)", problem: "neither a number nor part of an absent row",
             expected: "finite numbers in single precision, or none in all columns of the inputs or of the targets", found: "\(row[column])")
     }
 }

@@ -38,7 +38,7 @@ final class ValueWriter {
     /// - Parameters:
     ///   - row: D numbers, or NaN in all places.
     ///   - target: K numbers, or NaN in all places.
-    /// - Throws: `FileError`.
+    /// - Throws: `FileError`, `PrepareError.longSequence`.
     func append(_ row: [Float], target: [Float]) throws {
         try start(row)
         try values!.append(target)
@@ -46,7 +46,7 @@ final class ValueWriter {
     }
 
     /// - Parameter label: -1 for none.
-    /// - Throws: `FileError`.
+    /// - Throws: `FileError`, `PrepareError.longSequence`.
     func append(_ row: [Float], label: Int32) throws {
         try start(row)
         try labels.append(label)
@@ -64,6 +64,7 @@ final class ValueWriter {
             lastStart = inputs.rows
             isStarting = false
         }
+        guard inputs.rows - lastStart < SequenceParser.longestSequence else { throw PrepareError.longSequence(split, row: inputs.rows) }
         try inputs.append(row)
     }
 
@@ -78,9 +79,10 @@ final class ValueWriter {
 
     /// Completes the files and makes them durable.
     /// - Returns: what `dataset.json` says of them.
-    /// - Throws: `FileError`, `PrepareError.emptySplit`.
+    /// - Throws: `FileError`, `PrepareError`.
     func finish() throws -> DatasetManifest.SplitRecord {
         guard inputs.rows > 0 else { throw PrepareError.emptySplit(split) }
+        guard predictions > 0 else { throw PrepareError.noTargets(split) }
         endSequence()
         let inputFile = try inputs.finish()
         let targetFile: DatasetManifest.FileRecord

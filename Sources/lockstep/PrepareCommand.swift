@@ -93,7 +93,7 @@ struct PrepareCommand: TaskCommand {
     @Option(help: ArgumentHelp("A folder of numbers, .csv or .npy, instead of texts.", valueName: "folder"), completion: .directory)
     var values: String?
 
-    @Option(help: ArgumentHelp("Of --values in CSV: the last columns, which are to be predicted. (default: 1)", valueName: "n"))
+    @Option(help: ArgumentHelp("Of --values in CSV: how many columns, the last ones, are predicted. (default: 1)", valueName: "n"))
     var targets: Int?
 
     @Option(help: ArgumentHelp("Rows of a sequence, of --values where nothing else says it and of --sample adding. (default: all; 100)", valueName: "n"))
@@ -235,8 +235,8 @@ struct PrepareCommand: TaskCommand {
 
     private func summarise(_ manifest: DatasetManifest) {
         if let values = manifest.values {
-            print("inputs      \(values.inputs) numbers in each row")
-            if let targets = values.targets { print("targets     \(targets) numbers") }
+            print("inputs      \(values.inputs) number\(values.inputs == 1 ? "" : "s") in each row")
+            if let targets = values.targets { print("targets     \(targets) number\(targets == 1 ? "" : "s")") }
         } else {
             print("level       \(manifest.level.argument)")
             print("vocabulary  \(Formatting.count(manifest.vocabulary.size))")

@@ -90,6 +90,36 @@ import Testing
         #expect("\(error)".contains(place.components(separatedBy: ", ").last!) && "\(error)".contains(problem), "\(error)")
     }
 
+    /// Spreadsheets write a byte order mark, which makes the first row no heading.
+    @Test func aByteOrderMarkIsNoHeading() throws {
+        _ = try folder.write("\u{FEFF}1,2\n3,4\n", as: "train.csv")
+        #expect(try sequences(prepare())[0].map(\.inputs) == [[1], [3]])
+    }
+
+    @Test func moreThanADatasetHoldsIsRefused() throws {
+        _ = try folder.write(String(repeating: "1,", count: ValueFile.widest) + "2\n", as: "train.csv")
+        #expect("\(try #require(throws: ValueFileError.self) { try prepare() })".contains("too many columns"))
+        _ = try folder.write("1,\n2,NA\n", as: "train.csv")
+        #expect(throws: PrepareError.noTargets(.train)) { try prepare() }
+        _ = try folder.write(String(repeating: "1,2\n", count: 65_537), as: "train.csv")
+        #expect(throws: PrepareError.longSequence(.train, row: 65_536)) { try prepare() }
+        #expect(try prepare(length: 65_536).manifest.splits[.train]?.sequences?.longest == 65_536)
+    }
+
+    /// The column of a target is counted from the start of the line.
+    @Test func aTargetThatIsNoNumberHasItsColumn() throws {
+        _ = try folder.write("1,2,3,4\n1,2,3,inf\n", as: "train.csv")
+        #expect("\(try #require(throws: ValueFileError.self) { try prepare() })".contains("line 2, column 4"))
+        #expect("\(try #require(throws: ValueFileError.self) { try prepare(targets: 2) })".contains("line 2, column 4"))
+    }
+
+    @Test(arguments: [[1, 2], [0, 2, 2], [0, 4], [0, -1], []] as [[Int64]]) func firstRowsThatCannotBeAreRefused(starts: [Int64]) throws {
+        try save([1, 2, 3, 4] as [Float], "<f4", "(4, 1)", as: "train.inputs.npy")
+        try save([1, 2, 3, 4] as [Float], "<f4", "(4, 1)", as: "train.targets.npy")
+        try save(starts, "<i8", "(\(starts.count),)", as: "train.sequences.npy")
+        #expect("\(try #require(throws: ValueFileError.self) { try prepare() })".contains("not the first row of a sequence"))
+    }
+
     @Test func arraysThatDoNotFitAreRefused() throws {
         try save([1, 2, 3, 4] as [Float], "<f4", "(2, 2)", as: "train.inputs.npy")
         try save([1, 2, 3] as [Float], "<f4", "(3, 1)", as: "train.targets.npy")

@@ -7,6 +7,7 @@ import Testing
     @Test(arguments: [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
         "report", "events", "gzip", "arpa", "ngram", "vectors", "examples", "targets", "sequences", "labels",
+        "csv", "arrays", "inputs", "values",
     ])
     func survivesDamagedFiles(parser: String) throws {
         let outcome = try Launch.run(Launch.product("lockstep-fuzz"), [parser, "2000"], timeout: 300)
@@ -17,7 +18,7 @@ import Testing
     /// None is forgotten above.
     @Test func theListIsComplete() throws {
         let list = try Launch.run(Launch.product("lockstep-fuzz"), ["--list"]).output.split(separator: "\n")
-        #expect(list.count == 20)
+        #expect(list.count == 24)
     }
 
     /// The fuzzer detects the faults it exists for, and names the input.

@@ -5,7 +5,7 @@ import TestSupport
 
 /// The files of a dataset folder, and what `prepare --tokens` takes.
 extension Parser {
-    private static let pythonWords = [
+    static let pythonWords = [
         "'descr'", "'fortran_order'", "'shape'", "'<u2'", "'<u4'", "'<i8'", "'>u2'", "True", "False", "(", ")", "(,)", "{", "}",
         "'", "\"", ",", ":", "\u{93}NUMPY", " ", "\n", "\u{0}",
     ]

@@ -13,6 +13,7 @@ extension Parser {
     static let names = [
         "npy", "ids", "pieces", "vocabulary", "dataset", "safetensors", "manifest", "checkpoint", "yaml", "metrics",
         "report", "events", "gzip", "arpa", "ngram", "vectors", "examples", "targets", "sequences", "labels",
+        "csv", "arrays", "inputs", "values",
     ]
 
     /// - Parameter folder: the folder for valid and damaged files.
@@ -35,6 +36,10 @@ extension Parser {
         case "targets": try targets("train.targets.npy", in: folder)
         case "sequences": try targets("train.sequences.npy", in: folder)
         case "labels": try targets("labels.json", in: folder)
+        case "csv": try csv(in: folder)
+        case "arrays": try arrays(in: folder)
+        case "inputs": try values("train.inputs.npy", in: folder)
+        case "values": try values("dataset.json", in: folder)
         case "arpa": arpa(in: folder)
         case "ngram": try ngram(in: folder)
         case "vectors": vectors(in: folder)
