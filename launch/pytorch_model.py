@@ -1,19 +1,19 @@
 #!/usr/bin/env python3
-"""Loads a lockstep checkpoint into the equivalent PyTorch model and measures its perplexity.
+"""Loads a lockstep checkpoint into the equivalent PyTorch model and measures its perplexity, or what takes its place.
 
     pip install torch numpy safetensors
     launch/pytorch_model.py runs/demo/checkpoints/step-000001234 --data data/demo --split test
 
 Prints the summed negative log likelihood in nats, the number of predicted tokens and the perplexity of the split; of a model that predicts
-labels, the number of labels and the accuracy, each sequence by itself. A text is
-read as one stream from its first token to its last, with the state carried throughout; every token but the first is predicted.
-`lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says whether it does.
+labels, the number of labels and the accuracy; of one that predicts values, the mean squared error. A text is read as one stream from its first
+token to its last, with the state carried throughout, and every token but the first is predicted; sequences of labels or values are read each by
+itself. `lockstep evaluate` does the same and must agree; with `--expect 12.345` the exit code says whether it does.
 
 In your own code:
 
     from pytorch_model import load_checkpoint
     model = load_checkpoint("runs/demo/checkpoints/step-000001234")   # a torch.nn.Module in evaluation mode
-    logits, state = model(tokens)                                     # tokens [T, B] -> logits [T, B, V]
+    logits, state = model(tokens)                                     # tokens [T, B], or rows of numbers [T, B, D] -> logits [T, B, V]
 """
 import argparse
 import json
@@ -124,11 +124,11 @@ def adaptive_clusters(text):
 
 
 def predictions(text):
-    """What a manifest's "tags, 72 labels" or "class, 7 labels, mean" says; the next token without one."""
+    """What a manifest's "tags, 72 labels", "class, 7 labels, mean" or "values, 2 at a time" says; the next token without one."""
     if text is None:
         return "next", None, None
     kind, count, *pooling = text.split(", ")
-    if kind not in ("tags", "class"):
+    if kind not in ("tags", "class", "values"):
         raise ValueError(f"PyTorch has no equivalent of model.output {kind}")
     return kind, int(count.split()[0]), pooling[0] if pooling else None
 
@@ -154,29 +154,29 @@ def lockstep_name(name):
 
 
 class LanguageModel(nn.Module):
-    """Embedding, recurrent layers, output layer; dropout after the embedding and after every layer.
+    """Embedding (of numbers, a linear encoder), recurrent layers, output layer; dropout after the embedding and after every layer.
 
     Parameter names (encoder.weight, rnn.*, decoder.*) are those of lockstep's model.safetensors.
     """
 
     def __init__(
         self, vocabulary_size, cell, layers, embedding, hidden, activation="tanh", tied=False, dropout=0.0,
-        hidden_sizes=None, connections="none", softmax=None, output=None, **options,
+        hidden_sizes=None, connections="none", softmax=None, output=None, values=None, **options,
     ):
         super().__init__()
-        self.output, labels, self.pooling = predictions(output)
+        self.output, outputs, self.pooling = predictions(output)
         between = dropout if layers > 1 else 0.0  # PyTorch warns otherwise
         if hidden_sizes or connections != "none" or options.get("bidirectional"):
             self.rnn = LayerStack(cell, activation, embedding, hidden_sizes or [hidden] * layers, connections, dropout, **options)
         else:
             self.rnn = recurrent(cell, activation, embedding, hidden, layers, between, **options)
-        self.encoder = nn.Embedding(vocabulary_size, embedding)
+        self.encoder = nn.Linear(values, embedding) if values else nn.Embedding(vocabulary_size, embedding)
         width = getattr(self.rnn, "width", (hidden_sizes or [hidden])[-1])
         self.reverse_columns = reverse_columns(hidden_sizes or [hidden] * layers, connections, width) if options.get("bidirectional") else []
         if softmax:
             self.decoder = AdaptiveDecoder(width, vocabulary_size, *adaptive_clusters(softmax))
         else:
-            self.decoder = nn.Linear(width, labels or vocabulary_size)
+            self.decoder = nn.Linear(width, outputs or vocabulary_size)
         if tied:
             self.decoder.weight = self.encoder.weight
         self.dropout = nn.Dropout(dropout)
@@ -184,12 +184,20 @@ class LanguageModel(nn.Module):
     def forward(self, tokens, state=None, lengths=None):
         """tokens [T, B] and the state (None: zero) -> logits [T, B, V] (log probabilities of an adaptive softmax) and the state after the last step.
 
-        Of a model that predicts labels, with the lengths [B] of the sequences (None: T): logits [T, B, labels], or of a classifier [B, labels].
+        Of a model that predicts labels, with the lengths [B] of the sequences (None: T): logits [T, B, labels], or of a classifier [B, labels];
+        of one that predicts values, these. A model that reads numbers takes them in place of tokens, [T, B, D]; a row of NaN is absent.
         """
         own = {"lengths": lengths} if isinstance(self.rnn, LayerStack) else {}
-        output, state = self.rnn(self.dropout(self.encoder(tokens)), state, **own)
+        output, state = self.rnn(self.dropout(self.encoded(tokens)), state, **own)
         output = self.dropout(output)
         return self.decoder(self.pooled(output, lengths) if self.pooling else output), state
+
+    def encoded(self, tokens):
+        """The vectors [T, B, E] of tokens, or of rows of numbers; that of an absent row is zero."""
+        if not isinstance(self.encoder, nn.Linear):
+            return self.encoder(tokens)
+        absent = tokens.isnan().any(dim=2, keepdim=True)
+        return self.encoder(tokens.masked_fill(absent, 0)).masked_fill(absent, 0)
 
     def pooled(self, output, lengths=None):
         """What a classifier reads: the last vector of each sequence, of layers that read from the end the first; their mean, or maximum."""
@@ -218,11 +226,11 @@ def load_checkpoint(folder):
     shape = json.loads((folder / "manifest.json").read_text())["model"]
     fields = ("vocabulary_size", "cell", "layers", "embedding", "hidden", "activation", "tied")
     options = dict(shape.get("options") or {})
-    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes", "softmax", "bidirectional", "output"}:
+    if others := options.keys() - {"connections", "window", "normalization", "gates", "peepholes", "softmax", "bidirectional", "output", "values"}:
         raise ValueError(f"PyTorch has no equivalent of model.{', model.'.join(sorted(others))}")
     options["bidirectional"] = options.get("bidirectional") == "true"
-    if "window" in options:
-        options["window"] = int(options["window"])
+    for name in {"window", "values"} & options.keys():
+        options[name] = int(options[name])
     model = LanguageModel(**{field: shape[field] for field in fields}, hidden_sizes=shape.get("hidden_sizes"), **options)
     tensors = load_file(folder / "model.safetensors")
     if shape["tied"]:  # stored once; PyTorch lists it under both names
@@ -257,18 +265,33 @@ def evaluate(model, tokens, streams=1, chunk=1000):
     return total, targets.numel()
 
 
+def load_sequences(folder, split):
+    """The inputs and targets of each sequence of a dataset that has targets of its own: tokens [T] or numbers [T, D]; labels [T], -1 for
+    none, or values [T, K], NaN for none."""
+    def load(part):
+        array = np.load(folder / f"{split}{part}.npy")
+        return torch.from_numpy(array if array.dtype == np.float32 else array.astype(np.int64))
+    inputs = load(".inputs" if (folder / f"{split}.inputs.npy").exists() else "")
+    lengths = torch.diff(load(".sequences"), append=torch.tensor([len(inputs)])).tolist()
+    return zip(inputs.split(lengths), load(".targets").split(lengths))
+
+
 @torch.no_grad()
-def evaluate_sequences(model, folder, split):
-    """Summed negative log likelihood in nats, number of labels, and of those that are right, of a dataset with labels."""
-    tokens, targets, starts = (torch.from_numpy(np.load(folder / f"{split}{part}.npy").astype(np.int64)) for part in ("", ".targets", ".sequences"))
-    lengths = torch.diff(starts, append=torch.tensor([len(tokens)])).tolist()
+def evaluate_sequences(model, sequences):
+    """Summed loss, number of predictions, and of those that are right (of labels), of a model that predicts labels or values."""
     total, count, right = 0.0, 0, 0
-    for x, y in zip(tokens.split(lengths), targets.split(lengths)):
-        logits, _ = model(x[:, None])
-        logits, y = (logits, y[-1:]) if model.pooling else (logits[:, 0], y)
-        total += nn.functional.cross_entropy(logits, y, ignore_index=-1, reduction="none").double().sum().item()
-        count += (y >= 0).sum().item()
-        right += (logits.argmax(1) == y)[y >= 0].sum().item()
+    for x, y in sequences:
+        outputs, _ = model(x[:, None])
+        outputs, y = (outputs, y[-1:]) if model.pooling else (outputs[:, 0], y)
+        if model.output == "values":
+            predicted = ~y.isnan().any(dim=1)
+            losses = (outputs - y)[predicted].square().mean(dim=1)
+        else:
+            predicted = y >= 0
+            losses = nn.functional.cross_entropy(outputs[predicted], y[predicted], reduction="none")
+            right += (outputs.argmax(1) == y)[predicted].sum().item()
+        total += losses.double().sum().item()
+        count += predicted.sum().item()
     return total, count, right
 
 
@@ -277,25 +300,31 @@ def main():
     parser.add_argument("checkpoint", type=Path, help="checkpoint folder (manifest.json and model.safetensors)")
     parser.add_argument("--data", type=Path, required=True, help="dataset folder, as `lockstep prepare` made it")
     parser.add_argument("--split", choices=("train", "valid", "test"), default="test")
-    parser.add_argument("--expect", type=float, metavar="PERPLEXITY", help="exit with 1 unless it is this one")
+    parser.add_argument(
+        "--expect", type=float, metavar="NUMBER",
+        help="exit with 1 unless the perplexity, the accuracy in percent or the mean squared error is this one")
     parser.add_argument("--tolerance", type=float, default=1e-4, help="relative, for --expect (default %(default)s)")
     options = parser.parse_args()
 
     try:
         model = load_checkpoint(options.checkpoint)
-        if model.output != "next":
-            total, count, right = evaluate_sequences(model, options.data, options.split)
-            print(f"{options.split}: {total:.6f} nats, {count} labels, accuracy {100 * right / count:.4f} %")
-            return
-        tokens = np.load(options.data / f"{options.split}.npy", mmap_mode="r")
+        if model.output == "next":
+            total, count = evaluate(model, np.load(options.data / f"{options.split}.npy", mmap_mode="r"))
+            name, result = "perplexity", math.exp(total / count)
+            print(f"{options.split}: {total:.6f} nats, {count} tokens, perplexity {result:.6f}")
+        else:
+            total, count, right = evaluate_sequences(model, load_sequences(options.data, options.split))
+            if model.output == "values":
+                name, result = "mean squared error", total / count
+                print(f"{options.split}: {count} predictions, mean squared error {result:.8f}, root {math.sqrt(result):.8f}")
+            else:
+                name, result = "accuracy", 100 * right / count
+                print(f"{options.split}: {total:.6f} nats, {count} labels, accuracy {result:.4f} %")
     except (OSError, ValueError, KeyError, RuntimeError, SafetensorError) as error:
         sys.exit(f"pytorch_model: {type(error).__name__}: {error}")
-    total, count = evaluate(model, tokens)
-    perplexity = math.exp(total / count)
-    print(f"{options.split}: {total:.6f} nats, {count} tokens, perplexity {perplexity:.6f}")
     # Written so that a NaN fails too.
-    if options.expect is not None and not abs(perplexity / options.expect - 1) <= options.tolerance:
-        sys.exit(f"pytorch_model: expected perplexity {options.expect}, tolerance {options.tolerance} relative")
+    if options.expect is not None and not abs(result - options.expect) <= options.tolerance * abs(options.expect):
+        sys.exit(f"pytorch_model: expected {name} {options.expect}, tolerance {options.tolerance} relative")
 
 
 if __name__ == "__main__":
