@@ -95,8 +95,7 @@ package final class DynamicPredictor: HiddenStatePredictor {
     }
 
     package func losses(of targets: UnsafePointer<Int32>, each: (_ row: Int, _ nats: Double) -> Void) throws {
-        try withoutActuallyEscaping(each) { each in _ = try reserved.loss(targets, each: each) }
-        let loss = try reserved.lossAndBackward(targets)
+        let loss = try withoutActuallyEscaping(each) { each in try reserved.lossAndBackward(targets, each: each) }
         guard loss.total.isFinite || learned > 0 else { throw OutputNotFinite() }
         // e^-700 is about the smallest number that there is: no text is that improbable to a model that still works.
         guard learned == 0 || loss.total < 700 * Double(max(1, loss.tokens)) else {

@@ -104,7 +104,7 @@ final class AdaptiveHead: Head {
     }
 
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         guard let sums else { preconditionFailure("a model made for evaluation") }
         nats.clear(hidden.rows)
@@ -112,6 +112,9 @@ final class AdaptiveHead: Head {
         hiddenGradient.base.update(repeating: 0, count: hiddenGradient.rows * hiddenGradient.columns)
         for cluster in clusters { try cluster.lossAndGradient(hidden, hiddenGradient: hiddenGradient, nats) }
         noteTouched()
+        if let each {
+            for row in 0..<hidden.rows where targets[row] >= 0 { each(row, nats[row]) }
+        }
 
         var total = 0.0
         for shard in 0..<sums.shards {

@@ -20,9 +20,11 @@ protocol Head: AnyObject {
     func loss(_ hidden: Matrix, targets: UnsafePointer<Int32>, each: ((Int, Double) -> Void)?) throws -> LossSum
 
     /// The loss, dL/d(hidden) into `hiddenGradient` [N, H], and the gradients of the head's parameters (overwritten).
-    /// - Parameter context: the step, of which everything random is a function.
+    /// - Parameters:
+    ///   - context: the step, of which everything random is a function.
+    ///   - each: as for `loss`; nil where gradients are summed by shards.
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum
 
     /// The loss of each shard in the last `lossAndGradient`, nats; empty without shards.

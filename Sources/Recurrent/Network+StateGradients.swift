@@ -9,7 +9,7 @@ extension Network {
         var above = Matrix(gradientBuffers[0].base, rows: steps * batch, columns: configuration.width(belowLayer: layers.count))
         above.base.update(repeating: 0, count: last * above.columns)
         let loss = try head.lossAndGradient(
-            hidden.rows(last, count: batch), targets: targets, hiddenGradient: above.rows(last, count: batch), context: stepContext)
+            hidden.rows(last, count: batch), targets: targets, hiddenGradient: above.rows(last, count: batch), context: stepContext, each: nil)
         let result = layers.map { _ in StateGradients(steps: steps, batch: batch) }
         for index in layers.indices.reversed() {
             let next = gradientBuffers[(layers.count - index) % 2]

@@ -205,10 +205,12 @@ package final class Network {
 
     /// The loss of the last chunk, and, in the gradient arena, the gradient of its sum over all predictions. Call it once for each
     /// `forward`, which clears the untied embedding's rows again.
+    /// - Parameter each: as for `loss`; nil where gradients are summed by shards, in an order of their own.
     package func lossAndBackward(
-        _ targets: UnsafePointer<Int32>, observer: (any BackwardObserver)? = nil
+        _ targets: UnsafePointer<Int32>, observer: (any BackwardObserver)? = nil, each: ((Int, Double) -> Void)? = nil
     ) throws -> LossSum {
         precondition(steps > 0, "backward before forward")
+        precondition(each == nil || sums?.isSharded == false, "losses of rows among shards")
         precondition(!gradientBuffers.isEmpty, "a model created for evaluation")
         let rows = steps * batch
         var above = Matrix(
@@ -216,7 +218,8 @@ package final class Network {
         pool?.forward(hidden, targets: targets, batch: batch)
         let loss = try head.lossAndGradient(
             pool?.output ?? hidden, targets: pool.map { UnsafePointer($0.targets) } ?? targets,
-            hiddenGradient: pool?.gradient ?? above, context: stepContext)
+            hiddenGradient: pool?.gradient ?? above, context: stepContext,
+            each: each.map { [pool] each in { row, nats in each(pool?.row(row) ?? row, nats) } })
         pool?.backward(into: above)
         let units = team.range(of: above.columns)
         configuration.penalties.addActivation(of: input(ofLayer: layers.count), units: units, to: above)

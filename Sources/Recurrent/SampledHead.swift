@@ -104,7 +104,7 @@ final class SampledHead: Head {
     }
 
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         clearTouched()
         noise.draw(context)
@@ -114,7 +114,7 @@ final class SampledHead: Head {
         hiddenGradient.base.update(repeating: 0, count: hiddenGradient.rows * hiddenGradient.columns)
         var total = LossSum()
         for (index, node) in sums.nodes.enumerated() {
-            total += try add(node.shards, hidden, targets, hiddenGradient, level: 0)
+            total += try add(node.shards, hidden, targets, hiddenGradient, level: 0, each)
             for place in 0..<tokenCount {
                 let (token, row) = (Int(tokens[place]), compact[0].row(place))
                 copy(row, to: weightGradients[index].row(token), count: weights.columns)
@@ -161,12 +161,13 @@ final class SampledHead: Head {
 
     /// The sums over some shards along the tree, into `compact[level]`.
     private func add(
-        _ shards: Range<Int>, _ hidden: Matrix, _ targets: UnsafePointer<Int32>, _ hiddenGradient: Matrix, level: Int
+        _ shards: Range<Int>, _ hidden: Matrix, _ targets: UnsafePointer<Int32>, _ hiddenGradient: Matrix, level: Int,
+        _ each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
-        if shards.count == 1 { return try add(shards.lowerBound, hidden, targets, hiddenGradient, into: compact[level]) }
+        if shards.count == 1 { return try add(shards.lowerBound, hidden, targets, hiddenGradient, into: compact[level], each) }
         let middle = shards.lowerBound + SumTree.leftLeaves(of: shards.count)
-        var sum = try add(shards.lowerBound..<middle, hidden, targets, hiddenGradient, level: level)
-        sum += try add(middle..<shards.upperBound, hidden, targets, hiddenGradient, level: level + 1)
+        var sum = try add(shards.lowerBound..<middle, hidden, targets, hiddenGradient, level: level, each)
+        sum += try add(middle..<shards.upperBound, hidden, targets, hiddenGradient, level: level + 1, each)
         Kernels.add(
             compact[level].base, compact[level + 1].base, into: compact[level].base, count: tokenCount * (weights.columns + 1))
         return sum
@@ -174,7 +175,8 @@ final class SampledHead: Head {
 
     /// One shard: its targets row by row, then the samples.
     private func add(
-        _ shard: Int, _ chunk: Matrix, _ targets: UnsafePointer<Int32>, _ chunkGradient: Matrix, into result: Matrix
+        _ shard: Int, _ chunk: Matrix, _ targets: UnsafePointer<Int32>, _ chunkGradient: Matrix, into result: Matrix,
+        _ each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         let h = weights.columns
         result.base.update(repeating: 0, count: tokenCount * (h + 1))
@@ -201,8 +203,10 @@ final class SampledHead: Head {
             try multiply(block, by: sampleWeights, bTransposed: true, into: scores)
             clock.enter(.softmax)
             for i in 0..<count {
-                let target = targets[Int(blockPlaces[i])]
-                sum += LossSum(total: differentiate(i, target: target, chunkGradient.row(Int(blockPlaces[i])), into: result), tokens: 1)
+                let row = Int(blockPlaces[i])
+                let nats = differentiate(i, target: targets[row], chunkGradient.row(row), into: result)
+                sum += LossSum(total: nats, tokens: 1)
+                each?(row, nats)
             }
             clock.enter(.outputBackward)
             let below = hiddenGradient.rows(0, count: count)

@@ -111,11 +111,11 @@ final class SoftmaxHead: Head {
     }
 
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         precondition(sums != nil, "a model made for evaluation")
         if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
-        if !team.isAlone { return try lossAndGradientOfTeam(hidden, targets: targets, hiddenGradient: hiddenGradient) }
+        if !team.isAlone { return try lossAndGradientOfTeam(hidden, targets: targets, hiddenGradient: hiddenGradient, each: each) }
         let (weightGradients, biasGradients) = (weightGradients[0], biasGradients[0])
         var sum = LossSum()
         biasGradients.update(repeating: 0, count: vocabulary)
@@ -123,6 +123,7 @@ final class SoftmaxHead: Head {
             for i in 0..<block.rows {
                 guard let nats = differentiate(block.row(i), target: Int(targets[first + i]), bias: biasGradients) else { continue }
                 sum += LossSum(total: nats, tokens: 1)
+                each?(first + i, nats)
             }
             clock.enter(.outputBackward)
             let rows = hidden.rows(first, count: block.rows)
@@ -135,7 +136,7 @@ final class SoftmaxHead: Head {
     /// As `lossAndGradient`, together with the other ranks of the team: products and gradients of this rank's tokens or units, the
     /// softmax of this rank's rows.
     private func lossAndGradientOfTeam(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         let tokens = team.range(of: vocabulary)
         let weightGradients = weightGradients[0].rows(tokens.lowerBound, count: tokens.count)
@@ -153,7 +154,9 @@ final class SoftmaxHead: Head {
             try team.meet(clock)
         }
         return (0..<hidden.rows).reduce(into: LossSum()) { sum, row in
-            if targets[row] >= 0 { sum += LossSum(total: losses.doubles[row], tokens: 1) }
+            if targets[row] < 0 { return }
+            sum += LossSum(total: losses.doubles[row], tokens: 1)
+            each?(row, losses.doubles[row])
         }
     }
 

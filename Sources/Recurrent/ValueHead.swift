@@ -56,16 +56,17 @@ final class ValueHead: Head {
     }
 
     func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext
+        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         guard let sums else { preconditionFailure("a model made for evaluation") }
         let y = try outputs(of: hidden)
         for shard in losses.indices { losses[shard] = 0 }
         var sum = LossSum()
         for i in 0..<y.rows {
-            let error = differentiate(y.row(i), targets[i])
-            sum.tokens += error == nil ? 0 : 1
-            losses[i % batch / sums.width] += error ?? 0
+            guard let error = differentiate(y.row(i), targets[i]) else { continue }
+            sum.tokens += 1
+            losses[i % batch / sums.width] += error
+            each?(i, error)
         }
         sum.total = losses.reduce(0, +)
         clock.enter(.outputBackward)

@@ -64,7 +64,9 @@ import Testing
         try network.forward(Self.inputs, steps: Self.steps)
         var losses: [Int: Double] = [:]
         let evaluated = try network.loss(targets) { losses[$0] = $1 }
-        let loss = try network.lossAndBackward(targets)
+        var again: [Int: Double] = [:]
+        let loss = try network.lossAndBackward(targets) { again[$0] = $1 }
+        #expect(again == losses)
 
         var expected: [String: [Double]] = test.oracle.parameters.mapValues { $0.map { _ in 0 } }
         expected["encoder.weight"] = test.embedding.map { _ in 0 }

@@ -122,7 +122,8 @@ import Testing
             let context = StepContext(seed: 5, step: step)
             let targets = (0..<20).map { $0 % 6 == 4 ? -1 : Int32($0 * 11 * step % 23) }
             try network.forward(inputs, steps: steps, context: context)
-            let loss = try network.lossAndBackward(targets)
+            var found: [Int: Double] = [:]
+            let loss = try network.lossAndBackward(targets) { found[$0] = $1 }
 
             noise.draw(context)
             let samples = (0..<9).map { Int(noise.tokens[$0]) }
@@ -139,6 +140,7 @@ import Testing
                     (0..<width).reduce(Double(bias[token])) { $0 + weights[token * width + $1] * h[$1] } - Double(noise.corrections.base[token])
                 }
                 total += Self.loss(kind, z)
+                #expect(abs(try #require(found[row]) - Self.loss(kind, z)) < 1e-5)
                 for (place, token) in tokens.enumerated() {
                     let sides = [1e-5, -1e-5].map { e in Self.loss(kind, z.enumerated().map { $0 == place ? $1 + e : $1 }) }
                     let delta = (sides[0] - sides[1]) / 2e-5

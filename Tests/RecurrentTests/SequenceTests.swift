@@ -104,7 +104,9 @@ import Testing
         var losses: [Int: Double] = [:]
         try network.forward(batch.inputs, steps: Self.steps, starts: batch.starts, context: context)
         _ = try network.loss(batch.targets) { losses[$0] = $1 }
-        let loss = try network.lossAndBackward(batch.targets)
+        var again: [Int: Double] = [:]
+        let loss = try network.lossAndBackward(batch.targets) { again[$0] = $1 }
+        #expect(again == losses)
         #expect(loss.tokens == expected.count && losses.count == expected.count)
         #expect(abs(loss.total - expected.loss) < 1e-5 * expected.loss)
         for (row, nats) in losses { #expect(abs(nats - expected.tokenLosses[row]) < 1e-5) }
