@@ -118,10 +118,12 @@ struct ScoreCommand: TaskCommand {
                 "the model's vocabulary has no line end", location: source.checkpoint, remedy: "score lines without it: --no-line-end")
         }
         let scorer = try Scorer(model.predictor, start: vocabulary.lineStart, carriesState: carryState)
-        let lines = try LineReader(file)
-        var number = 0
+        let input = try ScoreInput(self, vocabulary)
         while true {
-            let (batch, problem) = try read(lines, number: &number, with: vocabulary)
+            let (batch, problem) = input.batch(tokens: 1 << 20, keepingText: tokens) { isReturned in
+                // A carriage return belongs to the line's end, and so to the text where the vocabulary has it.
+                noLineEnd ? [] : (isReturned && vocabulary.hasCarriageReturn ? [carriageReturn] : []) + [UInt8(ascii: "\n")]
+            }
             let scores = try scorer.score(batch.map { $0.ids.filter { $0 != Vocabulary.missing } }, keepingParts: tokens)
             var output: [UInt8] = []
             for (line, score) in zip(batch, scores) {
@@ -135,40 +137,25 @@ struct ScoreCommand: TaskCommand {
         }
     }
 
-    /// Enough lines to find many of similar length, but no line that would have to be waited for while others are ready.
-    /// - Returns: the lines, none at the end, and the error of the line after them if it cannot be scored.
-    private func read(
-        _ lines: LineReader, number: inout Int, with vocabulary: Vocabulary
-    ) throws -> (lines: [InputLine], problem: (any Error)?) {
-        var batch: [InputLine] = []
-        var tokens = 0
-        while batch.count < 1024, tokens < 1 << 20, batch.isEmpty || lines.isReady {
-            do {
-                if number == 0, vocabulary.level != .byte { try lines.requireText() }
-                guard let line = try lines.next() else { break }
-                number += 1
-                let bytes = number == 1 ? vocabulary.text(ofFile: line) : line
-                // A carriage return belongs to the line's end, and so to the text where the vocabulary has it.
-                let isReturned = bytes.last == carriageReturn
-                let (text, frame) = try format.parse(bytes.dropLast(isReturned ? 1 : 0), file: lines.path, number: number)
-                let end = noLineEnd ? [] : (isReturned && vocabulary.hasCarriageReturn ? [carriageReturn] : []) + [UInt8(ascii: "\n")]
-                let whole = Array(text) + end
-                let ids = try vocabulary.encode(whole, completingLastLine: false, unknown: unknown == .error ? .error : .mark)
-                batch.append(InputLine(ids: ids, text: self.tokens ? whole : [], frame: frame))
-                tokens += ids.count
-            } catch let error as TextError {
-                return (batch, UnreadableText(file: lines.path, line: number, cause: error))
-            } catch {
-                return (batch, error)
-            }
-        }
-        return (batch, nil)
-    }
-
     private func numbers(_ line: ScoredLine) -> [String] {
         let value = costs ? -line.score : line.score
         // No "-0.000000" for a line without tokens.
         return [Formatting.fixed(value == 0 ? 0 : value, decimals: 6)] + (counts ? ["\(line.scoredTokens)", "\(line.unknown)"] : [])
+    }
+}
+
+extension ScoreCommand {
+    /// - Parameters:
+    ///   - others: options that these models have not, beside those of scores, and whether they were given.
+    ///   - models: as in "a model that reads numbers".
+    /// - Throws: `UsageError` for the first of them that was given.
+    func refuse(_ others: [(String, Bool)], for models: String) throws {
+        let ofScores = [
+            ("--costs", costs), ("--counts", counts), ("--no-line-end", noLineEnd), ("--carry-state", carryState), ("--log-base", logBase != .e),
+            ("--mix", !mixture.paths.isEmpty), ("--cache", cache.positions != nil), ("--unknown uniform", unknown == .uniform),
+        ]
+        guard let (option, _) = (ofScores + others).first(where: \.1) else { return }
+        throw UsageError("\(option) is not for \(models)", location: source.checkpoint, remedy: "leave it out")
     }
 }
 

@@ -2,15 +2,6 @@ import Corpus
 import Elementary
 import Inference
 
-/// A line of `score`'s input.
-struct InputLine {
-    /// Symbols without an id have `Vocabulary.missing`.
-    let ids: [Int32]
-    /// What the ids stand for; empty unless each token's score is wanted.
-    let text: [UInt8]
-    let frame: LineFormat.Frame
-}
-
 /// A line with its score, what the vocabulary lacks included.
 struct ScoredLine {
     private let line: InputLine

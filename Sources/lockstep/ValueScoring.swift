@@ -17,14 +17,8 @@ struct ValueScoring {
     /// - Throws: `UsageError` for options that only texts have.
     init?(_ command: ScoreCommand, _ model: OpenedModel) throws {
         guard let network = model.predictor as? RecurrentPredictor, let columns = network.configuration.values else { return nil }
-        let others = [
-            ("--costs", command.costs), ("--counts", command.counts), ("--no-line-end", command.noLineEnd), ("--carry-state", command.carryState),
-            ("--tokens", command.tokens), ("--format", command.format != .text), ("--mix", !command.mixture.paths.isEmpty),
-            ("--cache", command.cache.positions != nil),
-        ]
-        if let (option, _) = others.first(where: \.1) {
-            throw UsageError("\(option) is for texts, and the model reads numbers", location: command.source.checkpoint, remedy: "leave it out")
-        }
+        let others = [("--tokens", command.tokens), ("--format", command.format != .text), ("--unknown", command.unknown != .error)]
+        try command.refuse(others, for: "a model that reads numbers")
         (file, self.columns, labels) = (command.file, columns, model.labels)
         isOfSequences = network.configuration.output.isOfSequences
         reader = ValuePredictor(network)
@@ -37,24 +31,25 @@ struct ValueScoring {
         var sequence: [Float] = []
         while let row = try rows.next() {
             if row.isEmpty {
-                try finish(&sequence, isLast: false)
+                guard try finish(&sequence, isLast: false) else { return }
                 continue
             }
             try rows.check(row, columns: columns)
             sequence += row
         }
-        try finish(&sequence, isLast: true)
+        _ = try finish(&sequence, isLast: true)
     }
 
-    private func finish(_ sequence: inout [Float], isLast: Bool) throws {
+    /// - Returns: false if nobody reads the output any more.
+    private func finish(_ sequence: inout [Float], isLast: Bool) throws -> Bool {
         defer { sequence = [] }
-        if sequence.isEmpty { return }
+        if sequence.isEmpty { return true }
         var text = ""
         for values in try reader.predict(sequence, columns: columns) {
             text += labels.map { $0[values.indices.max { values[$0] < values[$1] }!] } ?? values.map { "\($0)" }.joined(separator: ",")
             text += "\n"
         }
         if !isOfSequences, !isLast { text += "\n" }
-        _ = Array(text.utf8).withUnsafeBytes { StandardStream.output.write($0) }
+        return Array(text.utf8).withUnsafeBytes { StandardStream.output.write($0) }
     }
 }

@@ -78,7 +78,8 @@ extension CommandTests {
             try refuse(["generate", "--checkpoint", "short"], "the model predicts values and not the next token")
             let text = try sandbox.write("0.5,1\n0.5\n", to: "rows.csv")
             try refuse(["score", "--checkpoint", "short", text], "line 2", status: 65)
-            try refuse(["score", "--checkpoint", "short", "--tokens", text], "--tokens is for texts")
+            try refuse(["score", "--checkpoint", "short", "--tokens", text], "--tokens is not for a model that reads numbers")
+            try refuse(["score", "--checkpoint", "short", "--log-base", "2", text], "--log-base is not for a model that reads numbers")
             try refuse(["evaluate", "--checkpoint", "short", "--data", Shared.corpus], "the dataset has no values")
         }
     }
