@@ -10,37 +10,29 @@ import Training
 
 /// A run of an n-gram model, ready to start on all ranks together.
 struct NGramRun {
-    private let communicator: any Communicator
     private let beginning: RunBeginning
     private let trainer: NGramTrainer
     private let folder: RunFolder
 
     /// Collective. Finds all errors before the run folder is touched.
-    init(
-        _ command: TrainCommand, _ beginning: RunBeginning, _ communicator: any Communicator, _ heartbeat: Heartbeat,
-        _ watchdog: Watchdog
-    ) throws {
-        self.communicator = communicator
+    init(_ beginning: RunBeginning) throws {
         self.beginning = beginning
-        let (configuration, data) = (beginning.configuration, beginning.data)
-        let isFirst = communicator.rank == 0
-        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
-        let model = try communicator.together("planning the run") { try NGramRun.plan(command, beginning) }
-        let ignored = configuration.ignoredByNGrams
-        if !ignored.isEmpty { note("an n-gram model ignores \(ignored.joined(separator: ", "))") }
+        let (communicator, data) = (beginning.communicator, beginning.data)
+        let model = try communicator.together("planning the run") { try NGramRun.plan(beginning) }
+        let ignored = beginning.configuration.ignoredByNGrams
+        if !ignored.isEmpty { beginning.note("an n-gram model ignores \(ignored.joined(separator: ", "))") }
 
-        folder = try RunFolder(
-            beginning, parameters: 0, totalSteps: 1, totalEpochs: 1, communicator, heartbeat, watchdog)
+        folder = try RunFolder(beginning, parameters: 0, totalSteps: 1, totalEpochs: 1)
         trainer = NGramTrainer(
             model, communicator: communicator, training: data.training, validation: data.validation, identity: beginning.identity(),
-            heartbeat: heartbeat, reporter: folder.reporter, note: note)
+            heartbeat: beginning.heartbeat, reporter: folder.reporter, note: beginning.note)
 
         folder.say(NGramRun.summary(model, beginning, try Placement(communicator, threads: 1)))
     }
 
     /// The model that a configuration describes for a dataset.
-    private static func plan(_ command: TrainCommand, _ beginning: RunBeginning) throws -> NGramPlan {
-        let vocabulary = beginning.data.dataset.vocabulary
+    private static func plan(_ beginning: RunBeginning) throws -> NGramPlan {
+        let (command, vocabulary) = (beginning.command, beginning.data.dataset.vocabulary)
         for (option, value) in [("--init-from", command.initFrom), ("--init-embeddings", command.initEmbeddings)] where value != nil {
             throw UsageError("an n-gram model starts without weights", location: option, remedy: "leave it out")
         }

@@ -5,14 +5,19 @@ import Training
 
 /// What every run begins with, whatever its model: where it starts, its configuration and its data, the same on all ranks.
 struct RunBeginning {
+    let command: TrainCommand
+    let communicator: any Communicator
+    let heartbeat: Heartbeat
+    let watchdog: Watchdog
     let plan: RunPlan
     let configuration: RunConfiguration
     let data: TrainingData
     /// Whether the run only says what it would do.
-    let isDry: Bool
+    var isDry: Bool { command.dryRun }
 
     /// Collective.
-    init(_ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat) throws {
+    init(_ command: TrainCommand, _ communicator: any Communicator, _ heartbeat: Heartbeat, _ watchdog: Watchdog) throws {
+        (self.command, self.communicator, self.heartbeat, self.watchdog) = (command, communicator, heartbeat, watchdog)
         heartbeat.beat()
         plan = try RunPlan(command, communicator)
         configuration = try communicator.together("reading the configuration") { [plan] in try plan.configuration(command) }
@@ -22,10 +27,15 @@ struct RunBeginning {
         data = try TrainingData(
             configuration, recipe: command.options.config, continuing: plan.checkpoint, communicator)
         heartbeat.beat()
-        isDry = command.dryRun
-        if isDry {
+        if command.dryRun {
             try communicator.together("checking the dataset's checksums") { [data] in try data.dataset.verifyChecksums() }
         }
+    }
+
+    /// Prints a note, on rank 0.
+    var note: @Sendable (String) -> Void {
+        let isFirst = communicator.rank == 0
+        return { if isFirst { Failure.say("note: \($0)") } }
     }
 
     /// What the run's checkpoints say of it.

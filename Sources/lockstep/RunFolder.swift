@@ -23,10 +23,9 @@ struct RunFolder {
     ///   - origins: of a new run.
     init(
         _ beginning: RunBeginning, parameters: Int, totalSteps: Int, totalEpochs: Int?, origins: [Manifest.Origin] = [],
-        options: TrainingOptions? = nil, _ communicator: any Communicator,
-        _ heartbeat: Heartbeat, _ watchdog: Watchdog
+        options: TrainingOptions? = nil
     ) throws {
-        let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
+        let (plan, configuration, data, communicator) = (beginning.plan, beginning.configuration, beginning.data, beginning.communicator)
         let (isFirst, isDry) = (communicator.rank == 0, beginning.isDry)
         (lock, reporter) = try communicator.together("opening the run folder") {
             if isFirst, isDry { try Folder.checkCreation(plan.folder) }
@@ -34,8 +33,8 @@ struct RunFolder {
             return try RunFolder.open(plan, configuration, totalSteps: totalSteps, totalEpochs: totalEpochs)
         }
         (path, self.isFirst, self.isDry) = (plan.folder, isFirst, isDry)
-        if !isDry { watchdog.meet(in: path, ranks: communicator.size, limit: configuration.watchdog.seconds) }
-        heartbeat.beat()
+        if !isDry { beginning.watchdog.meet(in: path, ranks: communicator.size, limit: configuration.watchdog.seconds) }
+        beginning.heartbeat.beat()
         var start = try StartRecord(
             parameters: parameters, totalSteps: totalSteps, dataset: data.dataset,
             tokens: (data.training.count, data.validation?.count), step: plan.checkpoint?.manifest.step ?? 0, communicator)

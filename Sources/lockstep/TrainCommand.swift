@@ -70,12 +70,12 @@ struct TrainCommand: JobCommand {
         }
         try watchdog.watch()
         let finished = try Job.run { communicator in
-            let beginning = try RunBeginning(self, communicator, heartbeat)
+            let beginning = try RunBeginning(self, communicator, heartbeat, watchdog)
             if beginning.configuration.model.kind == .ngram {
-                let run = try NGramRun(self, beginning, communicator, heartbeat, watchdog)
+                let run = try NGramRun(beginning)
                 return dryRun ? true : try run.train()
             }
-            let setup = try TrainingSetup(self, beginning, communicator, heartbeat, watchdog)
+            let setup = try TrainingSetup(beginning)
             return dryRun ? true : try setup.train()
         }
         // So that whoever started the run knows to start it again.

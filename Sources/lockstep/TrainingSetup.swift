@@ -12,22 +12,16 @@ import Training
 
 /// Goes from the command line to a trainer that is ready to start, on all ranks together.
 struct TrainingSetup {
-    private let communicator: any Communicator
     private let beginning: RunBeginning
     private let trainer: Trainer
     private let folder: RunFolder
     private let measure: LossMeasure
 
     /// Collective. Finds all errors before the run folder is touched.
-    init(
-        _ command: TrainCommand, _ beginning: RunBeginning, _ communicator: any Communicator, _ heartbeat: Heartbeat,
-        _ watchdog: Watchdog
-    ) throws {
-        self.communicator = communicator
+    init(_ beginning: RunBeginning) throws {
         self.beginning = beginning
+        let (command, communicator, note) = (beginning.command, beginning.communicator, beginning.note)
         let (plan, configuration, data) = (beginning.plan, beginning.configuration, beginning.data)
-        let isFirst = communicator.rank == 0
-        let note: @Sendable (String) -> Void = { if isFirst { Failure.say("note: \($0)") } }
 
         var options = try communicator.together("planning the run") {
             try TrainingSetup.options(configuration, data, communicator)
@@ -49,12 +43,12 @@ struct TrainingSetup {
         measure = options.model.output.measure
         folder = try RunFolder(
             beginning, parameters: ParameterLayout(options.model).parameters, totalSteps: options.totalSteps, totalEpochs: epochs,
-            origins: origins, options: options, communicator, heartbeat, watchdog)
+            origins: origins, options: options)
 
         trainer = try communicator.together("building the model") { [folder] in
             let trainer = try Trainer(
                 options, communicator: communicator, training: data.training, validation: data.validation, sequences: data.sequences,
-                identity: beginning.identity(origins), heartbeat: heartbeat, reporter: folder.reporter, note: note)
+                identity: beginning.identity(origins), heartbeat: beginning.heartbeat, reporter: folder.reporter, note: note)
             if let checkpoint = plan.checkpoint { try trainer.restore(checkpoint) }
             if let weights { try trainer.initialise(from: weights.transfer) }
             if let vectors { trainer.initialise(from: vectors.vectors) }
@@ -113,7 +107,7 @@ struct TrainingSetup {
         folder.end(
             finished: result.finished, step: result.step,
             result.finished
-                ? RunSummary.ending(result, dataset: beginning.data.dataset, measure: measure) : RunSummary.stopped(result, ranks: communicator.size))
+                ? RunSummary.ending(result, dataset: beginning.data.dataset, measure: measure) : RunSummary.stopped(result, ranks: beginning.communicator.size))
         return result.finished
     }
 }
