@@ -3,6 +3,7 @@ import Corpus
 import Diagnostics
 import Kernels
 import Recurrent
+import Reporting
 
 /// What a new model takes from the weights of another: every parameter that has its name and shape there. Where the vocabularies
 /// differ, the rows that stand for tokens are matched by token.
@@ -31,8 +32,11 @@ package struct WeightTransfer {
     /// - Parameters:
     ///   - source: the vocabulary of the weights; nil if they are known to have the model's.
     ///   - vocabulary: the model's.
+    ///   - labels: those that the model predicts.
     /// - Throws: `NothingToTake`; `SafetensorsError.badDescription`.
-    package init(_ file: SafetensorsFile, of source: Vocabulary?, to model: ModelConfiguration, _ vocabulary: Vocabulary) throws {
+    package init(
+        _ file: SafetensorsFile, of source: Vocabulary?, to model: ModelConfiguration, _ vocabulary: Vocabulary, labels: [String]? = nil
+    ) throws {
         self.file = file
         byToken = WeightTransfer.byToken(model)
         let differs = source.map { $0.hash != vocabulary.hash } ?? false
@@ -40,6 +44,7 @@ package struct WeightTransfer {
         rows = differs && !isOtherLevel ? source.map { vocabulary.rows(in: $0) } : nil
         let summary = try ModelSummary(describing: file)
         let cell = summary?.cell
+        let otherEnds = summary.map { OtherEnds($0, model, labels) }
         let (prefix, names) = (ModelFile.prefix(of: file), Set(file.names))
         var places: [(name: String, place: String)] = []
         var left: [Left] = []
@@ -53,6 +58,8 @@ package struct WeightTransfer {
                     "not there"
                 } else if let cell, cell != model.cell.rawValue, entry.name.hasPrefix("rnn.") {
                     "\(cell) weights there, \(model.cell.rawValue) weights here"
+                } else if let reason = otherEnds?.reason(entry.name) {
+                    reason
                 } else if let found = try? file.shape(of: place), found != shape {
                     "\(WeightTransfer.text(found)) there, \(WeightTransfer.text(entry.shape)) here"
                 } else if isByToken, isOtherLevel {
@@ -66,7 +73,7 @@ package struct WeightTransfer {
         }
         self.places = places
         self.left = left
-        let known = Set(places.map(\.place))
+        let known = Set(places.map(\.place) + left.map { ModelFile.place(of: $0.name, names, prefix, model) })
         // With tied weights, the same matrix under its other name.
         let other = model.tied && summary?.tied ?? true ? [prefix + ModelFile.encoder, prefix + ModelFile.decoder] : []
         unused = file.names.filter { !known.contains($0) && !other.contains($0) }
@@ -103,12 +110,38 @@ package struct WeightTransfer {
     }
 
     /// Names of the parameters of which each row, or each value, belongs to a token. The output rows of a tagger or classifier are
-    /// labels.
+    /// labels, and the rows of a linear encoder belong to nothing.
     private static func byToken(_ model: ModelConfiguration) -> Set<String> {
-        model.output == .next ? [ModelFile.encoder, ModelFile.decoder, "decoder.bias"] : [ModelFile.encoder]
+        if model.values != nil { return [] }
+        return model.output == .next ? [ModelFile.encoder, ModelFile.decoder, "decoder.bias"] : [ModelFile.encoder]
     }
 
     private static func text(_ shape: [Int]) -> String { "[\(shape.map(String.init).joined(separator: ", "))]".printable }
+}
+
+/// Why the input or the output layer of a model would mean something else in another, whatever the shapes.
+private struct OtherEnds {
+    private let encoder: String?
+    private let decoder: String?
+
+    /// - Parameter labels: those that the model predicts.
+    init(_ there: ModelSummary, _ here: ModelConfiguration, _ labels: [String]?) {
+        func read(_ values: Bool) -> String { values ? "numbers" : "tokens" }
+        func predicted(_ measure: LossMeasure) -> String { measure == .values ? "values" : measure.noun }
+        let (areValues, measure) = (there.options?["values"] != nil, here.output.measure)
+        encoder = areValues == (here.values != nil) ? nil : "reads \(read(areValues)) there, \(read(!areValues)) here"
+        decoder =
+            if there.measure != measure {
+                "predicts \(predicted(there.measure)) there, \(predicted(measure)) here"
+            } else if measure == .labels, there.labels != labels {
+                "other labels there"
+            } else { nil }
+    }
+
+    func reason(_ parameter: String) -> String? {
+        if parameter.hasPrefix("encoder.") { return encoder }
+        return parameter.hasPrefix("decoder.") || ModelFile.isOfAdaptiveSoftmax(parameter) ? decoder : nil
+    }
 }
 
 extension Vocabulary {

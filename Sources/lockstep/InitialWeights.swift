@@ -38,7 +38,8 @@ struct InitialWeights {
                 note("nothing beside \(path) says which tokens its rows stand for: make sure that they have the ids of \(dataset.vocabularyPath)")
             }
         }
-        transfer = try WeightTransfer(file, of: source, to: model, dataset.vocabulary)
+        transfer = try WeightTransfer(
+            file, of: source, to: model, dataset.vocabulary, labels: model.output == .next ? nil : dataset.labels?.names)
         origin = Manifest.Origin(
             option: "--init-from", path: file.path.legible, sha256: try Digest.sha256(ofFile: file.path), taken: transfer.taken,
             left: Dictionary(transfer.left.map { ($0.name, $0.reason) }) { first, _ in first })
@@ -80,8 +81,11 @@ struct InitialVectors {
     let origin: Manifest.Origin
     let lines: [String]
 
-    /// - Throws: `VectorFileError`, `FileError`, and what reading a compressed or endless file throws.
+    /// - Throws: `UsageError` for a model without word vectors; `VectorFileError`, `FileError`, and what reading a compressed or endless file throws.
     init(_ path: String, for model: ModelConfiguration, dataset: Dataset) throws {
+        guard model.values == nil else {
+            throw UsageError("a model that reads numbers has no word vectors", location: "--init-embeddings", remedy: "leave it out")
+        }
         vectors = try PretrainedVectors(contentsOf: path, width: model.embedding, for: dataset.vocabulary)
         let coverage = Coverage(vectors.tokens, of: dataset.vocabulary)
         origin = Manifest.Origin(
