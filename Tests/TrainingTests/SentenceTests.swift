@@ -11,7 +11,7 @@ import Training
 
 /// `training.batching: sentences`: the same run on any number of ranks, resumed anywhere, and of any model of sequences.
 @Suite struct SentenceTests {
-    enum Kind: String, CaseIterable { case tags, label, pairs, lines }
+    enum Kind: String, CaseIterable { case tags, label, pairs, lines, values }
 
     /// 61 sequences of 1 to 9 tokens, so that the last batch of an epoch is not full.
     private static func data(_ kind: Kind, in folder: String) throws -> Dataset {
@@ -23,6 +23,7 @@ import Training
             case .label: "l\(words[0] % 3)\t\(line)\n"
             case .pairs: "\(line)\t\(words.reversed().map { "w\($0)" }.joined(separator: " "))\n"
             case .lines: line + "\n"
+            case .values: words.map { "\(Double($0) / 11),\($0 % 2),\($0 % 3 == 1 ? "" : "\(Double($0 + i % 5) / 20)")\n" }.joined() + "0.5,1,0.25\n\n"
             }
         }.joined()
         let file = try File.open("\(folder)/text", .write)
@@ -32,6 +33,9 @@ import Training
         let source = TextSource.separate(train: file.path, valid: file.path, test: nil)
         let output = "\(folder)/data"
         switch kind {
+        case .values:
+            for name in ["train", "valid"] { try File.publish(text, at: "\(folder)/\(name).csv") }
+            _ = try writer.write(ValueSource(folder: folder, targets: 1, length: nil), to: output)
         case .lines: _ = try writer.write(source, to: output)
         case .tags: _ = try writer.write(source, format: .columns, to: output)
         case .label: _ = try writer.write(source, format: .labelled, to: output)
@@ -44,14 +48,18 @@ import Training
     private static func run(_ kind: Kind, _ folder: String, cell: Cell = .lstm, shards: Int? = nil) throws -> (SmallRun, TrainingSequences) {
         try Folder.create(folder)
         let data = try data(kind, in: folder)
-        var sequences = TrainingSequences(training: SequenceStore(linesOf: try data.tokens(of: .train), lineEnd: Int32(data.vocabulary.endOfSentence!)), validation: nil)
-        if kind != .lines { sequences = TrainingSequences(training: try data.sequences(of: .train)!, validation: try data.sequences(of: .valid)) }
+        let sequences =
+            kind == .lines
+            ? TrainingSequences(
+                training: SequenceStore(linesOf: try data.tokens(of: .train), lineEnd: Int32(data.vocabulary.endOfSentence!)), validation: nil)
+            : TrainingSequences(training: try data.sequences(of: .train)!, validation: try data.sequences(of: .valid))
         var run = SmallRun(
             cell: cell, vocabulary: data.vocabulary.count, tokens: [0, 1, 2], validation: kind == .lines ? [0, 1, 2, 3, 4, 5] : nil, folder: "\(folder)/run",
             unroll: UnrollPlan(fixed: sequences.training.longest), steps: 18, dropout: 0.3, learningRate: 0.02, layers: 1)
         run.options.model.readsSequences = true
         let labels = data.labels?.count ?? 0
-        run.options.model.output = kind == .tags ? .tags(labels: labels) : kind == .label ? .label(labels: labels, pooling: .max) : .next
+        run.options.model.values = kind == .values ? 2 : nil
+        run.options.model.output = kind == .values ? .values(1) : kind == .tags ? .tags(labels: labels) : kind == .label ? .label(labels: labels, pooling: .max) : .next
         run.options.reproducibleShards = shards
         run.options.picksByAccuracy = kind == .label
         return (run, sequences)
@@ -126,6 +134,31 @@ import Training
             #expect(try one[0] != one[1] && epochs(seed: 1) == one && epochs(seed: 2)[0] != one[0])
             let parts = try [0..<5, 5..<12].map { try epochs(seed: 1, own: $0)[0] }
             #expect(sorted(parts[0] + parts[1]) == sorted(all))
+        }
+    }
+
+    /// The sequences of a batch are about equally long: sorted by length, the next twelve. Their padding predicts nothing and starts from
+    /// the zero state at every step.
+    @Test func batchesAreOfLikeLengthAndPadded() throws {
+        try withTemporaryFolder { folder in
+            let store = SequenceStore(linesOf: try Self.data(.lines, in: folder).tokens(of: .train), lineEnd: 0)
+            let lengths = (0..<store.count).map { store.length(of: $0) }.sorted()
+            let longest = stride(from: 0, to: 61, by: 12).map { lengths[min($0 + 11, 60)] }
+            let batches = try SentenceBatches(store, size: 12, own: 0..<12, seed: 1)
+            var steps: [Int] = []
+            for number in 1...12 {
+                let batch = batches.next(number)
+                steps.append(batch.steps)
+                for column in 0..<12 {
+                    let places = (0..<batch.steps).map { $0 * 12 + column }
+                    let length = places.count { batch.targets[$0] >= 0 }
+                    #expect(places.map { batch.targets[$0] >= 0 } == places.indices.map { $0 < length })
+                    #expect(places.map { batch.starts![$0] != 0 } == places.indices.map { $0 == 0 || $0 >= length })
+                    #expect(places[length...].allSatisfy { batch.inputs[$0] == 0 })
+                }
+            }
+            #expect(steps[..<6].sorted() == longest && steps[6...].sorted() == longest)
+            #expect(Array(steps[..<6]) != longest, "long and short ones alternate")
         }
     }
 
