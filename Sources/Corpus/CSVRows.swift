@@ -43,8 +43,8 @@ package final class CSVRows {
         return row
     }
 
-    /// - Throws: `ValueFileError` unless the row that `next` has returned has so many columns, all of them numbers or none, and belongs to a
-    ///   sequence that is not too long to be read at once.
+    /// - Throws: `ValueFileError` unless the row that `next` has returned has `columns` columns, all of them numbers or none of them, and
+    ///   belongs to a sequence that is not too long to be read at once.
     package func check(_ row: [Float], columns: Int) throws {
         guard inSequence <= SequenceParser.longestSequence else {
             throw ValueFileError(

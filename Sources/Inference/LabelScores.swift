@@ -58,17 +58,14 @@ package struct LabelScores: Sendable, Equatable {
     /// - Throws: transport errors.
     package func summed(_ communicator: any Communicator) throws -> LabelScores {
         let types = SpanTag.types(tags)
-        var own: [Int64] = [Int64(cells.count)]
-        for (cell, count) in cells { own += [Int64(cell.actual), Int64(cell.predicted), Int64(count)] }
+        var own = [cells.count]
+        for (cell, count) in cells { own += [Int(cell.actual), Int(cell.predicted), count] }
         for type in types {
             let score = spans?[type] ?? Score()
-            own += [Int64(score.actual), Int64(score.predicted), Int64(score.correct)]
+            own += [score.actual, score.predicted, score.correct]
         }
         var sum = LabelScores(labels, tags: tags)
-        for bytes in try communicator.allGather(own.withUnsafeBytes { Array($0) }) {
-            let numbers = bytes.withUnsafeBytes { bytes in
-                stride(from: 0, to: bytes.count, by: 8).map { Int(bytes.loadUnaligned(fromByteOffset: $0, as: Int64.self)) }
-            }
+        for numbers in try communicator.allGather(numbers: own) {
             for index in 0..<numbers[0] {
                 let cell = numbers[(1 + 3 * index)...]
                 sum.cells[Cell(actual: Int32(cell.first!), predicted: Int32(cell[cell.startIndex + 1])), default: 0] += cell[cell.startIndex + 2]

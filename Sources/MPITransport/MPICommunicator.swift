@@ -178,9 +178,7 @@ package final class MPICommunicator: Communicator {
                 "MPI_Comm_split_type")
         }
         let here = try part(machine)
-        let equal = try allGather([UInt8](withUnsafeBytes(of: here.size) { Array($0) })).allSatisfy {
-            $0.withUnsafeBytes { $0.loadUnaligned(as: Int.self) } == here.size
-        }
+        let equal = try allGather(numbers: [here.size]).allSatisfy { $0 == [here.size] }
         guard equal else { return MachineGroups(here: SingleRank(), across: self) }
         var peers = lockstep_MPI_COMM_NULL()
         try check(MPI_Comm_split(handle, CInt(here.rank), CInt(rank), &peers), "MPI_Comm_split")

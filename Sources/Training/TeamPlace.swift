@@ -60,7 +60,7 @@ extension TeamPlace {
     }
 
     /// Collective. Why the ranks of each cache cannot be a team; nil if they can.
-    /// - Parameter cache: this rank's; nil with the reason if it has not one.
+    /// - Parameter cache: this rank's; nil with the reason if it has none.
     private static func firstProblem(
         _ cache: Int?, _ problem: String, _ here: any Communicator, _ communicator: any Communicator
     ) throws -> String? {
