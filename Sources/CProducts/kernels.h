@@ -15,13 +15,20 @@
 // What becomes of the old c: nothing, the chains begin at it, or their results are added to it.
 enum old_c { REPLACED, CONTINUED, ADDED };
 
+// What a tile fetches to the second cache while it computes: `count` pieces as wide as a panel, `step` floats apart. Tiles of rows
+// in place fetch one at every step, whatever the count.
+typedef struct fetched {
+    const float *from;
+    long step, count;
+} fetched;
+
 // c [rows, panel] = a b over k steps.
-//   a         a_stride floats between rows; between steps 1, or in a slab `rows` (and 1 between rows)
+//   a         in place, a_stride floats between rows and 1 between steps; or in a slab, 1 between rows and a vector between steps
 //   b         one packed panel; `panel_stride` floats to the next, for tiles of several panels
 //   next      the next tile of c, which is fetched meanwhile
-//   ahead     this tile's share of the next panel, `ahead_step` floats a step, which is fetched to the second cache meanwhile
+//   ahead     this tile's share of what comes after it
 typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
-                           long c_stride, enum old_c old, const float *next, const float *ahead, long ahead_step);
+                           long c_stride, enum old_c old, const float *next, fetched ahead);
 
 // Tiles by number of rows; entry 0 is empty.
 typedef tile_function *tile_functions[MOST_ROWS + 1];
@@ -51,11 +58,6 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 // How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
 static inline long parts_of(long count, long most) { return (count + most - 1) / most; }
 static inline long begin(long count, long parts, long i) { return count * i / parts; }
-
-// Floats of a tile's slab; each step is written as a whole vector, of which the last goes beyond them. The slabs before the
-// tile that begins with row i.
-static inline long slab_floats(long rows, long k) { return rows * k + 16; }
-static inline long slabs_before(long i, long tiles, long k) { return i * k + tiles * 16; }
 
 static inline long leaf_rows(const lockstep_leaves *leaves) { return leaves->steps * leaves->width; }
 // For each row of the leaves, one leaf after another; `index` is where it lies.

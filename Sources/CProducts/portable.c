@@ -4,4 +4,5 @@
 #define LANES 8
 #define ROWS 6
 #define STEPS 384
+#define STRETCH 32
 #include "instructions.h"

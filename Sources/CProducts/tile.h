@@ -6,30 +6,41 @@
 // multipliers.
 #define AHEAD 1024
 
-// rows, panels and vectors (of a panel) are constants at every call: that is what keeps the sums in registers.
+// rows, panels, vectors (of a panel) and slab are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
-    const long rows, const long panels, const long vectors, long k, const float *a, long a_stride, long a_step,
-    const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next, const float *ahead,
-    long ahead_step) {
+    const long rows, const long panels, const long vectors, const bool slab, long k, const float *a, long a_stride,
+    const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next, fetched ahead) {
+    const long a_row = slab ? 1 : a_stride, a_step = slab ? LANES : 1, stretch = slab ? STRETCH : k;
     vector sum[MOST_ROWS][8];
     UNROLLED for (long i = 0; i < rows; i++) {
         UNROLLED for (long v = 0; v < panels * vectors; v++)
             sum[i][v] = old == CONTINUED ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
-        UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
+        if (!slab) UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
     }
+    for (long begin = 0, i = 0, line = 0; begin < k; begin += stretch) {
+        const long end = smaller(begin + stretch, k);
+        if (slab) {
+            for (; i * k < 2 * rows * end && i < rows; i++)
+                UNROLLED for (long v = 0; v <= vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
+            for (; line * k < ahead.count * end; line++)
+                UNROLLED for (long v = 0; v < 2; v += 16 / LANES)
+                    __builtin_prefetch(ahead.from + line * ahead.step + v * LANES, 0, 2);
+        }
 // Unrolled, twelve rows would not fit into the registers, and others gain nothing.
 #pragma clang loop unroll(disable)
-    for (long step = 0; step < k; step++) {
-        vector row[8];
-        UNROLLED for (long p = 0; p < panels; p++) UNROLLED for (long v = 0; v < vectors; v++) {
-            const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
-            row[p * vectors + v] = *(const vector *)place;
-            if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
-            if (panels == 1 && v % (16 / LANES) == 0) __builtin_prefetch(ahead + step * ahead_step + v * LANES, 0, 2);
-        }
-        UNROLLED for (long i = 0; i < rows; i++) {
-            const vector x = (vector)a[i * a_stride + step * a_step];
-            UNROLLED for (long v = 0; v < panels * vectors; v++) sum[i][v] = __builtin_elementwise_fma(x, row[v], sum[i][v]);
+        for (long step = begin; step < end; step++) {
+            vector row[8];
+            UNROLLED for (long p = 0; p < panels; p++) UNROLLED for (long v = 0; v < vectors; v++) {
+                const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
+                row[p * vectors + v] = *(const vector *)place;
+                if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
+                if (panels == 1 && !slab && v % (16 / LANES) == 0)
+                    __builtin_prefetch(ahead.from + step * ahead.step + v * LANES, 0, 2);
+            }
+            UNROLLED for (long i = 0; i < rows; i++) {
+                const vector x = (vector)a[i * a_row + step * a_step];
+                UNROLLED for (long v = 0; v < panels * vectors; v++) sum[i][v] = __builtin_elementwise_fma(x, row[v], sum[i][v]);
+            }
         }
     }
     UNROLLED for (long i = 0; i < rows; i++)
@@ -39,23 +50,23 @@ static inline __attribute__((always_inline)) void tile(
         }
 }
 
-#define TILE(kind, rows, panels, vectors, row, step)                                                                 \
-    static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,    \
-                              long c_stride, enum old_c old, const float *next, const float *ahead, long ahead_step) { \
-        tile(rows, panels, vectors, k, a, row, step, b, panel_stride, c, c_stride, old, next, ahead, ahead_step);    \
+#define TILE(kind, rows, panels, vectors, slab)                                                                     \
+    static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,   \
+                              long c_stride, enum old_c old, const float *next, fetched ahead) {                    \
+        tile(rows, panels, vectors, slab, k, a, a_stride, b, panel_stride, c, c_stride, old, next, ahead);          \
     }
-#define TILES(rows)                           \
-    TILE(narrow, rows, 1, 1, a_stride, 1)     \
-    TILE(whole, rows, 1, 2, a_stride, 1)      \
-    TILE(slab_narrow, rows, 1, 1, 1, rows)    \
-    TILE(slab_whole, rows, 1, 2, 1, rows)
+#define TILES(rows)                     \
+    TILE(narrow, rows, 1, 1, false)     \
+    TILE(whole, rows, 1, 2, false)      \
+    TILE(slab_narrow, rows, 1, 1, true) \
+    TILE(slab_whole, rows, 1, 2, true)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-TILE(wide, 1, 4, 2, a_stride, 1)
-TILE(wide, 2, 2, 2, a_stride, 1)
+TILE(wide, 1, 4, 2, false)
+TILE(wide, 2, 2, 2, false)
 #define SIX(kind) 0, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6
 #if ROWS == 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
-TILE(wide, 3, 2, 2, a_stride, 1)
+TILE(wide, 3, 2, 2, false)
 #define ALL(kind) {SIX(kind), kind##_7, kind##_8, kind##_9, kind##_10, kind##_11, kind##_12}
 #define WIDE {0, wide_1, wide_2, wide_3}
 #define FEW 3
@@ -114,16 +125,13 @@ static void copy_to_slabs(const float *a, long a_stride, const lockstep_leaves *
     const long ahead = leaves->steps > 1 ? leaves->step_stride * parts_of(8, leaves->width) : 8;
     long counts[BLOCK_ROWS / ROWS];
     for (long t = 0; t < tiles; t++) counts[t] = begin(rows, tiles, t + 1) - begin(rows, tiles, t);
-    long step = 0;
     EACH_LEAF_ROW(leaves) {
         const float *from = a + index * a_stride;
-        float *slab = slabs;
         for (long t = 0; t < tiles; t++) {
             __builtin_prefetch(from + ahead * a_stride);
-            *(unaligned_vector *)(slab + step * counts[t]) = LOAD_FIRST(from, counts[t]);
+            *(vector *)(slabs + t * height * LANES) = LOAD_FIRST(from, counts[t]);
             from += counts[t];
-            slab += slab_floats(counts[t], height);
         }
-        step++;
+        slabs += LANES;
     }
 }

@@ -23,7 +23,7 @@ static long block_rows(const lockstep_kernels *s, long k) {
 }
 
 static size_t block_slab_floats(const lockstep_kernels *s, long k) {
-    return (size_t)(slabs_before(block_rows(s, k), BLOCK_ROWS, k) + 15) & ~(size_t)15;
+    return (size_t)(parts_of(block_rows(s, k), s->rows) * s->lanes * k + 15) & ~(size_t)15;
 }
 
 // Of one thread: slabs and partial sums.
@@ -46,7 +46,7 @@ typedef struct unit {
     long k;             // of a leaf
     long total;         // of all leaves
     long rows, tiles;   // of the block
-    const float *slabs; // [tiles][total][rows of the tile]
+    const float *slabs; // [tiles][total][vector]
     const float *panel; // [total][width]
     long width;
 } unit;
@@ -58,9 +58,9 @@ static void leaf(const unit *u, long index, float *to, long stride, enum old_c o
         const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
         float *tile = to + i * stride;
         // All tiles fetch what follows in the panel, or the next panel, together.
-        const long share = u->width / u->tiles;
-        u->functions[count](u->k, u->slabs + slabs_before(i, t, u->total) + index * u->k * count, 0, panel, 0, tile, stride, old,
-                            tile + count * stride, panel + u->k * (u->width + t * share), share);
+        const long first = begin(u->k, u->tiles, t), share = begin(u->k, u->tiles, t + 1) - first;
+        u->functions[count](u->k, u->slabs + (t * u->total + index * u->k) * u->kernels->lanes, 0, panel, 0, tile, stride, old,
+                            tile + count * stride, (fetched){panel + (u->k + first) * u->width, u->width, share});
     }
 }
 
