@@ -4,6 +4,9 @@ lockstep with it.
 
     python launch/pytorch_peer.py --threads 2                                   # one process
     OMP_NUM_THREADS=1 python -m torch.distributed.run --standalone --nproc_per_node 2 launch/pytorch_peer.py   # DDP, gloo
+    python launch/pytorch_peer.py --inference
+
+With --inference it trains nothing: it evaluates a text of one stream in chunks of --unroll tokens, and generates a text token by token.
 
 A step is forward, cross-entropy, backward, clipping by norm, SGD and reading the loss; the state is carried from step to
 step. `--streams` is the batch of all processes together. Prints one JSON object.
@@ -11,6 +14,7 @@ step. `--streams` is the batch of all processes together. Prints one JSON object
 import argparse
 import json
 import os
+import statistics
 import time
 
 import torch
@@ -41,12 +45,35 @@ def peak_memory():
         return next(int(line.split()[1]) * 1024 for line in status if line.startswith("VmHWM:"))
 
 
+def inference(model, options):
+    """Tokens per second with one stream: of evaluation, and of generation, each token drawn from the whole distribution."""
+    model.eval()
+    criterion = nn.CrossEntropyLoss(reduction="sum")
+    chunk = torch.randint(options.vocabulary, (options.unroll + 1, 1))
+    evaluation, generation, state, token = [], [], None, chunk[:1]
+    with torch.inference_mode():
+        for _ in range(options.warmup + options.steps):
+            start = time.perf_counter()
+            logits, state = model(chunk[:-1], state)
+            criterion(logits.view(-1, options.vocabulary), chunk[1:].reshape(-1)).item()
+            evaluation.append(time.perf_counter() - start)
+        for _ in range(options.warmup + options.steps):
+            start = time.perf_counter()
+            for _ in range(options.unroll):
+                logits, state = model(token, state)
+                token = torch.multinomial(torch.softmax(logits[0], -1), 1)
+            generation.append(time.perf_counter() - start)
+    return {name: options.unroll / statistics.median(seconds[options.warmup:])
+            for name, seconds in [("evaluation", evaluation), ("generation", generation)]}
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--cell", choices=["lstm", "gru", "rnn"], default="lstm")
     for name, value in [("layers", 2), ("embedding", 650), ("hidden", 650), ("vocabulary", 10000), ("streams", 20),
                         ("unroll", 35), ("steps", 20), ("warmup", 3), ("threads", 1)]:
         parser.add_argument(f"--{name}", type=int, default=value)
+    parser.add_argument("--inference", action="store_true")
     options = parser.parse_args()
 
     torch.set_num_threads(options.threads)
@@ -55,6 +82,9 @@ def main():
     if options.streams % processes:
         parser.error(f"--streams {options.streams} does not divide by {processes} processes")
     model = LanguageModel(options.cell, options.layers, options.embedding, options.hidden, options.vocabulary)
+    if options.inference:
+        print(json.dumps({"torch": torch.__version__, "threads": options.threads, **inference(model, options)}))
+        return
     model.train()
     network = model
     if processes > 1:

@@ -28,7 +28,8 @@ extension BenchmarkReport {
             hidden: sizes[0], hiddenSizes: Set(sizes).count > 1 ? sizes : nil,
             connections: training.model.connections == .none ? nil : training.model.connections.rawValue, vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropouts: Dropouts(training.model.dropout), parameters: ParameterLayout(training.model).parameters,
-            optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base)
+            optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base,
+            split: training.teamSize > 1 ? "units" : "streams")
         phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }
         ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
         slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank

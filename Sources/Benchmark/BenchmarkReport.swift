@@ -54,6 +54,8 @@ package struct BenchmarkReport: Codable, Sendable {
         /// S and T.
         package var streams: Int
         package var unroll: Int
+        /// What the ranks of a machine share out, `streams` or `units`.
+        package var split: String
     }
 
     /// Rates by site.

@@ -45,7 +45,7 @@ extension BenchmarkReport {
         let together = hardware.ranks > 1 ? ", all ranks at once" : ""
         var rows = [
             ["machine", "\(hardware.processor), \(hardware.cores) cores, last cache \(Formatting.bytes(hardware.lastCacheBytes))"],
-            ["ranks", "\(hardware.ranks) on \(hardware.machines) machine\(hardware.machines == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each"],
+            ["ranks", "\(hardware.ranks) on \(hardware.machines) machine\(hardware.machines == 1 ? "" : "s"), \(threads) thread\(threads == 1 ? "" : "s") each\(hardware.ranks == 1 ? "" : ", sharing out \(model.split)")"],
             ["products", hardware.products],
             ["peak", "\(giga(hardware.peakPerCore)) GFLOP/s per core in fused multiply-adds, \(giga(hardware.cachedProductPerCore)) in a product that stays in the second-level cache, between the steps\(together)"],
             ["memory", "\(gigabytes(hardware.readBandwidth)) GB/s read, \(gigabytes(hardware.triadBandwidth)) GB/s triad, for each rank\(together)"],
