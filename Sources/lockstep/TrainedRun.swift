@@ -46,6 +46,12 @@ struct TrainedRun {
         return record.loss
     }
 
+    /// The machines on which its ranks were when it last started.
+    func machines() throws -> Int {
+        struct Start: Decodable { let hosts: [String: Int] }
+        return try lines().compactMap { try? JSONDecoder().decode(Start.self, from: $0) }.last?.hosts.count ?? 0
+    }
+
     /// Changes as long as the run makes progress.
     var signOfLife: [Int] { ["\(folder)/metrics.jsonl", log].map { (try? File.open($0, .read).size()) ?? 0 } }
 
@@ -56,10 +62,12 @@ struct TrainedRun {
     }
 
     private func records() throws -> [Record] {
+        try lines().compactMap { try? JSONDecoder().decode(Record.self, from: $0) }.filter { $0.kind == "train" }
+    }
+
+    private func lines() throws -> [Data] {
         let path = "\(folder)/metrics.jsonl"
         guard Folder.exists(path) else { return [] }
-        return try File.contents(of: path).split(separator: UInt8(ascii: "\n")).compactMap {
-            try? JSONDecoder().decode(Record.self, from: Data($0))
-        }.filter { $0.kind == "train" }
+        return try File.contents(of: path).split(separator: UInt8(ascii: "\n")).map { Data($0) }
     }
 }

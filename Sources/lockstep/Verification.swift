@@ -42,27 +42,40 @@ final class Verification {
         program = path.withUnsafeBufferPointer { String(cBytes: $0.baseAddress!) }
     }
 
-    private var isExact: Bool { options.configuration.training.reproducibleShards != nil }
+    /// Whether the run has the bytes of one rank: with shards, and where the ranks of one machine share out units.
+    private func isExact(_ run: TrainedRun) throws -> Bool {
+        let exchange = options.configuration.exchange
+        if options.configuration.training.reproducibleShards != nil { return true }
+        return try exchange.split == .units && exchange.team == .machine && run.machines() == 1
+    }
     /// Steps between compared checkpoints.
     var interval: Int { max(1, options.steps / 8) }
 
     /// - Throws: `JobFailed`, `VerificationStopped`, and the errors of reading checkpoints.
     func run() throws -> VerificationReport {
-        if isExact { try verifyAllBytes() } else { try verifyByRanks() }
+        let reference = try train("reference-\(options.ranks[0])", [(options.ranks[0], nil)])
+        let isExact = try verifyAllBytes(reference)
+        if !isExact {
+            trials = []
+            try verifyByRanks(reference)
+        }
         return VerificationReport(
             verdict: trials.allSatisfy(\.passed) ? "equal" : "different", exact: isExact, steps: options.steps,
             ranks: options.ranks, seed: options.seed, trials: trials)
     }
 
-    /// With shards, every run has the bytes of the reference.
-    private func verifyAllBytes() throws {
-        let reference = try train("reference", [(options.ranks[0], nil)])
+    /// Every run has the bytes of the reference. False as soon as a run need not have them.
+    private func verifyAllBytes(_ reference: TrainedRun) throws -> Bool {
+        guard try isExact(reference) else { return false }
         trials.append(Trial("reference", reference))
         for ranks in options.ranks.dropFirst() {
-            try compare("other ranks", try train("ranks-\(ranks)", [(ranks, nil)]), with: reference)
+            let run = try train("ranks-\(ranks)", [(ranks, nil)])
+            guard try isExact(run) else { return false }
+            try compare("other ranks", run, with: reference)
         }
         try compare("killed and resumed", try train("killed", interruptions { randomRanks(other: $0) }), with: reference)
         try verifyOtherInstructions(reference)
+        return true
     }
 
     /// The same bytes with other vector instructions than the reference had, of those that this processor has. Portable code
@@ -75,19 +88,16 @@ final class Verification {
         }
     }
 
-    /// Without shards, a run has the bytes of the run with the same number of ranks; other numbers agree on the next loss.
-    private func verifyByRanks() throws {
-        var first: TrainedRun?
+    /// A run has the bytes of the run with the same number of ranks; other numbers agree on the next loss.
+    private func verifyByRanks(_ first: TrainedRun) throws {
         for ranks in options.ranks {
-            let reference = try train("reference-\(ranks)", [(ranks, nil)])
+            let reference = ranks == first.ranks(after: 0) ? first : try train("reference-\(ranks)", [(ranks, nil)])
             trials.append(Trial("reference", reference))
             try compare("killed and resumed", try train("killed-\(ranks)", interruptions { _ in ranks }), with: reference)
-            if first == nil {
-                first = reference
+            if reference.name == first.name {
                 try verifyOtherInstructions(reference)
             } else if trials.last!.passed { try Folder.remove(reference.folder) }
         }
-        guard let first else { return }
         for ranks in options.ranks.dropFirst() {
             let saved = stride(from: interval, to: options.steps, by: interval).map { $0 }
             guard let step = saved.randomElement(using: &random) else { continue }

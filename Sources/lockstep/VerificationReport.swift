@@ -7,7 +7,7 @@ import Diagnostics
 struct VerificationReport: Encodable {
     /// "equal" or "different".
     let verdict: String
-    /// Whether `training.reproducible_shards` is set.
+    /// Whether each number of ranks must give the same bytes: with `training.reproducible_shards`, or where one machine's ranks share out units.
     let exact: Bool
     let steps: Int
     let ranks: [Int]
@@ -27,7 +27,7 @@ struct VerificationReport: Encodable {
             switch (passed, exact) {
             case (false, _): "DIFFERENT"
             case (true, true): "equal to the byte: model.safetensors and state.safetensors of \(steps) steps, on any of these numbers of ranks, however often killed"
-            case (true, false): "equal to the byte for the same number of ranks, however often killed; other numbers agree on the next loss within \(Verification.tolerance). For the same bytes on any number set training.reproducible_shards"
+            case (true, false): "equal to the byte for the same number of ranks, however often killed; other numbers agree on the next loss within \(Verification.tolerance). For the same bytes on any number set training.reproducible_shards, or exchange.split to units on one machine"
             }
         let findings = trials.compactMap(\.finding).flatMap(\.lines)
         return ([table([["trial", "ranks", "killed after", "against", "result"]] + rows, textColumns: [0, 1, 2, 3, 4])] + findings

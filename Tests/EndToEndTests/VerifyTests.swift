@@ -69,6 +69,17 @@ extension CommandTests {
             #expect(try scratchFolders(sandbox).isEmpty)
         }
 
+        /// Units on one machine need no shards, and no streams for each rank.
+        @Test func withUnitsEverythingIsEqual() throws {
+            let sandbox = try Sandbox()
+            let (outcome, report) = try verify(
+                sandbox, ["--set", "exchange.split=units", "--set", "training.streams=1", "--ranks", "1,3", "--kills", "1"])
+            #expect(outcome.status == 0, "\(outcome.errors)")
+            let trials = try #require(report).trials
+            #expect(trials.map(\.what) == ["reference", "other ranks", "killed and resumed"] + Self.otherInstructions)
+            #expect(report?.verdict == "equal" && trials.allSatisfy(\.passed))
+        }
+
         @Test func withoutShardsRunsOnTheSameRanksAreEqual() throws {
             let sandbox = try Sandbox()
             let (outcome, report) = try verify(sandbox, ["--ranks", "1,2", "--kills", "1"])
