@@ -142,7 +142,7 @@ extension RunConfiguration {
             "For `class`: what the output layer reads of a sequence: the uppermost layer's `last` vector, the `mean` of all, or the `max` of each component. [Formulas](mathematics.md#whole-sequences)."),
         Setting(
             "model.initial_range", \.model.initialRange, .positive,
-            "Weights start uniformly distributed between minus and plus this value; biases start at 0."),
+            "Weights start uniformly distributed between minus and plus this value; biases start at 0, except the output bias of `model.softmax.loss: nce`, which starts at the [logarithm of the noise](mathematics.md#sampled-training)."),
         Setting(
             "model.initial_embedding_range", \.model.initialEmbeddingRange, .nullOr(.positive),
             "The same for the embedding alone; null: the same as for the other weights. 1.73 gives a standard deviation of 1, as PyTorch's embeddings have."),

@@ -53,6 +53,8 @@ package enum InitialValues: Sendable, Equatable {
     /// In (-range, range).
     case uniform(Float)
     case constant(Float)
+    /// ln q of each token, q the share of the noise that it is.
+    case noise(SampledSoftmax)
 }
 
 package struct StatePlan: Equatable {

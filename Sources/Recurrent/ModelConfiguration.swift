@@ -58,7 +58,7 @@ package struct ModelConfiguration: Sendable, Equatable {
     package var penalties = OutputPenalties()
     /// The output layer's weights are the embedding's (Press and Wolf 2017); needs its width at the top.
     package var tied: Bool
-    /// Weights start uniform in (-range, range); biases at zero.
+    /// Weights start uniform in (-range, range); biases at zero, but for the output bias of `SampledSoftmax.Loss.nce`.
     package var initialRange: Float
     /// The same for the embedding alone; nil: `initialRange`.
     package var initialEmbeddingRange: Float?

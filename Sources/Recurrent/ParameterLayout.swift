@@ -109,6 +109,9 @@ package final class Arena {
         for (index, entry) in layout.entries.enumerated() {
             switch entry.initial {
             case .constant(let value): values(entry).fill(value)
+            case .noise(let softmax):
+                let (noise, values) = (NoiseShares(softmax), values(entry))
+                for token in values.indices { values[token] = noise.logarithm(token) }
             case .uniform(let range):
                 var random = PhiloxSequence(seed: seed, purpose: .initialisation, stream: UInt64(index))
                 values(entry).withUnsafe { values in

@@ -28,7 +28,28 @@ package struct SampledSoftmax: Sendable, Equatable {
     }
 }
 
-/// The noise distribution, and the samples of a step: a function of seed and step.
+/// The noise distribution. A token that does not occur is no noise; as a target it counts like one that occurs once.
+struct NoiseShares {
+    /// count^a, and their sum over the tokens that occur.
+    private let weights: [Double]
+    private var sum = 0.0
+    /// The sums up to and with each token.
+    private(set) var cumulative: [Double] = []
+
+    init(_ softmax: SampledSoftmax) {
+        weights = softmax.counts.map { Elementary.exponential(softmax.power * Elementary.logarithm(Double(max(1, $0)))) }
+        cumulative.reserveCapacity(weights.count)
+        for (count, weight) in zip(softmax.counts, weights) {
+            sum += count == 0 ? 0 : weight
+            cumulative.append(sum)
+        }
+    }
+
+    /// ln (factor q) of a token.
+    func logarithm(_ token: Int, times factor: Double = 1) -> Float { Float(Elementary.logarithm(factor * weights[token] / sum)) }
+}
+
+/// The samples of a step: a function of seed and step.
 package final class NoiseSamples {
     /// [K].
     package let tokens: Integers
@@ -42,15 +63,12 @@ package final class NoiseSamples {
         tokens = Integers(count: softmax.samples)
         corrections = Buffer(count: softmax.counts.count)
         sums = Buffer(count: 2 * softmax.counts.count)
-        // A token that does not occur is no noise; as a target it counts like one that occurs once.
-        let weights = softmax.counts.map { Elementary.exponential(softmax.power * Elementary.logarithm(Double(max(1, $0)))) }
-        var sum = 0.0
-        for (token, weight) in weights.enumerated() {
-            sum += softmax.counts[token] == 0 ? 0 : weight
-            cumulative[token] = sum
-        }
+        let noise = NoiseShares(softmax)
         let factor = softmax.loss == .nce ? Double(softmax.samples) : 1
-        for (token, weight) in weights.enumerated() { corrections.base[token] = Float(Elementary.logarithm(factor * weight / sum)) }
+        for token in softmax.counts.indices {
+            cumulative[token] = noise.cumulative[token]
+            corrections.base[token] = noise.logarithm(token, times: factor)
+        }
     }
 
     private var cumulative: UnsafeMutablePointer<Double> { sums.doubles }

@@ -21,6 +21,12 @@ package enum Softmax: Sendable, Equatable {
     /// Whether the head's weights may be the embedding. The tails of an adaptive softmax are narrower.
     package var canBeTied: Bool { if case .adaptive = self { false } else { true } }
 
+    /// The output bias before training. NCE takes e^y for a probability, so its model starts as the noise; with a bias of 0 each
+    /// token would start at probability 1. docs/mathematics.md, Sampled training.
+    var initialBias: InitialValues {
+        if case .sampled(let softmax) = self, softmax.loss == .nce { .noise(softmax) } else { .constant(0) }
+    }
+
     /// Whether training touches some rows of the weights only.
     var isSampled: Bool { if case .sampled = self { true } else { false } }
 }

@@ -36,7 +36,7 @@ final class SoftmaxHead: Head {
         plan.unshared = nil
         let rowsTouched = model.softmax.isSampled ? 1 : nil
         if !model.tied { plan.parameters.append(ParameterPlan(weightName(model), [v, h], .uniform(model.initialRange), blockRows: rowsTouched)) }
-        plan.parameters.append(ParameterPlan("decoder.bias", [v], .constant(0), blockRows: rowsTouched))
+        plan.parameters.append(ParameterPlan("decoder.bias", [v], model.softmax.initialBias, blockRows: rowsTouched))
         plan.products = [
             ProductPlan(.output, rows, v, h),
             ProductPlan(.outputBackward, rows, h, v),

@@ -163,6 +163,51 @@ import Testing
         }
     }
 
+    /// Before the first step, validation finds the noise distribution, and training G = -ln K for every token.
+    @Test(arguments: [false, true]) func contrastStartsFromTheNoise(tied: Bool) throws {
+        var model = ModelConfiguration(cell: .lstm, vocabulary: 23, embedding: 6, hidden: 6, layers: 1, tied: tied, initialRange: 1e-7)
+        let counts = (1...23).map { $0 * $0 }
+        let softmax = SampledSoftmax(loss: .nce, samples: 9, power: 0.5, counts: counts)  // so that q = w/276
+        model.softmax = .sampled(softmax)
+        let layout = ParameterLayout(model)
+        let (parameters, gradients) = (Arena(layout), Arena(layout))
+        parameters.initialise(seed: 1)
+        let inputs = (0..<Int32(23)).map { ($0 * 5) % 23 }
+        let validated = try Network(model, parameters: parameters, batch: 1, steps: 23)
+        try validated.forward(inputs, steps: 23)
+        _ = try validated.loss(Array(0..<23)) { token, nats in #expect(abs(nats + log(Double(token + 1) / 276)) < 1e-5) }
+
+        let context = StepContext(seed: 5, step: 1)
+        let noise = NoiseSamples(softmax)
+        noise.draw(context)
+        let trained = try Network(model, parameters: parameters, gradients: gradients, batch: 1, steps: 23)
+        try trained.forward(inputs, steps: 23, context: context)
+        _ = try trained.lossAndBackward(Array(0..<23)) { token, nats in
+            let others = (0..<9).count { noise.tokens[$0] != token }
+            #expect(abs(nats - log(10) - Double(others) * log(1 + 1.0 / 9)) < 1e-5)
+        }
+    }
+
+    /// A softmax over the samples needs no such start: its corrections cancel the noise.
+    @Test(arguments: [SampledSoftmax.Loss.blackout, .softmax]) func otherLossesStartFromABiasOfZero(loss: SampledSoftmax.Loss) {
+        var model = ModelConfiguration(cell: .lstm, vocabulary: 23, embedding: 5, hidden: 6, layers: 1)
+        model.softmax = .sampled(SampledSoftmax(loss: loss, samples: 3, power: 1, counts: Array(1...23)))
+        let parameters = Arena(ParameterLayout(model))
+        parameters.initialise(seed: 1)
+        #expect(parameters.values(parameters.layout["decoder.bias"]).allSatisfy { $0 == 0 })
+    }
+
+    /// A token that the training text lacks starts with the bias of one that occurs once.
+    @Test func absentTokensStartLikeRareOnes() {
+        var model = ModelConfiguration(cell: .lstm, vocabulary: 6, embedding: 5, hidden: 6, layers: 1)
+        model.softmax = .sampled(SampledSoftmax(loss: .nce, samples: 3, power: 0.5, counts: Self.counts))
+        let parameters = Arena(ParameterLayout(model))
+        parameters.initialise(seed: 1)
+        for (bias, share) in zip(parameters.values(parameters.layout["decoder.bias"]), [1, 20, 10, 5, 2, 1]) {
+            #expect(abs(Double(bias) - log(Double(share) / 38)) < 1e-6)
+        }
+    }
+
     /// Validation computes all tokens.
     @Test func evaluationIsThatOfTheFullSoftmax() throws {
         var model = ModelConfiguration(cell: .lstm, vocabulary: 23, embedding: 5, hidden: 6, layers: 1)
