@@ -199,8 +199,7 @@ package struct Survey {
         let isFirst = communicator.rank == 0
         let name = "\(folder)/.lockstep-doctor-\(getpid())"
         if isFirst { try? File.publish(name, at: name) }
-        let said = try communicator.allGather(Array("\(Host.name)\n\(name)".utf8))[0]
-        let parts = String(decoding: said, as: UTF8.self).split(separator: "\n", maxSplits: 1)
+        let parts = try communicator.allGather(text: "\(Host.name)\n\(name)")[0].split(separator: "\n", maxSplits: 1)
         // A folder of this rank's own of that name is not enough: the content is asked for.
         let found = (try? File.contents(of: String(parts[1]), limit: 4096)).map { $0 == Array(parts[1].utf8) } ?? false
         try communicator.barrier()

@@ -27,7 +27,7 @@ struct StragglerWatch {
         suspects = Set(slowNow)
         guard !slow.isEmpty else { return [] }
         reported.formUnion(slow)
-        let hosts = try communicator.allGather(Array(Host.name.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        let hosts = try communicator.allGather(text: Host.name)
         let median = Self.median(seconds)
         return slow.map {
             """

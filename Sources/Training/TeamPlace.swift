@@ -64,7 +64,7 @@ extension TeamPlace {
     private static func firstProblem(
         _ cache: Int?, _ problem: String, _ here: any Communicator, _ communicator: any Communicator
     ) throws -> String? {
-        let problems = try communicator.allGather(Array(problem.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        let problems = try communicator.allGather(text: problem)
         if let rank = problems.firstIndex(where: { !$0.isEmpty }) { return "rank \(rank) \(problems[rank])" }
         let caches = try here.allGather(numbers: [cache ?? 0]).map { $0[0] }
         let sizes = Set(try communicator.allGather(numbers: [caches.count { $0 == cache }]).map { $0[0] }).sorted()

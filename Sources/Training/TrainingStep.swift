@@ -122,10 +122,7 @@ package final class TrainingStep {
     /// - Throws: `TrainingError.stateNotFinite`, `.nextStepNotFinite`, the same on all ranks; `KernelError`; transport errors.
     package func verifyUsable(after step: Int, source: any BatchSource) throws {
         heartbeat.enter(.exchange)
-        let tensors = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
-        if let tensor = tensors.first(where: { !$0.isEmpty }) {
-            throw TrainingError.stateNotFinite(step: step, tensor: String(decoding: tensor, as: UTF8.self))
-        }
+        try requireFiniteState(after: step)
         let state = engine.model.state.map { Array($0.elements) }
         defer { for (buffer, values) in zip(engine.model.state, state) { buffer.elements.update(from: values) } }
         heartbeat.enter(.compute)
@@ -157,17 +154,21 @@ package final class TrainingStep {
     /// All ranks reach this together, since the values that they check are the same on all.
     private func fail(_ step: Int, _ batch: Batch, loss: LossSum, tensor: String?) throws -> Never {
         // The step before may have done it: then the weights are to blame, and not this step's numbers.
-        let states = try communicator.allGather(Array((tensorNotFinite ?? "").utf8))
-        if let tensor = states.first(where: { !$0.isEmpty }) {
-            throw TrainingError.stateNotFinite(step: step - 1, tensor: String(decoding: tensor, as: UTF8.self))
-        }
+        try requireFiniteState(after: step - 1)
         let losses = try communicator.allGather(loss.total.isFinite ? [] : [1])
         let bad = losses.indices.filter { !losses[$0].isEmpty }
         guard bad.isEmpty, let tensor else { throw TrainingError.lossNotFinite(step: step, ranks: bad) }
         let own = try engine.nonFiniteTensor(of: batch, context(step)) ?? ""
-        let culprits = try communicator.allGather(Array(own.utf8)).enumerated()
+        let culprits = try communicator.allGather(text: own).enumerated()
             .filter { !$0.element.isEmpty }
-            .map { "\(String(decoding: $0.element, as: UTF8.self)) of rank \($0.offset)" }
+            .map { "\($0.element) of rank \($0.offset)" }
         throw TrainingError.gradientNotFinite(step: step, tensor: tensor, culprits: culprits)
+    }
+
+    /// Collective.
+    private func requireFiniteState(after step: Int) throws {
+        if let tensor = try communicator.allGather(text: tensorNotFinite ?? "").first(where: { !$0.isEmpty }) {
+            throw TrainingError.stateNotFinite(step: step, tensor: tensor)
+        }
     }
 }

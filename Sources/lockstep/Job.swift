@@ -71,7 +71,6 @@ extension Communicator {
 
     /// The text of rank 0, on every rank.
     func broadcast(_ text: String) throws -> String {
-        let texts = try allGather(rank == 0 ? Array(text.utf8) : [])
-        return String(decoding: texts[0], as: UTF8.self)
+        try allGather(text: rank == 0 ? text : "")[0]
     }
 }

@@ -24,8 +24,8 @@ struct Placement {
             Host.name, processors.allowed.map(String.init).joined(separator: ","), "\(processors.allowedCores)", "\(threads)",
             "\(memory.usable)", "\(memory.free)",
         ]
-        ranks = try communicator.allGather(Array(own.joined(separator: "\n").utf8)).map { bytes in
-            let fields = String(decoding: bytes, as: UTF8.self).split(separator: "\n", omittingEmptySubsequences: false)
+        ranks = try communicator.allGather(text: own.joined(separator: "\n")).map { text in
+            let fields = text.split(separator: "\n", omittingEmptySubsequences: false)
             return Rank(
                 host: String(fields[0]), processors: Set(fields[1].split(separator: ",").compactMap { Int($0) }),
                 cores: Int(fields[2])!, threads: Int(fields[3])!, memory: Int(fields[4])!, freeMemory: Int(fields[5])!)

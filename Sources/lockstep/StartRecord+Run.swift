@@ -19,7 +19,7 @@ extension StartRecord {
         parameters: Int, totalSteps: Int, dataset: Dataset, tokens: (training: Int, validation: Int?), step: Int,
         _ communicator: any Communicator
     ) throws {
-        let hosts = try communicator.allGather(Array(Host.name.utf8)).map { String(decoding: $0, as: UTF8.self) }
+        let hosts = try communicator.allGather(text: Host.name)
         self.init(
             step: step, time: Date.now.ISO8601Format(), program: programVersion, ranks: communicator.size,
             hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Job.threads,

@@ -20,6 +20,7 @@ package func checkConformance(
         try checkGathers(communicator, length)
         try checkGatherInPlace(communicator, length)
     }
+    try checkValues(communicator)
     try checkBarrier(communicator)
     try checkMachines(communicator)
     try checkTogether(communicator)
@@ -120,6 +121,14 @@ private func checkGathers(_ communicator: any Communicator, _ length: Int) throw
             gathered == (communicator.rank == root ? all : nil), communicator,
             "gather around \(length) bytes at \(root)")
     }
+}
+
+/// Some ranks have no numbers and no text; some texts are longer in bytes than in characters.
+private func checkValues(_ communicator: any Communicator) throws {
+    let numbers = (0..<communicator.size).map { rank in (0..<rank % 3).map { Int.max / 3 * $0 - rank } }
+    try expect(try communicator.allGather(numbers: numbers[communicator.rank]) == numbers, communicator, "allGather of numbers")
+    let texts = (0..<communicator.size).map { String(repeating: "é\n", count: $0 % 3) }
+    try expect(try communicator.allGather(text: texts[communicator.rank]) == texts, communicator, "allGather of texts")
 }
 
 /// Only this rank's part is there before, and nothing may be written beyond the buffer.

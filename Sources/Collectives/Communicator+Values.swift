@@ -9,4 +9,9 @@ extension Communicator {
             }
         }
     }
+
+    /// Collective. Every rank's text, by rank, on all ranks.
+    package func allGather(text: String) throws -> [String] {
+        try allGather(Array(text.utf8)).map { String(decoding: $0, as: UTF8.self) }
+    }
 }
