@@ -21,6 +21,7 @@
 #define WORTH_MULTIPLYING (1L << 18)
 #define WORTH_PACKING (1L << 15)
 
+static long most_steps(const lockstep_kernels *s, bool a_transposed) { return a_transposed ? SLAB_STEPS : s->steps; }
 static long block_steps(long k, long most) { return k <= most ? k : (parts_of(k, parts_of(k, most)) + 7) & ~7L; }
 
 // A thread's memory for blocks of a and b.
@@ -85,113 +86,82 @@ void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, boo
     lockstep_parallel(threads_for((last - first) * 2 * s->lanes * k, WORTH_PACKING, last - first), pack_part, &p);
 }
 
-// A block of steps of packed panels: of `height` steps in each panel, those from `step` on.
-typedef struct panels {
-    const float *packed;
-    long height, step, first, last;
-    long n;  // columns of all panels
-} panels;
+// What the next block of a^T will copy to slabs: each tile that is computed until then fetches a piece of some steps.
+typedef struct coming {
+    const float *from;
+    long stride, k, width, pieces;  // of a step
+    long each, step, piece;
+} coming;
 
-static const float *panel_at(const lockstep_kernels *s, const panels *b, long p) {
-    return b->packed + p * 2 * s->lanes * b->height + b->step * width_of(s, columns_of(s, b->n, p));
+static coming coming_block(const lockstep_kernels *s, const float *from, long stride, long k, long rows, long tiles) {
+    const long width = 2 * s->lanes, pieces = parts_of(rows + 15, width), shares = tiles / pieces;  // may begin anywhere in a line
+    return (coming){from, stride, k, width, pieces, shares > 0 ? parts_of(k, shares) : 0, rows > 0 && shares > 0 ? 0 : k, 0};
 }
 
-// One tile of `columns` columns, which the last panel of c may have fewer of than the tile is wide.
-static void multiply_tile(tile_function *function, long rows, long columns, long width, long k, const float *a, long a_stride,
-                          const float *b, float *c, long c_stride, enum old_c old, const float *next, fetched ahead) {
-    if (columns == width) {
-        function(k, a, a_stride, b, 0, c, c_stride, old, next, ahead);
-        return;
+static fetched take(coming *x) {
+    if (x->step >= x->k) return (fetched){0};
+    const fetched piece = {x->from + x->step * x->stride + x->piece * x->width, x->stride, smaller(x->each, x->k - x->step)};
+    if (++x->piece == x->pieces) {
+        x->piece = 0;
+        x->step += x->each;
     }
-    float edge[MOST_ROWS * WIDEST_PANEL];
-    if (old == CONTINUED)
-        for (long r = 0; r < rows; r++) memcpy(edge + r * width, c + r * c_stride, (size_t)columns * sizeof(float));
-    function(k, a, a_stride, b, 0, edge, width, old, edge, ahead);
-    for (long r = 0; r < rows; r++) memcpy(c + r * c_stride, edge + r * width, (size_t)columns * sizeof(float));
+    return piece;
 }
 
-// k steps of c = a b, with the rows of a [m, k] where they are.
-static void multiply_in_place(const lockstep_kernels *s, long m, long k, const float *a, long a_stride, panels b, float *c,
-                              long c_stride, enum old_c old, workspace *work) {
-    const long panel = 2 * s->lanes, blocks = parts_of(m, BLOCK_ROWS);
-    if (m <= s->few) {
+// One block of steps: c, columns of panels first ..< last, from a [m, k] and panels that hold `height` steps each, of which
+// k from `packed` on are used.
+static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
+                           bool a_transposed, const float *packed, long height, long step, long first, long last, float *c,
+                           long c_stride, enum old_c old, workspace *work) {
+    const long panel = 2 * s->lanes, blocks = parts_of(m, a_transposed ? SLAB_ROWS : BLOCK_ROWS);
+    if (m <= s->few && !a_transposed) {
         const long several = s->several[m];
-        for (; b.first + several <= b.last && (b.first + several) * panel <= b.n; b.first += several)
-            s->wide[m](k, a, a_stride, panel_at(s, &b, b.first), panel * b.height, c + b.first * panel, c_stride, old,
-                       c + (b.first + several) * panel, (fetched){0});
+        for (; first + several <= last && (first + several) * panel <= n; first += several)
+            s->wide[m](k, a, a_stride, packed + first * panel * height + step * panel, panel * height, c + first * panel,
+                       c_stride, old, c + (first + several) * panel, (fetched){0});
     }
     for (long block = 0; block < blocks; block++) {
-        const long top = begin(m, blocks, block), rows = begin(m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
-        const float *source = a + top * a_stride;
+        const long top = begin(m, blocks, block), after = begin(m, blocks, block + 1), rows = after - top;
+        const long tiles = parts_of(rows, s->rows), rows_after = block + 1 < blocks ? begin(m, blocks, block + 2) - after : 0;
+        const float *source = a_transposed ? a + top : a + top * a_stride;
         long source_stride = a_stride;
-        if (a_stride % ALIASING == 0 && rows > 4) {
+        if (a_transposed) {
+            s->copy_to_slabs(source, a_stride, &(lockstep_leaves){.count = 1, .steps = 1, .width = k}, rows, work->rows);
+            source = work->rows;
+        } else if (a_stride % ALIASING == 0 && rows > 4) {
             source_stride = k + 16;
             for (long i = 0; i < rows; i++)
                 memcpy(work->rows + i * source_stride, source + i * a_stride, (size_t)k * sizeof(float));
             source = work->rows;
         }
-        for (long p = b.first; p < b.last; p++) {
-            const long columns = columns_of(s, b.n, p), width = width_of(s, columns);
-            tile_function *const *functions = width == panel ? s->whole : s->narrow;
+        coming later = coming_block(s, a + after, a_stride, k, a_transposed ? rows_after : 0, tiles * (last - first));
+        for (long p = first; p < last; p++) {
+            const long columns = columns_of(s, n, p), width = width_of(s, columns);
+            const float *b = packed + p * panel * height + step * width;
+            tile_function *const *functions = width == panel ? (a_transposed ? s->slab_whole : s->whole)
+                                                             : (a_transposed ? s->slab_narrow : s->narrow);
             // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting.
             // After the last panel comes the first, for the next block of rows or the next product. A tile that is alone
             // already fetches what it can.
-            const long share = tiles == 1 ? 0 : width / tiles;
-            fetched ahead = {panel_at(s, &b, p + 1 < b.last ? p + 1 : b.first), share, k};
+            const long following = p + 1 < last ? p + 1 : first, share = tiles == 1 ? 0 : width / tiles;
+            fetched ahead = {packed + following * panel * height + step * width_of(s, columns_of(s, n, following)), share, k};
             for (long t = 0; t < tiles; t++, ahead.from += k * share) {
-                const long i = begin(rows, tiles, t), count = begin(rows, tiles, t + 1) - i;
+                const long i = begin(rows, tiles, t), end = begin(rows, tiles, t + 1), count = end - i;
+                const float *tile = a_transposed ? source + t * k * s->lanes : source + i * source_stride;
+                // Panels of a block in slabs were packed just before; the block's successor is what lies far away.
+                if (a_transposed) ahead = take(&later);
                 float *to = c + (top + i) * c_stride + p * panel;
-                multiply_tile(functions[count], count, columns, width, k, source + i * source_stride, source_stride,
-                              panel_at(s, &b, p), to, c_stride, old,
-                              t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel, ahead);
-            }
-        }
-    }
-}
-
-// What the next block of a^T will copy to slabs: each tile that is computed until then fetches a piece of some steps.
-typedef struct coming {
-    const float *from;
-    long stride, k;
-    long width, pieces;  // of a step's columns, which may begin anywhere in a cache line
-    long steps;          // of a piece
-    long step, piece;    // the next
-} coming;
-
-static coming coming_block(const lockstep_kernels *s, const float *from, long stride, long k, long rows, long tiles) {
-    const long width = 2 * s->lanes, pieces = parts_of(rows + 15, width), shares = tiles / pieces;
-    if (rows == 0 || shares == 0) return (coming){0};
-    return (coming){from, stride, k, width, pieces, parts_of(k, shares), 0, 0};
-}
-
-static fetched next_piece(coming *x) {
-    if (x->step >= x->k) return (fetched){0};
-    const fetched piece = {x->from + x->step * x->stride + x->piece * x->width, x->stride, smaller(x->steps, x->k - x->step)};
-    if (++x->piece == x->pieces) {
-        x->piece = 0;
-        x->step += x->steps;
-    }
-    return piece;
-}
-
-// k steps of c = a^T b, with a [k, m]. The panels have just been packed; what lies far away is the next block of a.
-static void multiply_slabs(const lockstep_kernels *s, long m, long k, const float *a, long a_stride, panels b, float *c,
-                           long c_stride, enum old_c old, workspace *work) {
-    const long panel = 2 * s->lanes, blocks = parts_of(m, SLAB_ROWS);
-    for (long block = 0; block < blocks; block++) {
-        const long top = begin(m, blocks, block), end = begin(m, blocks, block + 1), rows = end - top;
-        const long tiles = parts_of(rows, s->rows), rows_after = block + 1 < blocks ? begin(m, blocks, block + 2) - end : 0;
-        s->copy_to_slabs(a + top, a_stride, &(lockstep_leaves){.count = 1, .steps = 1, .width = k}, rows, work->rows);
-        coming after = coming_block(s, a + end, a_stride, k, rows_after, tiles * (b.last - b.first));
-        for (long p = b.first; p < b.last; p++) {
-            const long columns = columns_of(s, b.n, p), width = width_of(s, columns);
-            tile_function *const *functions = width == panel ? s->slab_whole : s->slab_narrow;
-            for (long t = 0; t < tiles; t++) {
-                const long i = begin(rows, tiles, t), count = begin(rows, tiles, t + 1) - i;
-                float *to = c + (top + i) * c_stride + p * panel;
-                multiply_tile(functions[count], count, columns, width, k, work->rows + t * k * s->lanes, 0, panel_at(s, &b, p), to,
-                              c_stride, old, t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel,
-                              next_piece(&after));
+                const float *next = t + 1 < tiles ? to + count * c_stride : c + top * c_stride + (p + 1) * panel;
+                if (columns == width) {
+                    functions[count](k, tile, source_stride, b, 0, to, c_stride, old, next, ahead);
+                    continue;
+                }
+                // The last panel is wider than the rest of c.
+                float edge[MOST_ROWS * WIDEST_PANEL];
+                if (old == CONTINUED)
+                    for (long r = 0; r < count; r++) memcpy(edge + r * width, to + r * c_stride, (size_t)columns * sizeof(float));
+                functions[count](k, tile, source_stride, b, 0, edge, width, old, edge, ahead);
+                for (long r = 0; r < count; r++) memcpy(to + r * c_stride, edge + r * width, (size_t)columns * sizeof(float));
             }
         }
     }
@@ -223,11 +193,11 @@ static void multiply_packed_part(void *context, long part, long parts) {
         atomic_store(&p->failed, true);
         return;
     }
-    const long steps = block_steps(p->k, p->kernels->steps), count = lockstep_panel_count(p->kernels, p->n);
+    const long steps = block_steps(p->k, p->kernels->steps), panels = lockstep_panel_count(p->kernels, p->n);
     for (long step = 0; step < p->k; step += steps)
-        multiply_in_place(p->kernels, p->m, smaller(steps, p->k - step), p->a + step, p->a_stride,
-                          (panels){p->b, p->k, step, begin(count, parts, part), begin(count, parts, part + 1), p->n}, p->c,
-                          p->c_stride, p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
+        multiply_steps(p->kernels, p->m, p->n, smaller(steps, p->k - step), p->a + step, p->a_stride, false, p->b, p->k, step,
+                       begin(panels, parts, part), begin(panels, parts, part + 1), p->c, p->c_stride,
+                       p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
 }
 
 bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
@@ -239,23 +209,20 @@ bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k,
 
 // - m: rows of each slice.
 static void multiply_block(const product *p, long m, long n, const float *a, const float *b, float *c, workspace *work) {
-    const lockstep_kernels *s = p->kernels;
-    const long most = p->a_transposed ? SLAB_STEPS : s->steps, steps = block_steps(p->k, most), width = PANEL_FLOATS / most;
+    const long most = most_steps(p->kernels, p->a_transposed), steps = block_steps(p->k, most), width = PANEL_FLOATS / most;
     for (long j = 0; j < n; j += width) {
-        const long columns = smaller(width, n - j), count = lockstep_panel_count(s, columns);
+        const long columns = smaller(width, n - j), panels = lockstep_panel_count(p->kernels, columns);
         for (long step = 0; step < p->k; step += steps) {
             const long height = smaller(steps, p->k - step);
             const float *corner = p->b_transposed ? b + j * p->b_stride + step : b + step * p->b_stride + j;
-            pack_panels(&(packing){s, corner, p->b_stride, p->b_transposed, height, columns, 0, count, work->panels}, 0, count);
-            const panels packed = {work->panels, height, 0, 0, count, columns};
-            const enum old_c old = p->accumulate || step > 0 ? CONTINUED : REPLACED;
+            pack_panels(&(packing){p->kernels, corner, p->b_stride, p->b_transposed, height, columns, 0, panels, work->panels},
+                        0, panels);
             for (long slice = 0; slice < p->slices.count; slice++) {
                 const long first = slice * p->slices.stride;
-                float *to = c + first * p->c_stride + j;
-                if (p->a_transposed)
-                    multiply_slabs(s, m, height, a + first + step * p->a_stride, p->a_stride, packed, to, p->c_stride, old, work);
-                else
-                    multiply_in_place(s, m, height, a + first * p->a_stride + step, p->a_stride, packed, to, p->c_stride, old, work);
+                const float *from = a + (p->a_transposed ? first + step * p->a_stride : first * p->a_stride + step);
+                multiply_steps(p->kernels, m, columns, height, from, p->a_stride, p->a_transposed, work->panels, height, 0, 0,
+                               panels, c + first * p->c_stride + j, p->c_stride,
+                               p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
             }
         }
     }
