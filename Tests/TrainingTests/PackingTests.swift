@@ -49,7 +49,8 @@ import Training
         let model = Self.model(drop: drop)
         let alone = try Self.gradients(model, SingleRank())
         #expect(alone.contains { $0 != 0 } && alone.allSatisfy(\.isFinite))
-        for rank in try withThreadRanks(3, { try Self.gradients(model, $0) }) { #expect(rank == alone) }
+        // Not the gradients themselves: the difference of so long arrays would take hours to print.
+        #expect(try withThreadRanks(3) { try Self.gradients(model, $0) == alone } == [true, true, true])
     }
 
     /// A rank that fails before the weights are complete does not keep the others.
