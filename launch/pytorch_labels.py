@@ -20,6 +20,8 @@ import torch
 from torch import nn
 from torch.nn.utils.rnn import pack_padded_sequence, pad_packed_sequence
 
+from pytorch_peer import update
+
 
 class Labeller(nn.Module):
     def __init__(self, options, vocabulary, labels):
@@ -100,11 +102,7 @@ def main():
         start = time.perf_counter()
         for words, lengths, targets in training:
             loss = criterion(model(words, lengths)[0], targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), 5.0)
-            optimizer.step()
-            loss.item()
+            update(loss, model.parameters(), optimizer, 5.0)
         seconds.append(time.perf_counter() - start)
 
     model.eval()

@@ -39,6 +39,15 @@ def detached(state):
     return tuple(part.detach() for part in state) if isinstance(state, tuple) else state.detach()
 
 
+def update(loss, parameters, optimizer, clip):
+    """The rest of a step after the forward pass, until the loss is known."""
+    optimizer.zero_grad(set_to_none=True)
+    loss.backward()
+    nn.utils.clip_grad_norm_(parameters, clip)
+    optimizer.step()
+    loss.item()
+
+
 def peak_memory():
     """Bytes, VmHWM."""
     with open("/proc/self/status") as status:
@@ -103,11 +112,7 @@ def main():
         start = time.perf_counter()
         logits, state = network(chunk[:-1], detached(state))
         loss = criterion(logits.view(-1, options.vocabulary), chunk[1:].reshape(-1))
-        optimizer.zero_grad(set_to_none=True)
-        loss.backward()
-        nn.utils.clip_grad_norm_(model.parameters(), 0.25)
-        optimizer.step()
-        loss.item()
+        update(loss, model.parameters(), optimizer, 0.25)
         seconds.append(time.perf_counter() - start)
 
     if int(os.environ.get("RANK", "0")) == 0:

@@ -20,14 +20,14 @@ import numpy
 import torch
 from torch import nn
 
+from pytorch_peer import LanguageModel, detached, update
 
-class LanguageModel(nn.Module):
+
+class RegularisedModel(LanguageModel):
     def __init__(self, vocabulary, options):
-        super().__init__()
+        super().__init__("lstm", options.layers, options.embedding, options.hidden, vocabulary)
         self.dropout = nn.Dropout(options.dropout)
-        self.encoder = nn.Embedding(vocabulary, options.embedding)
-        self.rnn = nn.LSTM(options.embedding, options.hidden, options.layers, dropout=options.dropout)
-        self.decoder = nn.Linear(options.hidden, vocabulary)
+        self.rnn.dropout = options.dropout
         if options.uniform:
             for weights in (self.encoder.weight, self.decoder.weight):
                 nn.init.uniform_(weights, -options.uniform, options.uniform)
@@ -35,7 +35,7 @@ class LanguageModel(nn.Module):
 
     def forward(self, tokens, state):  # tokens [T, B]
         output, state = self.rnn(self.dropout(self.encoder(tokens)), state)
-        return self.decoder(self.dropout(output)).flatten(0, 1), tuple(part.detach() for part in state)
+        return self.decoder(self.dropout(output)).flatten(0, 1), detached(state)
 
 
 def streams_of(path, count):
@@ -78,7 +78,7 @@ def main():
     torch.set_num_threads(options.threads)
     torch.manual_seed(options.seed)
     vocabulary = len(json.loads((options.data / "vocabulary.json").read_text())["tokens"])
-    model = LanguageModel(vocabulary, options)
+    model = RegularisedModel(vocabulary, options)
     rule = {"adam": torch.optim.Adam, "sgd": torch.optim.SGD}[options.optimizer]
     optimizer = rule(model.parameters(), lr=options.learning_rate)
     schedule = torch.optim.lr_scheduler.ExponentialLR(optimizer, options.factor)
@@ -93,11 +93,7 @@ def main():
         for tokens, targets in chunks(training, options.unroll):
             logits, state = model(tokens, state)
             loss = criterion(logits, targets)
-            optimizer.zero_grad(set_to_none=True)
-            loss.backward()
-            nn.utils.clip_grad_norm_(model.parameters(), options.clip)
-            optimizer.step()
-            loss.item()
+            update(loss, model.parameters(), optimizer, options.clip)
             predictions += len(targets)
         elapsed = time.perf_counter() - start
         seconds += elapsed

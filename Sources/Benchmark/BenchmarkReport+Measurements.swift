@@ -1,3 +1,4 @@
+import Collectives
 import Kernels
 import Platform
 import Recurrent
@@ -29,7 +30,7 @@ extension BenchmarkReport {
             connections: training.model.connections == .none ? nil : training.model.connections.rawValue, vocabulary: training.model.vocabulary, tied: training.model.tied,
             dropouts: Dropouts(training.model.dropout), parameters: ParameterLayout(training.model).parameters,
             optimizer: training.optimizer.name.rawValue, streams: training.streams, unroll: training.unroll.base,
-            split: training.teamSize > 1 ? "units" : "streams")
+            split: (training.teamSize > 1 ? RankSplit.units : .streams).rawValue)
         phases = PhaseClock.Phase.allCases.map { PhaseTime($0, measured, products, threads: options.threads) }
         ranks = measured.enumerated().map { Rank($0.offset, $0.element) }
         slowestRank = ranks.max { $0.computeSeconds < $1.computeSeconds }!.rank

@@ -3,7 +3,7 @@
 //     LANES   floats of a vector
 //     ROWS    of the largest tile: 6 or 12, such that its sums, a row of the panel and one operand fit into the registers
 //     STEPS   of k in a block
-//     STRETCH of steps in a slab's tile, between which it fetches what comes next: the more often, the faster the multipliers are
+//     STRETCH steps of a slab's tile between two fetches of what comes next: fewer where the multipliers are faster
 // and, where there are instructions for it, LOAD_FIRST(from, n) and STORE_FIRST(to, n, v): the first n lanes of a vector.
 #include "tile.h"
 #include "cell_loops.h"
