@@ -3,7 +3,8 @@
 //     LANES   floats of a vector
 //     ROWS    of the largest tile: 6 or 12, such that its sums, a row of the panel and one operand fit into the registers
 //     STEPS   of k in a block
-//     STRETCH steps of a slab's tile between two fetches of what comes next: fewer where the multipliers are faster
+//     STRETCH steps of a slab's tile between two fetches of what comes next: fewer where the multipliers are faster; a tile in
+//             place takes four times as many
 // and, where there are instructions for it, LOAD_FIRST(from, n) and STORE_FIRST(to, n, v): the first n lanes of a vector.
 #include "tile.h"
 #include "cell_loops.h"
@@ -11,8 +12,10 @@
 #include "mask_loops.h"
 
 #define TEXT(name) #name
-#define KERNELS_(name) \
-    const lockstep_kernels lockstep_##name = {TEXT(name), LANES, ROWS, STEPS, ALL(narrow), ALL(whole), ALL(slab_narrow), \
-                                              ALL(slab_whole), FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX, mask};
+#define KERNELS_(name)                                                                                                         \
+    const lockstep_kernels lockstep_##name = {                                                                                  \
+        TEXT(name), LANES, ROWS, STEPS,                                                                                         \
+        {{ALL(shared_narrow), ALL(shared_whole)}, {ALL(alone_narrow), ALL(alone_whole)}, {ALL(slab_narrow), ALL(slab_whole)}}, \
+        FEW, {0, 4, 2, 2}, WIDE, pack, pack_transposed, copy_to_slabs, CELLS, SOFTMAX, mask};
 #define KERNELS(name) KERNELS_(name)
 KERNELS(NAME)

@@ -15,8 +15,14 @@
 // What becomes of the old c: nothing, the chains begin at it, or their results are added to it.
 enum old_c { REPLACED, CONTINUED, ADDED };
 
-// What a tile fetches to the second cache while it computes: `count` pieces as wide as a panel, `step` floats apart. Tiles of rows
-// in place fetch one at every step, whatever the count.
+// Where a tile's rows are, and what it fetches to the second cache meanwhile.
+//   SHARED    in place; at each step a piece of what the tiles of its panel fetch together
+//   ALONE     in place; nothing: the only tile of its panel already reads it as fast as it comes
+//   SLAB      in a slab; a few pieces between two stretches of steps
+enum kind { SHARED, ALONE, SLAB, KINDS };
+
+// What a tile fetches to the second cache: `count` pieces as wide as a panel, `step` floats apart. A SHARED one fetches one at each
+// step, whatever the count.
 typedef struct fetched {
     const float *from;
     long step, count;
@@ -38,8 +44,7 @@ struct lockstep_kernels {
     long lanes;  // floats of a vector; a panel is two vectors wide, the last may be one
     long rows;   // of the largest tile
     long steps;  // of k in a block, where a is used in place
-    // a in place or in a slab; panels of one vector or of two.
-    tile_functions narrow, whole, slab_narrow, slab_whole;
+    tile_functions tiles[KINDS][2];  // for panels of one vector, and of two
     // Tiles of `several` whole panels for so few rows that one panel has too few chains to keep the multipliers busy.
     long few;
     long several[4];

@@ -5,6 +5,7 @@
 #include <stdatomic.h>
 #include <stdlib.h>
 #include <string.h>
+#include <unistd.h>
 
 // Steps of k in a block that is copied to slabs, and its rows: a panel and a tile's slab nearly fit into the first cache, and the
 // next block can be fetched beside this one. Where a is used in place, the instruction set says how many steps there are;
@@ -14,8 +15,10 @@
 #define MOST_STEPS 768
 // Floats of the panels packed at a time, where b is not packed yet.
 #define PANEL_FLOATS (384 * 1024)
-// Rows that lie a multiple of this apart, in floats, fall into few sets of the first cache, and are copied closer together.
-#define ALIASING 256
+// Rows that lie a multiple of this apart, in floats, fall into one set of the first cache.
+#define ALIASING 1024
+// Columns of c that justify copying such rows closer together, although the set has a way for each row of a tile.
+#define WORTH_COPYING 1024
 
 // The number of multiply-adds, and of floats to pack, that justify another thread: a few microseconds of work.
 #define WORTH_MULTIPLYING (1L << 18)
@@ -26,6 +29,7 @@ static long block_steps(long k, long most) { return k <= most ? k : (parts_of(k,
 
 // A thread's memory for blocks of a and b.
 typedef struct workspace {
+    long ways;  // of the first cache; 0 if unknown
     float rows[BLOCK_ROWS * (MOST_STEPS + 16)] __attribute__((aligned(64)));
     float panels[PANEL_FLOATS] __attribute__((aligned(64)));
 } workspace;
@@ -41,6 +45,7 @@ static workspace *own_workspace(void) {
     own = aligned_alloc(64, sizeof *own);
     // The key's only purpose is to free the memory when the thread ends.
     if (own) pthread_setspecific(workspace_key, own);
+    if (own) own->ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
     return own;
 }
 
@@ -128,7 +133,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         if (a_transposed) {
             s->copy_to_slabs(source, a_stride, &(lockstep_leaves){.count = 1, .steps = 1, .width = k}, rows, work->rows);
             source = work->rows;
-        } else if (a_stride % ALIASING == 0 && rows > 4) {
+        } else if (a_stride % ALIASING == 0 && rows > 4 && (work->ways < s->rows || (last - first) * panel > WORTH_COPYING)) {
             source_stride = k + 16;
             for (long i = 0; i < rows; i++)
                 memcpy(work->rows + i * source_stride, source + i * a_stride, (size_t)k * sizeof(float));
@@ -138,12 +143,11 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         for (long p = first; p < last; p++) {
             const long columns = columns_of(s, n, p), width = width_of(s, columns);
             const float *b = packed + p * panel * height + step * width;
-            tile_function *const *functions = width == panel ? (a_transposed ? s->slab_whole : s->whole)
-                                                             : (a_transposed ? s->slab_narrow : s->narrow);
+            tile_function *const *functions = s->tiles[a_transposed ? SLAB : tiles > 1 ? SHARED : ALONE][width == panel];
             // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting.
             // After the last panel comes the first, for the next block of rows or the next product. A tile that is alone
             // already fetches what it can.
-            const long following = p + 1 < last ? p + 1 : first, share = tiles == 1 ? 0 : width / tiles;
+            const long following = p + 1 < last ? p + 1 : first, share = width / tiles;
             fetched ahead = {packed + following * panel * height + step * width_of(s, columns_of(s, n, following)), share, k};
             for (long t = 0; t < tiles; t++, ahead.from += k * share) {
                 const long i = begin(rows, tiles, t), end = begin(rows, tiles, t + 1), count = end - i;

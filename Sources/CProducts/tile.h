@@ -6,23 +6,24 @@
 // multipliers.
 #define AHEAD 1024
 
-// rows, panels, vectors (of a panel) and slab are constants at every call: that is what keeps the sums in registers.
+// rows, panels, vectors (of a panel) and kind are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
-    const long rows, const long panels, const long vectors, const bool slab, long k, const float *a, long a_stride,
+    const long rows, const long panels, const long vectors, const enum kind kind, long k, const float *a, long a_stride,
     const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next, fetched ahead) {
-    const long a_row = slab ? 1 : a_stride, a_step = slab ? LANES : 1, stretch = slab ? STRETCH : k;
+    const long a_row = kind == SLAB ? 1 : a_stride, a_step = kind == SLAB ? LANES : 1;
+    const long stretch = panels > 1 ? k : kind == SLAB ? STRETCH : 4 * STRETCH;
     vector sum[MOST_ROWS][8];
     UNROLLED for (long i = 0; i < rows; i++) {
         UNROLLED for (long v = 0; v < panels * vectors; v++)
             sum[i][v] = old == CONTINUED ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
-        if (!slab) UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
+        if (panels > 1) UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
     }
     for (long begin = 0, i = 0, line = 0; begin < k; begin += stretch) {
         const long end = smaller(begin + stretch, k);
-        if (slab) {
+        if (panels == 1) {
             for (; i * k < 2 * rows * end && i < rows; i++)
                 UNROLLED for (long v = 0; v <= vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
-            for (; line * k < ahead.count * end; line++)
+            for (; kind == SLAB && line * k < ahead.count * end; line++)
                 UNROLLED for (long v = 0; v < 2; v += 16 / LANES)
                     __builtin_prefetch(ahead.from + line * ahead.step + v * LANES, 0, 2);
         }
@@ -34,7 +35,7 @@ static inline __attribute__((always_inline)) void tile(
                 const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
                 row[p * vectors + v] = *(const vector *)place;
                 if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
-                if (panels == 1 && !slab && v % (16 / LANES) == 0)
+                if (kind == SHARED && v % (16 / LANES) == 0)
                     __builtin_prefetch(ahead.from + step * ahead.step + v * LANES, 0, 2);
             }
             UNROLLED for (long i = 0; i < rows; i++) {
@@ -50,28 +51,30 @@ static inline __attribute__((always_inline)) void tile(
         }
 }
 
-#define TILE(kind, rows, panels, vectors, slab)                                                                     \
-    static void kind##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,   \
+#define TILE(name, rows, panels, vectors, kind)                                                                     \
+    static void name##_##rows(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,   \
                               long c_stride, enum old_c old, const float *next, fetched ahead) {                    \
-        tile(rows, panels, vectors, slab, k, a, a_stride, b, panel_stride, c, c_stride, old, next, ahead);          \
+        tile(rows, panels, vectors, kind, k, a, a_stride, b, panel_stride, c, c_stride, old, next, ahead);          \
     }
-#define TILES(rows)                     \
-    TILE(narrow, rows, 1, 1, false)     \
-    TILE(whole, rows, 1, 2, false)      \
-    TILE(slab_narrow, rows, 1, 1, true) \
-    TILE(slab_whole, rows, 1, 2, true)
+#define TILES(rows)                         \
+    TILE(shared_narrow, rows, 1, 1, SHARED) \
+    TILE(shared_whole, rows, 1, 2, SHARED)  \
+    TILE(alone_narrow, rows, 1, 1, ALONE)   \
+    TILE(alone_whole, rows, 1, 2, ALONE)    \
+    TILE(slab_narrow, rows, 1, 1, SLAB)     \
+    TILE(slab_whole, rows, 1, 2, SLAB)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-TILE(wide, 1, 4, 2, false)
-TILE(wide, 2, 2, 2, false)
-#define SIX(kind) 0, kind##_1, kind##_2, kind##_3, kind##_4, kind##_5, kind##_6
+TILE(wide, 1, 4, 2, ALONE)
+TILE(wide, 2, 2, 2, ALONE)
+#define SIX(name) 0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
 #if ROWS == 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
-TILE(wide, 3, 2, 2, false)
-#define ALL(kind) {SIX(kind), kind##_7, kind##_8, kind##_9, kind##_10, kind##_11, kind##_12}
+TILE(wide, 3, 2, 2, ALONE)
+#define ALL(name) {SIX(name), name##_7, name##_8, name##_9, name##_10, name##_11, name##_12}
 #define WIDE {0, wide_1, wide_2, wide_3}
 #define FEW 3
 #else
-#define ALL(kind) {SIX(kind)}
+#define ALL(name) {SIX(name)}
 #define WIDE {0, wide_1, wide_2}
 #define FEW 2
 #endif

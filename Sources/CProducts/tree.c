@@ -122,7 +122,7 @@ static void multiply_part(void *context, long part, long parts) {
         s->copy_to_slabs(x->a + top, x->a_stride, x->leaves, rows, slabs);
         for (long p = 0; p < panels; p++) {
             const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
-            const unit u = {s, width == panel ? s->slab_whole : s->slab_narrow, x->k, x->total, rows, tiles, slabs,
+            const unit u = {s, s->tiles[SLAB][width == panel], x->k, x->total, rows, tiles, slabs,
                             x->packed + p * panel * x->total, width};
             float *to = x->c + top * x->c_stride + p * panel;
             if (columns == width) {
