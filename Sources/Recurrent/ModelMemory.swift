@@ -9,7 +9,7 @@ import Kernels
 ///     parameters   P          gradients   P          optimizer   slots * P
 ///     layer        see its plan: h, gates, packed weights, carried state
 ///     embedding    T B E for its output, T B tokens
-///     head         packed weights, and logits: one block of rows x V, at most 32 MiB or one row
+///     head         packed weights, and logits: one block of rows x V (`SoftmaxHead.blockRows`)
 ///     dropout      T B H for each layer
 ///     gradients of activations  2 T B max(E, H)
 ///     workspace    2 MiB for each thread that computes products, not counted here

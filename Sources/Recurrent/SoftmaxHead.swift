@@ -18,12 +18,12 @@ final class SoftmaxHead: Head {
     let blockRows: Int
     let clock: PhaseClock
 
-    /// Floats of logits at any time (32 MiB), unless a single row is larger.
-    private static let budget = 8 << 20
-
-    /// Rows of one block: as few equal blocks as the budget allows.
+    /// Rows of one block, of as few equal ones as possible. Logits of 32 MiB can still be in a last-level cache when they are read
+    /// again. But each block reads and writes all of the weights' gradient, so it may be larger, up to 128 MiB, while it has no
+    /// more than 384 rows. It has one at least.
     static func blockRows(rows: Int, vocabulary: Int) -> Int {
-        let blocks = max(1, (rows * vocabulary + budget - 1) / budget)
+        let most = max(8 << 20, min(384 * vocabulary, 32 << 20))
+        let blocks = max(1, (rows * vocabulary + most - 1) / most)
         return max(1, (rows + blocks - 1) / blocks)
     }
 

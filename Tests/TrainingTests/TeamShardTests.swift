@@ -1,4 +1,5 @@
 import Collectives
+import Corpus
 import Optimization
 import Recurrent
 import Testing
@@ -77,7 +78,8 @@ import Training
         try withTemporaryFolder { folder in
             @Sendable func run(_ name: String, _ split: RankSplit) -> SmallRun {
                 var run = SmallRun(
-                    vocabulary: 300_007, tokens: source.sample(200, seed: 1).map { $0 * 20_000 }, folder: "\(folder)/\(name)", streams: 6, steps: 2,
+                    vocabulary: 300_007, tokens: source.sample(300, seed: 1).map { $0 * 20_000 }, folder: "\(folder)/\(name)", streams: 6,
+                    unroll: UnrollPlan(fixed: 20), steps: 2,
                     optimizer: OptimizerRule(.sgd), learningRate: 0.5, layers: 1, embedding: 3, hidden: 5)
                 run.options.exchange.split = split
                 run.options.reproducibleShards = 6
