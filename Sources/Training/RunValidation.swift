@@ -1,6 +1,7 @@
 import Checkpoints
 import Collectives
 import Corpus
+import Elementary
 import Inference
 import Reporting
 
@@ -47,6 +48,9 @@ final class RunValidation {
 
     var isPossible: Bool { evaluator != nil }
 
+    /// The loss of a guess among all tokens, nats; infinite where no tokens are predicted.
+    private var chance: Double { options.model.output == .next ? Elementary.logarithm(Double(options.model.vocabulary)) : .infinity }
+
     /// Whether the model of this step has been validated, or there is nothing to validate with.
     func isDone(after step: Int) -> Bool { evaluator == nil || lastStep == step }
 
@@ -86,6 +90,10 @@ final class RunValidation {
             ValidationRecord(
                 step: progress.step, epoch: progress.epoch, tokens: evaluation.tokens, loss: evaluation.nats,
                 measure: options.model.output.measure, accuracy: evaluation.accuracy, averagedSteps: progress.averaging?.start.map { progress.step - $0 }))
+        if evaluation.nats > chance {
+            reporter?.warning(
+                "step \(progress.step): on the validation part the model is worse than a guess among all \(options.model.vocabulary) tokens; if that lasts, lower training.optimizer.learning_rate or training.clip")
+        }
         sample(progress)
         if reduces {
             reporter?.note("validation did not improve: the learning rate is now \(progress.schedule.rate(step: progress.step + 1, epoch: progress.epoch))")

@@ -43,4 +43,18 @@ import Training
             #expect(unchanged)
         }
     }
+
+    /// A rate so high that the weights are useless, though all numbers stay finite.
+    @Test(arguments: [(0.1, 0), (1e6, 4)]) func worseThanGuessingIsSaid(learningRate: Double, warnings: Int) throws {
+        try withTemporaryFolder { folder in
+            var run = SmallRun(
+                tokens: source.sample(1000, seed: 1), validation: source.sample(200, seed: 2), folder: "\(folder)/run", steps: 8,
+                optimizer: OptimizerRule(.sgd), learningRate: learningRate)
+            run.options.validation.everySteps = 2
+            let recorder = Recorder()
+            try run.train(reporter: recorder)
+            #expect(recorder.validation.count == 4 && recorder.warnings.count == warnings)
+            #expect(recorder.warnings.allSatisfy { $0.contains("a guess among all 13 tokens") && $0.contains("learning_rate") })
+        }
+    }
 }
