@@ -43,9 +43,10 @@ static workspace *own_workspace(void) {
     if (own) return own;
     pthread_once(&workspace_once, make_key);
     own = aligned_alloc(64, sizeof *own);
+    if (!own) return NULL;
+    own->ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
     // The key's only purpose is to free the memory when the thread ends.
-    if (own) pthread_setspecific(workspace_key, own);
-    if (own) own->ways = sysconf(_SC_LEVEL1_DCACHE_ASSOC);
+    pthread_setspecific(workspace_key, own);
     return own;
 }
 

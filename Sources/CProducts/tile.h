@@ -16,17 +16,14 @@ static inline __attribute__((always_inline)) void tile(
     UNROLLED for (long i = 0; i < rows; i++) {
         UNROLLED for (long v = 0; v < panels * vectors; v++)
             sum[i][v] = old == CONTINUED ? *(const unaligned_vector *)(c + i * c_stride + v * LANES) : (vector)0.0f;
-        if (panels > 1) UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
     }
     for (long begin = 0, i = 0, line = 0; begin < k; begin += stretch) {
         const long end = smaller(begin + stretch, k);
-        if (panels == 1) {
-            for (; i * k < 2 * rows * end && i < rows; i++)
-                UNROLLED for (long v = 0; v <= vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
-            for (; kind == SLAB && line * k < ahead.count * end; line++)
-                UNROLLED for (long v = 0; v < 2; v += 16 / LANES)
-                    __builtin_prefetch(ahead.from + line * ahead.step + v * LANES, 0, 2);
-        }
+        for (; i * k < 2 * rows * end && i < rows; i++)
+            UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
+        for (; kind == SLAB && line * k < ahead.count * end; line++)
+            UNROLLED for (long v = 0; v < 2; v += 16 / LANES)
+                __builtin_prefetch(ahead.from + line * ahead.step + v * LANES, 0, 2);
 // Unrolled, twelve rows would not fit into the registers, and others gain nothing.
 #pragma clang loop unroll(disable)
         for (long step = begin; step < end; step++) {

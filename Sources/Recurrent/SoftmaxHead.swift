@@ -22,8 +22,8 @@ final class SoftmaxHead: Head {
     /// again. But each block reads and writes all of the weights' gradient, so it may be larger, up to 128 MiB, while it has no
     /// more than 384 rows. It has one at least.
     static func blockRows(rows: Int, vocabulary: Int) -> Int {
-        let most = max(8 << 20, min(384 * vocabulary, 32 << 20))
-        let blocks = max(1, (rows * vocabulary + most - 1) / most)
+        let most = max((8 << 20) / vocabulary, min(384, (32 << 20) / vocabulary), 1)
+        let blocks = max(1, (rows + most - 1) / most)
         return max(1, (rows + blocks - 1) / blocks)
     }
 
