@@ -80,6 +80,25 @@ static inline long width_of(const lockstep_kernels *s, long columns) {
     return columns > s->lanes ? 2 * s->lanes : s->lanes;
 }
 
+// Threads for a job of `work` that can be cut into `most` parts, if each should have at least `worth`.
+static inline long threads_for(long work, long worth, long most) {
+    const long threads = smaller(smaller(lockstep_threads(), work / worth), most);
+    return threads > 1 ? threads : 1;
+}
+
+// A matrix b [k, n] of which panels first ..< last are packed.
+typedef struct packing {
+    const lockstep_kernels *kernels;
+    const float *b;
+    long b_stride;
+    bool b_transposed;
+    long k, n, first, last;
+    float *packed;
+} packing;
+
+// Packs some panels, numbered as those of all of b.
+void pack_panels(const packing *p, long first, long last);
+
 extern const lockstep_kernels lockstep_portable;
 #if defined(__x86_64__)
 extern const lockstep_kernels lockstep_avx2, lockstep_avx512;

@@ -90,6 +90,8 @@ package final class PackedProduct {
     private let outputStride: Int
     private let transposed: Bool
     private let accumulate: Bool
+    /// Whether the next product goes through the panels backwards.
+    private(set) var backwards = false
 
     /// - Parameters:
     ///   - rows: m, rows of `a` [m, k] and `c` [m, n], unless `run` gets another number.
@@ -149,9 +151,10 @@ package final class PackedProduct {
     /// - Throws: `KernelError`.
     package func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int? = nil) throws {
         let rows = rows ?? self.rows
+        defer { backwards.toggle() }
         guard
             lockstep_multiply_packed(
-                kernels, rows, outputs, inputs, a, inputStride, packed.base, c, outputStride, accumulate)
+                kernels, rows, outputs, inputs, a, inputStride, packed.base, c, outputStride, accumulate, backwards)
         else { throw KernelError(operation: "a packed product [\(rows),\(inputs)] x [\(inputs),\(outputs)]") }
     }
 }

@@ -37,8 +37,10 @@ package struct SlicedProduct {
     ///   - c: [rows, n], of which the slices are written.
     /// - Throws: `KernelError`.
     package func run(_ a: UnsafePointer<Float>, into c: UnsafeMutablePointer<Float>, rows: Int) throws {
-        for (index, product) in products.enumerated() {
-            try product.run(a, into: c + index * slices.stride + slices.units.lowerBound, rows: rows)
+        let backwards = products.first?.backwards ?? false
+        for place in products.indices {
+            let index = backwards ? products.count - 1 - place : place
+            try products[index].run(a, into: c + index * slices.stride + slices.units.lowerBound, rows: rows)
         }
     }
 }

@@ -68,7 +68,8 @@ import Kernels
             }
         }
 
-        /// The same with packed weights, for some of the rows and columns; a [m, k] and c [rows, columns] without gaps.
+        /// The same with packed weights, for some of the rows and columns; a [m, k] and c [rows, columns] without gaps. Twice, because
+        /// every other product goes through the panels backwards.
         func packed(_ rows: Range<Int>, _ columns: Range<Int>, using vectors: Vectors) throws -> [Float] {
             let x = buffer(rows.flatMap { i in (0..<k).map { a(i, $0) } })
             let y = buffer(
@@ -79,8 +80,14 @@ import Kernels
                 rows: rows.count, inputs: k, outputs: columns.count, transposed: bTransposed, accumulate: accumulate, using: vectors)
             return try withExtendedLifetime((x, y, z)) {
                 product.pack(y.base)
-                try product.run(x.base, into: z.base)
-                return Array(z.elements)
+                let start = Array(z.elements)
+                let results = try (0..<2).map { _ in
+                    z.elements.update(from: start)
+                    try product.run(x.base, into: z.base)
+                    return Array(z.elements)
+                }
+                #expect(zip(results[0], results[1]).allSatisfy { $0.bitPattern == $1.bitPattern }, "backwards")
+                return results[1]
             }
         }
 

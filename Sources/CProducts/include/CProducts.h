@@ -40,9 +40,11 @@ void lockstep_pack(const lockstep_kernels *kernels, const float *b, long b_strid
                    long first, long last, float *packed);
 
 // c = a b, or c += a b: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
+// If products of few rows with the same b follow each other, they should go through it backwards by turns: each then finds the
+// panels that the one before it read last in the second cache.
 // Returns false if a thread's workspace (2 MiB, allocated at its first product) cannot be allocated.
 bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
-                              const float *packed, float *c, long c_stride, bool accumulate);
+                              const float *packed, float *c, long c_stride, bool accumulate, bool backwards);
 // The same with unpacked b, which is packed block by block as needed.
 bool lockstep_multiply(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                        bool a_transposed, const float *b, long b_stride, bool b_transposed, float *c, long c_stride,
