@@ -52,8 +52,9 @@ struct lockstep_kernels {
     // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
     void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
     void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
-    // Copies the leaves' steps of a, stored as [k, rows], to slabs, one for each tile, in which the rows of a step are adjacent.
-    void (*copy_to_slabs)(const float *a, long a_stride, const lockstep_leaves *leaves, long rows, float *slabs);
+    // Copies k steps of a, stored as [.., rows], to slabs, one for each tile, in which the rows of a step are adjacent: the first
+    // ones, or those that `steps` lists.
+    void (*copy_to_slabs)(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs);
     lockstep_cells cells;
     lockstep_softmax softmax;
     lockstep_mask *mask;
@@ -63,14 +64,6 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 // How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
 static inline long parts_of(long count, long most) { return (count + most - 1) / most; }
 static inline long begin(long count, long parts, long i) { return count * i / parts; }
-
-static inline long leaf_rows(const lockstep_leaves *leaves) { return leaves->steps * leaves->width; }
-// For each row of the leaves, one leaf after another; `index` is where it lies.
-#define EACH_LEAF_ROW(leaves)                                                                                \
-    for (long leaf = 0, index; leaf < (leaves)->count; leaf++)                                               \
-        for (long time = 0; time < (leaves)->steps; time++)                                                  \
-            for (index = leaf * (leaves)->leaf_stride + time * (leaves)->step_stride;                        \
-                 index < leaf * (leaves)->leaf_stride + time * (leaves)->step_stride + (leaves)->width; index++)
 
 // Columns of a panel, and the width that they are packed with.
 static inline long columns_of(const lockstep_kernels *s, long n, long panel) {

@@ -137,7 +137,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         const long tiles = parts_of(rows, s->rows), rows_after = i + 1 < blocks ? begin(m, blocks, i + 2) - after : 0;
         block x = {a_transposed ? work->rows : a + top * a_stride, rows, a_stride, a_transposed};
         if (a_transposed)
-            s->copy_to_slabs(a + top, a_stride, &(lockstep_leaves){.count = 1, .steps = 1, .width = k}, rows, work->rows);
+            s->copy_to_slabs(a + top, a_stride, NULL, k, rows, work->rows);
         else if (worth_copying(s, &x, (last - first) * panel, work)) x = copy(&x, k, work);
         coming later = coming_block(s, a + after, a_stride, k, a_transposed ? rows_after : 0, tiles * (last - first));
         for (long p = first; p < last; p++) {

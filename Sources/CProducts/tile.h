@@ -119,18 +119,19 @@ static void pack_transposed(const float *b, long b_stride, long k, long columns,
             panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
 }
 
-static void copy_to_slabs(const float *a, long a_stride, const lockstep_leaves *leaves, long rows, float *slabs) {
-    const long tiles = parts_of(rows, ROWS), height = leaf_rows(leaves) * leaves->count;
-    // Rows lie far apart, so that the processor does not expect the next ones: eight of them are on their way.
-    const long ahead = leaves->steps > 1 ? leaves->step_stride * parts_of(8, leaves->width) : 8;
+static void copy_to_slabs(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs) {
+    const long tiles = parts_of(rows, ROWS), ahead = 8;
     long counts[BLOCK_ROWS / ROWS];
     for (long t = 0; t < tiles; t++) counts[t] = begin(rows, tiles, t + 1) - begin(rows, tiles, t);
-    EACH_LEAF_ROW(leaves) {
-        const float *from = a + index * a_stride;
+    for (long q = 0; q < k; q++) {
+        // Steps lie far apart, so that the processor does not expect the next ones: eight of them are on their way.
+        const float *from = a + (steps ? steps[q] : q) * a_stride;
+        const float *later = a + (!steps ? q + ahead : steps[smaller(q + ahead, k - 1)]) * a_stride;
         for (long t = 0; t < tiles; t++) {
-            __builtin_prefetch(from + ahead * a_stride);
-            *(vector *)(slabs + t * height * LANES) = LOAD_FIRST(from, counts[t]);
+            __builtin_prefetch(later);
+            *(vector *)(slabs + t * k * LANES) = LOAD_FIRST(from, counts[t]);
             from += counts[t];
+            later += counts[t];
         }
         slabs += LANES;
     }

@@ -22,8 +22,9 @@ static long block_rows(const lockstep_kernels *s, long k) {
     return rows < s->rows ? s->rows : smaller(rows, BLOCK_ROWS);
 }
 
+// Enough for the slabs of a block with k steps or fewer, since the last tile may be smaller than the others.
 static size_t block_slab_floats(const lockstep_kernels *s, long k) {
-    return (size_t)(parts_of(block_rows(s, k), s->rows) * s->lanes * k + 15) & ~(size_t)15;
+    return (size_t)(SLAB_FLOATS * s->lanes / s->rows + s->lanes * k + 15) & ~(size_t)15;
 }
 
 // Of one thread: slabs and partial sums.
@@ -43,24 +44,25 @@ size_t lockstep_tree_workspace(const lockstep_kernels *s, long k, long n, long t
 typedef struct unit {
     const lockstep_kernels *kernels;
     tile_function *const *functions;
-    long k;             // of a leaf
-    long total;         // of all leaves
-    long rows, tiles;   // of the block
-    const float *slabs; // [tiles][total][vector]
-    const float *panel; // [total][width]
+    const int32_t *begins;  // of the leaves
+    long total;             // steps of all leaves
+    long rows, tiles;       // of the block
+    const float *slabs;     // [tiles][total][vector]
+    const float *panel;     // [total][width]
     long width;
 } unit;
 
 // The product of one leaf, replacing what `to` holds or added to it.
 static void leaf(const unit *u, long index, float *to, long stride, enum old_c old) {
-    const float *panel = u->panel + index * u->k * u->width;
+    const long step = u->begins[index] - u->begins[0], k = u->begins[index + 1] - u->begins[index];
+    const float *panel = u->panel + step * u->width;
     for (long t = 0; t < u->tiles; t++) {
         const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
         float *tile = to + i * stride;
         // All tiles fetch what follows in the panel, or the next panel, together.
-        const long first = begin(u->k, u->tiles, t), share = begin(u->k, u->tiles, t + 1) - first;
-        u->functions[count](u->k, u->slabs + (t * u->total + index * u->k) * u->kernels->lanes, 0, panel, 0, tile, stride, old,
-                            tile + count * stride, (fetched){panel + (u->k + first) * u->width, u->width, share});
+        const long first = begin(k, u->tiles, t), share = begin(k, u->tiles, t + 1) - first;
+        u->functions[count](k, u->slabs + (t * u->total + step) * u->kernels->lanes, 0, panel, 0, tile, stride, old,
+                            tile + count * stride, (fetched){panel + (k + first) * u->width, u->width, share});
     }
 }
 
@@ -91,23 +93,24 @@ typedef struct product {
     const lockstep_leaves *leaves;
     float *c;
     long c_stride;
-    long k, total;
+    const int32_t *rows;  // of all leaves, one leaf after another
+    long total;
     float *packed, *threads;
 } product;
 
-// Row q of the packed form is row q of the leaves, one leaf after another.
+// Row q of the packed form is row q of the leaves.
 static void pack_part(void *context, long part, long parts) {
     const product *x = context;
     const lockstep_kernels *s = x->kernels;
-    const lockstep_leaves *leaves = x->leaves;
     const long panel = 2 * s->lanes, panels = lockstep_panel_count(s, x->n);
     for (long p = begin(panels, parts, part); p < begin(panels, parts, part + 1); p++) {
         const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
         float *to = x->packed + p * panel * x->total;
-        for (long l = 0; l < leaves->count; l++)
-            for (long t = 0; t < leaves->steps; t++, to += leaves->width * width)
-                s->pack(x->b + (l * leaves->leaf_stride + t * leaves->step_stride) * x->b_stride + p * panel, x->b_stride,
-                        leaves->width, columns, width, to);
+        // Neighbours are packed together.
+        for (long q = 0, run; q < x->total; q += run) {
+            for (run = 1; q + run < x->total && x->rows[q + run] == x->rows[q] + run;) run++;
+            s->pack(x->b + x->rows[q] * x->b_stride + p * panel, x->b_stride, run, columns, width, to + q * width);
+        }
     }
 }
 
@@ -119,10 +122,10 @@ static void multiply_part(void *context, long part, long parts) {
     float *slabs = x->threads + part * thread_floats(s, x->total), *partial = slabs + block_slab_floats(s, x->total);
     for (long block = begin(blocks, parts, part); block < begin(blocks, parts, part + 1); block++) {
         const long top = begin(x->m, blocks, block), rows = begin(x->m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
-        s->copy_to_slabs(x->a + top, x->a_stride, x->leaves, rows, slabs);
+        s->copy_to_slabs(x->a + top, x->a_stride, x->rows, x->total, rows, slabs);
         for (long p = 0; p < panels; p++) {
             const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
-            const unit u = {s, s->tiles[SLAB][width == panel], x->k, x->total, rows, tiles, slabs,
+            const unit u = {s, s->tiles[SLAB][width == panel], x->leaves->begins, x->total, rows, tiles, slabs,
                             x->packed + p * panel * x->total, width};
             float *to = x->c + top * x->c_stride + p * panel;
             if (columns == width) {
@@ -140,8 +143,8 @@ static void multiply_part(void *context, long part, long parts) {
 void lockstep_multiply_tree(const lockstep_kernels *s, long m, long n, const lockstep_slices *slices, const float *a,
                             long a_stride, const float *b, long b_stride, const lockstep_leaves *leaves, float *c, long c_stride,
                             long threads, float *workspace) {
-    const long k = leaf_rows(leaves), total = k * leaves->count;
-    product x = {s, m, n, a, a_stride, b, b_stride, leaves, c, c_stride, k, total, workspace,
+    const long total = leaves->begins[leaves->count] - leaves->begins[0];
+    product x = {s, m, n, a, a_stride, b, b_stride, leaves, c, c_stride, leaves->rows + leaves->begins[0], total, workspace,
                  workspace + packed_floats(s, total, n)};
     const long most = smaller(threads, lockstep_threads());
     const long useful = total * n / WORTH_SHARING < 1 ? 1 : most;

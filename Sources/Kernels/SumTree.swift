@@ -26,32 +26,6 @@ package enum SumTree {
     }
 }
 
-/// Which rows of a chunk are a leaf: `width` neighbouring rows of each of `steps` time steps.
-package struct Leaves: Sendable {
-    package let count: Int
-    package let steps: Int
-    package let width: Int
-    /// Rows from one time step to the next.
-    let stepStride: Int
-    /// Rows from one leaf's first to the next leaf's.
-    let leafStride: Int
-
-    /// Shards side by side in a time-major matrix [steps, batch].
-    package init(_ count: Int, steps: Int, width: Int, batch: Int) {
-        (self.count, self.steps, self.width, stepStride, leafStride) = (count, steps, width, batch, width)
-    }
-
-    /// Leaves of `rows` rows each, one after another.
-    package init(_ count: Int, rows: Int) {
-        (self.count, steps, width, stepStride, leafStride) = (count, 1, rows, rows, rows)
-    }
-
-    package var rows: Int { steps * width }
-
-    /// The row of time step `step` and place `place` in a leaf.
-    func row(_ leaf: Int, _ step: Int, _ place: Int) -> Int { leaf * leafStride + step * stepStride + place }
-}
-
 /// Products `c = a^T b` over a chunk's rows whose elements are one chain of fused multiply-adds in each leaf, the leaves
 /// added up along `SumTree`.
 package final class TreeProduct {
@@ -82,7 +56,7 @@ package final class TreeProduct {
     }
 
     /// - Parameters:
-    ///   - a: [k, m], `b`: [k, n], both beginning with the first leaf's first row.
+    ///   - a: [.., m], `b`: [.., n], whose rows the leaves list.
     ///   - c: [m, n].
     package func multiply(_ a: Matrix, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
         multiply(a, Slices(0..<a.columns, ofBlocks: 1, width: a.columns), by: b, leaves, into: c)
@@ -91,16 +65,17 @@ package final class TreeProduct {
     /// The same for some rows of c: the same units in each block of rows, for which b is packed once.
     package func multiply(_ a: Matrix, _ slices: Slices, by b: Matrix, _ leaves: Leaves, into c: Matrix) {
         precondition(c.rows == a.columns && c.columns == b.columns && slices.width == c.rows)
-        precondition(leaves.count * leaves.rows <= rows && b.columns <= columns)
+        precondition(leaves.rowCount <= rows && b.columns <= columns)
         if slices.isEmpty { return }
         var parts = lockstep_slices(count: slices.blocks, stride: slices.stride)
-        var shape = lockstep_leaves(
-            count: leaves.count, steps: leaves.steps, width: leaves.width, step_stride: leaves.stepStride,
-            leaf_stride: leaves.leafStride)
+        var list = lockstep_leaves(
+            count: leaves.count, begins: leaves.begins.base + leaves.range.lowerBound, rows: leaves.rows.base)
         let first = slices.units.lowerBound
-        lockstep_multiply_tree(
-            vectors.kernels, slices.units.count, c.columns, &parts, a.base + first, a.stride, b.base, b.stride, &shape, c.row(first),
-            c.stride, threads, workspace.base)
+        withExtendedLifetime(leaves) {
+            lockstep_multiply_tree(
+                vectors.kernels, slices.units.count, c.columns, &parts, a.base + first, a.stride, b.base, b.stride, &list,
+                c.row(first), c.stride, threads, workspace.base)
+        }
     }
 }
 
@@ -155,13 +130,11 @@ package final class TreeVector {
     package func sumRows(_ matrix: Matrix, _ leaves: Leaves, into result: UnsafeMutablePointer<Float>) {
         precondition(matrix.columns <= length)
         begin(leaves: leaves.count)
-        for index in 0..<leaves.count {
+        for index in leaves.range {
             let sum = leaf
-            for step in 0..<leaves.steps {
-                for place in 0..<leaves.width {
-                    let row = matrix.row(leaves.row(index, step, place))
-                    for (j, lanes) in LaneBlocks(matrix.columns) { sum.store(sum.load(j) + row.load(j), j, lanes) }
-                }
+            for row in leaves.rows(of: index) {
+                let row = matrix.row(Int(row))
+                for (j, lanes) in LaneBlocks(matrix.columns) { sum.store(sum.load(j) + row.load(j), j, lanes) }
             }
             endLeaf()
         }

@@ -4,13 +4,12 @@ import Kernels
 final class Embedding: InputEncoder {
     private let weights: Matrix  // [V, E]
     private let sums: GradientSums?
-    private let batch: Int
     /// Whether `backward` adds to rows that nobody else overwrites. With shards a tied embedding's own gradient is apart from the
     /// output layer's.
     private let clearsGradients: Bool
     /// The columns of gradients that are this rank's.
     private let columns: Range<Int>
-    /// With shards: the first token of each row and the next of each token, in the order of the sums; -1 for none.
+    /// With shards: the place among their rows of each token's first row, and of the next of the same token; -1 for none.
     private let heads: Integers  // [V]
     private let nexts: Integers  // [T*B]
     private let partial: Buffer  // [levels, columns]
@@ -38,7 +37,6 @@ final class Embedding: InputEncoder {
     init(_ model: ModelConfiguration, _ chunk: ChunkShape, parameters: Arena, sums: GradientSums?) {
         weights = parameters.matrix(Embedding.name)
         self.sums = sums
-        batch = chunk.batch
         columns = chunk.team.range(of: weights.columns)
         let isSharded = sums?.isSharded ?? false
         clearsGradients = !model.freezesEmbedding && (!model.tied || model.softmax.isSampled || isSharded)
@@ -58,12 +56,12 @@ final class Embedding: InputEncoder {
     /// Adds row i of `outputGradient` [N, E] to the gradient of token i. The rest of the gradient is left as it is: zero, if
     /// rows are cleared after use, or the output layer's share with tied weights.
     ///
-    /// Without shards in the order of the tokens. With shards each row's tokens of one shard are added up in the order of
-    /// time and stream, and the shards along the tree; one without the token adds nothing. The rows must be zero.
-    func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix) {
+    /// Without shards in the order of the tokens. With shards each row's tokens of one shard are added up in the order of their places, and
+    /// the shards along the tree; one without the token adds nothing. The rows must be zero.
+    func backward(_ tokens: UnsafePointer<Int32>, outputGradient: Matrix, leaves: Leaves?) {
         guard let sums else { preconditionFailure("a model made for evaluation") }
         let outputGradient = outputGradient.columns(columns.lowerBound, count: columns.count)
-        guard sums.isSharded else {
+        guard let leaves else {
             let gradients = sums.nodes[0].embedding
             for i in 0..<outputGradient.rows {
                 let sum = gradients.row(Int(tokens[i])) + columns.lowerBound
@@ -72,42 +70,45 @@ final class Embedding: InputEncoder {
             return
         }
         for node in sums.nodes {
-            let rows = sums.rows(of: node.shards, in: outputGradient.rows)
-            for i in rows.reversed() {
-                nexts[i] = heads[Int(tokens[i])]
-                heads[Int(tokens[i])] = Int32(i)
+            let places = leaves.places(node.shards)
+            for place in places.reversed() {
+                let token = Int(tokens[leaves[row: place]])
+                nexts[place] = heads[token]
+                heads[token] = Int32(place)
             }
-            for i in rows {
-                let row = Int(tokens[i])
-                guard heads[row] == Int32(i) else { continue }  // the row is done
-                heads[row] = -1
-                var next = Int32(i)
-                _ = sum(&next, outputGradient, of: node.shards, into: node.embedding.row(row) + columns.lowerBound, level: 0)
+            for place in places {
+                let token = Int(tokens[leaves[row: place]])
+                guard heads[token] == Int32(place) else { continue }  // the token is done
+                heads[token] = -1
+                var next = place
+                _ = sum(
+                    &next, outputGradient, leaves, of: node.shards, into: node.embedding.row(token) + columns.lowerBound, level: 0)
             }
         }
     }
 
-    /// The sum over these shards of the gradients of one row's tokens, of which `next` is the first that is not added yet.
+    /// The sum over these shards of the gradients of one token's rows, of which `next` is the first that is not added yet.
     /// - Returns: false where there are none, which leaves `result` as it is.
     private func sum(
-        _ next: inout Int32, _ gradient: Matrix, of shards: Range<Int>, into result: UnsafeMutablePointer<Float>, level: Int
+        _ next: inout Int, _ gradient: Matrix, _ leaves: Leaves, of shards: Range<Int>, into result: UnsafeMutablePointer<Float>,
+        level: Int
     ) -> Bool {
-        guard let width = sums?.width, next >= 0, Int(next) % batch / width < shards.upperBound else { return false }
+        guard leaves.places(shards).contains(next) else { return false }
         if shards.count == 1 {
             // 0 + x and not x: a sum of some shards is never -0, so that one without the token need not be added.
             result.update(repeating: 0, count: columns.count)
-            while next >= 0, Int(next) % batch / width == shards.lowerBound {
-                add(result, gradient.row(Int(next)), into: result, count: columns.count)
-                next = nexts[Int(next)]
+            while leaves.places(shards).contains(next) {
+                add(result, gradient.row(leaves[row: next]), into: result, count: columns.count)
+                next = Int(nexts[next])
             }
             return true
         }
         let middle = shards.lowerBound + SumTree.leftLeaves(of: shards.count)
-        guard sum(&next, gradient, of: shards.lowerBound..<middle, into: result, level: level) else {
-            return sum(&next, gradient, of: middle..<shards.upperBound, into: result, level: level)
+        guard sum(&next, gradient, leaves, of: shards.lowerBound..<middle, into: result, level: level) else {
+            return sum(&next, gradient, leaves, of: middle..<shards.upperBound, into: result, level: level)
         }
         let right = partial.base + level * columns.count
-        if sum(&next, gradient, of: middle..<shards.upperBound, into: right, level: level + 1) {
+        if sum(&next, gradient, leaves, of: middle..<shards.upperBound, into: right, level: level + 1) {
             add(result, right, into: result, count: columns.count)
         }
         return true

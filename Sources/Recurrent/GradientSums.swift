@@ -30,6 +30,9 @@ package final class GradientSums {
     /// Whether there are shards.
     let isSharded: Bool
     private let batch: Int
+    /// With shards: their rows in the chunk that `leaves(rows:)` was asked for last.
+    private let table: Leaves?
+    private var tableRows = 0
     /// Nil where every node is one chain over all rows.
     private let product: TreeProduct?
     private let vector: TreeVector?
@@ -40,6 +43,7 @@ package final class GradientSums {
         width = batch
         isSharded = false
         self.batch = batch
+        table = nil
         product = nil
         vector = nil
     }
@@ -56,6 +60,7 @@ package final class GradientSums {
         isSharded = true
         let shards = nodes.last!.shards.upperBound
         batch = shards * width
+        table = Leaves(shards, mostRows: steps * shards * width)
         let largest = nodes.map(\.shards.count).max()!
         product = shards == 1 ? nil : try TreeProduct(rows: largest * width * steps, columns: sizes.inputs)
         vector = shards == 1 ? nil : TreeVector(length: sizes.outputs, leaves: largest)
@@ -63,12 +68,15 @@ package final class GradientSums {
 
     /// Values of what sums need beside the nodes' gradients.
     static func values(_ model: ModelConfiguration, _ chunk: ChunkShape) -> Double {
-        let largest = chunk.nodes.max() ?? 1
-        if chunk.nodes.reduce(0, +) <= 1 { return 0 }
-        let sizes = Sizes(model, chunk)
-        return Double(
-            TreeProduct.count(rows: largest * chunk.width * chunk.steps, columns: sizes.inputs)
-                + TreeVector.count(length: sizes.outputs, leaves: largest))
+        let shards = chunk.nodes.reduce(0, +)
+        if shards == 0 { return 0 }
+        let table = Leaves.values(shards, rows: chunk.values)
+        if shards == 1 { return table }
+        let (sizes, largest) = (Sizes(model, chunk), chunk.nodes.max()!)
+        return table
+            + Double(
+                TreeProduct.count(rows: largest * chunk.width * chunk.steps, columns: sizes.inputs)
+                    + TreeVector.count(length: sizes.outputs, leaves: largest))
     }
 
     /// The widest input and the widest output of any weights whose gradients are summed here.
@@ -83,20 +91,27 @@ package final class GradientSums {
         }
     }
 
+    /// With shards: which of the chunk's rows [T*B] each of them has, in the order of the sums.
+    func leaves(rows: Int) -> Leaves? {
+        if let table, tableRows != rows {
+            table.fill(steps: rows / batch, width: width, batch: batch)
+            tableRows = rows
+        }
+        return table
+    }
+
     /// `result = a^T b` over the rows of node `index`.
     package func multiply(_ a: Matrix, by b: Matrix, node index: Int, into result: Matrix) throws {
-        guard let product else { return try Kernels.multiply(a, aTransposed: true, by: b, into: result) }
-        let first = nodes[index].shards.lowerBound * width
-        product.multiply(
-            a.rows(first, count: a.rows - first), by: b.rows(first, count: b.rows - first), leaves(ofNode: index, rows: a.rows),
-            into: result)
+        guard let product, let leaves = leaves(rows: a.rows) else {
+            return try Kernels.multiply(a, aTransposed: true, by: b, into: result)
+        }
+        product.multiply(a, by: b, leaves[nodes[index].shards], into: result)
     }
 
     /// `result = ` the sum of `matrix`'s rows of node `index`.
     package func sumRows(_ matrix: Matrix, node index: Int, into result: UnsafeMutablePointer<Float>) {
-        guard let vector else { return Kernels.sumRows(matrix, into: result) }
-        let first = nodes[index].shards.lowerBound * width
-        vector.sumRows(matrix.rows(first, count: matrix.rows - first), leaves(ofNode: index, rows: matrix.rows), into: result)
+        guard let vector, let leaves = leaves(rows: matrix.rows) else { return Kernels.sumRows(matrix, into: result) }
+        vector.sumRows(matrix, leaves[nodes[index].shards], into: result)
     }
 
     /// The same over rows that the caller has put in order.
@@ -115,15 +130,13 @@ package final class GradientSums {
     }
 
     /// The same for some rows of the weights.
-    func multiply(_ deltas: Matrix, _ rows: Slices, by input: Matrix, into results: [Matrix]) throws {
-        if rows.isWhole { return try multiply(deltas, by: input, into: results) }
-        guard let product else { return try Kernels.multiply(deltas, rows, by: input, into: results[0]) }
-        for node in results.indices {
-            let first = nodes[node].shards.lowerBound * width
-            product.multiply(
-                deltas.rows(first, count: deltas.rows - first), rows, by: input.rows(first, count: input.rows - first),
-                leaves(ofNode: node, rows: deltas.rows), into: results[node])
+    /// - Parameter leaves: with shards, the rows of each, if the operands' rows are not the chunk's.
+    func multiply(_ deltas: Matrix, _ rows: Slices, by input: Matrix, into results: [Matrix], leaves: Leaves? = nil) throws {
+        guard let product, let leaves = leaves ?? self.leaves(rows: deltas.rows) else {
+            if rows.isWhole { return try multiply(deltas, by: input, into: results) }
+            return try Kernels.multiply(deltas, rows, by: input, into: results[0])
         }
+        for (node, result) in zip(nodes, results) { product.multiply(deltas, rows, by: input, leaves[node.shards], into: result) }
     }
 
     /// The gradient of a bias that was added to every row: the sum of `deltas` [T*B, G], into one [1, G] for each node.
@@ -135,10 +148,6 @@ package final class GradientSums {
     /// - Parameter rows: of the chunk, T*B.
     func rows(of shards: Range<Int>, in rows: Int) -> ShardRows {
         ShardRows(shards: shards, steps: rows / batch, width: width, batch: batch)
-    }
-
-    private func leaves(ofNode index: Int, rows: Int) -> Leaves {
-        Leaves(nodes[index].shards.count, steps: rows / batch, width: width, batch: batch)
     }
 }
 
@@ -183,8 +192,8 @@ struct LayerGradients {
     private func slices(_ deltas: Matrix) -> Slices { team.slices(ofBlocks: deltas.columns / hidden, width: hidden) }
 
     /// As in `GradientSums`, of this rank's units.
-    func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix]) throws {
-        try sums.multiply(deltas, slices(deltas), by: input, into: results)
+    func multiply(_ deltas: Matrix, by input: Matrix, into results: [Matrix], leaves: Leaves? = nil) throws {
+        try sums.multiply(deltas, slices(deltas), by: input, into: results, leaves: leaves)
     }
 
     /// As in `GradientSums`, of this rank's units.

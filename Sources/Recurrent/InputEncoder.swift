@@ -16,7 +16,8 @@ protocol InputEncoder: AnyObject, SendableMetatype {
     func forward(_ inputs: UnsafePointer<Int32>, into output: Matrix) throws
 
     /// From dL/d(output) [N, E], which may be changed, to the gradients of the parameters.
-    func backward(_ inputs: UnsafePointer<Int32>, outputGradient: Matrix) throws
+    /// - Parameter leaves: with shards, which of the N rows each of them has, in the order of the sums.
+    func backward(_ inputs: UnsafePointer<Int32>, outputGradient: Matrix, leaves: Leaves?) throws
 
     /// Clears what `backward` adds to, before the next pass.
     func clearGradients(of inputs: UnsafePointer<Int32>, count: Int)

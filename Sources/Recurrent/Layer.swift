@@ -68,7 +68,7 @@ package class GatedLayer {
     let states: [Buffer]
     package let state: [Buffer]
     var lines: LineStarts?
-    /// Where the input has a row for each distinct token of the chunk; nil where it has one for each row. So only `project` and
+    /// Where the input has a row for each distinct token of the chunk or of its shards; nil where it has one for each row. So only `project` and
     /// `finishBackward` read it.
     final var distinct: DistinctTokens?
     package final var stateGradients: StateGradients?
@@ -186,7 +186,7 @@ package class GatedLayer {
         _ deltas: Matrix, _ input: Matrix, _ inputGradient: Matrix, _ gradients: LayerGradients, _ pause: () throws -> Void
     ) throws {
         clock.enter(.weightGradients)
-        try gradients.multiply(deltas, by: input, into: gradients.inputWeights)
+        try gradients.multiply(deltas, by: input, into: gradients.inputWeights, leaves: distinct?.leaves)
         try pause()
         clock.enter(.projectionBackward)
         let inputs = team.range(of: inputGradient.columns)

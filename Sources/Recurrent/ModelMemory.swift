@@ -54,7 +54,7 @@ package struct ModelMemory: Sendable, Equatable {
         self.optimizer = optimizer
         self.activations = activations
         self.packed = packed
-        let ownValues = chunk.values * Double(model.lineEnd == nil ? 1 : 2) + DistinctTokens.values(model, chunk)  // tokens, marks
+        let ownValues = chunk.values * Double(model.lineEnd == nil ? 1 : 2) + Network.distinctTokens(model, chunk)  // tokens, marks
         let buffers = plans.reduce(0) { $0 + $1.shared } + Network.values(model, chunk) - ownValues
         shared = team.isAlone ? packers.isAlone ? 0 : packed : gradients + Int(4 * buffers)
     }

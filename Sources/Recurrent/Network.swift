@@ -43,6 +43,8 @@ package final class Network {
     private let lineMarks: Integers  // [T, B], of `LineStarts`; empty where the state is carried over line ends
     var steps = 0
     private let distinct: DistinctTokens?
+    /// Those of each shard, for the backward pass.
+    private let distinctOfShards: DistinctTokens?
     /// The lowest layer, if it can read distinct tokens.
     private let lowest: GatedLayer?
     /// Rows of the lowest layer's input in the forward and in the backward pass of the last chunk: T B, or its distinct tokens.
@@ -95,7 +97,8 @@ package final class Network {
             configuration, configuration.output.rows(chunk), parameters: parameters, sums: sums, clock: clock)
         pool = SequencePool(configuration, chunk)
         dropout = DropoutPlan(configuration)
-        distinct = DistinctTokens(configuration, chunk)
+        distinct = DistinctTokens(configuration, chunk, shards: 0)
+        distinctOfShards = chunk.nodes.isEmpty ? nil : DistinctTokens(configuration, chunk, shards: chunk.nodes.reduce(0, +))
         lowest = distinct == nil ? nil : layers[0] as? GatedLayer
         let rows = chunk.rows
         inputs = Integers(count: rows)
@@ -118,7 +121,13 @@ package final class Network {
             let dropout = DropoutPlan(model)
             for site in 1...model.layers where dropout.drops(at: site) { width += Double(model.width(belowLayer: site)) }
         }
-        return width * chunk.values + SequencePool.values(model, chunk) + DistinctTokens.values(model, chunk)
+        return width * chunk.values + SequencePool.values(model, chunk) + distinctTokens(model, chunk)
+    }
+
+    /// Values of four bytes for finding distinct tokens.
+    static func distinctTokens(_ model: ModelConfiguration, _ chunk: ChunkShape) -> Double {
+        let shards = chunk.nodes.reduce(0, +)
+        return DistinctTokens.values(model, chunk, shards: 0) + (shards > 0 ? DistinctTokens.values(model, chunk, shards: shards) : 0)
     }
 
     /// Packs this rank's part of the weights for the products; call after every change of the parameters. The other parts are
@@ -158,13 +167,9 @@ package final class Network {
         for layer in layers { layer.dropWeights(self.context) }
         try packers.meet(clock)
         clock.enter(.embedding)
-        findDistinct()
+        try encode(distinct.flatMap { $0.find(inputs, count: steps * batch, in: nil) ? $0 : nil })
+        inputRows.forward = inputRows.backward
         let embedded = input(ofLayer: 0)
-        let rows = team.range(of: embedded.rows)
-        let own = embedded.rows(rows.lowerBound, count: rows.count)
-        try encoder.forward(encoded + rows.lowerBound, into: own)
-        dropWords(encoded + rows.lowerBound, own)
-        try team.meet(clock)
         try drop(embedded, into: embedded, site: 0)
         let lines =
             starts.map { LineStarts(sequences: $0) }
@@ -172,27 +177,29 @@ package final class Network {
         for (index, layer) in layers.enumerated() {
             layer.lines = lines
             try layer.forward(input(ofLayer: index), steps: steps)
-            if index == 0 { spreadForShards() }
+            if index == 0 { try encodeForShards() }
             try drop(output(ofLayer: index), into: input(ofLayer: index + 1), site: index + 1)
         }
     }
 
-    /// Decides whether the lowest layer reads distinct tokens of this chunk.
-    private func findDistinct() {
-        let rows = steps * batch
-        let found = distinct.flatMap { $0.find(inputs.base, count: rows) ? $0 : nil }
+    /// What the lowest layer reads: a row for each of these tokens, or for each row of the chunk. Each rank of the team encodes some rows.
+    private func encode(_ found: DistinctTokens?) throws {
         lowest?.distinct = found
-        inputRows = (found?.count ?? rows, found?.count ?? rows)
+        inputRows.backward = found?.count ?? steps * batch
+        let rows = team.range(of: inputRows.backward)
+        let own = input(ofLayer: 0).rows(rows.lowerBound, count: rows.count)
+        try encoder.forward(encoded + rows.lowerBound, into: own)
+        dropWords(encoded + rows.lowerBound, own)
+        try team.meet(clock)
     }
 
-    /// Sums by shards are of all rows: other tokens stand beside those of a shard on another number of ranks. Each rank of a team spreads
-    /// its columns; all have met after the lowest layer, and meet again before anyone reads them.
-    private func spreadForShards() {
-        guard let found = lowest?.distinct, sums?.isSharded == true else { return }
+    /// Sums by shards are of each shard's own tokens: others stand beside them on another number of ranks. All of the team have met after the
+    /// lowest layer.
+    private func encodeForShards() throws {
+        guard let distinctOfShards, let leaves = sums?.leaves(rows: steps * batch) else { return }
         clock.enter(.embedding)
-        found.spread(embedded.base, team.slices(ofBlocks: 1, width: configuration.embedding))
-        lowest?.distinct = nil
-        inputRows.backward = steps * batch
+        let found = distinctOfShards.find(inputs.base, count: steps * batch, in: leaves) ? distinctOfShards : nil
+        if found != nil || lowest?.distinct != nil { try encode(found) }
     }
 
     /// What the encoder reads: the chunk, or its distinct tokens.
@@ -247,7 +254,8 @@ package final class Network {
                 dropWords(encoded + rows.lowerBound, above.rows(rows.lowerBound, count: rows.count))
                 try team.meet(clock)
             }
-            try encoder.backward(encoded, outputGradient: above)
+            try encoder.backward(
+                encoded, outputGradient: above, leaves: lowest?.distinct?.leaves ?? sums?.leaves(rows: steps * batch))
             try team.meet(clock)
         }
         try observer?.completed(layers.count + 1)

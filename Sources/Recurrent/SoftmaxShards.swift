@@ -12,6 +12,8 @@ final class SoftmaxShards {
     private let hidden: Buffer  // [T*B, H]
     private let gradient: Buffer  // [T*B, H]
     let targets: Integers  // [T*B]
+    /// The shards' rows, one shard after another.
+    private let table: Leaves
     /// dL/d(bias) by shards, [tokens].
     let bias: TreeVector
     /// Sums of right children, [tokens, H] each.
@@ -19,7 +21,9 @@ final class SoftmaxShards {
     /// The loss of each shard in the last chunk, in nats.
     var losses: [Double]
     /// Rows of a shard in the last chunk.
-    private(set) var shardRows = 0
+    private(set) var shardRows = 0 {
+        didSet { if shardRows != oldValue { table.fill(rows: shardRows) } }
+    }
 
     /// - Throws: transport errors.
     init(_ sums: GradientSums, _ chunk: ChunkShape, columns: Int, vocabulary: Int, blockRows: Int) throws {
@@ -31,6 +35,7 @@ final class SoftmaxShards {
         gradient = try chunk.team.buffer(count: chunk.rows * columns)
         targets = Integers(count: chunk.rows, repeating: -1)
         let counts = sums.nodes.map(\.shards.count)
+        table = Leaves(sums.shards, mostRows: chunk.rows)
         let tokens = chunk.team.range(of: vocabulary).count
         bias = TreeVector(length: tokens, leaves: counts.max()!)
         let partials = SoftmaxShards.partials(counts, shardRows: chunk.steps * sums.width, blockRows: blockRows)
@@ -48,7 +53,7 @@ final class SoftmaxShards {
         let (rows, tokens) = (2 * Double(columns) * chunk.values, chunk.team.range(of: vocabulary).count)
         plan.shared += rows
         plan.values += rows + chunk.values + Double(partials) * Double(tokens) * Double(columns)
-        plan.values += Double(TreeVector.count(length: tokens, leaves: chunk.nodes.max()!))
+        plan.values += Leaves.values(chunk.nodes.reduce(0, +), rows: chunk.values) + Double(TreeVector.count(length: tokens, leaves: chunk.nodes.max()!))
     }
 
     /// Takes this rank's columns of a chunk's rows [T*B, H], and targets [T*B].
@@ -82,6 +87,8 @@ final class SoftmaxShards {
         }
     }
 
+    /// The first shards of a block of rows that begins with one.
+    func leaves(_ count: Int) -> Leaves { table[0..<count] }
     func hiddenRows(_ first: Int, count: Int) -> Matrix { Matrix(hidden.base + first * columns, rows: count, columns: columns) }
     func gradientRows(_ first: Int, count: Int) -> Matrix { Matrix(gradient.base + first * columns, rows: count, columns: columns) }
 }
@@ -129,7 +136,7 @@ extension SoftmaxHead {
             if node.count == 1 {
                 try multiply(ownTokens, aTransposed: true, by: hidden, into: result, accumulate: start > 0)
             } else {
-                shards.sums.multiply(ownTokens, by: hidden, Leaves(node.count, rows: shards.shardRows), into: result)
+                shards.sums.multiply(ownTokens, by: hidden, shards.leaves(node.count), into: result)
             }
             // Until nobody needs this block any more.
             try team.meet(clock)

@@ -55,7 +55,7 @@ final class ValueEncoder: InputEncoder {
         }
     }
 
-    func backward(_ inputs: UnsafePointer<Int32>, outputGradient: Matrix) throws {
+    func backward(_ inputs: UnsafePointer<Int32>, outputGradient: Matrix, leaves: Leaves?) throws {
         guard let table else { preconditionFailure("no values to read") }
         for i in 0..<outputGradient.rows where table.isAbsent(inputs[i]) {
             outputGradient.row(i).update(repeating: 0, count: outputGradient.columns)

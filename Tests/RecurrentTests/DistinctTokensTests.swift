@@ -81,6 +81,48 @@ import Testing
         #expect(found.values(found.layout["encoder.weight"]).contains { $0 != 0 })
     }
 
+    /// Sums by shards: to the bit those of each shard in a network of its own, which counts its own tokens. The first repeats many of
+    /// eight, the second none, the third just enough.
+    @Test(arguments: [Cell.elman, .lstm, .gru, .gruResetAfter], [Normalization.none, .layer])
+    func shardsCountTheirOwn(cell: Cell, normalization: Normalization) throws {
+        let shards: [[Int32]] = [[6, 2, 2, 9, 2, 6, 0, 2], [0, 1, 2, 3, 4, 5, 6, 7], [10, 2, 9, 10, 8, 1, 2, 7]]
+        let (width, batch) = (2, 6)
+        let model = Self.model(cell, normalization)
+        let parameters = Self.parameters(model)
+        func network(_ nodes: [(shards: Range<Int>, gradients: Arena)]) throws -> Network {
+            let sums = try GradientSums(
+                model, nodes: nodes.map { GradientSums.Node(shards: $0.shards, gradients: $0.gradients) }, width: width, steps: Self.steps)
+            return try Network(
+                model, parameters: parameters, sums: sums, batch: nodes.last!.shards.upperBound * width, steps: Self.steps,
+                firstStream: 0, clock: PhaseClock())
+        }
+        func run(_ network: Network, _ chunk: [Int32]) throws {
+            try network.forward(chunk, steps: Self.steps)
+            _ = try network.lossAndBackward(chunk)
+        }
+        let alone = try shards.map { tokens in
+            let gradients = Arena(parameters.layout)
+            try run(network([(0..<1, gradients)]), tokens)
+            return gradients
+        }
+        let chunk = (0..<Self.steps * batch).map { row in
+            let (step, stream) = (row / batch, row % batch)
+            return shards[stream / width][step * width + stream % width]
+        }
+        let apart = (0..<3).map { _ in Arena(parameters.layout) }
+        let all = try network((0..<3).map { ($0..<$0 + 1, apart[$0]) })
+        try run(all, chunk)
+        #expect(all.inputRows.forward == 11 && all.inputRows.backward == 4 + 8 + 6)
+        let together = Arena(parameters.layout)
+        try run(network([(0..<3, together)]), chunk)
+        for entry in parameters.layout.entries {
+            let values = alone.map { Array($0.values(entry)) }
+            for shard in 0..<3 { #expect(Array(apart[shard].values(entry)) == values[shard], "\(entry.name) of shard \(shard)") }
+            let sums = zip(zip(values[0], values[1]), values[2]).map { ($0.0 + $0.1) + $1 }
+            #expect(Array(together.values(entry)) == sums, "\(entry.name), all shards")
+        }
+    }
+
     /// Where vectors do not depend on the token alone, or hardly a token repeats, each row is computed.
     @Test func otherwiseAllRowsAre() throws {
         func rows(tokens: [Int32] = Self.tokens, _ change: (inout ModelConfiguration) -> Void = { _ in }) throws -> [Int] {

@@ -45,7 +45,7 @@ import Training
         }
     }
 
-    /// Without dropout the lowest layer reads the distinct tokens of a chunk, but sums by shards are of all rows.
+    /// Without dropout the lowest layer reads the distinct tokens of a chunk, and in the backward pass those of each shard.
     @Test(arguments: TeamTests.cells) func distinctTokensToo(cell: Cell) throws {
         try withTemporaryFolder { folder in
             @Sendable func run(_ name: String, _ split: RankSplit) -> SmallRun {

@@ -19,6 +19,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 
 // The kernels of one instruction set.
 typedef struct lockstep_kernels lockstep_kernels;
@@ -69,12 +70,11 @@ long lockstep_threads(void);
 typedef void lockstep_part(void *context, long part, long parts);
 void lockstep_parallel(long parts, lockstep_part *body, void *context);
 
-// Rows of a chunk that are summed by leaves: each has `width` neighbouring rows of each of `steps` time steps.
+// Rows of a chunk that are summed by leaves: leaf i has the rows rows[begins[i]] ..< rows[begins[i + 1]], at least one.
 typedef struct {
-    long count;        // leaves, which follow each other
-    long steps, width;
-    long step_stride;  // rows from one time step to the next
-    long leaf_stride;  // rows from a leaf's first row to the next leaf's
+    long count;             // leaves, which follow each other
+    const int32_t *begins;  // [count + 1]
+    const int32_t *rows;
 } lockstep_leaves;
 
 // Of a node of the tree with two leaves or more, the leaves of its left child: half of them, or one more.
