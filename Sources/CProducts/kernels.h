@@ -36,6 +36,8 @@ typedef struct fetched {
 typedef void tile_function(long k, const float *a, long a_stride, const float *b, long panel_stride, float *c,
                            long c_stride, enum old_c old, const float *next, fetched ahead);
 
+typedef void pack_function(const float *b, long b_stride, long k, long columns, long width, float *panel);
+
 // Tiles by number of rows; entry 0 is empty.
 typedef tile_function *tile_functions[MOST_ROWS + 1];
 
@@ -49,9 +51,8 @@ struct lockstep_kernels {
     long few;
     long several[4];
     tile_functions wide;
-    // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros.
-    void (*pack)(const float *b, long b_stride, long k, long columns, long width, float *panel);
-    void (*pack_transposed)(const float *b, long b_stride, long k, long columns, long width, float *panel);
+    // Copies `columns` of k rows of b to a panel of `width` columns, and pads with zeros: into the caches, or past them.
+    pack_function *pack[2], *pack_transposed[2];
     // Copies k steps of a, stored as [.., rows], to slabs, one for each tile, in which the rows of a step are adjacent: the first
     // ones, or those that `steps` lists.
     void (*copy_to_slabs)(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs);
@@ -87,6 +88,7 @@ typedef struct packing {
     bool b_transposed;
     long k, n, first, last;
     float *packed;
+    bool far;  // past the caches
 } packing;
 
 // Packs some panels, numbered as those of all of b.

@@ -1,6 +1,10 @@
 // Packed matrices: panels of columns, each stored step after step. docs/products.md says what for.
 #include "kernels.h"
 
+#include <stdatomic.h>
+
+// Floats of a matrix that no second-level cache holds until its first product.
+#define FAR (1L << 20)
 // The number of floats that justify another thread: a few microseconds of work.
 #define WORTH_PACKING (1L << 15)
 
@@ -14,8 +18,8 @@ void pack_panels(const packing *p, long first, long last) {
     const lockstep_kernels *s = p->kernels;
     for (long panel = first; panel < last; panel++) {
         const long j = panel * 2 * s->lanes, columns = columns_of(s, p->n, panel), width = width_of(s, columns);
-        if (p->b_transposed) s->pack_transposed(p->b + j * p->b_stride, p->b_stride, p->k, columns, width, p->packed + j * p->k);
-        else s->pack(p->b + j, p->b_stride, p->k, columns, width, p->packed + j * p->k);
+        pack_function *pack = p->b_transposed ? s->pack_transposed[p->far] : s->pack[p->far];
+        pack(p->b + (p->b_transposed ? j * p->b_stride : j), p->b_stride, p->k, columns, width, p->packed + j * p->k);
     }
 }
 
@@ -23,10 +27,12 @@ static void pack_part(void *context, long part, long parts) {
     const packing *p = context;
     const long count = p->last - p->first;
     pack_panels(p, p->first + begin(count, parts, part), p->first + begin(count, parts, part + 1));
+    // Stores past the caches may arrive later than those that follow, such as the news that the panels are packed.
+    if (p->far) atomic_thread_fence(memory_order_seq_cst);
 }
 
 void lockstep_pack(const lockstep_kernels *s, const float *b, long b_stride, bool b_transposed, long k, long n,
                    long first, long last, float *packed) {
-    packing p = {s, b, b_stride, b_transposed, k, n, first, last, packed};
+    packing p = {s, b, b_stride, b_transposed, k, n, first, last, packed, k * n >= FAR};
     lockstep_parallel(threads_for((last - first) * 2 * s->lanes * k, WORTH_PACKING, last - first), pack_part, &p);
 }

@@ -234,7 +234,7 @@ static void multiply_block(const product *p, long m, long n, const float *a, con
         for (long step = 0; step < p->k; step += steps) {
             const long height = smaller(steps, p->k - step);
             const float *corner = p->b_transposed ? b + j * p->b_stride + step : b + step * p->b_stride + j;
-            pack_panels(&(packing){p->kernels, corner, p->b_stride, p->b_transposed, height, columns, 0, panels, work->panels},
+            pack_panels(&(packing){p->kernels, corner, p->b_stride, p->b_transposed, height, columns, 0, panels, work->panels, false},
                         0, panels);
             for (long slice = 0; slice < p->slices.count; slice++) {
                 const long first = slice * p->slices.stride;

@@ -76,22 +76,40 @@ TILE(wide, 3, 2, 2, ALONE)
 #define FEW 2
 #endif
 
-static void pack(const float *b, long b_stride, long k, long columns, long width, float *panel) {
+typedef float eight __attribute__((ext_vector_type(8)));
+typedef float unaligned_eight __attribute__((ext_vector_type(8), aligned(4)));
+
+// How sixteen floats, a line, are stored: into the caches, or past them, so that the line is not read before it is overwritten. They are
+// two functions because the compiler makes one ordinary store of two branches.
+typedef void put_function(float *line, eight low, eight high);
+static inline void put_near(float *line, eight low, eight high) {
+    *(eight *)line = low;
+    *(eight *)(line + 8) = high;
+}
+static inline void put_far(float *line, eight low, eight high) {
+#if LANES == 16
+    const vector all = __builtin_shufflevector(low, high, 0, 1, 2, 3, 4, 5, 6, 7, 8, 9, 10, 11, 12, 13, 14, 15);
+    __builtin_nontemporal_store(all, (vector *)line);
+#else
+    __builtin_nontemporal_store(low, (eight *)line);
+    __builtin_nontemporal_store(high, (eight *)(line + 8));
+#endif
+}
+
+static inline __attribute__((always_inline)) void pack(
+    const float *b, long b_stride, long k, long columns, long width, float *panel, put_function *put) {
     for (long step = 0; step < k; step++, b += b_stride, panel += width) {
         if (columns == 2 * LANES) {
-            *(vector *)panel = *(const unaligned_vector *)b;
-            *(vector *)(panel + LANES) = *(const unaligned_vector *)(b + LANES);
+            UNROLLED for (long j = 0; j < 2 * LANES; j += 16)
+                put(panel + j, *(const unaligned_eight *)(b + j), *(const unaligned_eight *)(b + j + 8));
         } else {
             for (long j = 0; j < width; j++) panel[j] = j < columns ? b[j] : 0;
         }
     }
 }
 
-typedef float eight __attribute__((ext_vector_type(8)));
-typedef float unaligned_eight __attribute__((ext_vector_type(8), aligned(4)));
-
-// Transposes eight floats of each of eight rows of b to eight columns of the panel: swaps pairs, then quadruples, then halves.
-static inline __attribute__((always_inline)) void transpose(const float *b, long b_stride, float *panel, long width) {
+// Transposes eight floats of each of eight rows of b: swaps pairs, then quadruples, then halves.
+static inline __attribute__((always_inline)) void transpose(const float *b, long b_stride, eight columns[8]) {
     eight r[8], pairs[8], quads[8];
     UNROLLED for (int i = 0; i < 8; i++) r[i] = *(const unaligned_eight *)(b + i * b_stride);
     UNROLLED for (int i = 0; i < 8; i += 2) {
@@ -103,21 +121,42 @@ static inline __attribute__((always_inline)) void transpose(const float *b, long
         quads[i + 2 * j + 1] = __builtin_shufflevector(pairs[i + j], pairs[i + 2 + j], 2, 3, 10, 11, 6, 7, 14, 15);
     }
     UNROLLED for (int i = 0; i < 4; i++) {
-        *(unaligned_eight *)(panel + i * width) = __builtin_shufflevector(quads[i], quads[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
-        *(unaligned_eight *)(panel + (i + 4) * width) =
-            __builtin_shufflevector(quads[i], quads[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
+        columns[i] = __builtin_shufflevector(quads[i], quads[i + 4], 0, 1, 2, 3, 8, 9, 10, 11);
+        columns[i + 4] = __builtin_shufflevector(quads[i], quads[i + 4], 4, 5, 6, 7, 12, 13, 14, 15);
     }
 }
 
-static void pack_transposed(const float *b, long b_stride, long k, long columns, long width, float *panel) {
+static inline __attribute__((always_inline)) void pack_transposed(
+    const float *b, long b_stride, long k, long columns, long width, float *panel, put_function *put) {
     const long whole_k = k & ~7, whole_columns = columns & ~7;
-    for (long step = 0; step < whole_k; step += 8)
-        for (long j = 0; j < whole_columns; j += 8)
-            transpose(b + j * b_stride + step, b_stride, panel + step * width + j, width);
+    for (long step = 0; step < whole_k; step += 8) {
+        const float *from = b + step;
+        float *to = panel + step * width;
+        long j = 0;
+        eight low[8], high[8];
+        for (; j + 16 <= columns; j += 16) {
+            transpose(from + j * b_stride, b_stride, low);
+            transpose(from + (j + 8) * b_stride, b_stride, high);
+            UNROLLED for (long i = 0; i < 8; i++) put(to + i * width + j, low[i], high[i]);
+        }
+        for (; j < whole_columns; j += 8) {
+            transpose(from + j * b_stride, b_stride, low);
+            UNROLLED for (long i = 0; i < 8; i++) *(unaligned_eight *)(to + i * width + j) = low[i];
+        }
+    }
     for (long step = 0; step < k; step++)
         for (long j = step < whole_k ? whole_columns : 0; j < width; j++)
             panel[step * width + j] = j < columns ? b[j * b_stride + step] : 0;
 }
+
+#define PACK(packer, put)                                                                                                  \
+    static void packer##_##put(const float *b, long b_stride, long k, long columns, long width, float *panel) {            \
+        packer(b, b_stride, k, columns, width, panel, put);                                                                \
+    }
+PACK(pack, put_near)
+PACK(pack, put_far)
+PACK(pack_transposed, put_near)
+PACK(pack_transposed, put_far)
 
 static void copy_to_slabs(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs) {
     const long tiles = parts_of(rows, ROWS), ahead = 8;

@@ -109,7 +109,7 @@ static void pack_part(void *context, long part, long parts) {
         // Neighbours are packed together.
         for (long q = 0, run; q < x->total; q += run) {
             for (run = 1; q + run < x->total && x->rows[q + run] == x->rows[q] + run;) run++;
-            s->pack(x->b + x->rows[q] * x->b_stride + p * panel, x->b_stride, run, columns, width, to + q * width);
+            s->pack[false](x->b + x->rows[q] * x->b_stride + p * panel, x->b_stride, run, columns, width, to + q * width);
         }
     }
 }
