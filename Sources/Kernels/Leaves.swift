@@ -26,12 +26,6 @@ package struct Leaves {
         fill(steps: steps, width: width, batch: batch)
     }
 
-    /// Leaves of so many rows each, one after another.
-    package init(_ count: Int, rows: Int) {
-        self.init(count, mostRows: count * rows)
-        fill(rows: rows)
-    }
-
     /// Some of the leaves, counted in the table.
     package subscript(_ leaves: Range<Int>) -> Leaves { Leaves(self, leaves) }
 
@@ -60,7 +54,7 @@ package struct Leaves {
         }
     }
 
-    /// As `init(_:rows:)`, in the memory at hand.
+    /// Leaves of so many rows each, one after another.
     package func fill(rows count: Int) {
         fill { leaf, append in (leaf * count..<(leaf + 1) * count).forEach(append) }
     }

@@ -68,8 +68,8 @@ package class GatedLayer {
     let states: [Buffer]
     package let state: [Buffer]
     var lines: LineStarts?
-    /// Where the input has a row for each distinct token of the chunk or of its shards; nil where it has one for each row. So only `project` and
-    /// `finishBackward` read it.
+    /// Where the input has a row for each distinct token of the chunk or of its shards; nil where it has one for each row of the chunk.
+    /// So only `project` and `finishBackward` read it.
     final var distinct: DistinctTokens?
     package final var stateGradients: StateGradients?
     /// Rows of `states` that are zero during a step, but still needed as the output of the step before; empty unless lines reset.

@@ -193,8 +193,8 @@ package final class Network {
         try team.meet(clock)
     }
 
-    /// Sums by shards are of each shard's own tokens: others stand beside them on another number of ranks. All of the team have met after the
-    /// lowest layer.
+    /// Sums by shards are of each shard's own tokens: others stand beside them on another number of ranks. All of the team have met after
+    /// the lowest layer.
     private func encodeForShards() throws {
         guard let distinctOfShards, let leaves = sums?.leaves(rows: steps * batch) else { return }
         clock.enter(.embedding)

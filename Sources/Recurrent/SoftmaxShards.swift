@@ -53,7 +53,8 @@ final class SoftmaxShards {
         let (rows, tokens) = (2 * Double(columns) * chunk.values, chunk.team.range(of: vocabulary).count)
         plan.shared += rows
         plan.values += rows + chunk.values + Double(partials) * Double(tokens) * Double(columns)
-        plan.values += Leaves.values(chunk.nodes.reduce(0, +), rows: chunk.values) + Double(TreeVector.count(length: tokens, leaves: chunk.nodes.max()!))
+        plan.values += Leaves.values(chunk.nodes.reduce(0, +), rows: chunk.values)
+        plan.values += Double(TreeVector.count(length: tokens, leaves: chunk.nodes.max()!))
     }
 
     /// Takes this rank's columns of a chunk's rows [T*B, H], and targets [T*B].

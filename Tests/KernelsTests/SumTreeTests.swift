@@ -77,6 +77,30 @@ private func treeSum(_ shards: Range<Int>, _ leaf: (Int) -> Float) -> Float {
         withExtendedLifetime((a, b)) {}
     }
 
+    /// Leaves of one row and of many, of neighbours and of rows far apart, in any order; and fewer rows than the product was made for.
+    @Test(arguments: Vectors.available) func leavesMayHaveAnyRows(vectors: Vectors) {
+        let lists: [[Int]] = [[5], Array(20..<200), [7, 3, 11, 2], [300, 0, 299], Array(stride(from: 201, to: 290, by: 3))]
+        let (m, n, rows) = (41, 70, 301)
+        let (a, left) = numbers(rows, m, seed: 1)
+        let (b, right) = numbers(rows, n, seed: 2)
+        let table = Leaves(lists.count, mostRows: rows)
+        table.fill { leaf, append in lists[leaf].forEach(append) }
+        let product = TreeProduct(rows: 4 * rows, columns: n, using: vectors)
+        for leaves in [0..<5, 1..<4, 2..<3] {
+            let c = Buffer(count: m * n)
+            product.multiply(left, by: right, table[leaves], into: Matrix(c.base, rows: m, columns: n))
+            for i in 0..<m {
+                for j in 0..<n {
+                    let expected = treeSum(leaves) { leaf in
+                        lists[leaf].reduce(into: Float(0)) { $0.addProduct(left.row($1)[i], right.row($1)[j]) }
+                    }
+                    #expect(c.base[i * n + j] == expected, "(\(i), \(j)) of leaves \(leaves)")
+                }
+            }
+        }
+        withExtendedLifetime((a, b)) {}
+    }
+
     @Test(arguments: shapes) fileprivate func rowsAreAddedAlongTheTree(_ shape: Shape) {
         let rows = shape.steps * shape.batch
         let (a, matrix) = numbers(rows, shape.m, seed: 3)
