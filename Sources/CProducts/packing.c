@@ -3,8 +3,8 @@
 
 #include <stdatomic.h>
 
-// Floats of a matrix that no second-level cache holds until its first product.
-#define FAR (1L << 20)
+// Floats of a matrix that is too large to stay in the second-level cache while the others are packed, until its first product.
+#define FAR (1L << 17)
 // The number of floats that justify another thread: a few microseconds of work.
 #define WORTH_PACKING (1L << 15)
 
