@@ -43,6 +43,8 @@ final class ShardExchange: GradientExchange {
     /// Floats of each node that are sent at a time.
     private let piece: Int
     private let gathered: Buffer  // [all machines' largest nodes, piece]
+    /// Where the sums of each of them begin.
+    private var gatheredNodes: [UnsafePointer<Float>]
 
     private let blocks: GradientBlocks
     private let ownBlocks: GradientBlocks.Share
@@ -106,6 +108,7 @@ final class ShardExchange: GradientExchange {
             counts = []
             piece = 0
             gathered = Buffer(count: 0)
+            gatheredNodes = []
         } else {
             root = TreeSum(of: all, from: covers.flatMap { $0 })
             largest = covers[machines.across.rank].map { TreeSum(of: $0, from: given) }
@@ -113,6 +116,7 @@ final class ShardExchange: GradientExchange {
             let nodes = counts.reduce(0, +)
             piece = min(ShardExchange.pieceLength, layout.count, ShardExchange.gatheredLength / nodes)
             gathered = Buffer(count: nodes * piece)
+            gatheredNodes = Array(repeating: UnsafePointer(gathered.base), count: nodes)
         }
         tiedRows =
             model.tied && isOneMachine
@@ -162,23 +166,23 @@ final class ShardExchange: GradientExchange {
             add(ownBlocks.range)
             if let rows { for row in rows.own { addRow(Int(row)) } }
         } else {
-            try gather(ownBlocks.range.lowerBound, count: ownBlocks.range.count) { start, sum in
-                root.run(sum.sources, count: sum.count, into: self.sum.buffer.base + ownBlocks.range.lowerBound + start)
+            try gather(ownBlocks.range.lowerBound, count: ownBlocks.range.count) { start, count in
+                root.run(gatheredNodes, from: 0, count: count, into: sum.buffer.base + ownBlocks.range.lowerBound + start)
             }
         }
         guard let embeddingOffset, machines.across.size > 1 else { return }
         let own = ownBlocks.range.clamped(to: blocks.embedding)
         let offset = embeddingOffset - blocks.embedding.lowerBound + own.lowerBound
         let target = sum.buffer.base + own.lowerBound
-        try gather(offset, count: own.count) { start, sum in
-            root.run(sum.sources, count: sum.count, into: embeddingSum.base)
-            Kernels.add(target + start, embeddingSum.base, into: target + start, count: sum.count)
+        try gather(offset, count: own.count) { start, count in
+            root.run(gatheredNodes, from: 0, count: count, into: embeddingSum.base)
+            Kernels.add(target + start, embeddingSum.base, into: target + start, count: count)
         }
     }
 
     /// The sum of all nodes, which are here.
     private func add(_ range: Range<Int>) {
-        root.run(sources.map { $0 + range.lowerBound }, count: range.count, into: sum.buffer.base + range.lowerBound)
+        root.run(sources, from: range.lowerBound, count: range.count, into: sum.buffer.base + range.lowerBound)
     }
 
     /// A row of the embedding: with tied weights added to the output layer's share of the same row.
@@ -186,25 +190,25 @@ final class ShardExchange: GradientExchange {
         let range = blocks.range(ofRow: row)
         guard let embeddingOffset else { return add(range) }
         let offset = embeddingOffset - blocks.embedding.lowerBound + range.lowerBound
-        root.run(sources.map { $0 + offset }, count: range.count, into: embeddingSum.base)
+        root.run(sources, from: offset, count: range.count, into: embeddingSum.base)
         let target = sum.buffer.base + range.lowerBound
         Kernels.add(target, embeddingSum.base, into: target, count: range.count)
     }
 
     /// Collective among the machines: piece by piece, the nodes of all, `count` floats from `offset` on.
-    private func gather(
-        _ offset: Int, count: Int, _ body: (_ start: Int, _ piece: (sources: [UnsafePointer<Float>], count: Int)) throws -> Void
-    ) throws {
+    /// - Parameter body: gets a piece, which is in `gatheredNodes`.
+    private func gather(_ offset: Int, count: Int, _ body: (_ start: Int, _ count: Int) throws -> Void) throws {
         let first = counts[..<machines.across.rank].reduce(0, +)
-        let nodes = counts.reduce(0, +)
+        let nodes = gatheredNodes.count
         for start in stride(from: 0, to: count, by: piece) {
             let length = min(piece, count - start)
             for (place, node) in largest.enumerated() {
-                node.run(sources.map { $0 + offset + start }, count: length, into: gathered.base + (first + place) * length)
+                node.run(sources, from: offset + start, count: length, into: gathered.base + (first + place) * length)
             }
             try machines.across.allGather(
                 in: UnsafeMutableRawBufferPointer(start: gathered.base, count: nodes * length * 4), counts: counts, stride: length * 4)
-            try body(start, (sources: (0..<nodes).map { UnsafePointer(gathered.base + $0 * length) }, count: length))
+            for node in gatheredNodes.indices { gatheredNodes[node] = UnsafePointer(gathered.base + node * length) }
+            try body(start, length)
         }
     }
 

@@ -36,16 +36,18 @@ final class TreeSum {
 
     /// - Parameters:
     ///   - sources: the given nodes' sums.
-    ///   - sum: may be one of them.
-    func run(_ sources: [UnsafePointer<Float>], count: Int, into sum: UnsafeMutablePointer<Float>) {
+    ///   - offset: where they begin in each source.
+    ///   - sum: may be in one of the sources.
+    func run(_ sources: [UnsafePointer<Float>], from offset: Int, count: Int, into sum: UnsafeMutablePointer<Float>) {
         for start in stride(from: 0, to: count, by: TreeSum.block) {
             let length = min(TreeSum.block, count - start)
             switch root {
             case .given(let place):
-                if sources[place] != UnsafePointer(sum) { copy(sources[place] + start, to: sum + start, count: length) }
+                let source = sources[place] + offset
+                if source != UnsafePointer(sum) { copy(source + start, to: sum + start, count: length) }
             case .sum(let left, let right):
-                let a = value(left, sources, start, length, level: 0)
-                let b = value(right, sources, start, length, level: 1)
+                let a = value(left, sources, offset + start, length, level: 0)
+                let b = value(right, sources, offset + start, length, level: 1)
                 add(a, b, into: sum + start, count: length)
             }
         }

@@ -14,6 +14,15 @@ extension CommandTests {
             "--set", "training={streams: 12, unroll: 16}",
         ]
 
+        /// A warm step with shards, of which a rank has one node or two: sums take their operands where they lie.
+        @Test(arguments: [2, 3], [false, true]) func shardsAllocateNothing(ranks: Int, tied: Bool) throws {
+            let output = try sandbox.succeed(
+                Self.model + ["--steps-only", "--json", "--set", "training.reproducible_shards=12"]
+                    + (tied ? ["--set", "model.tied=true", "--set", "model.embedding=64"] : []),
+                ranks: ranks)
+            #expect(try BenchReport(output).step.ownAllocationsPerStep == 0)
+        }
+
         /// Not how fast anything is, but that the figures belong together and the counts are right.
         @Test(arguments: [nil, 2]) func figuresAreConsistent(ranks: Int?) throws {
             let output = try sandbox.succeed(Self.model + ["--json"], ranks: ranks)
