@@ -3,7 +3,7 @@
 
 #include <stdatomic.h>
 
-// Floats of a matrix that is too large to stay in the second-level cache while the others are packed, until its first product.
+// Floats of a matrix that would not stay in the second-level cache until its first product, since others are packed after it.
 #define FAR (1L << 17)
 // The number of floats that justify another thread: a few microseconds of work.
 #define WORTH_PACKING (1L << 15)
@@ -27,7 +27,7 @@ static void pack_part(void *context, long part, long parts) {
     const packing *p = context;
     const long count = p->last - p->first;
     pack_panels(p, p->first + begin(count, parts, part), p->first + begin(count, parts, part + 1));
-    // Stores past the caches may arrive later than those that follow, such as the news that the panels are packed.
+    // Stores past the caches may arrive after later ones, such as the barrier that says the panels are packed.
     if (p->far) atomic_thread_fence(memory_order_seq_cst);
 }
 

@@ -21,6 +21,7 @@
 #define ALIASING 1024
 // Columns of c that justify copying such rows closer together, although the set has a way for each row of a tile.
 #define WORTH_COPYING 1024
+// Floats of a that a workspace holds.
 #define ROW_FLOATS (BLOCK_ROWS * (MOST_STEPS + 16))
 // Rows of a product that is limited by reading packed b.
 #define FEW_ROWS 36
@@ -136,8 +137,7 @@ static void multiply_steps(const lockstep_kernels *s, long m, long n, long k, co
         const long top = begin(m, blocks, i), after = begin(m, blocks, i + 1), rows = after - top;
         const long tiles = parts_of(rows, s->rows), rows_after = i + 1 < blocks ? begin(m, blocks, i + 2) - after : 0;
         block x = {a_transposed ? work->rows : a + top * a_stride, rows, a_stride, a_transposed};
-        if (a_transposed)
-            s->copy_to_slabs(a + top, a_stride, NULL, k, rows, work->rows);
+        if (a_transposed) s->copy_to_slabs(a + top, a_stride, NULL, k, rows, work->rows);
         else if (worth_copying(s, &x, (last - first) * panel, work)) x = copy(&x, k, work);
         coming later = coming_block(s, a + after, a_stride, k, a_transposed ? rows_after : 0, tiles * (last - first));
         for (long p = first; p < last; p++) {
@@ -170,6 +170,9 @@ typedef struct product {
 
 static const lockstep_slices whole = {.count = 1};
 
+// What becomes of c in the block of steps that begins with `step`.
+static enum old_c old_of(const product *p, long step) { return p->accumulate || step > 0 ? CONTINUED : REPLACED; }
+
 // A product of few rows is limited by reading b, and each follows another with the same b. So a panel passes through all blocks of
 // k at once, and the products go through the panels in opposite directions by turns: the last ones are still in the second cache.
 static void multiply_few(const product *p, long steps, long first, long last, workspace *work) {
@@ -183,7 +186,7 @@ static void multiply_few(const product *p, long steps, long first, long last, wo
         const float *after = p->c + next * panel;
         for (long step = 0; step < p->k; step += steps) {
             const long height = smaller(steps, p->k - step);
-            const enum old_c old = p->accumulate || step > 0 ? CONTINUED : REPLACED;
+            const enum old_c old = old_of(p, step);
             const block part = {x.a + step, x.rows, x.stride, false};
             if (most > 1 && (group + most) * panel <= p->n && end == group + most) {
                 s->wide[p->m](height, part.a, part.stride, p->b + group * panel * p->k + step * panel, panel * p->k,
@@ -213,7 +216,7 @@ static void multiply_packed_part(void *context, long part, long parts) {
     if (p->m <= FEW_ROWS) return multiply_few(p, steps, first, last, work);
     for (long step = 0; step < p->k; step += steps)
         multiply_steps(p->kernels, p->m, p->n, smaller(steps, p->k - step), p->a + step, p->a_stride, false, p->b, p->k, step,
-                       first, last, p->c, p->c_stride, p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
+                       first, last, p->c, p->c_stride, old_of(p, step), work);
 }
 
 bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k, const float *a, long a_stride,
@@ -227,7 +230,7 @@ bool lockstep_multiply_packed(const lockstep_kernels *s, long m, long n, long k,
 // - m: rows of each slice.
 static void multiply_block(const product *p, long m, long n, const float *a, const float *b, float *c, workspace *work) {
     const long most = most_steps(p->kernels, p->a_transposed), steps = block_steps(p->k, most), panel = 2 * p->kernels->lanes;
-    // Of panels packed at a time: alike, since a is read again for each of them.
+    // Columns packed at a time, in about equal rounds: each reads a again.
     const long parts = parts_of(n, PANEL_FLOATS / most), width = parts_of(parts_of(n, parts), panel) * panel;
     for (long j = 0; j < n; j += width) {
         const long columns = smaller(width, n - j), panels = lockstep_panel_count(p->kernels, columns);
@@ -240,8 +243,7 @@ static void multiply_block(const product *p, long m, long n, const float *a, con
                 const long first = slice * p->slices.stride;
                 const float *from = a + (p->a_transposed ? first + step * p->a_stride : first * p->a_stride + step);
                 multiply_steps(p->kernels, m, columns, height, from, p->a_stride, p->a_transposed, work->panels, height, 0, 0,
-                               panels, c + first * p->c_stride + j, p->c_stride,
-                               p->accumulate || step > 0 ? CONTINUED : REPLACED, work);
+                               panels, c + first * p->c_stride + j, p->c_stride, old_of(p, step), work);
             }
         }
     }

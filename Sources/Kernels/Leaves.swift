@@ -6,7 +6,7 @@ package struct Leaves {
     /// The leaves, counted in the table.
     package let range: Range<Int>
 
-    /// A table for up to so many rows, whose leaves the caller fills in.
+    /// An empty table with room for `mostRows` rows; the caller fills in the leaves.
     package init(_ count: Int, mostRows: Int) {
         begins = Integers(count: count + 1)
         rows = Integers(count: mostRows)
@@ -20,7 +20,7 @@ package struct Leaves {
     /// Values of four bytes that a table takes.
     package static func values(_ count: Int, rows: Double) -> Double { Double(count + 1) + rows }
 
-    /// Shards side by side in a time-major matrix [steps, batch]: of each time step, `width` neighbouring rows are a leaf's.
+    /// Shards, as `ShardRows` has them, of which each is a leaf.
     package init(_ count: Int, steps: Int, width: Int, batch: Int) {
         self.init(count, mostRows: count * steps * width)
         fill(steps: steps, width: width, batch: batch)
@@ -50,11 +50,11 @@ package struct Leaves {
     /// As `init(_:steps:width:batch:)`, in the memory at hand.
     package func fill(steps: Int, width: Int, batch: Int) {
         fill { leaf, append in
-            for row in stride(from: leaf * width, to: steps * batch, by: batch) { (row..<row + width).forEach(append) }
+            ShardRows(shards: leaf..<leaf + 1, steps: steps, width: width, batch: batch).forEach(append)
         }
     }
 
-    /// Leaves of so many rows each, one after another.
+    /// Leaves of `count` rows each, one after another.
     package func fill(rows count: Int) {
         fill { leaf, append in (leaf * count..<(leaf + 1) * count).forEach(append) }
     }

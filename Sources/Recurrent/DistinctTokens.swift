@@ -16,7 +16,7 @@ final class DistinctTokens {
     /// Of each row its token's number in this order, which is at most the row's own, [T*B].
     private let numbers: Integers
     private var rows = 0
-    /// Of each token of the text or shard that is being read its first row, [V]; -1 for the others.
+    /// While a chunk or shard is read: the first row of each of its tokens, [V]; -1 for the others.
     private let firstRows: Integers
 
     /// Whether the lowest layer of a model can read them.

@@ -151,22 +151,6 @@ package final class GradientSums {
     }
 }
 
-/// Places in a chunk [T*B] of the rows of some shards: one shard after another, in each by time, then stream.
-struct ShardRows: RandomAccessCollection {
-    let shards: Range<Int>
-    let steps: Int  // T
-    let width: Int
-    let batch: Int  // B
-
-    var startIndex: Int { 0 }
-    var endIndex: Int { shards.count * steps * width }
-
-    subscript(place: Int) -> Int {
-        let (shard, step) = (shards.lowerBound + place / (steps * width), place / width % steps)
-        return step * batch + shard * width + place % width
-    }
-}
-
 /// A layer's gradients, one of each parameter for each node.
 struct LayerGradients {
     private let sums: GradientSums

@@ -1,4 +1,3 @@
-import Foundation
 import TestSupport
 import Testing
 
@@ -13,15 +12,6 @@ extension CommandTests {
             "--set", "model={cell: lstm, layers: 2, embedding: 40, hidden: 64, dropout: 0.2}",
             "--set", "training={streams: 12, unroll: 16}",
         ]
-
-        /// A warm step with shards, of which a rank has one node or two: sums take their operands where they lie.
-        @Test(arguments: [2, 3], [false, true]) func shardsAllocateNothing(ranks: Int, tied: Bool) throws {
-            let output = try sandbox.succeed(
-                Self.model + ["--steps-only", "--json", "--set", "training.reproducible_shards=12"]
-                    + (tied ? ["--set", "model.tied=true", "--set", "model.embedding=64"] : []),
-                ranks: ranks)
-            #expect(try BenchReport(output).step.ownAllocationsPerStep == 0)
-        }
 
         /// Not how fast anything is, but that the figures belong together and the counts are right.
         @Test(arguments: [nil, 2]) func figuresAreConsistent(ranks: Int?) throws {
@@ -129,14 +119,26 @@ extension CommandTests {
         }
 
         /// Data between machines moves from and to the same buffers in every step.
-        @Test(arguments: ["wire: float32", "wire: bfloat16", "overlap: false", "sparse: false"])
-        func severalMachinesAllocateNothing(exchange: String) throws {
+        @Test(arguments: [
+            "exchange={wire: float32}", "exchange={wire: bfloat16}", "exchange={overlap: false}", "exchange={sparse: false}",
+            "training.reproducible_shards=12",
+        ])
+        func severalMachinesAllocateNothing(setting: String) throws {
             let outcome = try Launch.mpirun(
                 ranks: 2, Launch.product("lockstep"),
-                Self.model + ["--steps-only", "--json", "--set", "exchange={\(exchange)}"],
+                Self.model + ["--steps-only", "--json", "--set", setting],
                 environment: ["LOCKSTEP_RANKS_PER_MACHINE": "1"], folder: sandbox.folder)
             try #require(outcome.status == 0, "\(outcome.errors)")
             #expect(try BenchReport(outcome.output).step.ownAllocationsPerStep == 0)
+        }
+
+        /// A warm step with shards, of which a rank has one node or two: sums take their operands where they lie.
+        @Test(arguments: [2, 3], [false, true]) func shardsAllocateNothing(ranks: Int, tied: Bool) throws {
+            let output = try sandbox.succeed(
+                Self.model + ["--steps-only", "--json", "--set", "training.reproducible_shards=12"]
+                    + (tied ? ["--set", "model.tied=true", "--set", "model.embedding=64"] : []),
+                ranks: ranks)
+            #expect(try BenchReport(output).step.ownAllocationsPerStep == 0)
         }
 
         @Test func textForPeople() throws {
@@ -198,109 +200,5 @@ extension CommandTests {
             #expect(outcome.status == 64)
             #expect(outcome.errors.contains("fewer streams than ranks"), "\(outcome.errors)")
         }
-    }
-}
-
-/// Some of what `bench --json` prints.
-private struct BenchReport: Decodable {
-    struct Splits: Decodable {
-        struct Point: Decodable {
-            let cores: Int
-            let streams: Double?
-            let units: Double
-        }
-        let measuredStreams: Double?
-        let measuredUnits: Double
-        let meetingSeconds: Double
-        let meetingsPerStep: Int
-        let points: [Point]
-    }
-    let splits: Splits?
-    struct Hardware: Decodable {
-        let ranks: Int
-        let machines: Int
-        let peakPerCore: Double
-        let cachedProductPerCore: Double
-    }
-    struct Step: Decodable {
-        let measured: Int
-        let tokens: Int
-        let medianSeconds: Double
-        let bestSeconds: Double
-        let meanSeconds: Double
-        let tokensPerSecond: Double
-        let productOperations: Int
-        let operationsPerSecond: Double
-        let shareOfPeak: Double
-        let shareOfCachedProduct: Double
-        let tokensPerSecondAtPeak: Double
-        let allocationsPerStep: Double?
-        let ownAllocationsPerStep: Double?
-        let peakMemoryBytes: Int?
-        let secondsToFirstStep: Double?
-        let medianSecondsAlone: Double?
-        let bestSecondsAlone: Double?
-        let efficiency: Double?
-        let efficiencyOfBest: Double?
-    }
-    struct Phase: Decodable {
-        let name: String
-        let meanSeconds: Double
-        let productOperations: Int
-        let operationsPerSecond: Double?
-    }
-    struct Rank: Decodable {
-        let rank: Int
-        let streams: Int
-        let meanStepSeconds: Double
-        let computeSeconds: Double
-    }
-    struct Exchange: Decodable {
-        struct Sum: Decodable {
-            let bytes: Int
-            let modelSeconds: Double
-        }
-        struct Check: Decodable {
-            let predictedSeconds: Double
-            let measuredSeconds: Double
-            let error: Double
-        }
-        let gradientBytes: Int
-        let sentBytes: Int
-        let stepsShareMemory: Bool
-        let sums: [Sum]
-        let check: Check
-    }
-    struct Scaling: Decodable {
-        struct Point: Decodable {
-            let machines: Int
-            let stepSeconds: Double
-            let sentBytes: Int
-            let efficiency: Double
-        }
-        let machineSeconds: Double
-        let points: [Point]
-    }
-    struct Inference: Decodable {
-        let weightBytes: Int
-        let boundTokensPerSecond: Double
-        let evaluationTokensPerSecond: Double
-        let evaluationShare: Double
-        let generationTokensPerSecond: Double
-        let generationShare: Double
-    }
-    let hardware: Hardware
-    let step: Step
-    let phases: [Phase]
-    let ranks: [Rank]
-    let slowestRank: Int
-    let exchange: Exchange?
-    let scaling: [Scaling]
-    let inference: Inference?
-
-    init(_ json: String) throws {
-        let decoder = JSONDecoder()
-        decoder.keyDecodingStrategy = .convertFromSnakeCase
-        self = try decoder.decode(BenchReport.self, from: Data(json.utf8))
     }
 }

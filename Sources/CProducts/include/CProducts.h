@@ -41,8 +41,8 @@ void lockstep_pack(const lockstep_kernels *kernels, const float *b, long b_strid
                    long first, long last, float *packed);
 
 // c = a b, or c += a b: a [m, k], b [k, n] packed, c [m, n]. n and k >= 1.
-// If products of few rows with the same b follow each other, they should go through it backwards by turns: each then finds the
-// panels that the one before it read last in the second cache.
+// Products of few rows that follow each other with the same b should alternate `backwards`: each then begins with the panels that
+// the one before it read last, which are still in the second cache.
 // Returns false if a thread's workspace (2 MiB, allocated at its first product) cannot be allocated.
 bool lockstep_multiply_packed(const lockstep_kernels *kernels, long m, long n, long k, const float *a, long a_stride,
                               const float *packed, float *c, long c_stride, bool accumulate, bool backwards);
