@@ -93,6 +93,9 @@ package struct Matrix {
         self.stride = stride ?? columns
     }
 
+    /// The distance between rows of `columns` floats if each row begins with a cache line, as a `Buffer` does.
+    package static func alignedStride(_ columns: Int) -> Int { (columns + 15) & ~15 }
+
     @inlinable
     package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }
 

@@ -52,7 +52,7 @@ final class ClusterWorkspace {
     let hiddenGradient: Buffer  // [rows, H]
     let projected: Buffer  // [rows, P]
     let projectedGradient: Buffer  // [rows, P]
-    let logits: Buffer  // [rows, C]
+    let logits: Buffer  // [rows, C], each row from a cache line on
     /// With shards: sums of right children, of all of a cluster's gradients.
     let partial: [Buffer]
 
@@ -65,7 +65,7 @@ final class ClusterWorkspace {
                 let rows = shape.blockRows(chunk)
                 hidden = max(hidden, rows * h)
                 if shape.isTail { projected = max(projected, rows * shape.inputs) }
-                logits = max(logits, rows * shape.classes)
+                logits = max(logits, rows * Matrix.alignedStride(shape.classes))
                 gradient = max(gradient, shape.names.reduce(0) { $0 + $1.shape.reduce(1, *) })
             }
             levels = chunk.training ? chunk.partialSums : 0

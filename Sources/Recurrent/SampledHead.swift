@@ -48,7 +48,7 @@ final class SampledHead: Head {
         plan.touched = 2 * most
         plan.packed = 0
         let blockRows = SoftmaxHead.blockRows(rows: rows, vocabulary: k)
-        plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + k + 1))
+        plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + Matrix.alignedStride(k) + 1))
         plan.values += Double(most + model.vocabulary + 2 * most) + Double((1 + chunk.partialSums) * most * (h + 1))
         return plan
     }
@@ -67,15 +67,15 @@ final class SampledHead: Head {
         let (h, k, most) = (weights.columns, softmax.samples, chunk.rows + softmax.samples)
         blockRows = SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: k)
         var buffers: [Buffer] = []
-        func matrix(_ rows: Int, _ columns: Int) -> Matrix {
-            buffers.append(Buffer(count: rows * columns))
-            return Matrix(buffers.last!.base, rows: rows, columns: columns)
+        func matrix(_ rows: Int, _ columns: Int, stride: Int? = nil) -> Matrix {
+            buffers.append(Buffer(count: rows * (stride ?? columns)))
+            return Matrix(buffers.last!.base, rows: rows, columns: columns, stride: stride)
         }
         sampleWeights = matrix(k, h)
         sampleOffsets = matrix(1, k)
         hidden = matrix(blockRows, h)
         hiddenGradient = matrix(blockRows, h)
-        scores = matrix(blockRows, k)
+        scores = matrix(blockRows, k, stride: Matrix.alignedStride(k))
         sampleGradients = matrix(k, h)
         sampleBiasGradients = matrix(1, k)
         compact = (0...chunk.partialSums).map { _ in matrix(most, h + 1) }

@@ -47,8 +47,8 @@ final class SoftmaxCluster {
         }
         blockRows = shape.blockRows(chunk)
         product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, transposed: true, accumulate: false,
-            packing: chunk.packers.packing)
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, outputStride: Matrix.alignedStride(weights.rows),
+            transposed: true, accumulate: false, packing: chunk.packers.packing)
         projectionProduct = try projection.map { [blockRows] in
             try PackedProduct(rows: blockRows, inputs: $0.columns, outputs: $0.rows, transposed: true, accumulate: false,
                 packing: chunk.packers.packing)
@@ -98,7 +98,8 @@ final class SoftmaxCluster {
             }
             let block = Block(
                 first: first, hidden: gathered, projected: try project(gathered),
-                logits: Matrix(workspace.logits.base, rows: gathered.rows, columns: weights.rows))
+                logits: Matrix(
+                    workspace.logits.base, rows: gathered.rows, columns: weights.rows, stride: Matrix.alignedStride(weights.rows)))
             try product.run(block.projected.base, into: block.logits.base, rows: gathered.rows)
             clock.enter(.softmax)
             try body(block)

@@ -12,7 +12,7 @@ final class SoftmaxHead: Head {
     /// With shards: the rows in their order, and what their sums need.
     private let shards: SoftmaxShards?
     private let product: SlicedProduct  // [blockRows, H] x W^T, this rank's tokens
-    private let logits: Buffer  // [blockRows, V]
+    private let logits: Buffer  // [blockRows, V], each row from a cache line on
     let team: Team
     let losses: Buffer  // of each row, [T*B, 2], as numbers in double precision; empty for a rank by itself
     let blockRows: Int
@@ -47,8 +47,8 @@ final class SoftmaxHead: Head {
         plan.values = logits
         guard logits < 0x1p54 else { return plan }  // too much to be allocated
         let blockRows = blockRows(rows: rows, vocabulary: v)
-        plan.values = Double(blockRows * v)
-        plan.shared = Double(blockRows * v)
+        plan.values = Double(blockRows * Matrix.alignedStride(v))
+        plan.shared = plan.values
         if chunk.training, !chunk.team.isAlone {
             plan.shared += 2 * chunk.values
             plan.values += 2 * chunk.values
@@ -70,9 +70,9 @@ final class SoftmaxHead: Head {
         blockRows = SoftmaxHead.blockRows(rows: chunk.rows, vocabulary: weights.rows)
         team = chunk.team
         product = try SlicedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: chunk.team.slices(ofBlocks: 1, width: weights.rows), transposed: true,
-            accumulate: false, packing: chunk.packers.packing)
-        logits = try chunk.team.buffer(count: blockRows * weights.rows)
+            rows: blockRows, inputs: weights.columns, outputs: chunk.team.slices(ofBlocks: 1, width: weights.rows),
+            outputStride: Matrix.alignedStride(weights.rows), transposed: true, accumulate: false, packing: chunk.packers.packing)
+        logits = try chunk.team.buffer(count: blockRows * Matrix.alignedStride(weights.rows))
         losses = chunk.training && !chunk.team.isAlone ? try chunk.team.buffer(count: 2 * chunk.rows) : Buffer(count: 0)
         shards =
             if let sums, sums.isSharded {
@@ -90,7 +90,8 @@ final class SoftmaxHead: Head {
     /// Calls `body(first row, W h [n, V])` for the rows of `hidden` [N, H] in blocks, without the bias.
     func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
-            let block = Matrix(logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary)
+            let block = Matrix(
+                logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary, stride: Matrix.alignedStride(vocabulary))
             clock.enter(.output)
             try product.run(hidden.row(first), into: block.base, rows: block.rows)
             clock.enter(.softmax)
