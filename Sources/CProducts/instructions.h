@@ -17,6 +17,6 @@
         TEXT(name), LANES, ROWS, STEPS,                                                                                         \
         {{ALL(shared_narrow), ALL(shared_whole)}, {ALL(alone_narrow), ALL(alone_whole)}, {ALL(slab_narrow), ALL(slab_whole)}}, \
         FEW, {1, 4, 2, 2}, WIDE, {pack_put_near, pack_put_far},                                                                  \
-        {pack_transposed_put_near, pack_transposed_put_far}, copy_to_slabs, CELLS, SOFTMAX, mask};
+        {pack_transposed_put_near, pack_transposed_put_far}, copy_to_slabs, add_rows, CELLS, SOFTMAX, mask};
 #define KERNELS(name) KERNELS_(name)
 KERNELS(NAME)

@@ -56,6 +56,8 @@ struct lockstep_kernels {
     // Copies k steps of a, stored as [.., rows], to slabs, one for each tile, in which the rows of a step are adjacent: the first
     // ones, or those that `steps` lists.
     void (*copy_to_slabs)(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs);
+    // Adds the rows of a panel, `width` columns of whole vectors, to rows `to_stride` apart.
+    void (*add_rows)(float *to, long to_stride, const float *from, long width, long rows);
     lockstep_cells cells;
     lockstep_softmax softmax;
     lockstep_mask *mask;

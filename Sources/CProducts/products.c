@@ -86,7 +86,8 @@ typedef struct block {
 } block;
 
 static bool worth_copying(const lockstep_kernels *s, const block *x, long columns, const workspace *work) {
-    return x->stride % ALIASING == 0 && x->rows > 4 && (work->ways < s->rows || columns > WORTH_COPYING);
+    const long rows = parts_of(x->rows, parts_of(x->rows, s->rows));  // of its largest tile
+    return x->stride % ALIASING == 0 && x->rows > 4 && (work->ways < rows || columns > WORTH_COPYING);
 }
 
 static block copy(const block *x, long k, workspace *work) {

@@ -158,6 +158,12 @@ PACK(pack, put_far)
 PACK(pack_transposed, put_near)
 PACK(pack_transposed, put_far)
 
+static void add_rows(float *to, long to_stride, const float *from, long width, long rows) {
+    for (long i = 0; i < rows; i++)
+        for (long j = 0; j < width; j += LANES)
+            *(unaligned_vector *)(to + i * to_stride + j) += *(const vector *)(from + i * width + j);
+}
+
 static void copy_to_slabs(const float *a, long a_stride, const int32_t *steps, long k, long rows, float *slabs) {
     const long tiles = parts_of(rows, ROWS), ahead = 8;
     long counts[BLOCK_ROWS / ROWS];

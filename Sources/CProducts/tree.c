@@ -79,8 +79,7 @@ static void node(const unit *u, long first, long count, float *to, long stride, 
         return;
     }
     node(u, first + left, right, partial, u->width, partial + BLOCK_ROWS * WIDEST_PANEL);
-    for (long i = 0; i < u->rows; i++)
-        for (long j = 0; j < u->width; j++) to[i * stride + j] += partial[i * u->width + j];
+    u->kernels->add_rows(to, stride, partial, u->width, u->rows);
 }
 
 typedef struct product {
