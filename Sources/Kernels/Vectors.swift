@@ -77,7 +77,7 @@ package struct VectorsError: DiagnosedError {
         let reason =
             Vectors(rawValue: found) == nil ? "no instruction set of that name" : "this processor does not have these instructions"
         return Diagnosis(
-            reason, location: VectorsError.variable, expected: Vectors.available.map(\.rawValue).joined(separator: " or "),
+            reason, location: VectorsError.variable, expected: alternatives(Vectors.available.map(\.rawValue)),
             found: found, remedy: "unset \(VectorsError.variable), and lockstep uses the fastest")
     }
 }

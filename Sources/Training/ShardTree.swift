@@ -71,8 +71,8 @@ package enum ShardError: DiagnosedError, Equatable {
         case .unequalRanks(let shards, let ranks):
             Diagnosis(
                 "the ranks cannot have equal numbers of shards", location: "training.reproducible_shards",
-                expected: "\(divisors(of: shards)) ranks for \(shards) shards", found: "\(ranks)",
-                remedy: "start one of these numbers of ranks, or start a new run with a multiple of \(ranks) shards")
+                expected: shards == 1 ? "1 rank for 1 shard" : "\(divisors(of: shards)) ranks for \(shards) shards", found: "\(ranks)",
+                remedy: "start \(shards == 1 ? "one rank" : "one of these numbers of ranks"), or start a new run with a multiple of \(ranks) shards")
         case .unequalTeams(let shards, let teams):
             Diagnosis(
                 "the teams of ranks that share units cannot have equal numbers of shards", location: "training.reproducible_shards",

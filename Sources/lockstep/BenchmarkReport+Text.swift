@@ -53,13 +53,16 @@ extension BenchmarkReport {
             ["step", "\(model.streams) x \(model.unroll) tokens: median \(milliseconds(step.medianSeconds)) ms of \(step.measured), best \(milliseconds(step.bestSeconds)) ms"],
             ["speed", "\(Formatting.count(Int(step.tokensPerSecond.rounded()))) tokens/s"],
             ["arithmetic", "\(giga(Double(step.productOperations))) GFLOP per step in products, \(giga(step.operationsPerSecond)) GFLOP/s, \(percent(step.shareOfPeak)) of the peak, \(percent(step.shareOfCachedProduct)) of the cached product's rate"],
-            ["limit", "\(Formatting.rate(step.tokensPerSecondAtPeak)) tokens/s, if all cores computed these products at their peak"],
+            ["limit", "\(Formatting.rate(step.tokensPerSecondAtPeak)) tokens/s, if the ranks' cores computed only these products, at their peak"],
             ["exchange + update", "\(percent(step.shareOfExchangeAndUpdate)) of the step"],
         ]
         if let alone = step.medianSecondsAlone, let efficiency = step.efficiency, let best = step.efficiencyOfBest {
             rows.append(["efficiency", "\(percent(efficiency)), \(percent(best)) of the best steps: rank 0 alone takes \(milliseconds(alone)) ms for its streams, \(milliseconds(step.bestSecondsAlone!)) ms at best"])
         }
-        let allocations = step.allocationsPerStep.map { "\(Formatting.fixed($0, decimals: 1)) per step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!))), of which \(Formatting.fixed(step.ownAllocationsPerStep!, decimals: 1)) by lockstep itself, the others in MPI" }
+        let allocations = step.allocationsPerStep.map { count in
+            let own = hardware.ranks > 1 ? ", of which \(Formatting.fixed(step.ownAllocationsPerStep!, decimals: 1)) by lockstep itself, the others in MPI" : ""
+            return "\(Formatting.fixed(count, decimals: 1)) per step, \(Formatting.bytes(Int(step.allocatedBytesPerStep!)))\(own)"
+        }
         rows.append(["allocations", allocations ?? "not counted on this platform"])
         if let memory = step.peakMemoryBytes { rows.append(["memory used", "\(Formatting.bytes(memory)) by one rank at most"]) }
         if let seconds = step.secondsToFirstStep {

@@ -106,7 +106,7 @@ final class Verification {
             let (expected, found) = (try first.loss(step + 1), try next.loss(step + 1))
             var trial = Trial("next step, other ranks", next, against: first.name)
             trial.passed = abs(found - expected) <= Verification.tolerance * abs(expected)
-            trial.result = "loss of step \(step + 1) \(found), expected \(expected) within \(Verification.tolerance)"
+            trial.result = "loss of step \(step + 1): \(found), expected \(expected) within \(Verification.tolerance)"
             trials.append(trial)
             try Folder.remove(next.folder)
         }
