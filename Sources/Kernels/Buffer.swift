@@ -22,6 +22,9 @@ package final class Buffer {
     /// Floats after the last one that may be read: the rest of a vector.
     package static let slack = 8
 
+    /// `count` floats, rounded up to whole cache lines: what follows them begins with a line, as the buffer does.
+    package static func wholeLines(_ count: Int) -> Int { (count + 15) & ~15 }
+
     package init(count: Int) {
         precondition(count >= 0)
         self.count = count
@@ -92,9 +95,6 @@ package struct Matrix {
         self.columns = columns
         self.stride = stride ?? columns
     }
-
-    /// The distance between rows of `columns` floats if each row begins with a cache line, as a `Buffer` does.
-    package static func alignedStride(_ columns: Int) -> Int { (columns + 15) & ~15 }
 
     @inlinable
     package func row(_ index: Int) -> UnsafeMutablePointer<Float> { base + index * stride }

@@ -65,7 +65,7 @@ final class ClusterWorkspace {
                 let rows = shape.blockRows(chunk)
                 hidden = max(hidden, rows * h)
                 if shape.isTail { projected = max(projected, rows * shape.inputs) }
-                logits = max(logits, rows * Matrix.alignedStride(shape.classes))
+                logits = max(logits, rows * Buffer.wholeLines(shape.classes))
                 gradient = max(gradient, shape.names.reduce(0) { $0 + $1.shape.reduce(1, *) })
             }
             levels = chunk.training ? chunk.partialSums : 0

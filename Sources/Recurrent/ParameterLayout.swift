@@ -57,7 +57,7 @@ package struct ParameterLayout: Sendable, Equatable {
                     dense = dense ?? offset
                 }
                 entries.append(entry)
-                offset = (offset + entry.count + 15) & ~15
+                offset = Buffer.wholeLines(offset + entry.count)
             }
             groups.append(Group(entries: first..<entries.count, range: start..<offset, dense: start..<(dense ?? offset)))
         }

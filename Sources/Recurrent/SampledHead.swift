@@ -48,7 +48,7 @@ final class SampledHead: Head {
         plan.touched = 2 * most
         plan.packed = 0
         let blockRows = SoftmaxHead.blockRows(rows: rows, vocabulary: k)
-        plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + Matrix.alignedStride(k) + 1))
+        plan.values = NoiseSamples.values(softmax) + Double(2 * (k * h + k)) + Double(blockRows * (2 * h + Buffer.wholeLines(k) + 1))
         plan.values += Double(most + model.vocabulary + 2 * most) + Double((1 + chunk.partialSums) * most * (h + 1))
         return plan
     }
@@ -75,7 +75,7 @@ final class SampledHead: Head {
         sampleOffsets = matrix(1, k)
         hidden = matrix(blockRows, h)
         hiddenGradient = matrix(blockRows, h)
-        scores = matrix(blockRows, k, stride: Matrix.alignedStride(k))
+        scores = matrix(blockRows, k, stride: Buffer.wholeLines(k))
         sampleGradients = matrix(k, h)
         sampleBiasGradients = matrix(1, k)
         compact = (0...chunk.partialSums).map { _ in matrix(most, h + 1) }

@@ -47,7 +47,7 @@ final class SoftmaxCluster {
         }
         blockRows = shape.blockRows(chunk)
         product = try PackedProduct(
-            rows: blockRows, inputs: weights.columns, outputs: weights.rows, outputStride: Matrix.alignedStride(weights.rows),
+            rows: blockRows, inputs: weights.columns, outputs: weights.rows, outputStride: Buffer.wholeLines(weights.rows),
             transposed: true, accumulate: false, packing: chunk.packers.packing)
         projectionProduct = try projection.map { [blockRows] in
             try PackedProduct(rows: blockRows, inputs: $0.columns, outputs: $0.rows, transposed: true, accumulate: false,
@@ -99,7 +99,7 @@ final class SoftmaxCluster {
             let block = Block(
                 first: first, hidden: gathered, projected: try project(gathered),
                 logits: Matrix(
-                    workspace.logits.base, rows: gathered.rows, columns: weights.rows, stride: Matrix.alignedStride(weights.rows)))
+                    workspace.logits.base, rows: gathered.rows, columns: weights.rows, stride: Buffer.wholeLines(weights.rows)))
             try product.run(block.projected.base, into: block.logits.base, rows: gathered.rows)
             clock.enter(.softmax)
             try body(block)

@@ -47,7 +47,7 @@ final class SoftmaxHead: Head {
         plan.values = logits
         guard logits < 0x1p54 else { return plan }  // too much to be allocated
         let blockRows = blockRows(rows: rows, vocabulary: v)
-        plan.values = Double(blockRows * Matrix.alignedStride(v))
+        plan.values = Double(blockRows * Buffer.wholeLines(v))
         plan.shared = plan.values
         if chunk.training, !chunk.team.isAlone {
             plan.shared += 2 * chunk.values
@@ -71,8 +71,8 @@ final class SoftmaxHead: Head {
         team = chunk.team
         product = try SlicedProduct(
             rows: blockRows, inputs: weights.columns, outputs: chunk.team.slices(ofBlocks: 1, width: weights.rows),
-            outputStride: Matrix.alignedStride(weights.rows), transposed: true, accumulate: false, packing: chunk.packers.packing)
-        logits = try chunk.team.buffer(count: blockRows * Matrix.alignedStride(weights.rows))
+            outputStride: Buffer.wholeLines(weights.rows), transposed: true, accumulate: false, packing: chunk.packers.packing)
+        logits = try chunk.team.buffer(count: blockRows * Buffer.wholeLines(weights.rows))
         losses = chunk.training && !chunk.team.isAlone ? try chunk.team.buffer(count: 2 * chunk.rows) : Buffer(count: 0)
         shards =
             if let sums, sums.isSharded {
@@ -91,7 +91,7 @@ final class SoftmaxHead: Head {
     func forEachBlock(_ hidden: Matrix, _ body: (_ first: Int, _ logits: Matrix) throws -> Void) throws {
         for first in stride(from: 0, to: hidden.rows, by: blockRows) {
             let block = Matrix(
-                logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary, stride: Matrix.alignedStride(vocabulary))
+                logits.base, rows: min(blockRows, hidden.rows - first), columns: vocabulary, stride: Buffer.wholeLines(vocabulary))
             clock.enter(.output)
             try product.run(hidden.row(first), into: block.base, rows: block.rows)
             clock.enter(.softmax)

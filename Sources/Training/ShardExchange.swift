@@ -148,7 +148,7 @@ final class ShardExchange: GradientExchange {
 
     /// Floats of a node's sums: the parameters, and with tied weights the embedding's share apart.
     private static func nodeLength(_ model: ModelConfiguration) -> Int {
-        ParameterLayout(model).count + (model.tied ? (model.vocabulary * model.embedding + 15) & ~15 : 0)
+        ParameterLayout(model).count + (model.tied ? Buffer.wholeLines(model.vocabulary * model.embedding) : 0)
     }
 
     /// The rows of the embedding that are summed one by one.

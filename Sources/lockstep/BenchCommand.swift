@@ -13,7 +13,7 @@ struct BenchCommand: JobCommand {
         abstract: "Measure training speed, alone or on all ranks of mpirun.",
         discussion: """
             Trains the model of the configuration for some steps, on the training part of --data or else on random tokens, and shows where the time goes: for each phase, in \
-            operations of products per second and as a share of the cores' peak, and for each rank, in computing, waiting and \
+            operations per second and as a share of the cores' peak, and for each rank, in computing, waiting and \
             exchange. Then it measures sums over ranks, predicts the efficiency on more machines, and measures evaluation \
             and generation with one stream. Nothing is saved. docs/scaling.md explains every figure.
 
