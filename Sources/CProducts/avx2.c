@@ -6,6 +6,7 @@
 #define LANES 8
 #define ROWS 6
 #define STEPS 384
+#define AHEAD 0
 #define STRETCH 32
 #define FIRST(n) _mm256_cmpgt_epi32(_mm256_set1_epi32((int)(n)), _mm256_setr_epi32(0, 1, 2, 3, 4, 5, 6, 7))
 #define LOAD_FIRST(from, n) (vector)_mm256_maskload_ps(from, FIRST(n))

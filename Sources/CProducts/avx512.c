@@ -7,6 +7,7 @@
 #define LANES 16
 #define ROWS 12
 #define STEPS 768
+#define AHEAD 1024
 #define STRETCH 8
 #define LOAD_FIRST(from, n) (vector)_mm512_maskz_loadu_ps((__mmask16)((1u << (n)) - 1), from)
 #define STORE_FIRST(to, n, v) _mm512_mask_storeu_ps(to, (__mmask16)((1u << (n)) - 1), (__m512)(v))

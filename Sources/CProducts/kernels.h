@@ -16,13 +16,13 @@
 enum old_c { REPLACED, CONTINUED, ADDED };
 
 // Where a tile's rows are, and what it fetches to the second cache meanwhile.
-//   SHARED    in place; at each step a piece of what the tiles of its panel fetch together
-//   ALONE     in place; nothing: the only tile of its panel already reads it as fast as it comes
-//   SLAB      in a slab; a few pieces between two stretches of steps
-enum kind { SHARED, ALONE, SLAB, KINDS };
+//   SHARED    in place; a piece at each step: a few tiles together fetch a whole panel
+//   PLAIN     in place; a few pieces between two stretches of steps, or none
+//   SLAB      in a slab; the same
+enum kind { SHARED, PLAIN, SLAB, KINDS };
 
-// What a tile fetches to the second cache: `count` pieces as wide as a panel, `step` floats apart. A SHARED one fetches one at each
-// step, whatever the count.
+// What a tile fetches to the second cache: `count` pieces as wide as a panel, `step` floats apart. A SHARED one fetches a cache line at
+// each step, whatever the count. A tile of several panels fetches these themselves, `step` floats ahead, for the first cache.
 typedef struct fetched {
     const float *from;
     long step, count;
@@ -100,6 +100,9 @@ extern const lockstep_kernels lockstep_portable;
 #if defined(__x86_64__)
 extern const lockstep_kernels lockstep_avx2, lockstep_avx512;
 #endif
+
+// How far ahead a tile of several panels fetches these, in floats; 0 if this processor alone is better at it.
+long reach(void);
 
 // The rounding mode of this thread, and its treatment of denormal numbers.
 uint64_t floating_point_mode(void);

@@ -4,5 +4,6 @@
 #define LANES 8
 #define ROWS 6
 #define STEPS 384
+#define AHEAD 0
 #define STRETCH 32
 #include "instructions.h"

@@ -23,6 +23,15 @@ const lockstep_cells *lockstep_cells_of(const lockstep_kernels *kernels) { retur
 const lockstep_softmax *lockstep_softmax_of(const lockstep_kernels *kernels) { return &kernels->softmax; }
 lockstep_mask *lockstep_mask_of(const lockstep_kernels *kernels) { return kernels->mask; }
 
+long reach(void) {
+#if defined(__x86_64__)
+    // Measured on a Xeon (Sapphire Rapids), and on an EPYC (Zen 4), which reads weights up to twice as fast without fetching.
+    return __builtin_cpu_is("intel") ? 1024 : 0;
+#else
+    return 0;
+#endif
+}
+
 uint64_t floating_point_mode(void) {
 #if defined(__x86_64__)
     return _mm_getcsr() & ~0x3Fu;  // without the exceptions that have occurred

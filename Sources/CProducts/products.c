@@ -23,6 +23,8 @@
 #define WORTH_COPYING 1024
 // Floats of a that a workspace holds.
 #define ROW_FLOATS (BLOCK_ROWS * (MOST_STEPS + 16))
+// Tiles of a panel that fetch the next one a little at each step. More of them have so little to fetch that they do it between stretches.
+#define MOST_SHARED 8
 // Rows of a product that is limited by reading packed b.
 #define FEW_ROWS 36
 
@@ -103,16 +105,19 @@ static block copy(const block *x, long k, workspace *work) {
 //   later      what comes after this block in slabs
 static void multiply_panel(const lockstep_kernels *s, const block *x, long k, const float *b, long columns, float *c, long c_stride,
                            enum old_c old, const float *after, const float *following, coming *later) {
-    const long width = width_of(s, columns), tiles = parts_of(x->rows, s->rows), share = width / tiles;
-    tile_function *const *functions = s->tiles[x->slabs ? SLAB : tiles > 1 ? SHARED : ALONE][width == 2 * s->lanes];
-    // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting. A tile that is
-    // alone already fetches what it can.
-    fetched ahead = {following, share, k};
-    for (long t = 0; t < tiles; t++, ahead.from += k * share) {
+    const long width = width_of(s, columns), tiles = parts_of(x->rows, s->rows);
+    const enum kind kind = x->slabs ? SLAB : tiles > 1 && tiles <= MOST_SHARED ? SHARED : PLAIN;
+    tile_function *const *functions = s->tiles[kind][width == 2 * s->lanes];
+    for (long t = 0; t < tiles; t++) {
         const long i = begin(x->rows, tiles, t), count = begin(x->rows, tiles, t + 1) - i;
+        const long line = begin(k, tiles, t), lines = begin(k, tiles, t + 1) - line;
         const float *tile = x->slabs ? x->a + t * k * s->lanes : x->a + i * x->stride;
-        // Panels of a block in slabs were packed just before; the block's successor is what lies far away.
+        // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting. A tile that
+        // is alone already reads its own as fast as it comes. Panels of a block in slabs were packed just before; the block's successor
+        // is what lies far away.
+        fetched ahead = {0};
         if (x->slabs) ahead = take(later);
+        else if (tiles > 1) ahead = (fetched){following + line * width, kind == SHARED ? parts_of(width, tiles) : width, lines};
         float *to = c + i * c_stride;
         const float *next = t + 1 < tiles ? to + count * c_stride : after;
         if (columns == width) {
@@ -191,7 +196,7 @@ static void multiply_few(const product *p, long steps, long first, long last, wo
             const block part = {x.a + step, x.rows, x.stride, false};
             if (most > 1 && (group + most) * panel <= p->n && end == group + most) {
                 s->wide[p->m](height, part.a, part.stride, p->b + group * panel * p->k + step * panel, panel * p->k,
-                              p->c + group * panel, p->c_stride, old, after, (fetched){0});
+                              p->c + group * panel, p->c_stride, old, after, (fetched){.step = reach()});
                 continue;
             }
             for (long q = group; q < end; q++) {

@@ -2,15 +2,21 @@
 // Written once for all instruction sets (instructions.h).
 #include "lanes.h"
 
-// How far ahead in its panel a tile fetches for the first cache, in floats: the processor alone does not keep up with the
-// multipliers.
-#define AHEAD 1024
+// Keeps the compiler from knowing a value.
+#define HIDE(value) __asm__("" : "+r"(value))
 
 // rows, panels, vectors (of a panel) and kind are constants at every call: that is what keeps the sums in registers.
 static inline __attribute__((always_inline)) void tile(
     const long rows, const long panels, const long vectors, const enum kind kind, long k, const float *a, long a_stride,
     const float *b, long panel_stride, float *c, long c_stride, enum old_c old, const float *next, fetched ahead) {
     const long a_row = kind == SLAB ? 1 : a_stride, a_step = kind == SLAB ? LANES : 1;
+    // How far the rows of a are from the first: odd multiples of a_row, and twice, four or eight times these, which an x86 address can
+    // contain. If the compiler knew the odd ones, it would compute each address from the one before, in every step.
+    long distance[MOST_ROWS] = {0};
+    UNROLLED for (long i = 1; i < rows; i++) {
+        distance[i] = i % 2 ? i * a_row : 2 * distance[i / 2];
+        if (i % 2) HIDE(distance[i]);
+    }
     const long stretch = panels > 1 ? k : kind == SLAB ? STRETCH : 4 * STRETCH;
     vector sum[MOST_ROWS][8];
     UNROLLED for (long i = 0; i < rows; i++) {
@@ -21,7 +27,7 @@ static inline __attribute__((always_inline)) void tile(
         const long end = smaller(begin + stretch, k);
         for (; i * k < 2 * rows * end && i < rows; i++)
             UNROLLED for (long v = 0; v <= panels * vectors; v++) __builtin_prefetch(next + i * c_stride + v * LANES, 1);
-        for (; kind == SLAB && line * k < ahead.count * end; line++)
+        for (; kind != SHARED && line * k < ahead.count * end; line++)
             UNROLLED for (long v = 0; v < 2; v += 16 / LANES)
                 __builtin_prefetch(ahead.from + line * ahead.step + v * LANES, 0, 2);
 // Unrolled, twelve rows would not fit into the registers, and others gain nothing.
@@ -31,14 +37,15 @@ static inline __attribute__((always_inline)) void tile(
             UNROLLED for (long p = 0; p < panels; p++) UNROLLED for (long v = 0; v < vectors; v++) {
                 const float *place = b + p * panel_stride + (step * vectors + v) * LANES;
                 row[p * vectors + v] = *(const vector *)place;
-                if (v % (16 / LANES) == 0) __builtin_prefetch(place + AHEAD);
-                if (kind == SHARED && v % (16 / LANES) == 0)
-                    __builtin_prefetch(ahead.from + step * ahead.step + v * LANES, 0, 2);
+                if (AHEAD && v % (16 / LANES) == 0) __builtin_prefetch(place + (panels > 1 ? ahead.step : AHEAD));
             }
+            if (kind == SHARED) __builtin_prefetch(ahead.from + step * ahead.step, 0, 2);
             UNROLLED for (long i = 0; i < rows; i++) {
-                const vector x = (vector)a[i * a_row + step * a_step];
+                const vector x = (vector)a[distance[i]];
                 UNROLLED for (long v = 0; v < panels * vectors; v++) sum[i][v] = __builtin_elementwise_fma(x, row[v], sum[i][v]);
             }
+            a += a_step;
+            HIDE(a);
         }
     }
     UNROLLED for (long i = 0; i < rows; i++)
@@ -56,17 +63,17 @@ static inline __attribute__((always_inline)) void tile(
 #define TILES(rows)                         \
     TILE(shared_narrow, rows, 1, 1, SHARED) \
     TILE(shared_whole, rows, 1, 2, SHARED)  \
-    TILE(alone_narrow, rows, 1, 1, ALONE)   \
-    TILE(alone_whole, rows, 1, 2, ALONE)    \
+    TILE(plain_narrow, rows, 1, 1, PLAIN)   \
+    TILE(plain_whole, rows, 1, 2, PLAIN)    \
     TILE(slab_narrow, rows, 1, 1, SLAB)     \
     TILE(slab_whole, rows, 1, 2, SLAB)
 TILES(1) TILES(2) TILES(3) TILES(4) TILES(5) TILES(6)
-TILE(wide, 1, 4, 2, ALONE)
-TILE(wide, 2, 2, 2, ALONE)
+TILE(wide, 1, 4, 2, PLAIN)
+TILE(wide, 2, 2, 2, PLAIN)
 #define SIX(name) 0, name##_1, name##_2, name##_3, name##_4, name##_5, name##_6
 #if ROWS == 12
 TILES(7) TILES(8) TILES(9) TILES(10) TILES(11) TILES(12)
-TILE(wide, 3, 2, 2, ALONE)
+TILE(wide, 3, 2, 2, PLAIN)
 #define ALL(name) {SIX(name), name##_7, name##_8, name##_9, name##_10, name##_11, name##_12}
 #define WIDE {0, wide_1, wide_2, wide_3}
 #define FEW 3
