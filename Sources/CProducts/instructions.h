@@ -15,7 +15,7 @@
 #define TEXT(name) #name
 #define KERNELS_(name)                                                                                                         \
     const lockstep_kernels lockstep_##name = {                                                                                  \
-        TEXT(name), LANES, ROWS, STEPS,                                                                                         \
+        TEXT(name), LANES, ROWS, STEPS, AHEAD,                                                                                  \
         {{ALL(shared_narrow), ALL(shared_whole)}, {ALL(plain_narrow), ALL(plain_whole)}, {ALL(slab_narrow), ALL(slab_whole)}}, \
         FEW, {1, 4, 2, 2}, WIDE, {pack_put_near, pack_put_far},                                                                  \
         {pack_transposed_put_near, pack_transposed_put_far}, copy_to_slabs, add_rows, CELLS, SOFTMAX, mask};

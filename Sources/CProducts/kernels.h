@@ -46,6 +46,7 @@ struct lockstep_kernels {
     long lanes;  // floats of a vector; a panel is two vectors wide, the last may be one
     long rows;   // of the largest tile
     long steps;  // of k in a block, where a is used in place
+    long ahead;  // how far ahead in its own panel a tile fetches for the first cache, in floats; 0: not at all
     tile_functions tiles[KINDS][2];  // for panels of one vector, and of two
     // Tiles of `several` whole panels for so few rows that one panel has too few chains to keep the multipliers busy.
     long few;
@@ -67,6 +68,12 @@ static inline long smaller(long a, long b) { return a < b ? a : b; }
 // How many parts of at most `most` there are in `count`, and where part i of `parts` begins if they are alike.
 static inline long parts_of(long count, long most) { return (count + most - 1) / most; }
 static inline long begin(long count, long parts, long i) { return count * i / parts; }
+
+// What tile t of a panel fetches, if all of them together fetch another panel of k steps.
+static inline fetched share_of(const float *panel, long k, long width, long tiles, long t) {
+    const long first = begin(k, tiles, t);
+    return (fetched){panel + first * width, width, begin(k, tiles, t + 1) - first};
+}
 
 // Columns of a panel, and the width that they are packed with.
 static inline long columns_of(const lockstep_kernels *s, long n, long panel) {
@@ -101,8 +108,8 @@ extern const lockstep_kernels lockstep_portable;
 extern const lockstep_kernels lockstep_avx2, lockstep_avx512;
 #endif
 
-// How far ahead a tile of several panels fetches these, in floats; 0 if this processor alone is better at it.
-long reach(void);
+// Whether this processor reads several panels at once faster if a tile does not fetch them ahead.
+bool fetches_well(void);
 
 // The rounding mode of this thread, and its treatment of denormal numbers.
 uint64_t floating_point_mode(void);

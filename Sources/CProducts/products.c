@@ -110,14 +110,14 @@ static void multiply_panel(const lockstep_kernels *s, const block *x, long k, co
     tile_function *const *functions = s->tiles[kind][width == 2 * s->lanes];
     for (long t = 0; t < tiles; t++) {
         const long i = begin(x->rows, tiles, t), count = begin(x->rows, tiles, t + 1) - i;
-        const long line = begin(k, tiles, t), lines = begin(k, tiles, t + 1) - line;
         const float *tile = x->slabs ? x->a + t * k * s->lanes : x->a + i * x->stride;
         // All tiles of a panel fetch the next one together: it may come from memory, and must not keep the first tile waiting. A tile that
         // is alone already reads its own as fast as it comes. Panels of a block in slabs were packed just before; the block's successor
         // is what lies far away.
         fetched ahead = {0};
         if (x->slabs) ahead = take(later);
-        else if (tiles > 1) ahead = (fetched){following + line * width, kind == SHARED ? parts_of(width, tiles) : width, lines};
+        else if (tiles > 1) ahead = share_of(following, k, width, tiles, t);
+        if (kind == SHARED) ahead.step = parts_of(width, tiles);
         float *to = c + i * c_stride;
         const float *next = t + 1 < tiles ? to + count * c_stride : after;
         if (columns == width) {
@@ -184,6 +184,7 @@ static enum old_c old_of(const product *p, long step) { return p->accumulate || 
 static void multiply_few(const product *p, long steps, long first, long last, workspace *work) {
     const lockstep_kernels *s = p->kernels;
     const long panel = 2 * s->lanes, most = p->m <= s->few ? s->several[p->m] : 1, groups = parts_of(last - first, most);
+    const fetched own = {.step = fetches_well() ? 0 : s->ahead};
     block x = {p->a, p->m, p->a_stride, false};
     if (p->m * (p->k + 16) <= ROW_FLOATS && worth_copying(s, &x, (last - first) * panel, work)) x = copy(&x, p->k, work);
     for (long i = 0; i < groups; i++) {
@@ -196,7 +197,7 @@ static void multiply_few(const product *p, long steps, long first, long last, wo
             const block part = {x.a + step, x.rows, x.stride, false};
             if (most > 1 && (group + most) * panel <= p->n && end == group + most) {
                 s->wide[p->m](height, part.a, part.stride, p->b + group * panel * p->k + step * panel, panel * p->k,
-                              p->c + group * panel, p->c_stride, old, after, (fetched){.step = reach()});
+                              p->c + group * panel, p->c_stride, old, after, own);
                 continue;
             }
             for (long q = group; q < end; q++) {

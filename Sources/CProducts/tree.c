@@ -59,10 +59,10 @@ static void leaf(const unit *u, long index, float *to, long stride, enum old_c o
     for (long t = 0; t < u->tiles; t++) {
         const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
         float *tile = to + i * stride;
-        // All tiles fetch what follows in the panel, or the next panel, together.
-        const long first = begin(k, u->tiles, t), share = begin(k, u->tiles, t + 1) - first;
+        // What follows in the panel, or the next panel.
+        const fetched ahead = share_of(panel + k * u->width, k, u->width, u->tiles, t);
         u->functions[count](k, u->slabs + (t * u->total + step) * u->kernels->lanes, 0, panel, 0, tile, stride, old,
-                            tile + count * stride, (fetched){panel + (k + first) * u->width, u->width, share});
+                            tile + count * stride, ahead);
     }
 }
 
