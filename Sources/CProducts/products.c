@@ -1,4 +1,5 @@
 // The loops around the micro-kernels: blocks of k, blocks of rows, panels, tiles. docs/products.md says why in this order.
+#include "coming.h"
 #include "kernels.h"
 
 #include <pthread.h>
@@ -56,28 +57,6 @@ static workspace *own_workspace(void) {
     // The key's only purpose is to free the memory when the thread ends.
     pthread_setspecific(workspace_key, own);
     return own;
-}
-
-// What the next block of a^T will copy to slabs: each tile that is computed until then fetches a piece of some steps.
-typedef struct coming {
-    const float *from;
-    long stride, k, width, pieces;  // of a step
-    long each, step, piece;
-} coming;
-
-static coming coming_block(const lockstep_kernels *s, const float *from, long stride, long k, long rows, long tiles) {
-    const long width = 2 * s->lanes, pieces = parts_of(rows + 15, width), shares = tiles / pieces;  // may begin anywhere in a line
-    return (coming){from, stride, k, width, pieces, shares > 0 ? parts_of(k, shares) : 0, rows > 0 && shares > 0 ? 0 : k, 0};
-}
-
-static fetched take(coming *x) {
-    if (x->step >= x->k) return (fetched){0};
-    const fetched piece = {x->from + x->step * x->stride + x->piece * x->width, x->stride, smaller(x->each, x->k - x->step)};
-    if (++x->piece == x->pieces) {
-        x->piece = 0;
-        x->step += x->each;
-    }
-    return piece;
 }
 
 // A block of rows of a: in place, or in slabs.

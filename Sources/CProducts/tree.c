@@ -3,12 +3,16 @@
 //
 // The tree is walked for one panel of c and one block of its rows at a time, so that the sums of its nodes never leave the
 // caches: memory is written once, as for a plain product.
+#include "coming.h"
 #include "kernels.h"
 
 #include <string.h>
 
-// Rows of c in a block, and floats of a's columns packed for them: they stay in the second cache.
+// Rows of c in a block, and floats of a's columns packed for them: the copy must still be in the second cache when it is used.
+#define MOST_BLOCK_ROWS 72
 #define SLAB_FLOATS (128L << 10)
+// Floats of packed b that stay near enough to be read again for each block. Tiles fetch the panels of a larger one.
+#define NEAR_FLOATS (512L << 10)
 // Multiply-adds, or floats to pack, that are worth another thread.
 #define WORTH_SHARING (1L << 18)
 // Sums that exist at a time beside c: of right children, with 2^16 leaves, and of a last panel that is wider than c.
@@ -19,7 +23,7 @@ long lockstep_left_leaves(long leaves) { return (leaves + 1) / 2; }
 // As few rows as a tile has where there are many to sum over.
 static long block_rows(const lockstep_kernels *s, long k) {
     const long rows = SLAB_FLOATS / k;
-    return rows < s->rows ? s->rows : smaller(rows, BLOCK_ROWS);
+    return rows < s->rows ? s->rows : smaller(rows, MOST_BLOCK_ROWS);
 }
 
 // Enough for the slabs of a block with k steps or fewer, since the last tile may be smaller than the others.
@@ -29,7 +33,7 @@ static size_t block_slab_floats(const lockstep_kernels *s, long k) {
 
 // Of one thread: slabs and partial sums.
 static size_t thread_floats(const lockstep_kernels *s, long k) {
-    return block_slab_floats(s, k) + (size_t)DEPTH * BLOCK_ROWS * WIDEST_PANEL;
+    return block_slab_floats(s, k) + (size_t)DEPTH * MOST_BLOCK_ROWS * WIDEST_PANEL;
 }
 
 static size_t packed_floats(const lockstep_kernels *s, long k, long n) {
@@ -50,6 +54,7 @@ typedef struct unit {
     const float *slabs;     // [tiles][total][vector]
     const float *panel;     // [total][width]
     long width;
+    coming *later;
 } unit;
 
 // The product of one leaf, replacing what `to` holds or added to it.
@@ -59,8 +64,8 @@ static void leaf(const unit *u, long index, float *to, long stride, enum old_c o
     for (long t = 0; t < u->tiles; t++) {
         const long i = begin(u->rows, u->tiles, t), count = begin(u->rows, u->tiles, t + 1) - i;
         float *tile = to + i * stride;
-        // What follows in the panel, or the next panel.
-        const fetched ahead = share_of(panel + k * u->width, k, u->width, u->tiles, t);
+        // The next block; without one, what follows in the panel, or the next panel.
+        const fetched piece = take(u->later), ahead = piece.count ? piece : share_of(panel + k * u->width, k, u->width, u->tiles, t);
         u->functions[count](k, u->slabs + (t * u->total + step) * u->kernels->lanes, 0, panel, 0, tile, stride, old,
                             tile + count * stride, ahead);
     }
@@ -78,7 +83,7 @@ static void node(const unit *u, long first, long count, float *to, long stride, 
         leaf(u, first + left, to, stride, ADDED);
         return;
     }
-    node(u, first + left, right, partial, u->width, partial + BLOCK_ROWS * WIDEST_PANEL);
+    node(u, first + left, right, partial, u->width, partial + MOST_BLOCK_ROWS * WIDEST_PANEL);
     u->kernels->add_rows(to, stride, partial, u->width, u->rows);
 }
 
@@ -118,21 +123,25 @@ static void multiply_part(void *context, long part, long parts) {
     const product *x = context;
     const lockstep_kernels *s = x->kernels;
     const long panel = 2 * s->lanes, panels = lockstep_panel_count(s, x->n), blocks = parts_of(x->m, block_rows(s, x->total));
+    const long steps = x->rows[x->total - 1] - x->rows[0] + 1;  // as many as x->total, unless others lie between the leaves
     float *slabs = x->threads + part * thread_floats(s, x->total), *partial = slabs + block_slab_floats(s, x->total);
     for (long block = begin(blocks, parts, part); block < begin(blocks, parts, part + 1); block++) {
         const long top = begin(x->m, blocks, block), rows = begin(x->m, blocks, block + 1) - top, tiles = parts_of(rows, s->rows);
         s->copy_to_slabs(x->a + top, x->a_stride, x->rows, x->total, rows, slabs);
+        const bool fetches = block + 1 < begin(blocks, parts, part + 1) && steps == x->total && x->total * x->n <= NEAR_FLOATS;
+        coming later = coming_block(s, x->a + x->rows[0] * x->a_stride + top + rows, x->a_stride, steps, fetches ? rows : 0,
+                                    tiles * panels * x->leaves->count);
         for (long p = 0; p < panels; p++) {
             const long columns = columns_of(s, x->n, p), width = width_of(s, columns);
             const unit u = {s, s->tiles[SLAB][width == panel], x->leaves->begins, x->total, rows, tiles, slabs,
-                            x->packed + p * panel * x->total, width};
+                            x->packed + p * panel * x->total, width, &later};
             float *to = x->c + top * x->c_stride + p * panel;
             if (columns == width) {
                 node(&u, 0, x->leaves->count, to, x->c_stride, partial);
                 continue;
             }
             // The last panel is wider than what is left of c.
-            node(&u, 0, x->leaves->count, partial, width, partial + BLOCK_ROWS * WIDEST_PANEL);
+            node(&u, 0, x->leaves->count, partial, width, partial + MOST_BLOCK_ROWS * WIDEST_PANEL);
             for (long i = 0; i < rows; i++)
                 memcpy(to + i * x->c_stride, partial + i * width, (size_t)columns * sizeof(float));
         }
