@@ -9,7 +9,7 @@ final class SoftmaxHead: Head {
     private let sums: GradientSums?
     let weightGradients: [Matrix]  // one [V, H] for each node
     let biasGradients: [UnsafeMutablePointer<Float>]
-    /// With shards: the rows in their order, and what their sums need.
+    /// With shards: what their sums need.
     private let shards: SoftmaxShards?
     private let product: SlicedProduct  // [blockRows, H] x W^T, this rank's tokens
     private let logits: Buffer  // [blockRows, V], each row from a cache line on
@@ -115,7 +115,10 @@ final class SoftmaxHead: Head {
         _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, context: StepContext, each: ((Int, Double) -> Void)?
     ) throws -> LossSum {
         precondition(sums != nil, "a model made for evaluation")
-        if let shards { return try lossAndGradient(hidden, targets: targets, hiddenGradient: hiddenGradient, shards) }
+        if let shards, let leaves = sums?.leaves(rows: hidden.rows) {
+            let rows = ShardedRows(hidden: hidden, hiddenGradient: hiddenGradient, targets: targets, leaves: leaves)
+            return try lossAndGradient(rows, shards)
+        }
         if !team.isAlone { return try lossAndGradientOfTeam(hidden, targets: targets, hiddenGradient: hiddenGradient, each: each) }
         let (weightGradients, biasGradients) = (weightGradients[0], biasGradients[0])
         var sum = LossSum()

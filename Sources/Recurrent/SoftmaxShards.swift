@@ -1,41 +1,23 @@
 import Kernels
 
-/// What the output layer needs where gradients are summed by shards: its rows in the order of the sums, one shard after
-/// another and in each by time, then stream; and sums of nodes that are larger than a block of logits. Of the sums, only those of this
-/// rank's tokens.
+/// What the output layer needs where gradients are summed by shards: its rows in an order that blocks of logits can have, and sums of
+/// nodes that are larger than a block. Of the sums, only those of this rank's tokens.
 final class SoftmaxShards {
     let sums: GradientSums
-    private let batch: Int  // B
-    private let columns: Int  // H
-    /// The columns that this rank copies.
-    private let units: Range<Int>
-    private let hidden: Buffer  // [T*B, H]
-    private let gradient: Buffer  // [T*B, H]
-    let targets: Integers  // [T*B]
-    /// The shards' rows, one shard after another.
-    private let table: Leaves
+    /// Nil where one block has all rows: it can have them in the order of the chunk.
+    let ordered: OrderedRows?
     /// dL/d(bias) by shards, [tokens].
     let bias: TreeVector
     /// Sums of right children, [tokens, H] each.
     let partial: [Buffer]
     /// The loss of each shard in the last chunk, in nats.
     var losses: [Double]
-    /// Rows of a shard in the last chunk.
-    private(set) var shardRows = 0 {
-        didSet { if shardRows != oldValue { table.fill(rows: shardRows) } }
-    }
 
     /// - Throws: transport errors.
     init(_ sums: GradientSums, _ chunk: ChunkShape, columns: Int, vocabulary: Int, blockRows: Int) throws {
         self.sums = sums
-        self.columns = columns
-        batch = chunk.batch
-        units = chunk.team.range(of: columns)
-        hidden = try chunk.team.buffer(count: chunk.rows * columns)
-        gradient = try chunk.team.buffer(count: chunk.rows * columns)
-        targets = Integers(count: chunk.rows, repeating: -1)
         let counts = sums.nodes.map(\.shards.count)
-        table = Leaves(sums.shards, mostRows: chunk.rows)
+        ordered = chunk.rows <= blockRows ? nil : try OrderedRows(sums, chunk, columns: columns)
         let tokens = chunk.team.range(of: vocabulary).count
         bias = TreeVector(length: tokens, leaves: counts.max()!)
         let partials = SoftmaxShards.partials(counts, shardRows: chunk.steps * sums.width, blockRows: blockRows)
@@ -49,95 +31,45 @@ final class SoftmaxShards {
 
     /// Adds the values of four bytes that it allocates.
     static func extend(_ plan: inout LayerPlan, _ chunk: ChunkShape, vocabulary: Int, columns: Int, blockRows: Int) {
+        let tokens = chunk.team.range(of: vocabulary).count
         let partials = partials(chunk.nodes, shardRows: chunk.steps * chunk.width, blockRows: blockRows)
-        let (rows, tokens) = (2 * Double(columns) * chunk.values, chunk.team.range(of: vocabulary).count)
-        plan.shared += rows
-        plan.values += rows + chunk.values + Double(partials) * Double(tokens) * Double(columns)
-        plan.values += Leaves.values(chunk.nodes.reduce(0, +), rows: chunk.values)
+        if chunk.rows > blockRows { OrderedRows.extend(&plan, chunk, columns: columns) }
+        plan.values += Double(partials) * Double(tokens) * Double(columns)
         plan.values += Double(TreeVector.count(length: tokens, leaves: chunk.nodes.max()!))
     }
-
-    /// Takes this rank's columns of a chunk's rows [T*B, H], and targets [T*B].
-    func take(_ source: Matrix, targets sourceTargets: UnsafePointer<Int32>) {
-        shardRows = source.rows / batch * sums.width
-        for shard in losses.indices { losses[shard] = 0 }
-        forEachRun(source.rows) { from, to in
-            copyRows(source.row(from), to: hidden.base + to * columns)
-            (targets.base + to).update(from: sourceTargets + from, count: sums.width)
-        }
-    }
-
-    /// Gives this rank's columns of the gradient of these rows back, in the order of the chunk.
-    func give(into result: Matrix) {
-        forEachRun(result.rows) { to, from in copyRows(gradient.base + from * columns, to: result.row(to)) }
-    }
-
-    /// This rank's columns of a shard's rows of one time step.
-    private func copyRows(_ source: UnsafePointer<Float>, to destination: UnsafeMutablePointer<Float>) {
-        if units.count == columns { return copy(source, to: destination, count: sums.width * columns) }
-        for place in stride(from: units.lowerBound, to: sums.width * columns, by: columns) {
-            copy(source + place, to: destination + place, count: units.count)
-        }
-    }
-
-    /// The neighbouring rows of each shard and time step: where they are in the chunk, and where among the shards.
-    private func forEachRun(_ rows: Int, _ body: (_ chunk: Int, _ ordered: Int) -> Void) {
-        let (steps, width) = (rows / batch, sums.width)
-        for shard in losses.indices {
-            for step in 0..<steps { body(step * batch + shard * width, (shard * steps + step) * width) }
-        }
-    }
-
-    /// The first shards of a block of rows that begins with one.
-    func leaves(_ count: Int) -> Leaves { table[0..<count] }
-    func hiddenRows(_ first: Int, count: Int) -> Matrix { Matrix(hidden.base + first * columns, rows: count, columns: columns) }
-    func gradientRows(_ first: Int, count: Int) -> Matrix { Matrix(gradient.base + first * columns, rows: count, columns: columns) }
 }
 
 extension SoftmaxHead {
     /// As `lossAndGradient`, with the gradients of weights and bias summed by shards.
-    func lossAndGradient(
-        _ hidden: Matrix, targets: UnsafePointer<Int32>, hiddenGradient: Matrix, _ shards: SoftmaxShards
-    ) throws -> LossSum {
-        shards.take(hidden, targets: targets)
-        try team.meet(clock)
-        let own = team.range(of: vocabulary)
-        var tokens = 0
-        for (index, node) in shards.sums.nodes.enumerated() {
-            shards.bias.begin(leaves: node.shards.count)
-            tokens += try add(node.shards, shards, into: weightGradients[index].rows(own.lowerBound, count: own.count), level: 0)
-            shards.bias.end(into: biasGradients[index] + own.lowerBound)
-        }
-        shards.give(into: hiddenGradient)
+    func lossAndGradient(_ chunk: ShardedRows, _ shards: SoftmaxShards) throws -> LossSum {
+        for shard in shards.losses.indices { shards.losses[shard] = 0 }
+        let tokens = shards.ordered == nil ? try addAtOnce(chunk, shards) : try addInOrder(chunk, shards)
         return LossSum(total: shards.losses.reduce(0, +), tokens: tokens)
     }
 
-    /// Runs these shards and sums their gradients of this rank's weights along the tree: at once where they fit into a block of
-    /// logits, else one child after the other.
-    /// - Returns: the predictions among them.
-    private func add(_ node: Range<Int>, _ shards: SoftmaxShards, into result: Matrix, level: Int) throws -> Int {
-        let (first, rows) = (node.lowerBound * shards.shardRows, node.count * shards.shardRows)
-        if node.count > 1, rows > blockRows {
-            let middle = node.lowerBound + SumTree.leftLeaves(of: node.count)
-            let right = Matrix(shards.partial[level].base, rows: result.rows, columns: result.columns)
-            let tokens =
-                try add(node.lowerBound..<middle, shards, into: result, level: level)
-                + add(middle..<node.upperBound, shards, into: right, level: level + 1)
-            Kernels.add(result.base, right.base, into: result.base, count: result.rows * result.columns)
-            return tokens
-        }
-        var tokens = 0
+    /// Of a node's gradient of the weights, the rows of this rank's tokens.
+    private func ownWeightGradient(_ node: Int) -> Matrix {
         let own = team.range(of: vocabulary)
-        try forEachBlock(shards.hiddenRows(first, count: rows)) { start, block in
+        return weightGradients[node].rows(own.lowerBound, count: own.count)
+    }
+
+    /// Runs all shards and sums the gradients of each node, from one block of logits.
+    /// - Returns: the predictions.
+    private func addAtOnce(_ rows: ShardedRows, _ shards: SoftmaxShards) throws -> Int {
+        let own = team.range(of: vocabulary)
+        var tokens = 0
+        try forEachBlock(rows.hidden) { _, block in
             let ownTokens = block.columns(own.lowerBound, count: own.count)
-            tokens += try differentiate(block, ownTokens, first: first + start, shards)
+            if !team.isAlone { try differentiateTogether(block, first: 0, targets: rows.targets) }
+            for (index, node) in shards.sums.nodes.enumerated() {
+                shards.bias.begin(leaves: node.shards.count)
+                tokens += differentiate(block, ownTokens, first: 0, rows.leaves.places(node.shards), of: rows, shards)
+                shards.bias.end(into: biasGradients[index] + own.lowerBound)
+            }
             clock.enter(.outputBackward)
-            let hidden = shards.hiddenRows(first + start, count: block.rows)
-            try multiplyByWeights(block, into: shards.gradientRows(first + start, count: block.rows))
-            if node.count == 1 {
-                try multiply(ownTokens, aTransposed: true, by: hidden, into: result, accumulate: start > 0)
-            } else {
-                shards.sums.multiply(ownTokens, by: hidden, shards.leaves(node.count), into: result)
+            try multiplyByWeights(block, into: rows.hiddenGradient)
+            for index in shards.sums.nodes.indices {
+                try shards.sums.multiply(ownTokens, by: rows.hidden, node: index, into: ownWeightGradient(index))
             }
             // Until nobody needs this block any more.
             try team.meet(clock)
@@ -145,27 +77,84 @@ extension SoftmaxHead {
         return tokens
     }
 
-    /// Logits become the gradients of their rows' losses, which are added to those of the shards, as this rank's tokens are to the
-    /// gradient of the bias.
-    /// - Parameter first: the block's first row among those of the shards.
-    /// - Returns: the predictions in the block.
-    private func differentiate(_ block: Matrix, _ ownTokens: Matrix, first: Int, _ shards: SoftmaxShards) throws -> Int {
-        if !team.isAlone { try differentiateTogether(block, first: first, targets: shards.targets.base) }
+    /// Runs one node after another.
+    /// - Returns: the predictions.
+    private func addInOrder(_ chunk: ShardedRows, _ shards: SoftmaxShards) throws -> Int {
+        guard let ordered = shards.ordered else { preconditionFailure("rows in the order of the chunk") }
+        clock.enter(.output)
+        let rows = ordered.take(chunk)
+        try team.meet(clock)
         var tokens = 0
-        for i in 0..<block.rows {
-            let row = first + i
+        for (index, node) in shards.sums.nodes.enumerated() {
+            shards.bias.begin(leaves: node.shards.count)
+            tokens += try add(node.shards, of: rows, shards, into: ownWeightGradient(index), level: 0)
+            shards.bias.end(into: biasGradients[index] + team.range(of: vocabulary).lowerBound)
+        }
+        ordered.give(into: chunk.hiddenGradient)
+        return tokens
+    }
+
+    /// Runs these shards and sums their gradients of this rank's weights along the tree: at once where they fit into a block of
+    /// logits, else one child after the other.
+    /// - Returns: the predictions among them.
+    private func add(_ node: Range<Int>, of rows: ShardedRows, _ shards: SoftmaxShards, into result: Matrix, level: Int) throws -> Int {
+        let places = rows.leaves.places(node)
+        if node.count > 1, places.count > blockRows {
+            let middle = node.lowerBound + SumTree.leftLeaves(of: node.count)
+            let right = Matrix(shards.partial[level].base, rows: result.rows, columns: result.columns)
+            let tokens =
+                try add(node.lowerBound..<middle, of: rows, shards, into: result, level: level)
+                + add(middle..<node.upperBound, of: rows, shards, into: right, level: level + 1)
+            Kernels.add(result.base, right.base, into: result.base, count: result.rows * result.columns)
+            return tokens
+        }
+        let own = team.range(of: vocabulary)
+        var tokens = 0
+        try forEachBlock(rows.hidden.rows(places.lowerBound, count: places.count)) { start, block in
+            let first = places.lowerBound + start
+            let ownTokens = block.columns(own.lowerBound, count: own.count)
+            if !team.isAlone { try differentiateTogether(block, first: first, targets: rows.targets) }
+            tokens += differentiate(block, ownTokens, first: first, first..<first + block.rows, of: rows, shards)
+            clock.enter(.outputBackward)
+            let hidden = rows.hidden.rows(first, count: block.rows)
+            try multiplyByWeights(block, into: rows.hiddenGradient.rows(first, count: block.rows))
+            if node.count == 1 {
+                try multiply(ownTokens, aTransposed: true, by: hidden, into: result, accumulate: start > 0)
+            } else {
+                // Counted from the block, which begins with a shard, its shards are the first ones.
+                shards.sums.multiply(ownTokens, by: hidden, rows.leaves[0..<node.count], into: result)
+            }
+            // Until nobody needs this block any more.
+            try team.meet(clock)
+        }
+        return tokens
+    }
+
+    /// Logits become the gradients of their rows' losses, if no team has made them so; the losses are added to those of the shards,
+    /// and this rank's tokens to the gradient of the bias.
+    /// - Parameters:
+    ///   - first: the block's first row.
+    ///   - places: of rows of the block among those of the shards.
+    /// - Returns: the predictions among them.
+    private func differentiate(
+        _ block: Matrix, _ ownTokens: Matrix, first: Int, _ places: Range<Int>, of rows: ShardedRows, _ shards: SoftmaxShards
+    ) -> Int {
+        let shardRows = rows.hidden.rows / shards.losses.count
+        var tokens = 0
+        for place in places {
+            let row = rows.leaves[row: place]
             let nats: Double?
             if team.isAlone {
-                nats = differentiate(block.row(i), target: Int(shards.targets[row]), bias: shards.bias.leaf)
+                nats = differentiate(block.row(row - first), target: Int(rows.targets[row]), bias: shards.bias.leaf)
             } else {
-                Kernels.add(shards.bias.leaf, ownTokens.row(i), into: shards.bias.leaf, count: ownTokens.columns)
-                nats = shards.targets[row] < 0 ? nil : losses.doubles[row]
+                Kernels.add(shards.bias.leaf, ownTokens.row(row - first), into: shards.bias.leaf, count: ownTokens.columns)
+                nats = rows.targets[row] < 0 ? nil : losses.doubles[row]
             }
             if let nats {
-                shards.losses[row / shards.shardRows] += nats
+                shards.losses[place / shardRows] += nats
                 tokens += 1
             }
-            if (row + 1) % shards.shardRows == 0 { shards.bias.endLeaf() }
+            if (place + 1) % shardRows == 0 { shards.bias.endLeaf() }
         }
         return tokens
     }
