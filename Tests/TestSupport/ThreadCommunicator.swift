@@ -4,7 +4,8 @@ import Foundation
 /// Runs `body` on `count` ranks that are threads of this process, and returns what each returned, indexed by rank.
 ///
 /// Sums are made in rank order, so a test repeats to the bit. Nothing hangs that would hang under MPI: a rank that
-/// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`.
+/// waits for one that has failed or returned, or ranks that meet in different calls, get a `ThreadRankError`. So do ranks that wait for
+/// each other in different groups, after ten minutes.
 /// - Parameter ranksPerMachine: how many of them count as being on one machine; nil: all.
 /// - Parameter wrongSum: one that arrives with a bit flipped.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
@@ -45,6 +46,8 @@ package enum ThreadRankError: Error, Equatable {
     /// Rank 0 and `rank` met in different calls, or with different counts.
     case mismatch(rank: Int, call: String, otherCall: String)
     case aborted(rank: Int, code: Int32)
+    /// For ten minutes, not all ranks came to `call`.
+    case alone(rank: Int, during: String)
 }
 
 private final class Results<T: Sendable>: @unchecked Sendable {
@@ -83,7 +86,7 @@ private final class Meeting: @unchecked Sendable {
         condition.lock()
         defer { condition.unlock() }
         arrived[rank] = (call, bytes)
-        let mine = completed
+        let (mine, deadline) = (completed, Date(timeIntervalSinceNow: 600))
         if arrived.allSatisfy({ $0 != nil }) {
             let all = arrived.map { $0! }
             exchanged = Result {
@@ -98,7 +101,7 @@ private final class Meeting: @unchecked Sendable {
         }
         while completed == mine {
             if let gone = left.first { throw ThreadRankError.left(rank: gone, during: call) }
-            condition.wait()
+            if !condition.wait(until: deadline) { throw ThreadRankError.alone(rank: rank, during: call) }
         }
         return try exchanged.get()
     }
