@@ -176,7 +176,8 @@ extension ModelConfiguration {
 
     /// The setting because of which the ranks of a machine cannot share the units of this model in training; nil if they can.
     package var unshared: String? {
-        if readsSequences || output != .next { return "kind of task" }
+        if output != .next { return "kind of task" }
+        if readsSequences { return "training.batching" }
         return plans(ChunkShape(steps: 1, batch: 1, training: true)).lazy.compactMap(\.unshared).first
     }
 

@@ -55,7 +55,11 @@ final class StepEngine {
 
     /// The loss of a batch; the gradient of its sum is kept for `reduce`.
     func lossAndGradient(_ batch: Batch, _ context: StepContext) throws -> LossSum {
-        if batch.startsAfresh { model.resetState() }
+        if batch.startsAfresh {
+            // Until no rank of the team saves the state any more.
+            try team.meet(clock)
+            model.resetState()
+        }
         return try run(batch, context, observer: exchange.observer)
     }
 

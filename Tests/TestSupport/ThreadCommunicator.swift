@@ -8,11 +8,13 @@ import Foundation
 /// each other in different groups, after ten minutes.
 /// - Parameter ranksPerMachine: how many of them count as being on one machine; nil: all.
 /// - Parameter wrongSum: one that arrives with a bit flipped.
+/// - Parameter lateRoot: whether the root of a `gather` is late, and the others do not wait for it, as under MPI.
 /// - Throws: the error of the rank that failed first; `ThreadRankError.aborted` if one called `abort`.
 package func withThreadRanks<T: Sendable>(
-    _ count: Int, ranksPerMachine: Int? = nil, wrongSum: WrongSum? = nil, _ body: @escaping @Sendable (any Communicator) throws -> T
+    _ count: Int, ranksPerMachine: Int? = nil, wrongSum: WrongSum? = nil, lateRoot: Bool = false,
+    _ body: @escaping @Sendable (any Communicator) throws -> T
 ) throws -> [T] {
-    let meeting = Meeting(count: count, ranksPerMachine: ranksPerMachine ?? count)
+    let meeting = Meeting(count: count, ranksPerMachine: ranksPerMachine ?? count, lateRoot: lateRoot)
     let results = Results<T>(count: count)
     for rank in 0..<count {
         let thread = Thread {
@@ -74,12 +76,36 @@ private final class Meeting: @unchecked Sendable {
     private var firstError: (any Error)?
     private var kept: [AnyObject] = []
     private var parts: [String: Meeting] = [:]
+    /// What each rank has handed to the root of gathers that have not been completed yet.
+    private var handed: [[[UInt8]]]
     let ranksPerMachine: Int
+    let lateRoot: Bool
 
-    init(count: Int, ranksPerMachine: Int) {
+    init(count: Int, ranksPerMachine: Int, lateRoot: Bool = false) {
         self.count = count
         self.ranksPerMachine = ranksPerMachine
+        self.lateRoot = lateRoot
         arrived = Array(repeating: nil, count: count)
+        handed = Array(repeating: [], count: count)
+    }
+
+    /// A gather in which only the root waits.
+    /// - Returns: all ranks' bytes for the root, nil for others.
+    func gather(_ bytes: [UInt8], of rank: Int, at root: Int) throws -> [[UInt8]]? {
+        condition.withLock {
+            handed[rank].append(bytes)
+            condition.broadcast()
+        }
+        if rank != root { return nil }
+        Thread.sleep(forTimeInterval: 0.01)
+        condition.lock()
+        defer { condition.unlock() }
+        let deadline = Date(timeIntervalSinceNow: 600)
+        while handed.contains(where: \.isEmpty) {
+            if let gone = left.first(where: { handed[$0].isEmpty }) { throw ThreadRankError.left(rank: gone, during: "gather") }
+            if !condition.wait(until: deadline) { throw ThreadRankError.alone(rank: rank, during: "gather") }
+        }
+        return handed.indices.map { handed[$0].removeFirst() }
     }
 
     func exchange(_ bytes: [UInt8], of rank: Int, call: String) throws -> [[UInt8]] {
@@ -193,6 +219,7 @@ private final class ThreadCommunicator: Communicator {
     }
 
     func gather(_ bytes: [UInt8], at root: Int) throws -> [[UInt8]]? {
+        if meeting.lateRoot { return try meeting.gather(bytes, of: rank, at: root) }
         let parts = try meeting.exchange(bytes, of: rank, call: "gather at \(root)")
         return rank == root ? parts : nil
     }

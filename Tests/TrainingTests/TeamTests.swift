@@ -39,6 +39,22 @@ func teamRun(
         }
     }
 
+    /// Also those at the end of an epoch, where a rank that has given all it has begins the next one, from the zero state, while rank 0
+    /// still collects the state of the last step.
+    @Test func everyCheckpointHasTheBytesOfOneRank() throws {
+        try withTemporaryFolder { folder in
+            func run(_ name: String) -> SmallRun {
+                var run = teamRun("\(folder)/\(name)")
+                run.options.checkpoints = .init(everySteps: 1, everyMinutes: 0, keep: 30)
+                return run
+            }
+            let (alone, together) = (run("alone"), run("together"))
+            #expect(try trace(alone, ranks: 1).validations.count > 1, "epochs")
+            _ = try trace(together, ranks: 3, lateRoot: true)
+            for step in 1...25 { #expect(try together.bytes(ofStep: step) == alone.bytes(ofStep: step), "step \(step)") }
+        }
+    }
+
     static let variants: [(String, @Sendable (inout SmallRun) -> Void)] = [
         ("peepholes", { $0.options.model.peepholes = .diagonal }),
         ("missing gate", { $0.options.model.gates = [.input, .output] }),
@@ -126,6 +142,7 @@ func teamRun(
         ("model.connections", { $0.options.model.connections = .dense }),
         ("model.softmax.name", { $0.options.model.softmax = .adaptive(.small); $0.options.model.vocabulary = 45 }),
         ("model.softmax.name", { $0.options.model.softmax = .sampled(.small); $0.options.model.vocabulary = 45 }),
+        ("training.batching", { $0.options.model.readsSequences = true }),
     ]
 
     @Test(arguments: unshared.indices) func whatCannotBeSharedIsRefusedWithTheReason(index: Int) throws {

@@ -13,9 +13,9 @@ struct Trace: Equatable, Sendable {
 /// Trains with one thread in each rank.
 func trace(
     _ run: SmallRun, ranks: Int, perMachine: Int? = nil, stopAfter: Int? = nil, resume: Bool = false,
-    recorder: Recorder = Recorder()
+    lateRoot: Bool = false, recorder: Recorder = Recorder()
 ) throws -> Trace {
-    let results = try withThreadRanks(ranks, ranksPerMachine: perMachine) {
+    let results = try withThreadRanks(ranks, ranksPerMachine: perMachine, lateRoot: lateRoot) {
         try Arithmetic.prepare(threads: 1)
         return try run.train(on: $0, stopAfter: stopAfter, resume: resume, reporter: recorder)
     }
