@@ -55,6 +55,8 @@ package struct Intent: Sendable {
     package var hostfile: Hostfile?
     /// S; nil if no configuration was given.
     package var streams: Int?
+    /// K; nil without shards.
+    package var shards: Int?
     /// What the ranks of a machine share out, as far as the model allows.
     package var split = RankSplit.streams
     /// The folder that should contain the dataset but does not.

@@ -9,7 +9,7 @@ struct JobChecks {
     private var first: Facts { facts[0] }
 
     var all: [Finding] {
-        [layout, data, streams, agreement, evenness, settings, preload, storage].compactMap { $0 }
+        [layout, data, streams, shards, agreement, evenness, settings, preload, storage].compactMap { $0 }
     }
 
     private var layout: Finding? {
@@ -55,6 +55,20 @@ struct JobChecks {
         return .warning(
             "streams", found, because: "ranks with fewer streams wait: \(Formatting.fixed(100 * idle, decimals: 0)) % of the time is lost",
             remedy: "\(plan.launcher) -n \(enough) is as fast; or --set training.streams=\(most * ranks) (a different batch size, so check the learning rate)")
+    }
+
+    private var shards: Finding? {
+        guard let shards = plan.intent.shards else { return nil }
+        let ranks = plan.isLaunched ? plan.size : plan.ranks
+        let sharesUnits = plan.intent.split == .units || plan.intent.split == .auto && shards % ranks != 0
+        let parts = sharesUnits ? (counted(plan.hostCount, "machine"), plan.hostCount) : (counted(ranks, "rank"), ranks)
+        let found = "\(shards) for \(parts.0)"
+        if shards % parts.1 == 0 { return .ok("shards", found) }
+        let possible = stride(from: parts.1, to: 0, by: -1).first { shards % $0 == 0 } ?? 1
+        return .problem(
+            "shards", found, because: "the \(sharesUnits ? "machines" : "ranks") must have equal numbers of shards",
+            remedy: sharesUnits
+                ? "take \(counted(possible, "machine"))" : "\(plan.launcher) -n \(possible) ..., or a new run with a multiple of \(ranks) shards")
     }
 
     /// What must be the same on all ranks; training itself compares program, configuration and data, too.

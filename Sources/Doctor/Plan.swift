@@ -50,6 +50,9 @@ struct Plan: Equatable {
             let enough = (streams + most - 1) / most
             perHost = min(perHost, max(1, (enough + hostCount - 1) / hostCount))
             while perHost > 1, perHost * hostCount > streams { perHost -= 1 }
+            if let shards = intent.shards, intent.split == .streams {
+                while perHost > 1, shards % (perHost * hostCount) != 0 { perHost -= 1 }
+            }
         }
         if let need = intent.need, let free = hosts.map({ $0.ranks[0].memory.free }).min() {
             while perHost > 1, Plan.memory(need, intent, ranks: perHost, hosts: hostCount) > free { perHost -= 1 }

@@ -40,6 +40,14 @@ extension TrainingOptions {
         return try machine.hasCoreForEachRank(communicator)
     }
 
+    /// The most ranks of a machine, one for each of its cores at most, that can train.
+    package func usefulRanks(of cores: Int) -> Int {
+        if exchange.split != .streams, model.unshared == nil { return exchange.split == .units ? cores : min(cores, streams) }
+        let most = max(1, min(cores, streams))
+        guard let shards = reproducibleShards else { return most }
+        return (1...most).last { shards % $0 == 0 } ?? 1
+    }
+
     /// Collective. The streams of this rank, or of its team.
     /// - Throws: `PartitionError`, `TeamsError`.
     package func streams(of communicator: any Communicator) throws -> Range<Int> {

@@ -95,6 +95,7 @@ struct DoctorCommand: JobCommand {
         guard options.config != nil || !options.overrides.isEmpty, Machine.missingInstructions == nil else { return intent }
         let configuration = try options.load()
         (intent.streams, intent.split) = (configuration.training.streams, configuration.exchange.split)
+        intent.shards = configuration.training.reproducibleShards
         // Without a dataset, neither the vocabulary nor the memory is known.
         let folder = configuration.data.path
         guard Folder.exists("\(folder)/dataset.json") else {

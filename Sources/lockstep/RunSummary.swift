@@ -78,7 +78,7 @@ struct RunSummary {
             rows.append(("exact", "\(shards) shards, \(shards / parts) per \(teamSize > 1 ? "team" : "rank"), summed in a fixed order: the same bytes on \(other)"))
         }
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
-        let useful = options.exchange.split == .units ? placement.cores : min(placement.cores, options.streams)
+        let useful = options.usefulRanks(of: placement.cores)
         if ranks == 1, useful > 1, LaunchEnvironment.size == nil {
             let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
             rows.append(("hint", "\(use): \(Launcher.name) -n \(useful) --bind-to core \(Invocation.text)"))

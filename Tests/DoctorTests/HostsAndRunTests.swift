@@ -135,6 +135,17 @@ import Testing
         #expect(Examination.judge(launched(), intent { $0.streams = 64 }).complaints == [])
     }
 
+    /// Every rank has as many shards as the others; where they can share units, every machine.
+    @Test func shardsThatDoNotFitTheRanks() {
+        let planned = Examination.judge([.sound()], intent { ($0.streams, $0.shards) = (48, 12) })
+        #expect(planned.command[0].hasPrefix("mpirun -n 12 ") && planned.complaints == [])
+        let uneven = Examination.judge(launched(), intent { ($0.streams, $0.shards) = (48, 12) })
+        #expect(uneven.complaints == ["problem: shards"])
+        #expect(uneven.finding("shards")?.remedy?.hasPrefix("mpirun -n 12") == true)
+        #expect(Examination.judge(launched(), intent { ($0.streams, $0.shards) = (48, 16) }).complaints == [])
+        #expect(Examination.judge(launched(), intent { ($0.streams, $0.shards, $0.split) = (48, 12, .auto) }).complaints == [])
+    }
+
     @Test func ranksThatShareUnitsNeedNoStreamsOfTheirOwn() {
         let command = Examination.judge([.sound()], intent { ($0.streams, $0.split) = (4, .units) }).command[0]
         #expect(command.hasPrefix("mpirun -n 16 "))
