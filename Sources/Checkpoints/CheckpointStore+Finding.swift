@@ -3,8 +3,9 @@ import Files
 extension CheckpointStore {
     /// The newest usable checkpoint, verified; nil if the run has none yet. If it is not the checkpoint that
     /// `latest` names, a note says why.
+    /// - Parameter use: what the caller does with it, for the note.
     /// - Throws: `CheckpointError.noneUsable` if there are checkpoints, or should be, but all are damaged.
-    package func latest() throws -> LoadedCheckpoint? {
+    package func latest(_ use: String = "resuming from") throws -> LoadedCheckpoint? {
         let candidates = try newestFirst()
         var doubts: [String] = []
         do {
@@ -22,7 +23,7 @@ extension CheckpointStore {
             do {
                 let checkpoint = try LoadedCheckpoint(folder: "\(folder)/\(candidate.name)")
                 for case .failure(let error) in candidates.map(\.manifest) { doubts.append("\(error)") }
-                if !doubts.isEmpty { note("resuming from \(candidate.name): \(doubts.joined(separator: " | "))") }
+                if !doubts.isEmpty { note("\(use) \(candidate.name): \(doubts.joined(separator: " | "))") }
                 return checkpoint
             } catch {
                 doubts.append("\(error)")
@@ -48,9 +49,9 @@ extension CheckpointStore {
         do {
             if let best = try store.best() { return best }
         } catch {
-            note("the best checkpoint cannot be used, taking the latest: \(error)")
+            note("the newest valid checkpoint takes the place of the best: \(error)")
         }
-        guard let latest = try store.latest() else { throw CheckpointError.noCheckpointYet(folder: path) }
+        guard let latest = try store.latest("using") else { throw CheckpointError.noCheckpointYet(folder: path) }
         return latest
     }
 

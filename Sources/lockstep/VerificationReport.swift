@@ -71,7 +71,7 @@ struct FirstDifference: Encodable {
         self.repeats = repeats
         let ranks = run.ranks(after: lastEqual ?? 0)
         if !repeats {
-            rank = "not known: resumed from step \(lastEqual ?? 0), the two runs did not repeat their difference. The cause is then not the number of ranks but a resume, or a machine that does not compute the same twice"
+            rank = "not known: resumed from step \(lastEqual ?? 0), the two runs did not repeat their difference. The cause is then a resume, a defect of lockstep that depends on which rank is first, or a machine that does not compute the same twice"
         } else if let carried = tensors.first(where: { $0.tensor.hasPrefix("carried.") }), let stream = carried.index.first {
             let streams = configuration.training.streams
             let owner = (0..<ranks).first {
