@@ -3,7 +3,8 @@ package func alternatives(_ words: some Collection<String>) -> String {
     words.count < 2 ? words.joined() : words.dropLast().joined(separator: ", ") + " or " + Array(words).last!
 }
 
-/// The numbers that divide `number`, as alternatives.
+/// The numbers that divide `number`, as alternatives; of many, the first ten and the last.
 package func divisors(of number: Int) -> String {
-    alternatives((1...max(1, number)).filter { number % $0 == 0 }.map(String.init))
+    let all = (1...max(1, number)).filter { number % $0 == 0 }.map(String.init)
+    return alternatives(all.count <= 12 ? all : all.prefix(10) + ["...", all.last!])
 }

@@ -1,3 +1,5 @@
+import Platform
+
 /// What one rank finds out about its machine and itself. Nothing here is judged: `Examination` does that, so tests
 /// can invent machines. Bytes, seconds, operations per second; nil if the machine does not say.
 package struct Facts: Codable, Sendable, Equatable {
@@ -165,6 +167,8 @@ package struct Facts: Codable, Sendable, Equatable {
         package var libc = ""
         /// What computes the products: `Arithmetic.products`.
         package var products = ""
+        /// Why `LOCKSTEP_VECTORS` stops every other command; nil where it does not.
+        package var unfitVectors: String?
         package init() {}
     }
 }
@@ -180,8 +184,8 @@ package enum Environment {
 }
 
 extension Facts {
-    /// The number of threads that one product may use, as `lockstep` reads it.
-    package var threads: Int { max(1, environment["OMP_NUM_THREADS"].flatMap { Int($0) } ?? 1) }
+    /// The threads that each rank of a job would like to have. It gets no more than it has cores.
+    package var threads: Int { environment[ThreadCount.variable].flatMap(ThreadCount.read) ?? 1 }
 }
 
 extension Facts.Processor {

@@ -57,6 +57,11 @@ struct MachineChecks {
     // MARK: Arithmetic
 
     private var products: Finding? {
+        if let reason = facts.software.unfitVectors, let value = facts.environment["LOCKSTEP_VECTORS"] {
+            return .problem(
+                "products", "LOCKSTEP_VECTORS=\(value)", because: "\(reason): every other command refuses to run",
+                remedy: "unset LOCKSTEP_VECTORS")
+        }
         let text = facts.software.products
         guard !text.isEmpty else { return nil }
         let bits = text.contains("AVX-512") ? 512 : text.contains("AVX2") ? 256 : 128

@@ -1,3 +1,4 @@
+import Platform
 import Reporting
 
 /// Checks of one machine's ranks, cores and threads: which rank computes where.
@@ -53,14 +54,19 @@ struct RankChecks {
 
     private var threadCount: Finding {
         let check = "threads"
-        if let text = ranks[0].environment["OMP_NUM_THREADS"], Int(text).map({ $0 < 1 }) ?? true {
+        if let text = ranks[0].environment["OMP_NUM_THREADS"], !text.isEmpty, ThreadCount.read(text) == nil {
             return .problem(
-                check, "OMP_NUM_THREADS=\(text)", because: "that is no number of threads; lockstep takes it for 1",
+                check, "OMP_NUM_THREADS=\(text)", because: "that is not a number of threads, and lockstep uses 1",
                 remedy: "export OMP_NUM_THREADS=1")
         }
         let found = "\(threads) for each rank" + (ranks[0].environment["OMP_NUM_THREADS"] == nil ? " (OMP_NUM_THREADS is not set)" : "")
         let total = threads * (isLaunched ? ranks.count : 1)
         let remedy = "export OMP_NUM_THREADS=\(max(1, isLaunched ? capacity / ranks.count : plan.threads))"
+        if !isLaunched, threads > capacity {
+            return .problem(
+                check, found, because: "a rank has no more threads than cores, here \(capacity); ranks with a core each share less and are faster",
+                remedy: remedy)
+        }
         if threads > 1, total > capacity {
             return .problem(
                 check, found, because: "\(total) threads on \(counted(capacity, "core")): they take turns, and every product waits for the last",
@@ -70,7 +76,7 @@ struct RankChecks {
             let room = narrow.processor.physical(narrow.processor.allowed).count
             return .problem(
                 check, "\(found), rank \(narrow.rank.number) bound to \(counted(room, "core"))",
-                because: "all threads of a rank share the cores that it is bound to",
+                because: "a rank has no more threads than cores: it computes with \(counted(room, "thread"))",
                 remedy: plan.isBySlurm ? "srun --cpus-per-task=\(threads)" : "\(plan.launcher) \(plan.family.binding(threads: threads)), or export OMP_NUM_THREADS=1")
         }
         return .ok(check, found)

@@ -38,7 +38,7 @@ package struct Survey {
         facts.processor = machine.processorFacts()
         facts.processor.vectorBits = Speedometer.vectorBits
         facts.processor.missingInstructions = Machine.missingInstructions
-        let canCompute = facts.processor.missingInstructions == nil
+        let canCompute = facts.processor.missingInstructions == nil && (try? Vectors.chosen) != nil
         facts.memory = memory(machine)
         facts.interfaces = interfaces(machine)
         facts.infiniband = machine.infiniband()
@@ -85,7 +85,11 @@ package struct Survey {
         if let symbol = dlsym(nil, "gnu_get_libc_version") {
             software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
         }
-        if Machine.missingInstructions == nil { software.products = Arithmetic.products }
+        guard Machine.missingInstructions == nil else { return software }
+        do {
+            _ = try Vectors.chosen
+            software.products = Arithmetic.products
+        } catch let error as VectorsError { software.unfitVectors = error.diagnosis.what } catch {}
         return software
     }
 

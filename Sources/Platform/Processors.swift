@@ -13,6 +13,9 @@ extension Machine {
         /// Processor time per second that the control groups grant, in processors; nil for no limit.
         package var quota: Double?
 
+        /// Whether this process may run on all processors of the machine or the container.
+        package var isUnbound: Bool { Set(available).isSubset(of: allowed) }
+
         /// Physical cores of the processors that this process may run on.
         package var allowedCores: Int { Set(allowed.compactMap { cores[$0] }).count }
 

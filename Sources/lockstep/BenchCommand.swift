@@ -4,6 +4,7 @@ import Collectives
 import Configuration
 import Corpus
 import Diagnostics
+import Kernels
 import MPITransport
 import Training
 
@@ -103,7 +104,7 @@ struct BenchCommand: JobCommand {
                 training: training,
                 tokens: tokens,
                 steps: steps, warmup: warmup, program: "lockstep \(programVersion)", host: Host.name,
-                threads: Job.threads, pieceBytes: MPISession.largestMessage,
+                threads: Arithmetic.threads, pieceBytes: MPISession.largestMessage,
                 links: (links.isEmpty ? NetworkLink.usual : links).map { ($0.name, $0.model) }, stepsOnly: stepsOnly)
         }
         try communicator.together("planning the measurement") { try plan.training.decideSplit(communicator) }

@@ -4,7 +4,6 @@ import Corpus
 import Diagnostics
 import Files
 import Inference
-import Kernels
 import Reporting
 
 struct CompleteCommand: TaskCommand {
@@ -53,7 +52,7 @@ struct CompleteCommand: TaskCommand {
     }
 
     func run() throws {
-        try Arithmetic.prepare(threads: Job.threads)
+        try Job.prepare()
         let model = try OpenedModel(source, beside: mixture.paths).predictingTokens().cached(cache, streams: 1)
             .mixed(mixture, source, SingleRank())
         let predictor = try Predictor(model.predictor)

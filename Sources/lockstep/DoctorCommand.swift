@@ -40,7 +40,7 @@ struct DoctorCommand: JobCommand {
     var json = false
 
     func run() throws {
-        try Job.run { communicator in
+        try Job.run(examines: true) { communicator in
             let intent = try communicator.together("reading the configuration") { try plannedRun() }
             let survey = Survey(
                 runFolder: runFolder ?? ".", lockstep: programVersion, library: MPILibrary.version,

@@ -4,7 +4,6 @@ import Corpus
 import Diagnostics
 import Glibc
 import Inference
-import Kernels
 import Synchronization
 
 struct GenerateCommand: TaskCommand {
@@ -83,7 +82,7 @@ struct GenerateCommand: TaskCommand {
     }
 
     func run() throws {
-        try Arithmetic.prepare(threads: Job.threads)
+        try Job.prepare()
         let model = try OpenedModel(source, beside: mixture.paths).predictingTokens().cached(cache, streams: 1)
             .mixed(mixture, source, SingleRank())
         let generator = try Generator(

@@ -14,9 +14,9 @@ enum Job {
     ///
     /// Errors that all ranks throw end every rank with the same code. An error on one rank alone, which the others
     /// cannot know about, ends the whole job at once, because they would wait forever.
-    static func run<Result>(_ body: (any Communicator) throws -> Result) throws -> Result {
-        // Without the instructions this is `doctor`, which reports that and computes nothing.
-        if Machine.missingInstructions == nil { try Arithmetic.prepare(threads: threads) }
+    /// - Parameter examines: for `doctor`, which reports what would stop another job.
+    static func run<Result>(examines: Bool = false, _ body: (any Communicator) throws -> Result) throws -> Result {
+        if !examines { try prepare() }
         guard MPISession.isLaunched else { return try body(SingleRank()) }
         Launcher.shareFate()
         DeadJobs.tidy()
@@ -45,19 +45,24 @@ enum Job {
             || error is UnfitMachine
     }
 
-    /// Threads that share a product: OMP_NUM_THREADS if it is set; else one under a launcher, where each core has a rank of
-    /// its own, and all cores of a process without one.
-    static var threads: Int {
-        let cores = Machine.this.processors.usableCores
-        guard let value = getenv("OMP_NUM_THREADS") else { return MPISession.isLaunched ? 1 : cores }
-        return threads(String(cString: value), cores: cores)
+    /// Sets up the arithmetic of this process. Says on rank 0 if the user's number of threads is none.
+    /// - Throws: `VectorsError`.
+    static func prepare() throws {
+        try Arithmetic.prepare(threads: threads(wantedThreads, cores: Machine.this.processors.usableCores, isLaunched: MPISession.isLaunched))
+        if let text = wantedThreads, ThreadCount.read(text) == nil, Failure.launchedRank == 0 {
+            Failure.say("warning: \(ThreadCount.variable)=\(text) is not a number of threads; using 1 thread", colour: .yellow)
+        }
     }
 
-    /// OpenMP allows a list with a number for each level of nesting (OpenMP 5.0, section 6.2); the first one counts. There are
-    /// never more threads than cores, and one if the value is not a number.
-    static func threads(_ value: String, cores: Int) -> Int {
-        let first = value.prefix { $0 != "," }.filter { !$0.isWhitespace }
-        return min(max(1, Int(first) ?? 1), max(1, cores))
+    private static var wantedThreads: String? {
+        getenv(ThreadCount.variable).map { String(cString: $0) }.flatMap { $0.isEmpty ? nil : $0 }
+    }
+
+    /// Threads that share a product: those that the user wants, 1 if that is not a number, and never more than cores. If the user
+    /// says nothing, one under a launcher, where each core has a rank of its own, and all cores of a process without one.
+    static func threads(_ wanted: String?, cores: Int, isLaunched: Bool) -> Int {
+        guard let wanted else { return isLaunched ? 1 : cores }
+        return min(ThreadCount.read(wanted) ?? 1, max(1, cores))
     }
 }
 

@@ -6,6 +6,7 @@ import Files
 import FoundationEssentials
 import Glibc
 import Inference
+import Kernels
 import MPITransport
 import Platform
 import Recurrent
@@ -68,7 +69,9 @@ struct RunSummary {
             let need = options.sharedMemory(ofRanks: here, ranks: ranks) + gradients
             rows.append(("shared", "\(Formatting.bytes(need)) of it in \(SharedMemoryFolder.path), where \(Formatting.bytes(free)) are free"))
         }
-        rows += [("steps", "\(Formatting.count(options.totalSteps)), about \(Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0)) epochs"), ("run folder", plan.folder)]
+        let passes = epochs < 0.05
+            ? "less than 0.1" : "about " + Formatting.fixed(epochs, decimals: epochs < 10 ? 1 : 0).replacing(".0", with: "")
+        rows += [("steps", "\(Formatting.count(options.totalSteps)), \(passes) epoch\(passes == "about 1" ? "" : "s")"), ("run folder", plan.folder)]
         if let checkpoint = plan.checkpoint {
             let savers = checkpoint.manifest.ranks
             rows.append(("resumed", "step \(Formatting.count(checkpoint.manifest.step)), saved by \(savers) rank\(savers == 1 ? "" : "s") in \(checkpoint.folder)"))
@@ -80,7 +83,7 @@ struct RunSummary {
         rows += warnings.compactMap { $0 }.map { ("warning", $0) }
         let useful = options.usefulRanks(of: placement.cores)
         if ranks == 1, useful > 1, LaunchEnvironment.size == nil {
-            let use = Job.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
+            let use = Arithmetic.threads == 1 ? "this uses 1 of \(placement.cores) cores; more" : "threads share products only; faster"
             rows.append(("hint", "\(use): \(Launcher.name) -n \(useful) --bind-to core \(Invocation.text)"))
         }
         text = rows.map { name, value in name + String(repeating: " ", count: 12 - name.count) + value }.joined(separator: "\n")
@@ -115,7 +118,7 @@ struct RunSummary {
 
     /// The last line of a run that was asked to stop: its state is safe.
     static func stopped(_ result: TrainingResult, ranks: Int) -> String {
-        let launcher = ranks == 1 ? "" : "\(Launcher.name) -n \(ranks) "
+        let launcher = ranks == 1 ? "" : "\(Launcher.name) -n \(ranks) \(Machine.this.processors.isUnbound ? "" : "--bind-to core ")"
         return Diagnosis(
             "stopped on request, checkpoint saved", file: result.folder, location: "step \(result.step)",
             remedy: "resume with: \(launcher)lockstep train --run \(result.folder.shellWord) --resume auto"

@@ -6,7 +6,6 @@ import Elementary
 import Files
 import Glibc
 import Inference
-import Kernels
 import Reporting
 
 struct ScoreCommand: TaskCommand {
@@ -106,7 +105,7 @@ struct ScoreCommand: TaskCommand {
     }
 
     func run() throws {
-        try Arithmetic.prepare(threads: Job.threads)
+        try Job.prepare()
         let opened = try OpenedModel(source, beside: mixture.paths)
         if let values = try ValueScoring(self, opened) { return try values.run() }
         if let labelling = try LabelScoring(self, opened) { return try labelling.run() }

@@ -22,7 +22,7 @@ extension StartRecord {
         let hosts = try communicator.allGather(text: Host.name)
         self.init(
             step: step, time: Date.now.ISO8601Format(), program: programVersion, ranks: communicator.size,
-            hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Job.threads,
+            hosts: Dictionary(hosts.map { ($0, 1) }, uniquingKeysWith: +), threadsPerRank: Arithmetic.threads,
             processor: Machine.this.processorName, cores: Machine.this.processorCount,
             libraries: [Arithmetic.products] + (MPISession.isLaunched ? [MPILibrary.version] : []),
             parameters: parameters, totalSteps: totalSteps,

@@ -28,7 +28,6 @@ struct TrainingSetup {
         }
         try communicator.together("planning the run") { try options.decideSplit(communicator) }
         try communicator.together("planning the run") { [options] in try RunSummary.checkMemory(options, communicator) }
-        try Arithmetic.prepare(threads: Job.threads)
         let weights = try communicator.together("reading the initial weights") {
             try command.initFrom.map { try InitialWeights($0, for: options.model, dataset: data.dataset, note) }
         }
@@ -55,7 +54,7 @@ struct TrainingSetup {
             return trainer
         }
 
-        let placement = try Placement(communicator, threads: Job.threads)
+        let placement = try Placement(communicator, threads: Arithmetic.threads)
         let summary = try RunSummary(
             options, data: data, plan: plan, placement: placement,
             ranks: communicator.size, initialisation: (weights?.lines ?? []) + (vectors?.lines ?? []))

@@ -112,7 +112,10 @@ struct VerifyCommand: ParsableCommand {
     }
 
     private func compareRuns() throws {
-        for folder in compare where !Folder.isFolder("\(folder)/checkpoints") { throw CheckpointError.noCheckpointYet(folder: folder) }
+        for folder in compare where !Folder.isFolder("\(folder)/checkpoints") {
+            guard Folder.exists(folder) else { throw FileError(operation: "open", path: folder, code: ENOENT) }
+            throw CheckpointError.noCheckpointYet(folder: folder)
+        }
         let comparison = try RunComparison(compare[0], compare[1])
         guard !comparison.compared.isEmpty else {
             throw UsageError(

@@ -82,6 +82,7 @@ import Testing
     @Test func wordsAreListed() {
         #expect(divisors(of: 12) == "1, 2, 3, 4, 6 or 12")
         #expect(divisors(of: 1) == "1")
+        #expect(divisors(of: 5040) == "1, 2, 3, 4, 5, 6, 7, 8, 9, 10, ... or 5040")
         #expect(alternatives(["a", "b"]) == "a or b")
     }
 }

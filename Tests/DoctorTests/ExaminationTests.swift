@@ -98,6 +98,16 @@ import Testing
         Case(testDescription: "no number of threads", complaints: ["problem: threads"], remedy: "OMP_NUM_THREADS=1") {
             $0.environment["OMP_NUM_THREADS"] = "all"
         },
+        Case(
+            testDescription: "a number of threads for each level", complaints: [], remedy: "",
+            command: "mpirun -n 4 --map-by slot:PE=4 --bind-to core"
+        ) { $0.environment["OMP_NUM_THREADS"] = "4,2" },
+        Case(testDescription: "vectors that do not exist", complaints: ["problem: products"], remedy: "unset LOCKSTEP_VECTORS", command: "unset LOCKSTEP_VECTORS") {
+            $0.environment["LOCKSTEP_VECTORS"] = "sse"
+            $0.software.unfitVectors = "no instruction set of that name"
+            $0.software.products = ""
+            $0.speed = nil
+        },
         Case(testDescription: "part of the processor's time", complaints: [], remedy: "", command: "mpirun -n 2 --bind-to none") {
             $0.processor.quota = 2.5
         },

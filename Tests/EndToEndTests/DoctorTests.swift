@@ -23,7 +23,7 @@ extension CommandTests {
                 struct Storage: Decodable { let folder: String; let free: Int; let save_seconds: Double? }
                 let rank: Rank
                 let processor: Processor
-                let speed: Speed
+                let speed: Speed?
                 let memory: Memory
                 let storage: Storage
             }
@@ -59,7 +59,8 @@ extension CommandTests {
             #expect(report.facts.count == 1 && !facts.rank.is_launched)
             #expect(!facts.processor.allowed.isEmpty && !facts.processor.name.isEmpty)
             #expect(facts.memory.total >= facts.memory.available && facts.memory.available > 0)
-            #expect(facts.speed.peak > 1e8 && facts.speed.product > 1e7 && 0...1 ~= facts.speed.share)
+            let speed = try #require(facts.speed)
+            #expect(speed.peak > 1e8 && speed.product > 1e7 && 0...1 ~= speed.share)
             #expect(facts.storage.folder == URL(filePath: sandbox.folder).resolvingSymlinksInPath().path)
             #expect(facts.storage.free > 0 && facts.storage.save_seconds != nil)
             let line = try #require(report.command.last)
@@ -96,6 +97,12 @@ extension CommandTests {
             #expect(report.finding("streams")?.found == "1, 1 for each of 1 rank")
             #expect(report.finding("shared memory")?.found.contains("the run needs") == true)
             #expect(report.command.last?.hasPrefix("\(Launch.launcher(1)[0]) -n 1 ") == true)
+        }
+
+        @Test func vectorsThatDoNotExist() throws {
+            let (report, outcome) = try examine([], environment: ["LOCKSTEP_VECTORS": "sse"])
+            #expect(report.finding("products")?.remedy == "unset LOCKSTEP_VECTORS")
+            #expect(outcome.status == 69)
         }
 
         @Test func hostfile() throws {

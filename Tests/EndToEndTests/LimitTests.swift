@@ -51,7 +51,10 @@ extension CommandTests {
 
         @Test(arguments: ["100000", "0", "-1", "two", "", "4,2", "99999999999999999999"])
         func threads(value: String) throws {
-            #expect(try limited(":", Self.train, environment: ["OMP_NUM_THREADS": value]).status == 0)
+            let outcome = try limited(":", Self.train, environment: ["OMP_NUM_THREADS": value])
+            #expect(outcome.status == 0)
+            let isNumber = ["100000", "", "4,2"].contains(value)
+            #expect(outcome.errors.contains("OMP_NUM_THREADS=\(value) is not a number of threads") == !isNumber, "\(outcome.errors)")
         }
 
         private static let mountsAreAllowed = (try? Launch.run("unshare", ["-m", "true"]).status) == 0
