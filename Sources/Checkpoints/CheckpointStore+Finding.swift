@@ -26,12 +26,16 @@ extension CheckpointStore {
                 if !doubts.isEmpty { note("\(use) \(candidate.name): \(doubts.joined(separator: " | "))") }
                 return checkpoint
             } catch {
+                // The job that trains has pruned it meanwhile: there is a newer one.
+                if try isGone(candidate) { return try latest(use) }
                 doubts.append("\(error)")
             }
         }
         if doubts.isEmpty { return nil }
         throw CheckpointError.noneUsable(folder: folder, reasons: doubts)
     }
+
+    private func isGone(_ candidate: Candidate) throws -> Bool { try !Folder.names(in: folder).contains(candidate.name) }
 
     /// The checkpoint with the lowest validation loss, verified; nil if `best` names none.
     /// - Throws: `CheckpointError`, `SafetensorsError`, `FileError`.
@@ -65,13 +69,14 @@ extension CheckpointStore {
         package let checkpoint: Result<LoadedCheckpoint, any Error>
     }
 
-    /// All checkpoints, each verified, by step.
+    /// All checkpoints, each verified, by step; without what a job that trains prunes meanwhile.
     /// - Throws: `FileError`.
     package func list() throws -> [Entry] {
         let latest = try? pointer(.latest)
         let best = try? pointer(.best)
-        return try newestFirst().sorted { $0.step < $1.step }.map { candidate in
+        return try newestFirst().sorted { $0.step < $1.step }.compactMap { candidate in
             let checkpoint = Result { try LoadedCheckpoint(folder: "\(folder)/\(candidate.name)") }
+            if case .failure = checkpoint, try isGone(candidate) { return nil }
             return Entry(
                 name: candidate.name, step: candidate.step, isLatest: candidate.name == latest,
                 isBest: candidate.name == best, checkpoint: checkpoint)

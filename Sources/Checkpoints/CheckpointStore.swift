@@ -59,7 +59,7 @@ package struct CheckpointStore: Sendable {
         }
         try Folder.sync(folder)
         try File.publish("\(name)\n", at: path(of: .latest))
-        if isBest { try File.publish("\(name)\n", at: path(of: .best)) }
+        if isBest { try File.publish("\(name)\n", at: path(of: .best)) } else { try followBest(content.manifest) }
         removeLeftovers()
         do {
             try prune()
@@ -67,6 +67,17 @@ package struct CheckpointStore: Sendable {
             note("could not tidy up the checkpoints: \(error)")
         }
         return target
+    }
+
+    /// `best` names the best checkpoint on the way to one, if it is here: after a return to an earlier checkpoint it may name one of the
+    /// future that was given up, and after a kill between the two pointers one that has been surpassed.
+    /// - Throws: `FileError`.
+    package func followBest(_ manifest: Manifest) throws {
+        guard let best = manifest.best else { return }
+        let name = Self.name(ofStep: best.step)
+        guard (try? pointer(.best)) != name, try newestFirst().contains(where: { (try? $0.manifest.get())?.best == best && $0.name == name })
+        else { return }
+        try File.publish("\(name)\n", at: path(of: .best))
     }
 
     /// Removes all but the newest `keep` and the best. The newest was just read back, so a valid one remains.

@@ -52,7 +52,9 @@ struct RunFolder {
         try Folder.create(plan.folder)
         let lock = try RunLock(runFolder: plan.folder)
         TemporaryItem.removeLeftovers(in: plan.folder)
-        CheckpointStore(runFolder: plan.folder, keep: 1) { Failure.say("note: \($0)") }.removeLeftovers()
+        let store = CheckpointStore(runFolder: plan.folder, keep: 1) { Failure.say("note: \($0)") }
+        store.removeLeftovers()
+        if let checkpoint = plan.checkpoint { try store.followBest(checkpoint.manifest) }
         try RunEnding.clear(plan.folder)
         try Watchdog.prepare(plan.folder)
         try File.publish(configuration.yaml, at: plan.configurationPath)

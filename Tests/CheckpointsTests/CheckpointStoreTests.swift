@@ -105,6 +105,25 @@ func whatIsNotFiniteIsNotPublished(_ value: Float, inModel: Bool) throws {
     }
 }
 
+/// The best of the way that led here: that of the future that was given up is pruned like all of it.
+@Test func afterAReturnTheBestIsOneOnTheWay() throws {
+    try withTemporaryFolder { folder in
+        let run = try Run(folder, keep: 1)
+        try run.save(step: 10, isBest: true)
+        let first = "\(folder)/checkpoints/step-000000010"
+        try Folder.rename(first, to: "\(folder)/10")
+        try run.save(step: 20, isBest: true)
+        try Folder.rename("\(folder)/10", to: first)
+        try run.save(step: 11, best: 10)
+        #expect(try run.store.best()?.manifest.step == 10)
+        #expect(try folders(run) == names(10, 11))
+        // A checkpoint of the same step, but of another way, is not the best.
+        try run.save(step: 9, best: 11)
+        #expect(try run.store.best()?.manifest.step == 10)
+        #expect(run.notes.all == [])
+    }
+}
+
 @Test func withoutTheBestPointerInOrderNothingIsPruned() throws {
     try withTemporaryFolder { folder in
         let run = try Run(folder, keep: 1)

@@ -7,7 +7,7 @@ import Testing
 @Test func aCheckpointComesBackAsItWasSaved() throws {
     try withTemporaryFolder { folder in
         let run = try Run(folder)
-        let path = try run.save(step: 1234)
+        let path = try run.store.save(run.content(step: 1234), isBest: false)
         #expect(path == "\(folder)/checkpoints/step-000001234")
         let checkpoint = try LoadedCheckpoint(folder: path)
         var manifest = checkpoint.manifest

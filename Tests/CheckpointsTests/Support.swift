@@ -60,9 +60,13 @@ struct Run {
             vocabularyPath: vocabulary)
     }
 
+    /// Of a run whose best so far is this one, or the one that `best` names, or `best`.
     @discardableResult
-    func save(step: Int, isBest: Bool = false) throws -> String {
-        try store.save(content(step: step), isBest: isBest)
+    func save(step: Int, isBest: Bool = false, best: Int? = nil) throws -> String {
+        var content = content(step: step)
+        let named = (try? store.pointer(.best)).flatMap { $0 }.flatMap(CheckpointStore.step)
+        content.manifest.best = (isBest ? step : best ?? named).map { Manifest.Best(validationLoss: 0.3, step: $0) }
+        return try store.save(content, isBest: isBest)
     }
 
     func checkpoint(_ step: Int) -> String { "\(folder)/checkpoints/\(CheckpointStore.name(ofStep: step))" }
