@@ -78,12 +78,10 @@ final class RunValidation {
         guard evaluation.total.isFinite else { throw TrainingError.validationNotFinite(step: progress.step) }
         last = evaluation
         lastStep = progress.step
-        let improved =
-            options.picksByAccuracy
-            ? evaluation.accuracy ?? 0 > progress.best?.accuracy ?? -1 : evaluation.nats < progress.best?.validationLoss ?? .infinity
-        if improved {
-            progress.best = Manifest.Best(validationLoss: evaluation.nats, step: progress.step, accuracy: evaluation.accuracy)
-        }
+        let result = Manifest.Best(validationLoss: evaluation.nats, step: progress.step, accuracy: evaluation.accuracy)
+        if isBetter(result, than: progress.best) { progress.best = result }
+        let improved = !final && isBetter(result, than: progress.bestCounted)
+        if improved { progress.bestCounted = result }
         let reduces = !final && progress.schedule.validated(improved: improved)
         let averages = !final && progress.averaging?.validated(loss: evaluation.nats, step: progress.step) == true
         reporter?.validated(
@@ -103,6 +101,11 @@ final class RunValidation {
             reporter?.note("validation is worse than \(best): averaging of the weights begins with step \(progress.step + 1)")
         }
         return true
+    }
+
+    private func isBetter(_ result: Manifest.Best, than best: Manifest.Best?) -> Bool {
+        options.picksByAccuracy
+            ? result.accuracy ?? 0 > best?.accuracy ?? -1 : result.validationLoss < best?.validationLoss ?? .infinity
     }
 
     /// As `sample`, on rank 0 alone: how far back the gradient reaches. Nothing that training uses is touched.

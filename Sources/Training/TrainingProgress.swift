@@ -14,6 +14,8 @@ struct TrainingProgress {
     /// Of `nt_asgd`; nil for other optimizers.
     var averaging: AveragingTrigger?
     var best: Manifest.Best?
+    /// As `best`, among the validations that count for the schedule.
+    var bestCounted: Manifest.Best?
     /// Loss since the last training record, so that a resumed run writes the records an uninterrupted one does.
     var interval = LossSum()
     var intervalSteps = 0
@@ -62,6 +64,7 @@ struct TrainingProgress {
         [
             "plateau_scale": schedule.plateauScale,
             "validations_without_improvement": Double(schedule.validationsWithoutImprovement),
+            "counted_best_loss": bestCounted?.validationLoss ?? -1, "counted_best_accuracy": bestCounted?.accuracy ?? -1,
             "interval_loss": interval.total, "interval_tokens": Double(interval.tokens),
             "interval_steps": Double(intervalSteps), "interval_clipped": Double(clippedSteps), "elapsed_seconds": elapsed,
         ]
@@ -77,6 +80,11 @@ struct TrainingProgress {
         }
         let numbers = manifest.schedule
         schedule.plateauScale = numbers["plateau_scale"] ?? 1
+        bestCounted = manifest.best  // of a program that did not tell them apart
+        if let loss = numbers["counted_best_loss"] {
+            let accuracy = numbers["counted_best_accuracy"].flatMap { $0 < 0 ? nil : $0 }
+            bestCounted = loss < 0 ? nil : Manifest.Best(validationLoss: loss, step: step, accuracy: accuracy)
+        }
         schedule.validationsWithoutImprovement = count(numbers["validations_without_improvement"])
         interval = LossSum(total: numbers["interval_loss"] ?? 0, tokens: count(numbers["interval_tokens"]))
         intervalSteps = count(numbers["interval_steps"])
