@@ -20,11 +20,14 @@ package final class CSVRows {
         self.path = lines.path
         while columns == 0 {
             guard let bytes = try lines.next() else {
-                throw ValueFileError(file: lines.path, place: "the whole file", problem: "no rows", expected: "numbers with commas between them", found: "nothing")
+                throw ValueFileError(file: lines.path, place: "the whole file", problem: "no rows", expected: "numbers with commas between them",
+                    found: line == 0 ? "nothing" : "no line with a number")
             }
             line += 1
-            // A first line that is not numbers is a heading. Spreadsheets put a byte order mark before it.
-            let row = line == 1 ? (try? CSVRows.numbers(bytes.dropFirst(bytes.starts(with: InputFile.byteOrderMark) ? 3 : 0))) ?? [] : try numbers(bytes)
+            // Spreadsheets put a byte order mark before the first line.
+            let text = bytes.dropFirst(line == 1 && bytes.starts(with: InputFile.byteOrderMark) ? 3 : 0)
+            if line == 1, CSVRows.isHeading(text) { continue }
+            let row = try numbers(text)
             if !row.isEmpty { (first, columns) = (row, row.count) }
         }
     }
@@ -38,7 +41,7 @@ package final class CSVRows {
         }
         guard let bytes = try lines.next() else { return nil }
         line += 1
-        let row = try numbers(bytes)
+        let row = try numbers(bytes[...])
         inSequence = row.isEmpty ? 0 : inSequence + 1
         return row
     }
@@ -63,9 +66,9 @@ package final class CSVRows {
             expected: "finite numbers in single precision, or none in all columns", found: "\(row[column])", remedy: "correct the line")
     }
 
-    private func numbers(_ bytes: [UInt8]) throws -> [Float] {
+    private func numbers(_ bytes: ArraySlice<UInt8>) throws -> [Float] {
         do {
-            return try CSVRows.numbers(bytes[...])
+            return try CSVRows.numbers(bytes)
         } catch let error as NotANumber {
             throw ValueFileError(
                 file: path, place: "line \(line)", problem: "not a number", expected: "numbers with commas between them; an empty cell for none",
@@ -77,14 +80,25 @@ package final class CSVRows {
 
     /// - Throws: `NotANumber`.
     static func numbers(_ bytes: ArraySlice<UInt8>) throws -> [Float] {
-        let text = String(decoding: bytes, as: UTF8.self)
-        if text.allSatisfy(\.isWhitespace) { return [] }
-        return try text.split(separator: ",", omittingEmptySubsequences: false).map { cell in
-            var cell = cell.drop(while: \.isWhitespace)
-            while cell.last?.isWhitespace == true { cell.removeLast() }
+        try cells(String(decoding: bytes, as: UTF8.self)).map { cell in
             if cell.isEmpty || cell == "NA" { return .nan }
             guard let value = Float(cell) else { throw NotANumber(cell: cell) }
             return value
+        }
+    }
+
+    /// Whether this first line names columns: it has words, and no cell of it is a number.
+    private static func isHeading(_ bytes: ArraySlice<UInt8>) -> Bool {
+        (try? numbers(bytes)) == nil && cells(String(decoding: bytes, as: UTF8.self)).allSatisfy { Float($0) == nil }
+    }
+
+    /// Without the spaces around them; none of a blank line.
+    private static func cells(_ text: String) -> [Substring] {
+        if text.allSatisfy(\.isWhitespace) { return [] }
+        return text.split(separator: ",", omittingEmptySubsequences: false).map { cell in
+            var cell = cell.drop(while: \.isWhitespace)
+            while cell.last?.isWhitespace == true { cell.removeLast() }
+            return cell
         }
     }
 }

@@ -33,7 +33,8 @@ package enum PrepareError: DiagnosedError, Equatable {
             Diagnosis(
                 "the text is too short for a \(split.rawValue) part",
                 remedy: split == .train
-                    ? "give more text, or with --split a larger share of it to train on" : "give --split with 0 for it, or more text")
+                    ? "give more text, or with --split, where one text is divided, a larger share of it to train on"
+                    : "give more text, or leave the part out; --split gives it 0 percent")
         case .noTargets(let split):
             Diagnosis(
                 "the \(split.rawValue) part has no targets: nothing would be predicted", expected: "a row or sequence with a target",

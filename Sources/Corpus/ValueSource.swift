@@ -4,7 +4,7 @@ import Files
 /// Numbers on their way into a dataset: a folder with `train.csv`, or `train.inputs.npy` and `train.targets.npy`, and the same for valid
 /// and test as far as they are there.
 ///
-/// CSV: a row a line, inputs first and targets behind them, with blank lines between sequences; a first line that is not numbers is a heading.
+/// CSV: a row a line, inputs first and targets behind them, with blank lines between sequences; a first line without a number is a heading.
 /// An empty cell, `nan` or `NA` is no number. Arrays: [rows, D], or [sequences, T, D]; targets are numbers [rows, K] or whole numbers [rows],
 /// which are labels; with three dimensions of inputs [sequences, T, K] or [sequences, T], or one for each sequence, at its last step. For
 /// [rows, D], `train.sequences.npy` may hold the first row of each sequence.

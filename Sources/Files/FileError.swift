@@ -49,6 +49,7 @@ package struct FileError: DiagnosedError, Equatable {
         switch code {
         case ENOENT, ENOTDIR, EISDIR: "check the path"
         case EACCES, EPERM, EROFS: "check the permissions"
+        case EFBIG where operation.hasPrefix("read"): "check the path: a file of this kind is never that large"
         case EFBIG: "raise the limit on a file's size (ulimit -f), or choose a file system that takes larger files"
         case EMFILE: "raise the limit on open files (ulimit -n)"
         case ENFILE: "the machine has too many open files: end what holds them"

@@ -106,9 +106,14 @@ struct LabelScoring {
                     words = 0
                     continue
                 }
+                guard String(validating: word, as: UTF8.self) != nil else {
+                    let cause = TextError.invalidUTF8(file: nil, offset: word.startIndex - line.startIndex)
+                    throw UnreadableText(file: input.path, line: input.number, cause: cause)
+                }
                 words += 1
                 guard words <= LabelScoring.longest else {
-                    throw UnreadableLine(file: input.path, number: input.number, expected: "a blank line after at most \(LabelScoring.longest) words")
+                    throw UnreadableLine(file: input.path, number: input.number, expected: "a blank line after at most \(LabelScoring.longest) words",
+                        remedy: "put blank lines between sentences")
                 }
                 guard let id = vocabulary.id(of: word) ?? vocabulary.unknown else {
                     throw UnreadableLine(file: input.path, number: input.number, expected: "a word of the vocabulary, which has no <unk>")

@@ -78,11 +78,12 @@ struct UnreadableLine: DiagnosedError {
     let file: String
     let number: Int
     let expected: String
+    var remedy = "choose another --format"
 
     var kind: FailureKind { .data }
     var diagnosis: Diagnosis {
         Diagnosis(
             "not a line of this format", file: file, location: "line \(number)", expected: expected,
-            remedy: "choose another --format")
+            remedy: remedy)
     }
 }

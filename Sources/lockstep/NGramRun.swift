@@ -36,6 +36,12 @@ struct NGramRun {
         for (option, value) in [("--init-from", command.initFrom), ("--init-embeddings", command.initEmbeddings)] where value != nil {
             throw UsageError("an n-gram model starts without weights", location: option, remedy: "leave it out")
         }
+        let dataset = beginning.data.dataset
+        guard dataset.manifest.values == nil else {
+            throw UsageError(
+                "an n-gram model counts words, and the dataset has numbers", location: "model.cell", expected: "a neural network",
+                found: "ngram with \(dataset.folder)", remedy: "set model.cell to another, or name a text with --data")
+        }
         for word in [ARPAFile.begin, ARPAFile.end] where vocabulary.level.isSpaced && vocabulary.id(spelled: word) != nil {
             throw UsageError(
                 "the vocabulary has a token \(word), which n-gram models use for the \(word == ARPAFile.begin ? "start" : "end") of a line",

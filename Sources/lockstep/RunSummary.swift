@@ -145,9 +145,9 @@ struct RunSummary {
         }
         let folder = result.folder.shellWord
         let split = dataset.splits.contains(.test) ? " --split test" : ""
-        lines += [
-            "next:",
-            "  lockstep evaluate --checkpoint \(folder)\(split)",
+        // The n-grams of a text run on from line to line; those of sequences that each start anew are not evaluated.
+        let evaluation = deed != nil && dataset.manifest.task == .continuation ? [] : ["  lockstep evaluate --checkpoint \(folder)\(split)"]
+        lines += ["next:"] + evaluation + [
             example(measure, dataset, folder),
             "  lockstep report \(folder)",
         ]

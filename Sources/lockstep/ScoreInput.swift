@@ -60,7 +60,9 @@ final class ScoreInput {
                 let (text, frame) = try format.parse(line.bytes, file: path, number: number)
                 let whole = Array(text) + end(line.isReturned)
                 let ids = try encode(whole)
-                guard ids.count <= longest else { throw UnreadableLine(file: path, number: number, expected: "at most \(longest) tokens") }
+                guard ids.count <= longest else {
+                    throw UnreadableLine(file: path, number: number, expected: "at most \(longest) tokens", remedy: "divide the line")
+                }
                 batch.append(InputLine(ids: ids, text: keepingText ? whole : [], frame: frame))
                 tokens += ids.count
             }

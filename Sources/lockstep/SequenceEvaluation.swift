@@ -29,7 +29,9 @@ struct SequenceEvaluation {
                 guard let (option, _) = texts.first(where: \.1) else { return }
                 throw UsageError(
                     "\(option) is for texts read from left to right, and \(reason)", location: option,
-                    remedy: option == "--text" ? "prepare the text with lockstep prepare --format and --vocabulary, and name it with --data" : "leave it out")
+                    remedy: option == "--text"
+                        ? "prepare it with lockstep prepare \(network?.configuration.values == nil ? "--format and --vocabulary" : "--values"), and name the folder with --data"
+                        : "leave it out")
             }
             if !predictsTokens { try refuse("this model predicts the \(model.labels == nil ? "values" : "labels") of sequences") }
             // A file of weights need not have data of its own.
@@ -69,7 +71,9 @@ struct SequenceEvaluation {
             guard task == .continuation || resets else { return nil }
             try refuse("the dataset has sequences that each start from the zero state")
             guard model.predictor is RecurrentPredictor else {
-                throw UsageError("only a recurrent network can be evaluated on continuations", location: model.path, remedy: "give a run of one")
+                throw UsageError(
+                    "an n-gram model cannot be evaluated on sequences that each start anew", location: model.path,
+                    remedy: "give a neural network, or name a text with --data or --text")
             }
             return (dataset, try SequenceEvaluation.sequences(dataset, command.split, framedBy: task == .continuation ? nil : model.vocabulary.lineEnd))
         }

@@ -19,8 +19,9 @@ extension TrainingSequences {
             }
             throw UsageError(
                 "the dataset has no \(needed == .tags ? "label for each token" : "label for each sequence")", location: "model.output",
-                expected: "data made with lockstep prepare --format \(needed == .tags ? "columns" : "labelled")", found: "\(output.rawValue) with \(dataset.folder)",
-                remedy: "prepare the data so, or set model.output to what they have: \(task.map { $0 == .continuation ? "next" : $0.rawValue } ?? "next")")
+                expected: dataset.manifest.values == nil
+                    ? "data made with lockstep prepare --format \(needed == .tags ? "columns" : "labelled")" : "\(task?.rawValue ?? "values")", found: "\(output.rawValue) with \(dataset.folder)",
+                remedy: "\(dataset.manifest.values == nil ? "prepare the data so, or " : "")set model.output to what they have: \(task.map { $0 == .continuation ? "next" : $0.rawValue } ?? "next")")
         }
         if needed == nil, dataset.manifest.values != nil {
             throw UsageError(

@@ -38,7 +38,8 @@ struct TrainingData {
     }
 
     private static func compare(_ dataset: Dataset, with checkpoint: LoadedCheckpoint) throws {
-        let remedy = "use the dataset with which the run started, or start a new run, with --init-from \(checkpoint.folder.shellWord) to keep the weights"
+        let remedy = "use the dataset with which the run started, or start a new run"
+            + (checkpoint.manifest.kind == Manifest.ngram ? "" : ", with --init-from \(checkpoint.folder.shellWord) to keep the weights")
         guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
             throw OtherVocabulary(
                 file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,

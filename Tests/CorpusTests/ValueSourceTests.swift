@@ -83,11 +83,17 @@ import Testing
     @Test(arguments: [
         ("1,2\n3\n", "train.csv, line 2", "another number of columns"), ("1,2\n3,x\n", "line 2", "not a number"),
         ("1,2\ninf,3\n", "line 2", "neither a number nor part of an absent row"), ("1,2,3\n1,,3\n", "line 2, column 2", "neither a number"),
+        ("1,2O\n3,4\n", "line 1", "not a number"), ("\"1\",x\n", "the whole file", "no rows"), ("1,2\r3,4\r", "line 1", "not a number"),
         ("1\n", "line 1", "too few columns"), ("", "the whole file", "no rows"), ("\n\n", "the whole file", "no rows"),
     ]) func linesThatCannotBeAreRefusedWithTheirNumber(text: String, place: String, problem: String) throws {
         _ = try folder.write(text, as: "train.csv")
         let error = try #require(throws: ValueFileError.self) { try prepare() }
         #expect("\(error)".contains(place.components(separatedBy: ", ").last!) && "\(error)".contains(problem), "\(error)")
+    }
+
+    @Test(arguments: ["a,b", ",b", "\"1\",\"2\"", "NA,y"]) func aFirstLineWithoutNumbersIsAHeading(line: String) throws {
+        _ = try folder.write("\(line)\n1,2\n3,4\n", as: "train.csv")
+        #expect(try sequences(prepare())[0].map(\.inputs) == [[1], [3]])
     }
 
     /// Spreadsheets write a byte order mark, which makes the first row no heading.

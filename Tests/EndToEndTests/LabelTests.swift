@@ -74,6 +74,9 @@ extension CommandTests {
             #expect(
                 try sandbox.succeed(["score", "--checkpoint", "run", "--format", "columns", "words"])
                     == "play O\nmonk B-artist\n\n\nplay O\nella x B-artist\n")
+            let invalid = try Launch.run("sh", ["-c", "printf 'play\\n\\377a\\n' | \"$@\"", "sh", Launch.product("lockstep"), "score", "--checkpoint", "run", "--format", "columns", "-"], folder: sandbox.folder)
+            #expect(invalid.status == 65 && invalid.output == "play O\n")
+            #expect(invalid.errors.contains("line 2, byte 0: invalid UTF-8"), "\(invalid.errors)")
             let tagged = try sandbox.succeed(["score", "--checkpoint", "run", "--format", "columns", "test.conll"])
             for line in tagged.split(separator: "\n").map({ $0.split(separator: " ") }) { #expect(line.count == 4 && line[2] == line[3]) }
             // A model of labels is no language model.

@@ -47,6 +47,13 @@ extension CommandTests {
             #expect(try sandbox.succeed(["evaluate", "--checkpoint", "alone", "--split", "valid"]).contains("mean squared error"))
         }
 
+        @Test func nGramsCountNoNumbers() throws {
+            for option in [["--dry-run"], []] {
+                let outcome = try sandbox.lockstep(["train", "--run", "ngram", "--data", "adding", "--set", "model.cell=ngram"] + option)
+                expectRefusal(outcome, status: 64, ["model.cell", "the dataset has numbers", "found ngram with adding"])
+            }
+        }
+
         /// No page, table or record of it has a perplexity.
         @Test func everyPlaceShowsTheSquaredError() throws {
             try train("run", ["training.epochs=1"])
