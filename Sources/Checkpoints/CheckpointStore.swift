@@ -29,13 +29,12 @@ package struct CheckpointStore: Sendable {
 
     // MARK: Saving
 
-    /// Saves, publishes and prunes. A checkpoint of the same step is replaced.
-    /// - Parameter isBest: whether `best` should name this one.
+    /// Saves, publishes and prunes. A checkpoint of the same step is replaced. `best` names this one if its manifest says so.
     /// - Returns: the checkpoint's folder.
     /// - Throws: `FileError`, `CheckpointError`. Nothing is left of the attempt, unless the failure occurred after the
     ///   checkpoint was published.
     @discardableResult
-    package func save(_ content: CheckpointContent, isBest: Bool) throws -> String {
+    package func save(_ content: CheckpointContent) throws -> String {
         if !Folder.isFolder(folder) {
             try Folder.create(folder)
             try Folder.sync(runFolder)
@@ -59,7 +58,7 @@ package struct CheckpointStore: Sendable {
         }
         try Folder.sync(folder)
         try File.publish("\(name)\n", at: path(of: .latest))
-        if isBest { try File.publish("\(name)\n", at: path(of: .best)) } else { try followBest(content.manifest) }
+        try followBest(content.manifest)
         removeLeftovers()
         do {
             try prune()
@@ -69,15 +68,13 @@ package struct CheckpointStore: Sendable {
         return target
     }
 
-    /// `best` names the best checkpoint on the way to one, if it is here: after a return to an earlier checkpoint it may name one of the
-    /// future that was given up, and after a kill between the two pointers one that has been surpassed.
+    /// Lets `best` name the best checkpoint on the way to the one of this manifest, if it is here. After a return to an earlier checkpoint
+    /// it may name one of the future that was given up, and after a kill between the two pointers one that has been surpassed.
     /// - Throws: `FileError`.
     package func followBest(_ manifest: Manifest) throws {
-        guard let best = manifest.best else { return }
+        guard let best = manifest.best, (try? ManifestFile.read(in: folder(ofStep: best.step)))?.best == best else { return }
         let name = Self.name(ofStep: best.step)
-        guard (try? pointer(.best)) != name, try newestFirst().contains(where: { (try? $0.manifest.get())?.best == best && $0.name == name })
-        else { return }
-        try File.publish("\(name)\n", at: path(of: .best))
+        if (try? pointer(.best)) != name { try File.publish("\(name)\n", at: path(of: .best)) }
     }
 
     /// Removes all but the newest `keep` and the best. The newest was just read back, so a valid one remains.

@@ -80,7 +80,7 @@ package final class CSVRows {
 
     /// - Throws: `NotANumber`.
     static func numbers(_ bytes: ArraySlice<UInt8>) throws -> [Float] {
-        try cells(String(decoding: bytes, as: UTF8.self)).map { cell in
+        try cells(bytes).map { cell in
             if cell.isEmpty || cell == "NA" { return .nan }
             guard let value = Float(cell) else { throw NotANumber(cell: cell) }
             return value
@@ -89,11 +89,12 @@ package final class CSVRows {
 
     /// Whether this first line names columns: it has words, and no cell of it is a number.
     private static func isHeading(_ bytes: ArraySlice<UInt8>) -> Bool {
-        (try? numbers(bytes)) == nil && cells(String(decoding: bytes, as: UTF8.self)).allSatisfy { Float($0) == nil }
+        (try? numbers(bytes)) == nil && cells(bytes).allSatisfy { Float($0) == nil }
     }
 
     /// Without the spaces around them; none of a blank line.
-    private static func cells(_ text: String) -> [Substring] {
+    private static func cells(_ bytes: ArraySlice<UInt8>) -> [Substring] {
+        let text = String(decoding: bytes, as: UTF8.self)
         if text.allSatisfy(\.isWhitespace) { return [] }
         return text.split(separator: ",", omittingEmptySubsequences: false).map { cell in
             var cell = cell.drop(while: \.isWhitespace)

@@ -64,7 +64,7 @@ struct JobChecks {
         let parts = sharesUnits ? (counted(plan.hostCount, "machine"), plan.hostCount) : (counted(ranks, "rank"), ranks)
         let found = "\(shards) for \(parts.0)"
         if shards % parts.1 == 0 { return .ok("shards", found) }
-        let possible = stride(from: parts.1, to: 0, by: -1).first { shards % $0 == 0 } ?? 1
+        let possible = largestDivisor(of: shards, upTo: parts.1)
         return .problem(
             "shards", found, because: "the \(sharesUnits ? "machines" : "ranks") must have equal numbers of shards",
             remedy: sharesUnits

@@ -38,7 +38,6 @@ package struct Survey {
         facts.processor = machine.processorFacts()
         facts.processor.vectorBits = Speedometer.vectorBits
         facts.processor.missingInstructions = Machine.missingInstructions
-        let canCompute = facts.processor.missingInstructions == nil && (try? Vectors.chosen) != nil
         facts.memory = memory(machine)
         facts.interfaces = interfaces(machine)
         facts.infiniband = machine.infiniband()
@@ -49,7 +48,7 @@ package struct Survey {
         facts.storage = Storage.probe(runFolder, machine, saving: communicator.rank == 0)
         facts.storage.seesFirst = try seesFirst(communicator, folder: facts.storage.folder)
         try communicator.barrier()
-        let speed = try communicator.together("measuring a product") { canCompute ? try Speedometer.measure() : nil }
+        let speed = try communicator.together("measuring a product") { facts.software.products.isEmpty ? nil : try Speedometer.measure() }
         facts.speed = speed.map {
             Facts.Speed(peak: $0.peak, cachedProduct: $0.cachedProduct, product: $0.product, share: $0.share)
         }
@@ -86,10 +85,12 @@ package struct Survey {
             software.libc = String(cString: unsafeBitCast(symbol, to: Version.self)())
         }
         guard Machine.missingInstructions == nil else { return software }
-        do {
+        do throws(VectorsError) {
             _ = try Vectors.chosen
             software.products = Arithmetic.products
-        } catch let error as VectorsError { software.unfitVectors = error.diagnosis.what } catch {}
+        } catch {
+            software.unfitVectors = error.diagnosis.what
+        }
         return software
     }
 

@@ -26,7 +26,7 @@ package enum Vectors: String, CaseIterable, Sendable {
 
     /// `LOCKSTEP_VECTORS`, or the fastest instructions of this processor.
     /// - Throws: `VectorsError`.
-    package static var chosen: Vectors { get throws { try choice.get() } }
+    package static var chosen: Vectors { get throws(VectorsError) { try choice.get() } }
 
     private static let choice = Result<Vectors, VectorsError> {
         () throws(VectorsError) in

@@ -131,7 +131,7 @@ package final class NGramTrainer {
                         heartbeat.beat()
                         try write($0)
                     }
-                }, isBest: result.best != nil)
+                })
             reporter?.saved(step: 1, folder: folder, isBest: result.best != nil)
         }
     }

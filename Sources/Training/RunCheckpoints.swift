@@ -107,8 +107,7 @@ final class RunCheckpoints {
             let folder = try store.save(
                 CheckpointContent(
                     manifest: manifest(progress), model: ModelFile.tensors(step.result, model: options.model),
-                    state: step.optimizer.tensors(beside: step.parameters) + carried, vocabularyPath: identity.vocabularyPath),
-                isBest: progress.isBest)
+                    state: step.optimizer.tensors(beside: step.parameters) + carried, vocabularyPath: identity.vocabularyPath))
             reporter?.saved(step: progress.step, folder: folder, isBest: progress.isBest)
         }
         savedStep = progress.step

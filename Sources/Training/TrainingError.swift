@@ -17,9 +17,12 @@ package enum TrainingError: DiagnosedError, Equatable {
 
     package var diagnosis: Diagnosis {
         let remedy = "lower training.optimizer.learning_rate, or set training.clip or lower it"
-        // The first step has no update before it.
-        func advice(in step: Int) -> String {
-            step <= 1 ? "lower model.initial_range or the penalty, or scale down numbers in the data" : remedy
+        // Before the first update no learning rate is at fault.
+        func advice(after updates: Int) -> String {
+            updates <= 0 ? "lower model.initial_range or the penalty, or scale down numbers in the data" : remedy
+        }
+        func unusable(after updates: Int) -> String {
+            updates == 0 ? "the initial values make the model unusable" : "the update has made the model unusable"
         }
         switch self {
         case .gradientNotFinite(let step, let tensor, let culprits):
@@ -27,11 +30,11 @@ package enum TrainingError: DiagnosedError, Equatable {
                 "the gradient is not finite; the weights are unchanged", location: "step \(step)",
                 found: "NaN or infinity in "
                     + (culprits.isEmpty ? "\(tensor), by the sum over ranks" : culprits.joined(separator: ", ")),
-                remedy: advice(in: step))
+                remedy: advice(after: step - 1))
         case .lossNotFinite(let step, let ranks):
             return Diagnosis(
                 "the loss is not finite; the weights are unchanged", location: "step \(step)",
-                found: "NaN or infinity on rank \(ranks.map(String.init).joined(separator: ", "))", remedy: advice(in: step))
+                found: "NaN or infinity on rank \(ranks.map(String.init).joined(separator: ", "))", remedy: advice(after: step - 1))
         case .replicasDiffer(let step, let tensor, let ranks):
             return Diagnosis(
                 "the ranks' parameters are no longer the same", location: "step \(step)",
@@ -39,12 +42,11 @@ package enum TrainingError: DiagnosedError, Equatable {
                 remedy: "test that machine's memory and processor")
         case .stateNotFinite(let step, let tensor):
             return Diagnosis(
-                step == 0 ? "the initial values make the model unusable" : "the update has made the model unusable", location: "step \(step)", found: "NaN or infinity in \(tensor)",
-                remedy: step == 0 ? advice(in: step) : remedy)
+                unusable(after: step), location: "step \(step)", found: "NaN or infinity in \(tensor)",
+                remedy: advice(after: step))
         case .nextStepNotFinite(let step, let found):
             return Diagnosis(
-                "\(step == 0 ? "the initial values make" : "the update has made") the model unusable: the next step meets \(found)",
-                location: "step \(step)", remedy: step == 0 ? advice(in: step) : remedy)
+                "\(unusable(after: step)): the next step meets \(found)", location: "step \(step)", remedy: advice(after: step))
         case .validationNotFinite(let step):
             return Diagnosis("the validation loss is not finite", location: "step \(step)", remedy: remedy)
         }

@@ -45,7 +45,7 @@ extension TrainingOptions {
         if exchange.split != .streams, model.unshared == nil { return exchange.split == .units ? cores : min(cores, streams) }
         let most = max(1, min(cores, streams))
         guard let shards = reproducibleShards else { return most }
-        return (1...most).last { shards % $0 == 0 } ?? 1
+        return largestDivisor(of: shards, upTo: most)
     }
 
     /// Collective. The streams of this rank, or of its team.

@@ -83,7 +83,7 @@ struct TrainingProgress {
         bestCounted = manifest.best  // of a program that did not tell them apart
         if let loss = numbers["counted_best_loss"] {
             let accuracy = numbers["counted_best_accuracy"].flatMap { $0 < 0 ? nil : $0 }
-            bestCounted = loss < 0 ? nil : Manifest.Best(validationLoss: loss, step: step, accuracy: accuracy)
+            bestCounted = loss >= 0 ? Manifest.Best(validationLoss: loss, step: step, accuracy: accuracy) : nil
         }
         schedule.validationsWithoutImprovement = count(numbers["validations_without_improvement"])
         interval = LossSum(total: numbers["interval_loss"] ?? 0, tokens: count(numbers["interval_tokens"]))

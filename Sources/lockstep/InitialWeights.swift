@@ -121,3 +121,8 @@ struct Coverage {
         return "\(Formatting.count(tokens)) of \(Formatting.count(vocabularySize)) tokens\(share)"
     }
 }
+
+extension LoadedCheckpoint {
+    /// The option that starts a new run with these weights; nil for an n-gram model, which has none.
+    var initFrom: String? { manifest.kind == Manifest.ngram ? nil : "--init-from \(folder.shellWord)" }
+}

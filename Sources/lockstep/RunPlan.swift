@@ -105,7 +105,7 @@ struct RunPlan {
         if let structural = differences.first(where: \.isStructural) {
             throw UsageError(
                 "a resumed run cannot change this setting", location: structural.path, expected: structural.old,
-                found: structural.new, remedy: "restore it, or start a new run" + (checkpoint.manifest.kind != Manifest.ngram ? " with --init-from \(checkpoint.folder.shellWord)" : ""))
+                found: structural.new, remedy: "restore it, or start a new run" + (checkpoint.initFrom.map { " with \($0)" } ?? ""))
         }
         if Failure.launchedRank == 0 {
             for change in differences where change.path != "data.path" {

@@ -145,7 +145,7 @@ struct RunSummary {
         }
         let folder = result.folder.shellWord
         let split = dataset.splits.contains(.test) ? " --split test" : ""
-        // The n-grams of a text run on from line to line; those of sequences that each start anew are not evaluated.
+        // `evaluate` refuses an n-gram model for continuations.
         let evaluation = deed != nil && dataset.manifest.task == .continuation ? [] : ["  lockstep evaluate --checkpoint \(folder)\(split)"]
         lines += ["next:"] + evaluation + [
             example(measure, dataset, folder),

@@ -72,7 +72,7 @@ struct SequenceEvaluation {
             try refuse("the dataset has sequences that each start from the zero state")
             guard model.predictor is RecurrentPredictor else {
                 throw UsageError(
-                    "an n-gram model cannot be evaluated on sequences that each start anew", location: model.path,
+                    "an n-gram model cannot be evaluated on continuations", location: model.path,
                     remedy: "give a neural network, or name a text with --data or --text")
             }
             return (dataset, try SequenceEvaluation.sequences(dataset, command.split, framedBy: task == .continuation ? nil : model.vocabulary.lineEnd))

@@ -39,7 +39,7 @@ struct TrainingData {
 
     private static func compare(_ dataset: Dataset, with checkpoint: LoadedCheckpoint) throws {
         let remedy = "use the dataset with which the run started, or start a new run"
-            + (checkpoint.manifest.kind == Manifest.ngram ? "" : ", with --init-from \(checkpoint.folder.shellWord) to keep the weights")
+            + (checkpoint.initFrom.map { ", with \($0) to keep the weights" } ?? "")
         guard dataset.vocabulary.hash == checkpoint.manifest.vocabularyHash else {
             throw OtherVocabulary(
                 file: dataset.folder, expected: checkpoint.manifest.vocabularyHash,

@@ -49,7 +49,7 @@ func whatIsNotFiniteIsNotPublished(_ value: Float, inModel: Bool) throws {
         var content = run.content(step: 2)
         let tensor = NamedTensor("bad", shape: [3], [1, value, 2])
         if inModel { content.model.append(tensor) } else { content.state.append(tensor) }
-        let error = #expect(throws: CheckpointError.self) { try run.store.save(content, isBest: true) }
+        let error = #expect(throws: CheckpointError.self) { try run.store.save(content) }
         guard case .notFinite(_, "bad") = error else {
             Issue.record("\(String(describing: error))")
             return
@@ -172,7 +172,7 @@ func aFailedWriteLeavesThePreviousCheckpointIntact(failingTensor: Int, step: Int
         } else {
             content.state[0] = failing(content.state[0])
         }
-        try expectNothingChanged(run) { try run.store.save(content, isBest: true) }
+        try expectNothingChanged(run) { try run.store.save(content) }
     }
 }
 
@@ -182,7 +182,7 @@ func aFailedWriteLeavesThePreviousCheckpointIntact(failingTensor: Int, step: Int
         try run.save(step: 1)
         var content = run.content(step: 2)
         content.vocabularyPath = "\(folder)/nothing"
-        try expectNothingChanged(run) { try run.store.save(content, isBest: true) }
+        try expectNothingChanged(run) { try run.store.save(content) }
     }
 }
 
@@ -199,7 +199,7 @@ func aFailedWriteLeavesThePreviousCheckpointIntact(failingTensor: Int, step: Int
             try flipBit(in: model, at: File.contents(of: model).count - 1)
             try state.withBytes(body)
         }
-        try expectNothingChanged(run) { try run.store.save(content, isBest: true) }
+        try expectNothingChanged(run) { try run.store.save(content) }
     }
 }
 
@@ -220,7 +220,7 @@ func aFailedWriteLeavesThePreviousCheckpointIntact(failingTensor: Int, step: Int
         try run.save(step: 1)
         var content = run.content(step: 1)
         content.manifest.epoch = 7
-        try run.store.save(content, isBest: false)
+        try run.store.save(content)
         #expect(try run.store.latest()?.manifest.epoch == 7)
         #expect(try folders(run) == names(1))
         // Also when the one that is there is damaged.

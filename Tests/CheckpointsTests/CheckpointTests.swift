@@ -7,7 +7,7 @@ import Testing
 @Test func aCheckpointComesBackAsItWasSaved() throws {
     try withTemporaryFolder { folder in
         let run = try Run(folder)
-        let path = try run.store.save(run.content(step: 1234), isBest: false)
+        let path = try run.store.save(run.content(step: 1234))
         #expect(path == "\(folder)/checkpoints/step-000001234")
         let checkpoint = try LoadedCheckpoint(folder: path)
         var manifest = checkpoint.manifest
@@ -187,7 +187,7 @@ func numbersThatWouldOverflowAreRefused(key: String, value: Int) throws {
         let run = try Run(folder)
         var content = run.content(step: 1)
         content.manifest.datasetFiles["vocabulary.json"] = "other"
-        let error = #expect(throws: CheckpointError.self) { try run.store.save(content, isBest: false) }
+        let error = #expect(throws: CheckpointError.self) { try run.store.save(content) }
         guard case .otherVocabulary = error else { return #expect(Bool(false), "\(String(describing: error))") }
     }
 }

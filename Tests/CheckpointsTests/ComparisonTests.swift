@@ -16,7 +16,7 @@ import Testing
                 try runs[0].save(step: step)
                 var content = runs[1].content(step: step)
                 if let since, step >= since { change(&content) }
-                _ = try runs[1].store.save(content, isBest: false)
+                _ = try runs[1].store.save(content)
             }
             return try RunComparison(runs[0].folder, runs[1].folder)
         }

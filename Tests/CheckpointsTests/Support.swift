@@ -66,7 +66,7 @@ struct Run {
         var content = content(step: step)
         let named = (try? store.pointer(.best)).flatMap { $0 }.flatMap(CheckpointStore.step)
         content.manifest.best = (isBest ? step : best ?? named).map { Manifest.Best(validationLoss: 0.3, step: $0) }
-        return try store.save(content, isBest: isBest)
+        return try store.save(content)
     }
 
     func checkpoint(_ step: Int) -> String { "\(folder)/checkpoints/\(CheckpointStore.name(ofStep: step))" }

@@ -62,7 +62,7 @@ extension Parser {
                 manifest: manifest, model: NGramFile.tensors(model), state: [], vocabularyPath: try dataset(.character, in: folder) + "/vocabulary.json"
             ) { write in
                 try Array(small.utf8).withUnsafeBytes { try write($0) }
-            }, isBest: true)
+            })
         return try weights(of: saved, named: "ngram", words: ["\"I32\"", "\"ngram.2.word\"", "\"ngram.1.children\"", "[3]", "[12,16]"])
     }
 

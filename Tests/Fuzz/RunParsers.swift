@@ -81,8 +81,7 @@ extension Parser {
             ranks: 2)
         let vocabulary = try dataset(.character, in: folder) + "/vocabulary.json"
         return try CheckpointStore(runFolder: folder, keep: 1) { _ in }.save(
-            CheckpointContent(manifest: manifest, model: parameters, state: state, vocabularyPath: vocabulary),
-            isBest: true)
+            CheckpointContent(manifest: manifest, model: parameters, state: state, vocabularyPath: vocabulary))
     }
 
     private static let safetensorsWords = [

@@ -95,7 +95,7 @@ import Testing
                 manifest: manifest, model: NGramFile.tensors(model), state: NGramFile.state(estimate), vocabularyPath: "\(folder)/vocabulary.json"
             ) { [model] write in
                 try ARPAWriter.write(model, spelling: { Array("\($0)".utf8) }, to: write)
-            }, isBest: false)
+            })
         let checkpoint = try #require(try store.latest())
         #expect(checkpoint.manifest.kind == "ngram" && checkpoint.manifest.model.order == 3)
         let opened = try #require(try ModelFormat.open(checkpoint) as? NGramPredictor).model
